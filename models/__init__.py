@@ -1,0 +1,1 @@
+"""Networks, their data, training, metrics and saliency. Code only: weights go to runs/."""

@@ -1,0 +1,1 @@
+"""What happens to the data. Knows no command line, no DVC and no path of the project."""

@@ -1,0 +1,20 @@
+"""The eight shared classes and their one order, 0 to 7, which every table, shard and network of this project uses."""
+
+from enum import IntEnum
+from typing import Final
+
+
+class Emotion(IntEnum):
+    """One shared class. The number is the class index and never changes."""
+
+    anger = 0
+    contempt = 1
+    disgust = 2
+    fear = 3
+    happy = 4
+    neutral = 5
+    sad = 6
+    surprise = 7
+
+
+CLASSES: Final[tuple[str, ...]] = tuple(emotion.name for emotion in Emotion)

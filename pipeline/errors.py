@@ -1,0 +1,68 @@
+"""What can go wrong, as one tree. Every message is one line that names the file, the row and what would be right.
+
+PrepError                 caught by the command line, printed as one line
+├── UsageError            exit 2: the command or the parameters are wrong
+│   └── ParamsError       a key or value of params.yaml
+└── DataError             exit 1: the data cannot be used
+    ├── SourceError       a raw tree: unknown layout, missing table, hostile archive
+    ├── ImageError        one picture; carries its status, becomes a reject
+    ├── TableError        one of our own tables is missing, torn or of another schema
+    ├── OutputError       a result cannot be written: disk full, folder in use
+    ├── LineageError      a link between a result and its bytes does not hold
+    └── ModelError        a checkpoint or network that does not fit the data
+"""
+
+from typing import ClassVar
+
+
+class PrepError(Exception):
+    """Any foreseen failure. The message is one line for the person who typed the command."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(PrepError):
+    """The command was used wrongly."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ParamsError(UsageError):
+    """params.yaml has an unknown key or a value that is not allowed."""
+
+
+class DataError(PrepError):
+    """The data cannot be used as it is."""
+
+
+class SourceError(DataError):
+    """A raw tree does not have the layout its reader needs, or tries to reach outside itself."""
+
+
+class ImageError(DataError):
+    """A picture that cannot be used. `status` is the reject reason, a value of `schema.Reason`."""
+
+    def __init__(self, status: str, detail: str) -> None:
+        super().__init__(f"{status}: {detail}")
+        self.status = status
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        """Survive the way back from a worker process."""
+        return type(self), (self.status, self.detail)
+
+
+class TableError(DataError):
+    """One of our own tables is missing, torn or has other columns."""
+
+
+class OutputError(DataError):
+    """A result cannot be written."""
+
+
+class LineageError(DataError):
+    """A link between a result and the bytes it came from does not hold."""
+
+
+class ModelError(DataError):
+    """A checkpoint or network does not fit the data it is asked to read."""

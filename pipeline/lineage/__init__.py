@@ -1,0 +1,1 @@
+"""Snapshots: how a number finds its bytes. Made (`snapshot`), walked (`walk`) and checked (`verify`)."""

@@ -1,0 +1,88 @@
+"""The identity that DVC gives a file or a folder, computed without DVC.
+
+A file's is the md5 of its bytes. A folder's is the md5 of the JSON list of ``{"md5", "relpath"}`` of its files, sorted
+by relpath, followed by ``.dir`` (dvc-data's ``Tree.digest``). tests/pipeline/lineage compares both with DVC itself.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import LineageError
+
+# What an interrupted run may leave beside an output; .dvcignore names the same pattern.
+PARTIAL_SUFFIX: Final = ".partial"
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """One file below a folder: POSIX path relative to it, size in bytes, md5 in hex."""
+
+    path: str
+    size: int
+    md5: str
+
+
+def file_md5(path: Path) -> str:
+    """Return the md5 of a file's bytes in hex.
+
+    Raises:
+        LineageError: the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.md5(usedforsecurity=False)
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise LineageError(f"{path}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder as DVC sees it, in no stated order; unfinished outputs are passed over."""
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not _is_partial(name)]
+        for name in names:
+            if not _is_partial(name):
+                yield Path(root, name)
+
+
+def _is_partial(name: str) -> bool:
+    return name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
+
+
+def folder_files(folder: Path) -> list[FileIdentity]:
+    """Return the identity of every file below a folder, sorted by path."""
+    files = [
+        FileIdentity(path.relative_to(folder).as_posix(), path.stat().st_size, file_md5(path))
+        for path in walk_files(folder)
+    ]
+    return sorted(files, key=lambda file: file.path)
+
+
+def folder_md5(files: list[FileIdentity]) -> str:
+    """Return DVC's ``.dir`` identity of a folder with these files."""
+    entries = [{"md5": file.md5, "relpath": file.path} for file in sorted(files, key=_dvc_order)]
+    text = json.dumps(entries, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _dvc_order(file: FileIdentity) -> str:
+    return file.path
+
+
+def identity(path: Path) -> str:
+    """Return DVC's md5 of a file, or its ``.dir`` identity of a folder.
+
+    Raises:
+        LineageError: nothing is there, or a file below cannot be read.
+    """
+    if path.is_dir():
+        return folder_md5(folder_files(path))
+    return file_md5(path)

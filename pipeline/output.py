@@ -1,0 +1,253 @@
+"""The output folder of a stage: filled beside its place, then put there whole, with rejects, summary and snapshot.
+
+A killed run leaves the previous result as it was and one hidden ``.partial`` folder, which the next run removes. Two
+runs into the same folder: the second is told so and stops.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pipeline.errors import LineageError, OutputError
+from pipeline.lineage.identity import PARTIAL_SUFFIX, folder_files, identity
+from pipeline.lineage.snapshot import (
+    SNAPSHOT_NAME,
+    Input,
+    Snapshot,
+    file_table,
+    read_snapshot,
+    rows_id,
+    tool_versions,
+    write_snapshot,
+)
+from pipeline.schema import REJECTS, Reason
+from pipeline.tables import rows_to_table, write_table
+
+SUMMARY_NAME: Final = "summary.json"
+REJECTS_NAME: Final = "rejects.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that was left out, and why."""
+
+    sample_id: str
+    dataset: str
+    reason: Reason
+    detail: str = ""
+    source_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An input of a stage. `md5` is given where hashing it was part of the work (a raw tree), else computed."""
+
+    path: Path
+    md5: str | None = None
+
+
+class StageOutput:
+    """What a stage writes into. Get one from `stage_output`."""
+
+    def __init__(self, folder: Path, stage: str) -> None:
+        self.folder = folder
+        self.stage = stage
+        self.contract: dict[str, Any] = {}  # how the pixels were made; travels to the checkpoint
+        self.snapshot_id: str | None = None  # set where the id must be known before the files are written
+        self.extra_sources: list[Source] = []
+        self._rejects: list[Reject] = []
+        self._summary: dict[str, Any] | None = None
+
+    def path(self, name: str) -> Path:
+        """Return where a file of this output is to be written; its folder exists."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write one table."""
+        write_table(self.path(name), table)
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write sorted JSON: the same content is the same bytes."""
+        write_json(self.path(name), content)
+
+    def reject(self, rejects: Iterable[Reject]) -> None:
+        """Keep rows that are left out; they are written and counted at the end."""
+        self._rejects.extend(rejects)
+
+    def finish(self, *, rows_in: int, rows_out: int, **extra: Any) -> dict[str, Any]:
+        """State the counts. `extra` goes into summary.json as it is. Returns the summary.
+
+        Raises:
+            OutputError: rows would be lost silently: rows_in is not rows_out plus the rejects.
+        """
+        rejected = Counter(str(reject.reason) for reject in self._rejects)
+        if rows_in != rows_out + rejected.total():
+            raise OutputError(
+                f"{self.stage}: {rows_in} rows came in, {rows_out} went out and {rejected.total()} were rejected"
+            )
+        self._summary = {
+            "rows_in": rows_in,
+            "rows_out": rows_out,
+            "rejected": dict(sorted(rejected.items())),
+            **extra,
+        }
+        return self._summary
+
+    def close(self) -> None:
+        """Write rejects and summary; `stage_output` calls it."""
+        if self._summary is None:
+            raise OutputError(f"{self.stage}: finished without stating its counts")
+        rejects = sorted(self._rejects, key=lambda reject: (reject.sample_id, reject.source_path or ""))
+        rows = [
+            {
+                "sample_id": reject.sample_id,
+                "dataset": reject.dataset,
+                "source_path": reject.source_path,
+                "stage": self.stage,
+                "reason": str(reject.reason),
+                "detail": reject.detail,
+            }
+            for reject in rejects
+        ]
+        self.write_table(REJECTS_NAME, rows_to_table(rows, REJECTS))
+        self.write_json(SUMMARY_NAME, self._summary)
+
+
+@contextmanager
+def stage_output(
+    out: Path,
+    *,
+    stage: str,
+    sources: Sequence[Path | Source],
+    params: Mapping[str, Any],
+    tools: Sequence[str] = (),
+) -> Iterator[StageOutput]:
+    """Give a stage its output folder and, when it ends well, put it in place with rejects, summary and snapshot.
+
+    Args:
+        out: the folder to write. One that exists is replaced if it is empty or an output of ours.
+        stage: the stage's name.
+        sources: everything the stage reads. Hashed before and after: one that changed meanwhile is an error.
+        params: the parameters that shape the result, as plain JSON values.
+        tools: distributions whose version can change the result.
+
+    Raises:
+        OutputError: the folder is in use, is not ours, or the disk is full.
+        LineageError: an input changed while the stage ran.
+    """
+    out = Path(os.path.abspath(out))
+    with _exclusive(out):
+        _check_replaceable(out)
+        partial = out.with_name(f".{out.name}{PARTIAL_SUFFIX}")
+        inputs = [_input(source) for source in sources]
+        try:
+            _fresh(partial)
+            output = StageOutput(partial, stage)
+            yield output
+            output.close()
+            _check_unchanged(sources, inputs)
+            inputs += [_input(source) for source in output.extra_sources]
+            _seal(output, inputs, params, tools)
+            _put_in_place(partial, out)
+        except OSError as error:
+            raise OutputError(_explain(out, error)) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write sorted JSON with a final newline."""
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _seal(output: StageOutput, inputs: list[Input], params: Mapping[str, Any], tools: Sequence[str]) -> None:
+    files = folder_files(output.folder)
+    # A tar holds the rows of the Parquet shards once more; reading it again would add nothing to the id.
+    names = [file.path for file in files if not file.path.endswith(".tar")]
+    write_snapshot(
+        output.folder,
+        Snapshot(
+            stage=output.stage,
+            id=output.snapshot_id or rows_id(output.folder, names),
+            inputs=tuple(inputs),
+            params=dict(params),
+            tools=tool_versions(tools),
+            files=file_table(files),
+            contract=output.contract,
+        ),
+    )
+
+
+def _input(source: Path | Source) -> Input:
+    given = source if isinstance(source, Source) else Source(source)
+    snapshot = read_snapshot(given.path).id if (given.path / SNAPSHOT_NAME).is_file() else None
+    return Input(relative_path(given.path), given.md5 or identity(given.path), snapshot)
+
+
+def relative_path(path: Path) -> str:
+    """Return a path as the project sees it: POSIX, relative to the working folder, never absolute."""
+    return Path(os.path.relpath(path)).as_posix()
+
+
+def _check_unchanged(sources: Sequence[Path | Source], before: Sequence[Input]) -> None:
+    for source, was in zip(sources, before, strict=True):
+        if _input(source).md5 != was.md5:
+            raise LineageError(f"{was.path}: changed while it was being read; run the stage again")
+
+
+def _check_replaceable(out: Path) -> None:
+    if out.is_dir():
+        ours = any((out / name).exists() for name in (SNAPSHOT_NAME, SUMMARY_NAME))
+        if not ours and any(out.iterdir()):
+            raise OutputError(f"{out}: not empty and not an output of prep; give --out a new or empty folder")
+    elif out.exists():
+        raise OutputError(f"{out}: is a file; --out takes a folder")
+
+
+def _fresh(partial: Path) -> None:
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+
+
+def _put_in_place(partial: Path, out: Path) -> None:
+    if not out.exists():
+        partial.rename(out)
+        return
+    old = out.with_name(f".{out.name}.old{PARTIAL_SUFFIX}")
+    shutil.rmtree(old, ignore_errors=True)
+    out.rename(old)
+    partial.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _exclusive(out: Path) -> Iterator[None]:
+    # The lock lives in the temporary folder: beside the output, DVC would hash it as part of a dependency.
+    name = hashlib.sha256(str(out).encode()).hexdigest()[:16]
+    with Path(tempfile.gettempdir(), f"prep-{os.getuid()}-{name}.lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(f"{out}: another run is writing it; wait for it to end") from None
+        yield
+
+
+def _explain(out: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{out}: the disk is full; nothing was changed"
+    where = error.filename or out
+    return f"{where}: {error.strerror or error}"

@@ -1,0 +1,167 @@
+"""The columns of every table, once. Geometry is in pixels of the source picture after its EXIF turn."""
+
+from enum import StrEnum
+from typing import Final
+
+import pyarrow as pa
+
+_box = pa.list_(pa.float32(), 4)
+_points = pa.list_(pa.float32())
+
+
+class Reason(StrEnum):
+    """Why a row was left out. Fixed, so that counts compare between runs and datasets."""
+
+    # ingest
+    missing_file = "missing_file"
+    outside_root = "outside_root"
+    bad_row = "bad_row"
+    duplicate_row = "duplicate_row"
+    conflicting_labels = "conflicting_labels"
+    not_original = "not_original"
+    unlabelled = "unlabelled"
+    # align: the picture
+    truncated = "truncated"
+    corrupt = "corrupt"
+    not_an_image = "not_an_image"
+    unsupported_format = "unsupported_format"
+    too_many_pixels = "too_many_pixels"
+    too_small = "too_small"
+    crashed = "crashed"
+    # align: the face
+    no_face = "no_face"
+    no_face_in_box = "no_face_in_box"
+    low_score = "low_score"
+    low_overlap = "low_overlap"
+    small_face = "small_face"
+    not_frontal = "not_frontal"
+    blurred = "blurred"
+    bad_exposure = "bad_exposure"
+    outside_picture = "outside_picture"
+    # harmonize
+    not_an_emotion = "not_an_emotion"
+    no_majority = "no_majority"
+    mixed_emotions = "mixed_emotions"
+    affect_contradicts = "affect_contradicts"
+    # split and shard
+    outside_role = "outside_role"
+    group_spans_splits = "group_spans_splits"
+    over_cap = "over_cap"
+
+
+SAMPLES: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("source_path", pa.string(), nullable=False),
+        pa.field("source_md5", pa.string(), nullable=False),
+        pa.field("source_box", _box),
+        pa.field("source_box_kind", pa.string()),
+        pa.field("source_landmarks", _points),
+        pa.field("subject_id", pa.string()),
+        pa.field("sequence_id", pa.string()),
+        pa.field("source_split", pa.string()),
+        pa.field("source_labels", pa.list_(pa.string()), nullable=False),
+        pa.field("source_votes", _points),
+        pa.field("valence", pa.float32()),
+        pa.field("arousal", pa.float32()),
+        pa.field("dominance", pa.float32()),
+    ]
+)
+
+FACES: Final = pa.schema(
+    [
+        *SAMPLES,
+        pa.field("image", pa.binary(), nullable=False),
+        pa.field("face_box", pa.list_(pa.float32(), 4), nullable=False),
+        pa.field("landmarks", pa.list_(pa.float32(), 10), nullable=False),
+        pa.field("face_score", pa.float32(), nullable=False),
+        pa.field("detector", pa.string(), nullable=False),
+        pa.field("attempt", pa.string(), nullable=False),
+        pa.field("box_iou", pa.float32()),
+    ]
+)
+
+# One row for every row of samples, found or not: what detection saw, and how good the crop is.
+LEDGER: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),  # "aligned" or a Reason
+        pa.field("detector", pa.string()),
+        pa.field("attempt", pa.string()),
+        pa.field("face_score", pa.float32()),
+        pa.field("box_iou", pa.float32()),
+        pa.field("face_size_px", pa.float32()),  # square root of the box area
+        pa.field("roll_deg", pa.float32()),  # of the line between the eyes, clockwise positive
+        pa.field("frontality", pa.float32()),  # 0 profile .. 1 frontal
+        pa.field("sharpness", pa.float32()),
+        pa.field("brightness", pa.float32()),  # mean luma of the crop, 0..1
+        pa.field("outside_share", pa.float32()),  # share of the crop beyond the picture, 0..1
+        pa.field("other_faces", pa.int16()),
+    ]
+)
+
+LABELS: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("subject_id", pa.string()),
+        pa.field("sequence_id", pa.string()),
+        pa.field("source_split", pa.string()),
+        pa.field("valence", pa.float32()),
+        pa.field("arousal", pa.float32()),
+        pa.field("dominance", pa.float32()),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("label_probs", pa.list_(pa.float32(), 8), nullable=False),
+    ]
+)
+
+SPLIT: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("group_id", pa.string(), nullable=False),
+    ]
+)
+
+INDEX: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("copy", pa.int16(), nullable=False),
+    ]
+)
+
+PREDICTIONS: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("predicted", pa.int8(), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float32(), 8), nullable=False),
+    ]
+)
+
+REJECTS: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("source_path", pa.string()),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string()),
+    ]
+)
+
+# Every file of a raw tree, so that a changed byte can be named later.
+MANIFEST: Final = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("md5", pa.string(), nullable=False),
+    ]
+)

@@ -1,0 +1,46 @@
+"""Parts over processes: one process a core, one thread each, a part as the unit of work, results in order."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+from pipeline.errors import ParamsError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+# Called as work advances: units done, units in all, a short note for the progress bar.
+Progress = Callable[[int, int, str], None]
+
+
+def no_progress(done: int, total: int, note: str) -> None:
+    """Show nothing."""
+
+
+def worker_count() -> int:
+    """Return how many processes to use: PREP_WORKERS, else one for each core this process may run on.
+
+    Raises:
+        ParamsError: PREP_WORKERS is not a whole number of at least 1.
+    """
+    text = os.environ.get("PREP_WORKERS", "")
+    if not text:
+        return len(os.sched_getaffinity(0))
+    if not text.isdecimal() or int(text) < 1:
+        raise ParamsError(f"PREP_WORKERS: expected a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def map_ordered(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+    """Yield `function(job)` for each job in order, over processes when there is more than one of both.
+
+    `function` and the jobs are pickled; the processes are spawned, so that no lock or thread is inherited.
+    """
+    if workers <= 1 or len(jobs) <= 1:
+        yield from map(function, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        yield from pool.map(function, jobs)

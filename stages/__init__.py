@@ -1,0 +1,1 @@
+"""One short file a DVC stage, and `prep`, the command line made of them."""

@@ -1,0 +1,35 @@
+"""A progress bar on stderr, drawn only where a person watches."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.workers import Progress, no_progress
+
+
+@contextmanager
+def bar(description: str) -> Iterator[Progress]:
+    """Yield a callback (done, total, note) that draws a bar with rate and time left, if stderr is a terminal."""
+    if not sys.stderr.isatty():
+        yield no_progress
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(description, total=None, note="")
+
+        def advance(done: int, total: int, note: str) -> None:
+            speed = bars.tasks[0].speed
+            rate = f"{speed:.0f}/s " if speed else ""
+            bars.update(task, completed=done, total=total, note=rate + note)
+
+        yield advance
