@@ -6,6 +6,8 @@ from typing import Final
 from pipeline.params import Params, read_params
 
 PARAMS: Final = Path("params.yaml")
+DATA: Final = Path("data")
+RUNS: Final = Path("runs")
 DEMO: Final = Path("raw/demo")
 SAMPLES: Final = Path("data/samples")
 ALIGNED: Final = Path("data/aligned")

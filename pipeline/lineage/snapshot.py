@@ -23,7 +23,7 @@ SNAPSHOT_NAME: Final = "snapshot.json"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One thing a stage read: its path relative to the project, DVC's md5 of it, and its snapshot's id if it has one."""
+    """What a stage read: its path relative to the project, DVC's md5 of it, the id of its snapshot if it has one."""
 
     path: str
     md5: str

@@ -1,0 +1,52 @@
+# The two commands are `make repro` and `make test`; `make help` lists the rest.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates tables
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+setup: $(STAMP) ## create .venv and install the locked dependencies
+
+# uv is itself one of the locked dependencies: pip fetches that one file by its hash, and uv the rest.
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 is needed and none was found; PYTHON=/path/to/python names one" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.lock.txt
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+repro: setup ## run the whole pipeline on the embedded demo data (a second run does nothing)
+	dvc repro
+
+test: setup ## run all tests
+	python -m pytest -q -n $${PYTEST_WORKERS:-2}
+
+test-fast: setup ## run the tests that take seconds
+	python -m pytest -q -n $${PYTEST_WORKERS:-2} -m 'not slow'
+
+check: setup ## ruff, mypy --strict and the import rules
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m pytest -q tests/test_rules.py
+
+format: setup ## let ruff format the code
+	ruff check --fix .
+	ruff format .
+
+lock: setup ## resolve the dependencies anew into requirements.lock
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+
+clean: ## remove every result, keep raw data and .venv
+	rm -rf data runs/report

@@ -1,0 +1,109 @@
+"""Every link from the raw bytes to a result hashed again; what does not hold is named."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import PrepError
+from pipeline.lineage.identity import FileIdentity, file_md5, folder_files, folder_md5
+from pipeline.lineage.snapshot import SNAPSHOT_NAME, Snapshot, read_snapshot
+from pipeline.lineage.walk import owner
+from pipeline.tables import read_table
+
+MANIFEST_NAME = "manifest.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A link that does not hold: the file or folder, and what is wrong with it."""
+
+    path: str
+    detail: str
+
+
+class Verifier:
+    """Checks output folders; every file is hashed once however many links lead to it."""
+
+    def __init__(self, locked: Mapping[str, str]) -> None:
+        """Take what dvc.lock says: DVC's identity of each output by its path."""
+        self._locked = locked
+        self._hashes: dict[Path, str] = {}
+        self._folders: dict[Path, list[FileIdentity]] = {}
+
+    def check(self, folder: Path) -> Iterator[Problem]:
+        """Yield what is wrong with one output folder: its own files, what it was made from, what DVC knows of it."""
+        try:
+            snapshot = read_snapshot(folder)
+        except PrepError as error:
+            yield Problem((folder / SNAPSHOT_NAME).as_posix(), str(error).partition(": ")[2])
+            return
+        yield from self._check_files(folder, snapshot)
+        for given in snapshot.inputs:
+            yield from self._check_input(folder, Path(given.path), given.md5, given.snapshot)
+        yield from self._check_locked(folder)
+
+    def _check_files(self, folder: Path, snapshot: Snapshot) -> Iterator[Problem]:
+        recorded = {name: str(entry["md5"]) for name, entry in snapshot.files.items()}
+        found = {file.path: file.md5 for file in self._files(folder) if file.path != SNAPSHOT_NAME}
+        yield from _compare(folder, recorded, found)
+
+    def _check_input(self, result: Path, path: Path, md5: str, snapshot: str | None) -> Iterator[Problem]:
+        if not path.exists():
+            yield Problem(path.as_posix(), f"missing; {result} was made from it")
+            return
+        if self._identity(path) == md5:
+            return
+        named = list(self._name_changed(result, path)) if snapshot is None else list(self._check_own(path))
+        yield from named
+        if not named:
+            yield Problem(path.as_posix(), f"not what {result} was made from: {self._identity(path)}, not {md5}")
+
+    def _check_own(self, path: Path) -> Iterator[Problem]:
+        folder = owner(path)
+        if folder is not None:
+            yield from self._check_files(folder, read_snapshot(folder))
+
+    def _name_changed(self, result: Path, raw: Path) -> Iterator[Problem]:
+        manifest = result / MANIFEST_NAME
+        if not raw.is_dir() or not manifest.is_file():
+            return
+        rows = read_table(manifest, ["path", "md5"])
+        recorded = dict(zip(rows["path"].to_pylist(), rows["md5"].to_pylist(), strict=True))
+        yield from _compare(raw, recorded, {file.path: file.md5 for file in self._files(raw)})
+
+    def _check_locked(self, folder: Path) -> Iterator[Problem]:
+        for path in (folder, *(folder / file.path for file in self._files(folder))):
+            locked = self._locked.get(path.as_posix())
+            if locked is not None and self._identity(path) != locked:
+                yield Problem(path.as_posix(), f"dvc.lock has {locked}, here is {self._identity(path)}")
+
+    def _identity(self, path: Path) -> str:
+        if path.is_dir():
+            return folder_md5(self._files(path))
+        if path not in self._hashes:
+            self._hashes[path] = file_md5(path)
+        return self._hashes[path]
+
+    def _files(self, folder: Path) -> list[FileIdentity]:
+        if folder not in self._folders:
+            self._folders[folder] = folder_files(folder)
+            self._hashes |= {folder / file.path: file.md5 for file in self._folders[folder]}
+        return self._folders[folder]
+
+
+def find_outputs(roots: Iterable[Path]) -> list[Path]:
+    """Return every output folder below these, sorted: those that hold a snapshot."""
+    return sorted(
+        path.parent for root in roots for path in root.rglob(SNAPSHOT_NAME) if ".partial" not in path.as_posix()
+    )
+
+
+def _compare(folder: Path, recorded: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Problem]:
+    for name in sorted({*recorded, *found}):
+        path = (folder / name).as_posix()
+        if name not in found:
+            yield Problem(path, "missing")
+        elif name not in recorded:
+            yield Problem(path, "was not there when its folder was written")
+        elif recorded[name] != found[name]:
+            yield Problem(path, f"changed: md5 {found[name]}, not {recorded[name]}")

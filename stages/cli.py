@@ -1,0 +1,61 @@
+"""`prep`: the stages as commands. Heavy modules are imported by the commands that need them, never here."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import typer
+from typer.exceptions import TyperException
+
+from pipeline.errors import PrepError, UsageError
+from stages.trace import trace
+from stages.verify import verify
+
+app: Final = typer.Typer(
+    name="prep",
+    help="Prepare facial expression datasets: faces aligned, labels harmonized, people kept apart, numbers traced.",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (trace, verify)
+for _command in _COMMANDS:
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line. Exit 0: done; 1: the data cannot be used; 2: wrong use or parameters."""
+    sys.exit(run(sys.argv[1:] or ["--help"]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; every failure is one line on stderr."""
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
+    except BrokenPipeError:
+        # The reader of our output has gone (`prep formats | head`); Python must not complain while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("PREP_DEBUG"):
+            raise
+        message, code = _explain(error)
+        typer.echo(f"error: {' '.join(message.split())}", err=True)
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """Return the one line for the person who typed the command, and the exit code."""
+    match error:
+        case PrepError():
+            return str(error), error.exit_code
+        case TyperException():
+            return f"{error.format_message()} See prep --help", UsageError.exit_code
+        case typer.Abort() | KeyboardInterrupt():
+            return "interrupted; the previous results are as they were", 130
+        case OSError():
+            return f"{error.filename or 'input or output'}: {error.strerror or error}", PrepError.exit_code
+        case _:
+            return f"unforeseen {type(error).__name__}: {error}; PREP_DEBUG=1 shows where", PrepError.exit_code

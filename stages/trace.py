@@ -1,0 +1,49 @@
+"""`prep trace`: the way back from a result to the raw trees, with DVC's hashes and the commits that hold them."""
+
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.lineage.walk import Node, walk
+
+
+def trace(
+    file: Annotated[Path, typer.Argument(help="Any file or folder that a stage wrote.", show_default=False)],
+) -> None:
+    """Print the way back from a result to the raw bytes it came from."""
+    node = walk(file)
+    typer.echo(f"{node.path}  written by {node.stage}, snapshot {_short(node.snapshot)}")
+    _print_inputs(node.inputs, "", set())
+
+
+def _print_inputs(inputs: tuple[Node, ...], indent: str, seen: set[str]) -> None:
+    for number, node in enumerate(inputs):
+        last = number == len(inputs) - 1
+        typer.echo(f"{indent}{'└─ ' if last else '├─ '}{_describe(node, node.path in seen)}")
+        if node.path in seen:
+            continue
+        seen.add(node.path)
+        _print_inputs(node.inputs, indent + ("   " if last else "│  "), seen)
+
+
+def _describe(node: Node, seen: bool) -> str:
+    if node.stage is None:
+        return f"{node.path}  md5 {node.md5}  raw, {_commits(node.md5 or '')}"
+    again = "  (as above)" if seen and node.inputs else ""
+    return f"{node.path}  md5 {node.md5}  {node.stage}, snapshot {_short(node.snapshot)}{again}"
+
+
+def _short(snapshot: str | None) -> str:
+    return (snapshot or "")[:12]
+
+
+def _commits(md5: str) -> str:
+    """Say which commits brought this hash into dvc.lock or a .dvc file, newest first."""
+    command = ["git", "log", f"-S{md5}", "--format=%h %cs", "--", "dvc.lock", "*.dvc"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return "not in a git repository"
+    return f"in commits {', '.join(found)}" if found else "in no commit yet"

@@ -1,0 +1,64 @@
+"""`prep verify`: every link between the raw bytes and the results hashed again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from pipeline.errors import LineageError
+from pipeline.lineage.verify import Problem, Verifier, find_outputs
+from pipeline.lineage.walk import iter_nodes, owner, walk
+from stages import project
+
+
+def verify(
+    file: Annotated[
+        Path | None, typer.Argument(help="Check only what this result was made from.", show_default=False)
+    ] = None,
+) -> None:
+    """Hash every link from the raw bytes to the results again; name what does not hold and exit with 1."""
+    folders = _folders(file)
+    verifier = Verifier(_locked(Path("dvc.lock")))
+    problems: dict[str, Problem] = {}
+    for folder in folders:
+        found = list(verifier.check(folder)) + list(_certificate(folder))
+        problems |= {problem.path: problem for problem in found if problem.path not in problems}
+        typer.echo(f"{'broken' if found else 'holds '}  {folder}")
+    for problem in problems.values():
+        typer.echo(f"{problem.path}: {problem.detail}", err=True)
+    if problems:
+        raise LineageError(f"{len(problems)} of the links do not hold; the first: {next(iter(problems))}")
+
+
+def _folders(file: Path | None) -> list[Path]:
+    if file is None:
+        folders = find_outputs([project.DATA, project.RUNS])
+        if not folders:
+            raise LineageError(f"{project.DATA}, {project.RUNS}: no output to verify; run dvc repro first")
+        return folders
+    nodes = (Path(node.path) for node in iter_nodes(walk(file)) if node.stage)
+    return sorted({folder for path in nodes if (folder := owner(path))})
+
+
+def _certificate(folder: Path) -> Iterator[Problem]:
+    """Check again, on the shards as they lie there, that no one is in two sets."""
+    if folder != project.SHARDS or not project.SPLIT.is_dir():
+        return
+    from pipeline.split.certificate import check
+
+    for detail in check(project.SPLIT, project.SHARDS):
+        yield Problem((project.SPLIT / "certificate.json").as_posix(), detail)
+
+
+def _locked(path: Path) -> dict[str, str]:
+    """Return DVC's identity of each output in dvc.lock by its path; nothing where there is no dvc.lock."""
+    if not path.is_file():
+        return {}
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        stages = content["stages"].values()
+        return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise LineageError(f"{path}: not a dvc.lock: {' '.join(str(error).split())}") from None
