@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import LineageError
+from pipeline.lineage.identity import file_md5, folder_files, identity
+
+NAMES = ("b.txt", "a.txt", "sub/deep/c.txt", "sub-2/d.txt", "Ünïcode näme.txt", "sub/.hidden", ".DS_Store", "sub.x/e")
+
+
+def plant(folder: Path) -> None:
+    for number, name in enumerate(NAMES):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"%d\r\n" % number)
+
+
+# DVC's own dependencies warn about each other.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_folder_identity_is_dvcs_own(tmp_path, monkeypatch):
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(tmp_path)
+    plant(tmp_path / "tree")
+    Repo.init(str(tmp_path), no_scm=True).close()
+    with Repo(str(tmp_path)) as repo:
+        (stage,) = repo.add(["tree"])
+        assert identity(tmp_path / "tree") == stage.outs[0].hash_info.value
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_file_identity_is_dvcs_own(tmp_path, monkeypatch):
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_bytes(b"a,b\r\n1,2\r\n")
+    Repo.init(str(tmp_path), no_scm=True).close()
+    with Repo(str(tmp_path)) as repo:
+        (stage,) = repo.add(["x.csv"])
+        assert identity(tmp_path / "x.csv") == stage.outs[0].hash_info.value
+
+
+def test_leftovers_of_an_interrupted_run_do_not_count(tmp_path):
+    plant(tmp_path)
+    before = identity(tmp_path)
+    (tmp_path / ".affectnet.partial").mkdir()
+    (tmp_path / ".affectnet.partial" / "part-00000.parquet").write_bytes(b"half")
+    assert identity(tmp_path) == before
+    ignored = (Path(__file__).parents[3] / ".dvcignore").read_text().splitlines()
+    assert ".*.partial" in ignored
+
+
+def test_files_are_sorted_and_measured(tmp_path):
+    plant(tmp_path)
+    files = folder_files(tmp_path)
+    assert [file.path for file in files] == sorted(NAMES)
+    assert all(file.size == (tmp_path / file.path).stat().st_size for file in files)
+    assert json.dumps([file.md5 for file in files])
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(LineageError, match="gone: cannot be read"):
+        file_md5(tmp_path / "gone")

@@ -1,0 +1,128 @@
+"""A chain of three real outputs: raw -> samples -> faces -> shards, then every link broken in turn."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import LineageError
+from pipeline.lineage.identity import folder_files, folder_md5, identity
+from pipeline.lineage.verify import Verifier, find_outputs
+from pipeline.lineage.walk import iter_nodes, raw_inputs, walk
+from pipeline.output import Source, stage_output
+from pipeline.schema import MANIFEST, SPLIT
+from pipeline.tables import rows_to_table
+
+RAW, SAMPLES, FACES, RUN = Path("raw/a"), Path("data/samples/a"), Path("data/faces/a"), Path("runs/train")
+
+
+def write(out: Path, stage: str, sources, text: str, manifest=()) -> None:
+    with stage_output(out, stage=stage, sources=sources, params={}) as output:
+        rows = [{"sample_id": text, "split": "train", "group_id": "g"}]
+        output.write_table("part-00000.parquet", rows_to_table(rows, SPLIT))
+        if manifest:
+            rows = [{"path": file.path, "size": file.size, "md5": file.md5} for file in manifest]
+            output.write_table("manifest.parquet", rows_to_table(rows, MANIFEST))
+        output.path("model.bin").write_text(text)
+        output.finish(rows_in=1, rows_out=1)
+
+
+@pytest.fixture
+def chain(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (RAW / "images").mkdir(parents=True)
+    for name in ("x.jpg", "y.jpg"):
+        (RAW / "images" / name).write_bytes(name.encode() * 50)
+    files = folder_files(RAW)
+    write(SAMPLES, "ingest", [Source(RAW, folder_md5(files))], "samples", files)
+    write(FACES, "align", [SAMPLES, RAW], "faces")
+    write(RUN, "train", [FACES], "model")
+    return tmp_path
+
+
+def problems(locked=None) -> dict[str, str]:
+    verifier = Verifier(locked or {})
+    return {
+        problem.path: problem.detail
+        for folder in find_outputs([Path("data"), Path("runs")])
+        for problem in verifier.check(folder)
+    }
+
+
+def test_an_untouched_chain_holds(chain):
+    assert problems({"runs/train": identity(RUN), "data/faces/a": identity(FACES)}) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "raw/a/images/x.jpg",
+        "data/samples/a/part-00000.parquet",
+        "data/faces/a/part-00000.parquet",
+        "runs/train/model.bin",
+    ],
+)
+def test_one_flipped_byte_is_named(chain, name):
+    path = Path(name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    found = problems()
+    assert name in found
+    assert "changed" in found[name]
+
+
+@pytest.mark.parametrize("name", ["raw/a/images/y.jpg", "data/faces/a/part-00000.parquet"])
+def test_a_lost_file_is_named(chain, name):
+    Path(name).unlink()
+    assert problems()[name] == "missing"
+
+
+def test_a_file_too_many_is_named(chain):
+    (RAW / "images" / "z.jpg").write_bytes(b"z")
+    (FACES / "part-00001.parquet").write_bytes(b"z")
+    assert {"raw/a/images/z.jpg", "data/faces/a/part-00001.parquet"} <= set(problems())
+
+
+def test_a_lost_raw_tree_is_named(chain):
+    shutil.rmtree(RAW)
+    assert "missing" in problems()["raw/a"]
+
+
+def test_a_rewritten_snapshot_is_found_by_the_next_link(chain):
+    path = FACES / "snapshot.json"
+    path.write_text(path.read_text().replace('"stage": "align"', '"stage": "magic"'))
+    assert "data/faces/a" in problems()
+
+
+def test_a_snapshot_that_is_not_one_is_named(chain):
+    (RUN / "snapshot.json").write_text("{}")
+    assert "not a snapshot" in problems()["runs/train/snapshot.json"]
+
+
+def test_dvc_lock_must_agree(chain):
+    assert "dvc.lock has 0.dir" in problems({"runs/train": "0.dir"})["runs/train"]
+
+
+def test_walk_leads_to_the_raw_bytes(chain):
+    node = walk(RUN / "model.bin")
+    assert [step.path for step in iter_nodes(node)] == [
+        "runs/train/model.bin",
+        "data/faces/a",
+        "data/samples/a",
+        "raw/a",
+    ]
+    assert raw_inputs(RUN) == {"raw/a": identity(RAW)}
+
+
+def test_walk_refuses_a_step_that_was_made_anew(chain):
+    write(FACES, "align", [SAMPLES, RAW], "other faces")
+    with pytest.raises(LineageError, match="data/faces/a: was made anew since runs/train was; run dvc repro"):
+        walk(RUN)
+
+
+def test_walk_refuses_what_no_stage_wrote(chain):
+    with pytest.raises(LineageError, match="not the output of a stage"):
+        walk(RAW)
+    with pytest.raises(LineageError, match="nothing is there"):
+        walk(Path("no/such"))
