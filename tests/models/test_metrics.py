@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as oracle
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from models.metrics import NO_ANSWER, Answers, Bootstrap, answer, compare, count_groups, draw_sums, measure
+from pipeline.emotions import CLASSES
+
+BOOTSTRAP = Bootstrap(draws=200, seed=5, bins=15)
+
+
+def _answers(rows=400, seed=0, groups=None):
+    generator = np.random.default_rng(seed)
+    label = generator.integers(0, 8, rows)
+    predicted = np.where(generator.random(rows) < 0.5, label, generator.integers(0, 8, rows))
+    group = np.arange(rows) if groups is None else generator.integers(0, groups, rows)
+    return Answers(label, predicted, generator.uniform(0.125, 1, rows), group)
+
+
+def test_scores_are_those_of_scikit_learn():
+    answers = _answers()
+    scores = measure(answers, BOOTSTRAP).scores
+    true, predicted = answers.label, answers.predicted
+    assert scores["accuracy"].value == pytest.approx(oracle.accuracy_score(true, predicted), abs=1e-6)
+    assert scores["balanced_accuracy"].value == pytest.approx(oracle.balanced_accuracy_score(true, predicted), abs=1e-6)
+    for name in ("macro", "weighted"):
+        expected = oracle.f1_score(true, predicted, average=name, labels=range(8), zero_division=0)
+        assert scores[f"{name}_f1"].value == pytest.approx(expected, abs=1e-6)
+
+
+def test_per_class_scores_are_those_of_scikit_learn():
+    answers = _answers(seed=3)
+    measured = measure(answers, BOOTSTRAP)
+    expected = oracle.precision_recall_fscore_support(
+        answers.label, answers.predicted, labels=range(8), zero_division=0
+    )
+    for position, name in enumerate(("precision", "recall", "f1")):
+        found = [measured.per_class[c][name].value for c in CLASSES]
+        np.testing.assert_allclose(found, expected[position], atol=1e-6)
+    assert list(measured.support.values()) == expected[3].tolist()
+
+
+def test_confusion_is_the_share_of_each_true_class():
+    answers = _answers(seed=4)
+    measured = measure(answers, BOOTSTRAP)
+    expected = oracle.confusion_matrix(answers.label, answers.predicted, labels=range(8), normalize="true")
+    found = [[measured.confusion[a][p].value for p in CLASSES] for a in CLASSES]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_calibration_error_is_that_of_torchmetrics():
+    generator = np.random.default_rng(2)
+    probabilities = generator.dirichlet(np.ones(8), 500).astype(np.float32)
+    label = generator.integers(0, 8, 500)
+    predicted, confidence = answer(probabilities, range(8))
+    found = measure(Answers(label, predicted, confidence, np.arange(500)), BOOTSTRAP).scores["ece"].value
+    expected = multiclass_calibration_error(torch.from_numpy(probabilities), torch.from_numpy(label), 8, n_bins=15)
+    assert found == pytest.approx(float(expected), abs=2e-5)
+
+
+def test_scores_by_hand():
+    # anger: 2 of 3 right; happy: 1 of 1, and one anger called happy.
+    answers = Answers(np.array([0, 0, 0, 4]), np.array([0, 0, 4, 4]), np.full(4, 0.75), np.arange(4))
+    measured = measure(answers, BOOTSTRAP, classes=(0, 4))
+    assert measured.scores["accuracy"].value == 0.75
+    assert measured.scores["balanced_accuracy"].value == pytest.approx((2 / 3 + 1) / 2, abs=1e-6)
+    assert measured.scores["macro_f1"].value == pytest.approx((0.8 + 2 / 3) / 2, abs=1e-6)
+    assert measured.scores["ece"].value == 0  # confident at 0.75 and right in three of four
+    assert set(measured.per_class) == {"anger", "happy"}
+
+
+def test_a_face_that_was_not_found_counts_as_wrong_but_not_in_the_calibration():
+    found = _answers(rows=60, seed=1)
+    missing = Answers(
+        np.r_[found.label, np.zeros(20, int)],
+        np.r_[found.predicted, np.full(20, NO_ANSWER)],
+        np.r_[found.confidence, np.zeros(20)],
+        np.arange(80),
+    )
+    with_face, all_rows = measure(found, BOOTSTRAP), measure(missing, BOOTSTRAP)
+    assert all_rows.scores["accuracy"].value == pytest.approx(with_face.scores["accuracy"].value * 60 / 80, abs=1e-6)
+    assert all_rows.scores["ece"].value == with_face.scores["ece"].value
+    assert all_rows.support["anger"] == with_face.support["anger"] + 20
+    assert "ece" not in measure(missing.where(missing.predicted == NO_ANSWER), BOOTSTRAP).scores
+
+
+def test_the_interval_is_that_of_a_loop_which_draws_rows():
+    answers = _answers(rows=150, seed=8)
+    generator = np.random.default_rng(11)
+    drawn = []
+    for _ in range(2000):
+        picks = generator.integers(0, 150, 150)
+        drawn.append(oracle.balanced_accuracy_score(answers.label[picks], answers.predicted[picks]))
+    interval = measure(answers, Bootstrap(2000, 3, 15)).scores["balanced_accuracy"]
+    np.testing.assert_allclose([interval.low, interval.high], np.percentile(drawn, [2.5, 97.5]), atol=0.01)
+
+
+def test_the_interval_of_a_mean_is_that_of_its_formula():
+    right = np.arange(1000) % 10 < 7
+    answers = Answers(np.zeros(1000, int), np.where(right, 0, 1), np.ones(1000), np.arange(1000))
+    interval = measure(answers, Bootstrap(4000, 3, 15)).scores["accuracy"]
+    half = 1.96 * (0.7 * 0.3 / 1000) ** 0.5
+    assert interval.low == pytest.approx(0.7 - half, abs=0.003)
+    assert interval.high == pytest.approx(0.7 + half, abs=0.003)
+
+
+def test_rows_of_one_person_make_the_interval_wider():
+    single = _answers(rows=300, seed=6)
+    people = Answers(*(np.repeat(getattr(single, name), 4) for name in ("label", "predicted", "confidence", "group")))
+    as_rows = Answers(people.label, people.predicted, people.confidence, np.arange(1200))
+    by_person, by_row = (measure(each, BOOTSTRAP).scores["accuracy"] for each in (people, as_rows))
+    assert by_person.high - by_person.low == pytest.approx(2 * (by_row.high - by_row.low), rel=0.25)
+    assert by_person == measure(single, BOOTSTRAP).scores["accuracy"]
+
+
+def test_draws_are_the_same_in_one_go_and_in_many(monkeypatch):
+    per_group = np.random.default_rng(1).integers(0, 9, (50, 4)).astype(float)
+    whole = draw_sums(per_group, BOOTSTRAP)
+    monkeypatch.setattr("models.metrics._DRAWN_AT_ONCE", 128)
+    np.testing.assert_array_equal(draw_sums(per_group, BOOTSTRAP), whole)
+    assert whole.mean(axis=0) == pytest.approx(per_group.sum(axis=0), rel=0.05)
+
+
+def test_group_names_do_not_matter():
+    answers = _answers(groups=30)
+    renamed = Answers(answers.label, answers.predicted, answers.confidence, answers.group * 7 + 3)
+    np.testing.assert_array_equal(count_groups(answers, 15)[0], count_groups(renamed, 15)[0])
+    assert measure(answers, BOOTSTRAP).scores == measure(renamed, BOOTSTRAP).scores
+
+
+def test_two_networks_are_compared_on_the_same_people():
+    first = _answers(seed=9, groups=40)
+    second = Answers(first.label, np.where(np.arange(400) % 20 == 0, 0, first.predicted), first.confidence, first.group)
+    one, two = measure(first, BOOTSTRAP), measure(second, BOOTSTRAP)
+    difference = compare(one, two)["accuracy"]
+    assert difference.value == pytest.approx(one.scores["accuracy"].value - two.scores["accuracy"].value, abs=1e-6)
+    assert difference.low > 0  # far narrower than the interval of either
+    assert compare(one, one)["accuracy"].plain() == {"value": 0, "low": 0, "high": 0}
+
+
+def test_answers_among_some_classes_share_the_probability_out_anew():
+    probabilities = np.array([[0.1, 0.5, 0, 0, 0.3, 0.1, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]], np.float32)
+    predicted, confidence = answer(probabilities, (0, 4, 5))
+    assert predicted.tolist() == [4, 0]
+    np.testing.assert_allclose(confidence, [0.6, 1 / 3], rtol=1e-6)
