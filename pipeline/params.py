@@ -78,6 +78,14 @@ class SplitParams(Section):
     train_share: Annotated[float, Field(gt=0, lt=1)]
     val_share: Share
     held_out: Literal["official", "all"]
+    tolerance_points: Annotated[float, Field(ge=0, le=100)]
+    duplicates: Literal["none", "identical", "near"]
+    duplicate_similarity: Annotated[float, Field(gt=0, le=1)]
+    identities: Literal["none", "dlib"]
+    identity_distance: Annotated[float, Field(gt=0, lt=2)]
+    folds: Annotated[int, Field(ge=0, le=1000)]
+    fold: Annotated[int, Field(ge=0)]
+    fold_order: Literal["balanced", "subject"]
 
 
 class ShardParams(Section):
@@ -86,7 +94,12 @@ class ShardParams(Section):
     balance: Literal["none", "cap", "undersample", "oversample", "weights"]
     train_per_class: Count
     test_per_class: Count
+    balance_over: Literal["class", "dataset_and_class"]
+    max_copies: Annotated[int, Field(ge=1, le=1000)]
+    weighting: Literal["inverse", "effective"]
+    effective_beta: Annotated[float, Field(ge=0, lt=1)]
     rows_per_shard: Count
+    processes: Count
 
 
 class TrainParams(Section):

@@ -1,0 +1,184 @@
+"""Which rows of each class go into the shards, how often, and with what weight in the loss.
+
+`none` keeps every row. Every other policy first caps a cell (a class, or a class of one dataset) and then acts on the
+training rows alone, so that validation and test hold the same rows under all of them and are never oversampled:
+
+    cap          nothing more
+    undersample  every cell down to the smallest one
+    oversample   every cell up to the largest one, by copies, at most `max_copies` of a row
+    weights      every row once, with a weight: inverse of the cell's size, or of its effective number
+                 (Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019)
+
+Which rows a cap keeps is decided by a keyed hash of the sample id, so a row does not lose its place because rows were
+added elsewhere, and the order of the rows does not matter.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.emotions import CLASSES
+from pipeline.params import ShardParams
+
+TRAIN: Final = "train"
+SPLITS: Final = ("train", "val", "test")
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a policy keeps.
+
+    Attributes:
+        rows: (K,) indices of the kept rows, ascending.
+        copies: (K,) how often each is written, 1 or more; 1 outside of training.
+        weights: (K,) weight in the loss; 1 outside of training, mean 1 over the training rows.
+        left_out: (N - K,) indices of the rows that a cap leaves out, ascending.
+        quotas: what each cell of each split was cut to, by split and cell name.
+    """
+
+    rows: Rows
+    copies: NDArray[np.int16]
+    weights: NDArray[np.float32]
+    left_out: Rows
+    quotas: Mapping[str, Mapping[str, int]]
+
+
+def keyed_order(sample_ids: Sequence[str], seed: int, purpose: str) -> NDArray[np.uint64]:
+    """Return (N,) hashes that order samples at random, each by its own id alone (BLAKE2b keyed by purpose and seed)."""
+    key = hashlib.blake2b(f"{purpose}/{seed}".encode(), digest_size=32).digest()
+    digests = (hashlib.blake2b(sample_id.encode(), digest_size=8, key=key).digest() for sample_id in sample_ids)
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def select(
+    labels: NDArray[np.integer],
+    splits: Sequence[str],
+    sample_ids: Sequence[str],
+    datasets: Sequence[str],
+    params: ShardParams,
+    seed: int,
+) -> Selection:
+    """Apply the balance policy.
+
+    Args:
+        labels: (N,) class indices 0..7.
+        splits: (N,) train, val or test.
+        sample_ids: (N,) unique ids.
+        datasets: (N,) dataset names.
+        params: the policy.
+        seed: of the keyed order.
+
+    Returns:
+        The selection; every row is in `rows` or in `left_out`.
+    """
+    total = len(sample_ids)
+    order = keyed_order(sample_ids, seed, "balance")
+    copies = np.zeros(total, np.int64)
+    weights = np.ones(total, np.float64)
+    quotas: dict[str, dict[str, int]] = {}
+    split_array, dataset_array, label_array = np.asarray(splits), np.asarray(datasets), np.asarray(labels)
+    for split in sorted(set(splits)):
+        members = np.flatnonzero(split_array == split)
+        cells = _cells(members, dataset_array, label_array, params)
+        kept = _cap(cells, dataset_array, order, split, params)
+        if split == TRAIN and params.balance == "oversample":
+            quotas[split] = _oversample(kept, order, copies, params.max_copies)
+        else:
+            quotas[split] = {name: len(rows) for name, rows in kept.items()}
+            for rows in kept.values():
+                copies[rows] = 1
+        if split == TRAIN and params.balance == "weights":
+            _weigh(kept, weights, params)
+    rows = np.flatnonzero(copies)
+    return Selection(
+        rows=rows,
+        copies=copies[rows].astype(np.int16),
+        weights=weights[rows].astype(np.float32),
+        left_out=np.flatnonzero(copies == 0),
+        quotas=quotas,
+    )
+
+
+def missing_classes(labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str]) -> dict[str, object]:
+    """Return the class names that each dataset has no row of, by split and dataset; nothing is made up for them."""
+    found = {(s, d, int(c)) for s, d, c in zip(splits, datasets, labels, strict=True)}
+    used = sorted({(split, dataset) for split, dataset, _ in found})
+    missing: dict[str, dict[str, list[str]]] = {split: {} for split, _ in used}
+    for split, dataset in used:
+        names = [name for number, name in enumerate(CLASSES) if (split, dataset, number) not in found]
+        if names:
+            missing[split][dataset] = names
+    return {split: by_dataset for split, by_dataset in missing.items() if by_dataset}
+
+
+def _cells(
+    members: Rows, datasets: NDArray[np.str_], labels: NDArray[np.integer], params: ShardParams
+) -> dict[str, Rows]:
+    cells = {}
+    for number, name in enumerate(CLASSES):
+        rows = members[labels[members] == number]
+        if params.balance_over == "class":
+            cells[name] = rows
+            continue
+        for dataset in sorted(set(datasets[rows])):
+            cells[f"{dataset}/{name}"] = rows[datasets[rows] == dataset]
+    return {name: rows for name, rows in cells.items() if len(rows)}
+
+
+def _cap(
+    cells: Mapping[str, Rows], datasets: NDArray[np.str_], order: NDArray[np.uint64], split: str, params: ShardParams
+) -> dict[str, Rows]:
+    """Cut each cell to its quota; datasets share a class's quota evenly, as far as each has rows."""
+    if params.balance == "none" or not cells:
+        return dict(cells)
+    quota = params.train_per_class if split == TRAIN else params.test_per_class
+    if split == TRAIN and params.balance == "undersample":
+        quota = min(quota, *(len(rows) for rows in cells.values()))
+    kept = {}
+    for name, rows in cells.items():
+        parts = [rows[datasets[rows] == dataset] for dataset in sorted(set(datasets[rows]))]
+        shares = even_shares([len(part) for part in parts], quota)
+        chosen = [_first(part, order, share) for part, share in zip(parts, shares, strict=True)]
+        kept[name] = np.concatenate(chosen)
+    return kept
+
+
+def even_shares(sizes: Sequence[int], quota: int) -> list[int]:
+    """Share a quota out as evenly as the sizes allow: what one cannot fill goes to the others."""
+    shares = [0] * len(sizes)
+    waiting = sorted(range(len(sizes)), key=lambda index: (sizes[index], index))
+    for done, index in enumerate(waiting):
+        # The smallest first: what it leaves is divided among those that have more. Rounding up gives all of it away.
+        shares[index] = min(sizes[index], -(-quota // (len(waiting) - done)))
+        quota -= shares[index]
+    return shares
+
+
+def _first(rows: Rows, order: NDArray[np.uint64], count: int) -> Rows:
+    return rows[np.argsort(order[rows], kind="stable")[:count]]
+
+
+def _oversample(
+    cells: Mapping[str, Rows], order: NDArray[np.uint64], copies: NDArray[np.int64], max_copies: int
+) -> dict[str, int]:
+    largest = max((len(rows) for rows in cells.values()), default=0)
+    for rows in cells.values():
+        target = min(largest, len(rows) * max_copies)
+        copies[rows] = target // len(rows)
+        copies[_first(rows, order, target % len(rows))] += 1
+    return {name: int(copies[rows].sum()) for name, rows in cells.items()}
+
+
+def _weigh(cells: Mapping[str, Rows], weights: NDArray[np.float64], params: ShardParams) -> None:
+    for rows in cells.values():
+        size = len(rows)
+        beta = params.effective_beta
+        weights[rows] = 1 / size if params.weighting == "inverse" else (1 - beta) / (1 - beta**size)
+    every = np.concatenate(list(cells.values())) if cells else np.empty(0, np.int64)
+    if len(every):
+        weights[every] /= weights[every].mean()

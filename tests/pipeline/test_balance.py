@@ -1,0 +1,179 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.balance import even_shares, keyed_order, missing_classes, select
+from pipeline.params import ShardParams
+
+
+@pytest.fixture
+def params():
+    values = {
+        "balance": "cap",
+        "train_per_class": 15,
+        "test_per_class": 5,
+        "balance_over": "class",
+        "max_copies": 4,
+        "weighting": "inverse",
+        "effective_beta": 0.9,
+        "rows_per_shard": 8,
+    }
+    known = {name: value for name, value in values.items() if name in ShardParams.model_fields}
+    others = {name: 1 for name in ShardParams.model_fields if name not in known}
+    return ShardParams.model_construct(**known, **others)
+
+
+def with_policy(params, **values):
+    return params.model_copy(update=values)
+
+
+class Rows:
+    """Class 0: 40 rows of a and 4 of b; class 4: 20 of a; class 7: 3 of a. The same in every split."""
+
+    def __init__(self):
+        sizes = [(0, "a", 40), (0, "b", 4), (4, "a", 20), (7, "a", 3)]
+        rows = [
+            (split, dataset, label, f"{dataset}/{split}/{label}/{n}.png#0")
+            for split in ("train", "val", "test")
+            for label, dataset, count in sizes
+            for n in range(count)
+        ]
+        self.splits, self.datasets, labels, self.ids = zip(*rows, strict=True)
+        self.labels = np.array(labels, np.int8)
+
+    def select(self, params, seed=3):
+        return select(self.labels, self.splits, self.ids, self.datasets, params, seed)
+
+    def count(self, selection, split):
+        counts = np.zeros(8, int)
+        for row, copies in zip(selection.rows, selection.copies, strict=True):
+            if self.splits[row] == split:
+                counts[self.labels[row]] += copies
+        return counts.tolist()
+
+
+@pytest.fixture
+def rows():
+    return Rows()
+
+
+def test_none_keeps_every_row_once(rows, params):
+    selection = rows.select(with_policy(params, balance="none"))
+    assert selection.rows.tolist() == list(range(len(rows.ids)))
+    assert set(selection.copies) == {1}
+    assert len(selection.left_out) == 0
+
+
+def test_cap_keeps_at_most_so_many_of_a_class(rows, params):
+    selection = rows.select(params)
+    assert rows.count(selection, "train") == [15, 0, 0, 0, 15, 0, 0, 3]
+    assert rows.count(selection, "val") == [5, 0, 0, 0, 5, 0, 0, 3]
+    assert rows.count(selection, "test") == [5, 0, 0, 0, 5, 0, 0, 3]
+    assert sorted([*selection.rows, *selection.left_out]) == list(range(len(rows.ids)))
+
+
+def test_cap_is_shared_by_the_datasets_as_evenly_as_they_can(rows, params):
+    selection = rows.select(params)
+    of_b = [row for row in selection.rows if rows.datasets[row] == "b" and rows.splits[row] == "train"]
+    assert len(of_b) == 4  # b has 4 rows; a, with 40, takes the 11 that b cannot fill
+
+
+def test_cap_of_each_dataset(rows, params):
+    selection = rows.select(with_policy(params, balance_over="dataset_and_class"))
+    assert rows.count(selection, "train") == [19, 0, 0, 0, 15, 0, 0, 3]
+    assert selection.quotas["train"] == {"a/anger": 15, "b/anger": 4, "a/happy": 15, "a/surprise": 3}
+
+
+def test_undersample_brings_training_to_the_smallest_class(rows, params):
+    selection = rows.select(with_policy(params, balance="undersample"))
+    assert rows.count(selection, "train") == [3, 0, 0, 0, 3, 0, 0, 3]
+    assert rows.count(selection, "test") == [5, 0, 0, 0, 5, 0, 0, 3]
+
+
+def test_oversample_copies_training_rows_up_to_the_bound(rows, params):
+    selection = rows.select(with_policy(params, balance="oversample"))
+    assert rows.count(selection, "train") == [15, 0, 0, 0, 15, 0, 0, 12]  # 3 rows, at most 4 times each
+    exact = rows.select(with_policy(params, balance="oversample", max_copies=100, train_per_class=20))
+    assert rows.count(exact, "train") == [20, 0, 0, 0, 20, 0, 0, 20]
+    assert sorted(exact.copies[exact.copies > 1]) == [6, 7, 7]
+
+
+@pytest.mark.parametrize("policy", ["cap", "undersample", "oversample", "weights"])
+def test_validation_and_test_are_the_same_under_every_policy(rows, params, policy):
+    selection = rows.select(with_policy(params, balance=policy))
+    reference = rows.select(params)
+    for found, expected in ((selection, reference), (reference, selection)):
+        outside = [row for row in found.rows if rows.splits[row] != "train"]
+        assert set(outside) <= set(expected.rows)
+    measured = np.array([rows.splits[row] != "train" for row in selection.rows])
+    assert set(selection.copies[measured]) == {1}
+    assert set(selection.weights[measured]) == {1.0}
+
+
+def test_inverse_weights_by_hand(rows, params):
+    selection = rows.select(with_policy(params, balance="weights"))
+    train = np.array([rows.splits[row] == "train" for row in selection.rows])
+    labels = rows.labels[selection.rows]
+    assert selection.weights[train].mean() == pytest.approx(1)
+    # 15, 15 and 3 rows: each class weighs 11 of 33 in all.
+    assert selection.weights[train & (labels == 7)] == pytest.approx([11 / 3] * 3)
+    assert selection.weights[train & (labels == 0)] == pytest.approx([11 / 15] * 15)
+
+
+def test_effective_number_weights_by_hand(rows, params):
+    selection = rows.select(with_policy(params, balance="weights", weighting="effective"))
+    train = np.array([rows.splits[row] == "train" for row in selection.rows])
+    labels = rows.labels[selection.rows]
+    ratio = selection.weights[train & (labels == 7)][0] / selection.weights[train & (labels == 0)][0]
+    assert ratio == pytest.approx((1 - 0.9**15) / (1 - 0.9**3), rel=1e-6)
+
+
+def test_order_of_rows_does_not_matter(rows, params):
+    shuffled = Rows()
+    order = np.random.default_rng(0).permutation(len(rows.ids))
+    for name in ("splits", "datasets", "ids"):
+        setattr(shuffled, name, tuple(getattr(rows, name)[index] for index in order))
+    shuffled.labels = rows.labels[order]
+    kept = {rows.ids[row] for row in rows.select(params).rows}
+    assert {shuffled.ids[row] for row in shuffled.select(params).rows} == kept
+    assert {rows.ids[row] for row in rows.select(params, seed=4).rows} != kept
+
+
+def test_rows_added_elsewhere_change_nothing_and_rows_of_the_class_only_push_out(rows, params):
+    before = {rows.ids[row] for row in rows.select(params).rows}
+    rows.splits += ("train", "train")
+    rows.datasets += ("a", "a")
+    rows.ids += ("a/train/4/new.png#0", "a/train/2/new.png#0")
+    rows.labels = np.append(rows.labels, np.array([4, 2], np.int8))
+    after = {rows.ids[row] for row in rows.select(params).rows}
+    assert len(before - after) <= 1
+    assert all("/train/4/" in sample_id for sample_id in before - after)
+
+
+def test_missing_classes_are_said_by_dataset_and_split():
+    missing = missing_classes(np.array([0, 1, 2, 3, 4, 5, 6, 7, 0]), ["train"] * 8 + ["test"], ["a"] * 8 + ["b"])
+    assert missing == {"test": {"b": ["contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"]}}
+
+
+def test_nothing_in_nothing_out(params):
+    selection = select(np.empty(0, np.int8), [], [], [], params, 1)
+    assert len(selection.rows) == len(selection.left_out) == 0
+
+
+def test_keyed_order_is_of_the_id_alone():
+    whole = keyed_order(["a", "b", "c"], 1, "balance")
+    assert whole[1] == keyed_order(["b"], 1, "balance")[0]
+    assert whole[1] != keyed_order(["b"], 2, "balance")[0]
+    assert whole[1] != keyed_order(["b"], 1, "split")[0]
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=8), st.integers(0, 200))
+@settings(max_examples=100, deadline=None)
+def test_even_shares_give_all_away_and_never_more_than_there_is(sizes, quota):
+    shares = even_shares(sizes, quota)
+    assert sum(shares) == min(quota, sum(sizes))
+    assert all(share <= size for share, size in zip(shares, sizes, strict=True))
+    unfilled = [share for share, size in zip(shares, sizes, strict=True) if share < size]
+    if unfilled:
+        assert max(shares) - min(unfilled) <= 1
