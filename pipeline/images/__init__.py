@@ -1,0 +1,25 @@
+"""The only door for encoded pictures that someone else made: magic bytes, limits, EXIF, colour, and one status each.
+
+`decode` and `decode_scaled` give pixels or raise `ImageError` with a status that is a reject reason:
+
+==================== ===============================================================================================
+truncated            the picture ends early: cut, empty, or complete in its container but not in its data
+corrupt              the bytes contradict themselves: a bad checksum, a bad code, an impossible header
+not_an_image         no picture format's magic bytes: text, a web page, an archive, zeros
+unsupported_format   a picture, refused by its name: JPEG 2000, HEIC, SVG, a camera's raw file, float samples …
+too_many_pixels      the header says more pixels than the limit; nothing was decoded
+too_small            a side has fewer pixels than asked for
+==================== ===============================================================================================
+
+A file's name counts for nothing. Pixels are uint8, (H, W, 3) RGB or (H, W) grey where the source is grey, turned as
+EXIF says. Transparency is composited over white, 16 bits are scaled to 8, palettes are looked up, of several frames the
+first counts, CMYK is taken as inverted in JPEG (as Adobe writes it) and as it is in TIFF. Colour profiles are not
+applied.
+
+How a face is stored: `encode_face` writes JPEG quality 98 with full colour resolution, one channel for grey.
+"""
+
+from pipeline.images.door import Header, Pixels, Scaled, decode, decode_scaled, read_size
+from pipeline.images.stored import decode_face, encode_face
+
+__all__ = ["Header", "Pixels", "Scaled", "decode", "decode_face", "decode_scaled", "encode_face", "read_size"]

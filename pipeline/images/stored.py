@@ -1,0 +1,48 @@
+"""How the pipeline stores a face: JPEG, quality 98, full colour resolution, one channel where the face is grey."""
+
+from typing import Final
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from pipeline.errors import ImageError
+from pipeline.schema import Reason
+
+QUALITY: Final = 98
+_GREY_DIMENSIONS: Final = 2
+
+
+def encode_face(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode a face for storage. The same pixels are the same bytes.
+
+    Args:
+        pixels: uint8, (H, W, 3) RGB or (H, W) grey.
+
+    Raises:
+        ValueError: another shape or type.
+    """
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"a face is uint8, not {pixels.dtype}")
+    if pixels.ndim == _GREY_DIMENSIONS:
+        grey = np.ascontiguousarray(pixels[:, :, None])
+        return bytes(simplejpeg.encode_jpeg(grey, quality=QUALITY, colorspace="GRAY", colorsubsampling="Gray"))
+    colour = np.ascontiguousarray(pixels)
+    return bytes(simplejpeg.encode_jpeg(colour, quality=QUALITY, colorspace="RGB", colorsubsampling="444"))
+
+
+def decode_face(content: bytes) -> NDArray[np.uint8]:
+    """Decode a stored face: uint8, (H, W, 3) RGB or (H, W) grey.
+
+    Raises:
+        ImageError: not the bytes of a whole JPEG.
+    """
+    try:
+        _, _, colorspace, _ = simplejpeg.decode_jpeg_header(content)
+        if colorspace == "Gray":
+            grey: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, colorspace="GRAY")
+            return grey[:, :, 0]
+        colour: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, colorspace="RGB")
+    except ValueError as error:
+        raise ImageError(Reason.corrupt, f"a stored face cannot be decoded: {error}") from None
+    return colour
