@@ -1,0 +1,24 @@
+"""`prep equalize`: faces in, the same faces with an equalized histogram out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.workers import worker_count
+from stages import project
+from stages.progress import bar
+
+
+def equalize(
+    src: Annotated[Path, typer.Option(help="A folder of faces, as align writes it.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Default: data/faces/ and the name of --src.")] = None,
+) -> None:
+    """Equalize the histogram of every face: none, hist or clahe, on luma or on each channel (params.yaml)."""
+    from pipeline.equalize import equalize as equalize_faces
+
+    params = project.load_params().equalize
+    folder = out or project.FACES / src.resolve().name
+    with bar("equalize") as progress:
+        summary = equalize_faces(src, folder, params, workers=worker_count(), progress=progress)
+    typer.echo(f"{folder}: {summary['rows_out']} faces, {params.method}")
