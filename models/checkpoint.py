@@ -1,0 +1,207 @@
+"""A trained network in one safetensors file: the weights, and all that is needed to use them again.
+
+What travels in the metadata, as one key of sorted JSON so that the same training is the same bytes: the network's name,
+the classes in order, what it reads (side, colour, normalization), the preprocessing contract of the shards, the id of
+their snapshot and the training parameters. Nothing is pickled.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from models.inputs import InputSpec
+from models.registry import find_model
+from pipeline.errors import ModelError
+
+CHECKPOINT_NAME: Final = "model.safetensors"
+METADATA_KEY: Final = "prep"
+_BATCH_ROWS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        model: the network's name in the registry.
+        classes: names of the outputs in order; of a task other than emotion, the names of its values.
+        input: what the network reads.
+        contract: how the pixels of the shards were made (alignment, equalization, taxonomies, classes).
+        shards: id of the snapshot it was trained on.
+        task: emotion, or valence, arousal or affect (both).
+        flips: whether an answer is the mean over the face and its mirror image.
+        params: the training parameters, as plain JSON.
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    input: InputSpec
+    contract: Mapping[str, Any]
+    shards: str
+    task: str
+    flips: bool
+    params: Mapping[str, Any]
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "model": self.model,
+            "classes": list(self.classes),
+            "input": self.input.plain(),
+            "contract": dict(self.contract),
+            "shards": self.shards,
+            "task": self.task,
+            "flips": self.flips,
+            "params": dict(self.params),
+        }
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> "CheckpointInfo":
+        """Build from plain JSON."""
+        spec = InputSpec.from_plain(values["input"])
+        return cls(**{**values, "classes": tuple(values["classes"]), "input": spec})
+
+
+class Checkpoint:
+    """A trained network, ready to answer.
+
+    Attributes:
+        info: what the checkpoint says of itself.
+        network: normalized images (N, channels, size_px, size_px) to raw outputs (N, classes), in inference mode.
+    """
+
+    def __init__(self, info: CheckpointInfo, network: nn.Module) -> None:
+        self.info = info
+        self.network = network.eval()
+
+    def prepare(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
+        """Turn faces into what the network reads, on the network's device.
+
+        Args:
+            images: uint8, a tensor (N, 3, H, W) or (N, 1, H, W), or an array (N, H, W, 3) or (N, H, W).
+
+        Returns:
+            (N, channels, size_px, size_px) float32.
+        """
+        return self.info.input.prepare(_as_tensor(images).to(self.device))
+
+    def outputs(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
+        """Return the network's raw outputs (N, classes) on the CPU, float32: logits, or valence and arousal."""
+        pixels = _as_tensor(images)
+        with torch.inference_mode():
+            parts = [self._answer(part) for part in pixels.split(_BATCH_ROWS)]
+        return torch.cat(parts) if parts else torch.zeros(0, len(self.info.classes))
+
+    def predict(self, images: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probability of each class for each face.
+
+        Args:
+            images: see `prepare`.
+
+        Returns:
+            (N, 8) float32 in the order of `info.classes`; each row sums to 1.
+
+        Raises:
+            ModelError: the network was trained on valence or arousal, see `predict_affect`.
+        """
+        if self.info.task != "emotion":
+            raise ModelError(f"{self.info.model}: trained on {self.info.task}, not on classes")
+        answer: NDArray[np.float32] = self.outputs(images).numpy()
+        return answer
+
+    def predict_affect(self, images: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return valence and arousal in [-1, 1] for each face, (N, 2) float32; NaN for what it was not trained on.
+
+        Raises:
+            ModelError: the network was trained on classes, see `predict`.
+        """
+        if self.info.task == "emotion":
+            raise ModelError(f"{self.info.model}: trained on classes, not on valence and arousal")
+        found = self.outputs(images).numpy()
+        answer = np.full((len(found), 2), np.nan, np.float32)
+        for column, name in enumerate(self.info.classes):
+            answer[:, ("valence", "arousal").index(name)] = found[:, column]
+        return answer
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        for tensor in (*self.network.parameters(), *self.network.buffers()):
+            return tensor.device
+        return torch.device("cpu")
+
+    def _answer(self, pixels: Tensor) -> Tensor:
+        batch = self.prepare(pixels)
+        answer = self._activate(self.network(batch))
+        if self.info.flips:
+            answer = (answer + self._activate(self.network(batch.flip(-1)))) / 2
+        return answer.float().cpu()
+
+    def _activate(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(1) if self.info.task == "emotion" else outputs.tanh()
+
+
+def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> None:
+    """Write a checkpoint, the same bytes for the same weights and info."""
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    text = json.dumps(info.plain(), sort_keys=True, ensure_ascii=False)
+    save_file(dict(sorted(state.items())), path, metadata={METADATA_KEY: text})
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """Read what a checkpoint says of itself, without its weights.
+
+    Raises:
+        ModelError: see `load_checkpoint`.
+    """
+    return _read(path, weights=False)[0]
+
+
+def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        path: the file, or the folder that holds `model.safetensors`.
+        device: where the network goes, as torch names it.
+
+    Raises:
+        ModelError: missing, damaged, not a checkpoint of this project, or for another network.
+    """
+    info, state = _read(path, weights=True)
+    network = find_model(info.model).build(len(info.classes), info.input.size_px, None)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: its weights do not fit {info.model}: {str(error).splitlines()[-1].strip()}") from None
+    return Checkpoint(info, network.to(device))
+
+
+def _read(path: Path, *, weights: bool) -> tuple[CheckpointInfo, dict[str, Tensor]]:
+    file = path / CHECKPOINT_NAME if path.is_dir() else path
+    try:
+        with safe_open(file, framework="pt") as content:
+            metadata = content.metadata() or {}
+            info = CheckpointInfo.from_plain(json.loads(metadata[METADATA_KEY]))
+            names = content.keys() if weights else ()
+            return info, {name: content.get_tensor(name) for name in names}
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read: {error.strerror or error}; run prep train first") from None
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{file}: not a checkpoint of prep train: {' '.join(str(error).split())[:120]}") from None
+
+
+def _as_tensor(images: Tensor | NDArray[np.uint8]) -> Tensor:
+    if isinstance(images, Tensor):
+        return images
+    pixels = np.ascontiguousarray(images)
+    stacked = pixels[..., None] if pixels.ndim == 3 else pixels  # noqa: PLR2004  (N, H, W) is grey
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2)

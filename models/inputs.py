@@ -1,0 +1,91 @@
+"""How a face becomes the input of a network: side, colour and normalization, which travel with the weights."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Luma of ITU-R BT.601, as OpenCV and libjpeg weigh red, green and blue.
+_LUMA: Final = (0.299, 0.587, 0.114)
+
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What a network reads.
+
+    Attributes:
+        size_px: side of the square input.
+        mean: of each channel, for pixels in [0, 1]; one value makes the input grey, three RGB.
+        std: of each channel, likewise.
+        zoom: share of the face crop's side that is kept around its centre, in (0, 1].
+    """
+
+    size_px: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    zoom: float = 1.0
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Self:
+        """Build from plain JSON, as a checkpoint keeps it."""
+        return cls(values["size_px"], tuple(values["mean"]), tuple(values["std"]), values["zoom"])
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for RGB."""
+        return len(self.mean)
+
+    def resize(self, images: Tensor) -> Tensor:
+        """Cut and scale faces to the input's side.
+
+        Args:
+            images: (N, 3, H, W) RGB, or (N, 1, H, W) grey, uint8.
+
+        Returns:
+            (N, channels, size_px, size_px) uint8.
+        """
+        pixels = _to_channels(_cut(images, self.zoom), self.channels)
+        if pixels.shape[-2:] == (self.size_px, self.size_px):
+            return pixels
+        scaled = functional.interpolate(
+            pixels.float(), size=(self.size_px, self.size_px), mode="bilinear", antialias=True, align_corners=False
+        )
+        return scaled.round_().clamp_(0, 255).to(torch.uint8)
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Turn (N, channels, S, S) uint8, or float in [0, 1], into the float32 that the network reads."""
+        scaled = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+        mean = torch.tensor(self.mean, device=pixels.device).view(1, -1, 1, 1)
+        std = torch.tensor(self.std, device=pixels.device).view(1, -1, 1, 1)
+        return (scaled - mean) / std
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Turn uint8 faces (N, 3, H, W) into the network's float32 input (N, channels, size_px, size_px)."""
+        return self.normalize(self.resize(images))
+
+
+def _cut(images: Tensor, zoom: float) -> Tensor:
+    if zoom == 1:
+        return images
+    height, width = images.shape[-2:]
+    top, left = round(height * (1 - zoom) / 2), round(width * (1 - zoom) / 2)
+    return images[..., top : height - top, left : width - left]
+
+
+def _to_channels(images: Tensor, channels: int) -> Tensor:
+    if images.shape[1] == channels:
+        return images
+    if channels == 3:  # noqa: PLR2004
+        return images.expand(-1, 3, -1, -1)
+    luma = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
+    return (images.float() * luma).sum(1, keepdim=True).round_().clamp_(0, 255).to(torch.uint8)

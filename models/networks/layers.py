@@ -1,0 +1,62 @@
+"""The layers of any network in order, so that training can freeze the base and open it from the end."""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from models.networks.classifier import Classifier
+
+
+def layer_groups(network: nn.Module) -> list[list[nn.Parameter]]:
+    """Return the parameters of each block from the input to the output; the last group is the head.
+
+    Blocks without a parameter are left out. A network of timm gives its own order (`group_matcher`).
+    """
+    if isinstance(network, Classifier):
+        blocks: list[nn.Module] = [*network.blocks, network.pool, network.head]
+        groups = [list(block.parameters()) for block in blocks]
+    else:
+        groups = list(_timm_groups(network))
+    return [group for group in groups if group]
+
+
+def open_last(network: nn.Module, blocks: int | None) -> None:
+    """Let the head and the last `blocks` blocks of the base train, and freeze all before them.
+
+    Args:
+        network: any network of the registry.
+        blocks: 0 trains the head alone (feature extraction); None opens everything.
+    """
+    groups = layer_groups(network)
+    first_open = 0 if blocks is None else max(0, len(groups) - 1 - blocks)
+    for number, group in enumerate(groups):
+        for parameter in group:
+            parameter.requires_grad_(number >= first_open)
+
+
+def rest_frozen(network: nn.Module) -> None:
+    """Put modules whose own parameters are all frozen into inference mode, so that batch statistics stay as they are.
+
+    A network that trains in full is left alone. Call it after every `network.train()`.
+    """
+    for module in network.modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own):
+            module.eval()
+
+
+def count_trainable(network: nn.Module) -> int:
+    """Return how many numbers train."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def _timm_groups(network: nn.Module) -> Iterator[list[nn.Parameter]]:
+    from timm.models import group_parameters
+
+    named = dict(network.named_parameters())
+    head_module = getattr(network, "get_classifier", lambda: None)()
+    head = {id(parameter) for parameter in head_module.parameters()} if isinstance(head_module, nn.Module) else set()
+    names = group_parameters(network, network.group_matcher(coarse=True))  # type: ignore[operator]  # timm's own method
+    for group in names.values():
+        yield [named[name] for name in group if id(named[name]) not in head]
+    yield [parameter for parameter in named.values() if id(parameter) in head]

@@ -1,0 +1,48 @@
+"""The networks of this project, trained from scratch."""
+
+from torch import nn
+
+from models.networks.classifier import Classifier, initialize
+
+# Five poolings halve the side five times.
+_STRIDE = 32
+
+
+def build_proposed(classes: int, size_px: int) -> Classifier:
+    """Build the thesis's network: five convolutions, each followed by max-pooling, then flatten and dense layers.
+
+    Batch normalization stands between each convolution and its ReLU, and dropout before the dense layers.
+
+    Args:
+        classes: width of the output.
+        size_px: side of the input; at least 32.
+    """
+    widths = (32, 64, 128, 192, 256)
+    blocks = [_block(before, after) for before, after in zip((1, *widths), widths, strict=False)]
+    side = size_px // _STRIDE
+    head = nn.Sequential(
+        nn.Dropout(0.4), nn.Linear(widths[-1] * side * side, 256), nn.ReLU(), nn.Dropout(0.4), nn.Linear(256, classes)
+    )
+    network = Classifier(blocks, nn.Flatten(), head)
+    initialize(network)
+    return network
+
+
+def build_baseline(classes: int, size_px: int) -> Classifier:
+    """Build the plain CNN that overfits: three convolutions with max-pooling and a wide dense layer, nothing more."""
+    widths = (32, 64, 64)
+    blocks = [
+        nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        for before, after in zip((3, *widths), widths, strict=False)
+    ]
+    side = size_px // 8
+    head = nn.Sequential(nn.Linear(widths[-1] * side * side, 128), nn.ReLU(), nn.Linear(128, classes))
+    network = Classifier(blocks, nn.Flatten(), head)
+    initialize(network)
+    return network
+
+
+def _block(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)
+    )

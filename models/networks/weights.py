@@ -1,0 +1,137 @@
+"""Weights that others trained: fetched from their hub or read from a file, checked, and never unpickled as code."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from pipeline.errors import ModelError
+
+State = Mapping[str, Tensor]
+
+# torchvision and facenet-pytorch name a file by the first digits of its SHA-256.
+_HASH_IN_NAME: Final = re.compile(r"-([0-9a-f]{8})\.pth$")
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class Hub(Protocol):
+    """Where published weights of one network come from."""
+
+    def fetch(self) -> State:
+        """Return the state dict, downloading it when it is not in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class TorchHub:
+    """A file that torch.hub downloads; the digits in its name are checked against its SHA-256."""
+
+    url: str
+
+    def fetch(self) -> State:
+        """Return the state dict.
+
+        Raises:
+            ModelError: not in the cache and the hub cannot be reached; names the file and where to put it.
+        """
+        name = self.url.rpartition("/")[2]
+        try:
+            state: State = torch.hub.load_state_dict_from_url(
+                self.url, map_location="cpu", progress=False, check_hash=bool(_HASH_IN_NAME.search(name)),
+                weights_only=True,
+            )
+        except (OSError, RuntimeError) as error:
+            folder = Path(torch.hub.get_dir(), "checkpoints")
+            raise ModelError(_absent(name, folder.as_posix(), error)) from None
+        return state
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFace:
+    """The `model.safetensors` of a repository of timm's organization."""
+
+    repository: str
+
+    def fetch(self) -> State:
+        """Return the state dict.
+
+        Raises:
+            ModelError: see `TorchHub.fetch`.
+        """
+        from huggingface_hub import hf_hub_download
+
+        try:
+            path = hf_hub_download(self.repository, "model.safetensors")
+        except Exception as error:  # noqa: BLE001  the hub's client raises errors of four libraries when it is offline
+            raise ModelError(_absent(f"model.safetensors of {self.repository}", "a folder", error)) from None
+        return load_file(path)
+
+
+def read_weights(path: Path, sha256: str | None = None) -> State:
+    """Read a state dict from a file: safetensors, or a .pth or .pt that holds nothing but tensors.
+
+    Args:
+        path: the file.
+        sha256: what the file's SHA-256 must be, or its first digits. Without it, digits in the name are checked.
+
+    Raises:
+        ModelError: missing, of another SHA-256, or not a file of tensors.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; train.weights names a .safetensors, .pth or .pt file")
+    known = _HASH_IN_NAME.search(path.name)
+    _check_sha256(path, sha256 or (known.group(1) if known else ""))
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001  a damaged file raises whatever its decoder meets
+        reason = "damaged" if isinstance(error, SafetensorError) else "holds more than tensors, or damaged"
+        raise ModelError(f"{path}: {reason}; expected a state dict") from None
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ModelError(f"{path}: not a state dict; expected tensors by name")
+    return state
+
+
+def load_base(network: nn.Module, state: State, head: str) -> None:
+    """Load weights into a network, except a head that has another shape.
+
+    Args:
+        network: the network as its library builds it.
+        state: the weights; those whose name starts with `head`, and those the network does not know, are left out.
+        head: prefix of the classifier's parameter names.
+
+    Raises:
+        ModelError: a parameter of the base is missing or has another shape.
+    """
+    own = network.state_dict()
+    kept = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    absent = [name for name in own if name not in kept and not name.startswith(head)]
+    absent = [name for name in absent if not name.endswith("num_batches_tracked")]
+    if absent:
+        raise ModelError(f"weights for another network: {len(absent)} tensors do not fit, the first is {absent[0]!r}")
+    network.load_state_dict(kept, strict=False)
+
+
+def _check_sha256(path: Path, expected: str) -> None:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    if not digest.hexdigest().startswith(expected.lower()):
+        raise ModelError(f"{path}: its SHA-256 is {digest.hexdigest()}, expected {expected}")
+
+
+def _absent(name: str, folder: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:80]
+    return (
+        f"{name}: not here and its hub cannot be reached ({reason}); "
+        f"put the file into {folder}, or give its path as train.weights"
+    )

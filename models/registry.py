@@ -1,0 +1,186 @@
+"""Everything that can be trained, by name: the project's own networks, pretrained ones, two classical baselines.
+
+Any other name is looked up in timm. Spelling is forgiving: EfficientNetB0, efficientnet-b0 and efficientnet_b0 are one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from torch import nn
+
+from models.inputs import InputSpec
+from models.networks import plain, pretrained
+from models.networks.weights import Hub, State, read_weights
+from pipeline.errors import ModelError, UsageError
+
+Build = Callable[[int, int, State | None], nn.Module]
+Kind = Literal["own", "pretrained", "classical", "timm"]
+
+_DEFAULT_SIZE_PX: Final = 224  # the thesis trained every pretrained network at this side
+_OWN_SIZE_PX: Final = 64
+_FACENET_SIZE_PX: Final = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that can be trained.
+
+    Attributes:
+        name: as `create_model` takes it.
+        kind: own, pretrained, classical or timm.
+        what: one line for `prep models`.
+        build: (classes, size_px, state) to a network that gives logits (N, classes).
+        input: what it reads, for a side in pixels or None for its own.
+        hub: where its published weights are, if there are any.
+        min_size_px: the smallest side it takes.
+    """
+
+    name: str
+    kind: Kind
+    what: str
+    build: Build
+    input: Callable[[int | None], InputSpec]
+    hub: Callable[[], Hub] | None = None
+    min_size_px: int = 32
+
+
+def list_models() -> list[Entry]:
+    """Return what is registered, in the order of the thesis's tables; timm's other names come on top."""
+    return list(_ENTRIES.values())
+
+
+def find_model(name: str) -> Entry:
+    """Return the entry of a name.
+
+    Raises:
+        UsageError: neither registered nor known to timm; names what is registered.
+    """
+    entry = _ENTRIES.get(_normal(name))
+    if entry is not None:
+        return entry
+    import timm
+
+    if not timm.is_model(name):
+        known = ", ".join(entry.name for entry in _ENTRIES.values())
+        raise UsageError(f"train.model: no network {name!r}; there are {known}, and every name of timm.list_models()")
+    has_hub = bool(timm.get_pretrained_cfg(name).hf_hub_id)
+    return Entry(
+        name,
+        "timm",
+        "a network of timm",
+        pretrained.timm_builder(name),
+        lambda size_px: pretrained.timm_input(name, size_px),
+        (lambda: pretrained.timm_hub(name)) if has_hub else None,
+    )
+
+
+def create_model(
+    name: str,
+    num_classes: int = 8,
+    pretrained: bool = False,
+    *,
+    size_px: int | None = None,
+    weights: Path | None = None,
+    weights_sha256: str | None = None,
+) -> nn.Module:
+    """Build a network: normalized images (N, channels, size_px, size_px) float32 to logits (N, num_classes).
+
+    Args:
+        name: one of `list_models`, or any name of timm.
+        num_classes: width of the output.
+        pretrained: load the published weights into the base.
+        size_px: side of the input; None for the network's own (`find_model(name).input(None).size_px`).
+        weights: a local file of weights for the base, instead of the published ones.
+        weights_sha256: what that file's SHA-256 must be.
+
+    Raises:
+        UsageError: unknown name, or a side that the network cannot take.
+        ModelError: weights that do not exist, cannot be had or do not fit.
+    """
+    entry = find_model(name)
+    side = entry.input(size_px).size_px
+    if side < entry.min_size_px:
+        raise UsageError(f"train.size_px: {entry.name} takes faces of at least {entry.min_size_px} px, not {side}")
+    state = read_weights(weights, weights_sha256) if weights is not None else None
+    if pretrained and state is None:
+        state = _fetch(entry)
+    return entry.build(num_classes, side, state)
+
+
+def _fetch(entry: Entry) -> State:
+    if entry.hub is None:
+        raise ModelError(f"{entry.name}: nobody publishes weights of it; give a file as train.weights, or 'none'")
+    return entry.hub().fetch()
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def _own(name: str, what: str, build: Build, channels: int) -> Entry:
+    mean, std = (0.5,) * channels, (0.25,) * channels
+    return Entry(name, "own", what, build, lambda size_px: InputSpec(size_px or _OWN_SIZE_PX, mean, std))
+
+
+def _torchvision(name: str, what: str) -> Entry:
+    return Entry(
+        name,
+        "pretrained",
+        what,
+        pretrained.torchvision_builder(name),
+        lambda size_px: pretrained.imagenet_input(size_px or _DEFAULT_SIZE_PX),
+        lambda: pretrained.torchvision_hub(name),
+    )
+
+
+def _timm(name: str, timm_name: str, what: str, *, published: bool = True, min_size_px: int = 32) -> Entry:
+    return Entry(
+        name,
+        "pretrained",
+        what,
+        pretrained.timm_builder(timm_name),
+        lambda size_px: pretrained.timm_input(timm_name, size_px or _DEFAULT_SIZE_PX),
+        (lambda: pretrained.timm_hub(timm_name)) if published else None,
+        min_size_px,
+    )
+
+
+def _load_own(build: Callable[[int, int], nn.Module]) -> Build:
+    def build_with(classes: int, size_px: int, state: State | None) -> nn.Module:
+        network = build(classes, size_px)
+        if state is not None:
+            from models.networks.weights import load_base
+
+            load_base(network, state, "head")
+        return network
+
+    return build_with
+
+
+_LIST: Final = (
+    _own("proposed", "five convolutions with max-pooling, flatten, dense", _load_own(plain.build_proposed), 1),
+    _own("baseline", "the plain CNN that overfits", _load_own(plain.build_baseline), 3),
+    _torchvision("efficientnet_b0", "EfficientNet B0, ImageNet"),
+    _torchvision("efficientnet_b3", "EfficientNet B3, ImageNet"),
+    _torchvision("efficientnet_b5", "EfficientNet B5, ImageNet"),
+    _torchvision("efficientnet_b7", "EfficientNet B7, ImageNet"),
+    _timm("inception_v3", "inception_v3", "Inception V3, ImageNet", min_size_px=75),
+    _timm("inception_resnet_v2", "inception_resnet_v2", "Inception-ResNet V2, ImageNet", min_size_px=75),
+    _torchvision("vgg16", "VGG16 with global average pooling, ImageNet"),
+    _torchvision("vgg19", "VGG19 with global average pooling, ImageNet"),
+    _timm("resnet50v2", "resnetv2_50", "ResNet50 V2, ImageNet"),
+    _timm("resnet101v2", "resnetv2_101", "ResNet101 V2, ImageNet"),
+    _timm("resnet152v2", "resnetv2_152", "ResNet152 V2, no published weights", published=False),
+    Entry(
+        "inception_resnet_v1",
+        "pretrained",
+        "Inception-ResNet V1 of facenet-pytorch, a face network, VGGFace2",
+        pretrained.build_facenet,
+        lambda size_px: pretrained.facenet_input(size_px or _FACENET_SIZE_PX),
+        pretrained.facenet_hub,
+        75,
+    ),
+)
+_ENTRIES: Final = {_normal(entry.name): entry for entry in _LIST}
