@@ -1,0 +1,166 @@
+"""The one face of the demo: the NASA portrait that scikit-image ships, with landmarks placed on it by hand.
+
+The portrait (``skimage.data.astronaut``, 512x512, public domain) is part of scikit-image's wheel, so nothing is
+downloaded and nothing is kept in this repository. The 68 points follow the iBUG order: 0-16 jaw, 17-26 brows, 27-35
+nose, 36-47 eyes, 48-67 mouth. They were read off an enlarged view of the portrait, in its own pixels.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import DataError
+
+Pixels = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+_SHA256: Final = "a8c429c18afa7b0fd5673e598d73a21225d94c864a71bbb3885126fdecb41071"
+# The part of the portrait that is used: head, collar and shoulders. x0, y0, x1, y1 in pixels of the portrait.
+CROP: Final = (20, 0, 370, 350)
+# The textures are kept enlarged, so that a face may be rendered larger than it is in the portrait.
+ENLARGED: Final = 2
+
+LANDMARKS: Final[Points] = np.array(
+    [
+        *((180, 104), (180, 116), (181, 127), (182.5, 138), (185.5, 150), (191, 160.5), (200, 169), (210, 176)),
+        *((221, 178.7), (232, 177), (243, 172), (252, 164.5), (260, 154.5), (265.5, 143.5), (268.5, 131.5)),
+        *((270.5, 120), (271.5, 108)),
+        *((190, 90.8), (194.3, 88.7), (199, 87.7), (206, 89.9), (213.5, 92.8)),
+        *((238.3, 93.3), (245.5, 92.6), (252, 92.2), (258.5, 93.2), (263, 95.7)),
+        *((225, 103), (224.5, 111), (224.2, 119), (223.5, 128)),
+        *((214, 130.5), (218.5, 132.3), (224, 133.7), (229.5, 132.6), (234.2, 130.8)),
+        *((192.6, 101.1), (198.5, 97.2), (206.3, 98.2), (213.7, 103.6), (208, 104.6), (199.4, 103.9)),
+        *((236.2, 105), (243, 100.8), (251, 99.3), (258.7, 103.6), (252.3, 106.8), (242.3, 106.8)),
+        *((202.5, 139.3), (210, 140.1), (218.6, 140.4), (222.9, 141), (227.1, 140.4), (235.7, 140.9), (245.4, 140.7)),
+        *((237.9, 149), (229, 153.8), (222.9, 155.1), (216, 154), (208.6, 149.4)),
+        *((203.9, 140), (213.6, 142.3), (222.5, 143.8), (230.7, 143), (243.9, 141.2)),
+        *((233, 147.6), (223, 149.6), (213, 148)),
+    ]
+)
+INTEROCULAR_PX: Final = float(np.hypot(*(LANDMARKS[42:48].mean(0) - LANDMARKS[36:42].mean(0))))
+
+# Where the warp is held or follows the shape of the head: (group, points).
+HAIR: Final[Points] = np.array(
+    [(154, 70), (157, 98), (168, 117), (178, 42), (195, 23), (230, 15), (268, 28), (289, 47), (300, 75), (297, 100)]
+    + [(283, 122)],
+    dtype=float,
+)
+HAIRLINE: Final[Points] = np.array([(188, 78), (206, 80), (225, 83), (248, 86), (264, 93)], dtype=float)
+EARS: Final[Points] = np.array([(173, 126), (277, 134)], dtype=float)
+COLLAR: Final[Points] = np.array(
+    [(187, 183), (221, 191), (253, 186), (130, 168), (116, 200), (278, 186), (304, 225), (160, 262), (230, 272)]
+    + [(20, 0), (370, 0), (20, 350), (370, 350), (195, 350), (20, 175), (370, 175), (195, -30)],
+    dtype=float,
+)
+_HEAD_OUTLINE: Final = (
+    *((176, 119), (169, 117), (158, 104), (154, 88), (153, 68), (160, 55), (172, 45), (186, 38), (191, 28), (203, 22)),
+    *((220, 17), (232, 15), (248, 18), (262, 24), (277, 33), (287, 42), (295, 60), (300, 80), (298, 97), (292, 112)),
+    *((281, 126), (278, 133), (271, 137), (267, 138), (262, 152), (257, 160), (256, 174), (258, 190), (184, 190)),
+    *((185, 160), (181, 140), (175, 132), (171, 124)),
+)
+_BODY_OUTLINE: Final = (
+    *((186, 150), (165, 149), (142, 154), (126, 168), (118, 182), (112, 188), (112, 203), (98, 210), (72, 236)),
+    *((52, 262), (42, 292), (30, 340), (28, 352), (366, 352), (362, 318), (354, 290), (342, 266), (322, 248)),
+    *((307, 238), (303, 218), (294, 202), (278, 184), (256, 168), (230, 190), (190, 182)),
+)
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """The cropped portrait, enlarged, with a mask for each of its parts (uint8, 0..255, same size)."""
+
+    color: Pixels  # (H, W, 3) RGB, the smile and its folds as photographed
+    smooth: Pixels  # the same without the folds of the smile
+    person: Pixels
+    skin: Pixels
+    hair: Pixels
+    teeth: Pixels  # (H, W, 3) RGB, the open mouth; dark outside of it
+
+
+def to_texture(points: Points) -> Points:
+    """Portrait pixels to texture pixels."""
+    return (points - CROP[:2] + 0.5) * ENLARGED - 0.5
+
+
+@cache
+def read_portrait() -> Portrait:
+    """Read the portrait and cut it into its parts.
+
+    Raises:
+        DataError: scikit-image ships another picture than the one the landmarks were placed on.
+    """
+    from skimage import data
+
+    whole = np.ascontiguousarray(data.astronaut())
+    if hashlib.sha256(whole.tobytes()).hexdigest() != _SHA256:
+        raise DataError("skimage.data.astronaut: not the portrait the demo was drawn for; install the locked release")
+    x0, y0, x1, y1 = CROP
+    crop = np.ascontiguousarray(whole[y0:y1, x0:x1])
+    color = _enlarge(crop)
+    smooth = _enlarge(_without_folds(crop))
+    person = _person_mask(crop)
+    skin = _skin_mask(color, person)
+    hair = _hair_mask(person, skin)
+    return Portrait(color, smooth, person, skin, hair, _teeth(color))
+
+
+def _enlarge(pixels: Pixels) -> Pixels:
+    return np.asarray(cv2.resize(pixels, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def draw(shape: tuple[int, int], *outlines: Points, soft_px: float = 1.0) -> Pixels:
+    """Return a mask of polygons given in texture pixels, with a soft edge."""
+    mask = np.zeros(shape, np.uint8)
+    for outline in outlines:
+        cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), soft_px), np.uint8)
+
+
+def _shape() -> tuple[int, int]:
+    return ((CROP[3] - CROP[1]) * ENLARGED, (CROP[2] - CROP[0]) * ENLARGED)
+
+
+def _without_folds(crop: Pixels) -> Pixels:
+    mask = np.zeros(crop.shape[:2], np.uint8)
+    for fold in (
+        [(208, 121), (204, 127), (199, 133), (196.5, 139)],
+        [(236.5, 121), (241, 127), (247, 134), (250, 139), (250, 142)],
+    ):
+        line = np.round((np.array(fold) - CROP[:2]) * 16).astype(np.int32)
+        cv2.polylines(mask, [line], False, 255, 4, cv2.LINE_AA, shift=4)
+    filled = cv2.inpaint(crop, (mask > 40).astype(np.uint8), 5, cv2.INPAINT_TELEA)
+    soft = cv2.GaussianBlur(filled, (0, 0), 2.5)
+    weight = cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)), (0, 0), 1.5)[..., None] / 255.0
+    return np.asarray(np.round(filled * (1 - weight) + soft * weight), np.uint8)
+
+
+def _person_mask(crop: Pixels) -> Pixels:
+    outlines = [to_texture(np.array(outline, float)) for outline in (_HEAD_OUTLINE, _BODY_OUTLINE)]
+    return draw(_shape(), *outlines, soft_px=1.6)
+
+
+def _skin_mask(color: Pixels, person: Pixels) -> Pixels:
+    face = np.vstack([LANDMARKS[0:17], HAIRLINE[::-1] + (0, 1)])
+    neck = np.array([(185, 150), (187, 180), (200, 184), (221, 186), (238, 190), (254, 184), (257, 160), (262, 150)])
+    ears = [np.array([(181, 118), (173, 118), (170, 124), (175, 133), (182, 138)]),
+            np.array([(269, 130), (281, 126), (279, 134), (272, 138), (266, 138)])]
+    mask = draw(color.shape[:2], *(to_texture(part) for part in (face, neck.astype(float), *ears)), soft_px=2.5)
+    return np.asarray(np.minimum(mask, person), np.uint8)
+
+
+def _hair_mask(person: Pixels, skin: Pixels) -> Pixels:
+    head = draw(_shape(), to_texture(np.array(_HEAD_OUTLINE, float)), soft_px=1.6)
+    below = np.zeros(_shape(), np.uint8)
+    below[: int((138 - CROP[1]) * ENLARGED)] = 255
+    return np.asarray(np.minimum(np.minimum(head, below), 255 - skin), np.uint8)
+
+
+def _teeth(color: Pixels) -> Pixels:
+    inside = draw(color.shape[:2], to_texture(LANDMARKS[60:68]), soft_px=0.8)[..., None] / 255.0
+    dark = np.array([48, 18, 18], float)
+    return np.asarray(np.round(color * inside + dark * (1 - inside)), np.uint8)

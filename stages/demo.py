@@ -1,0 +1,20 @@
+"""`prep demo`: small raw trees of four datasets, rendered here."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages.progress import bar
+from stages.project import DEMO, load_params
+
+
+def demo(out: Annotated[Path, typer.Option(help="Folder for the four raw trees.")] = DEMO) -> None:
+    """Render small raw trees of AffectNet, CK+, RAF-DB and EMOTIC in their native layouts."""
+    from pipeline.demo import render
+
+    params = load_params()
+    with bar("demo") as progress:
+        summary = render(out, params.demo, progress=progress)
+    counts = ", ".join(f"{name} {count}" for name, count in summary["faces"].items())
+    typer.echo(f"{out}: {sum(summary['faces'].values())} faces ({counts})")
