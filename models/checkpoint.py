@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.inputs import InputSpec
+from models.networks.layers import feature_layer
 from models.registry import find_model
 from pipeline.errors import ModelError
 
@@ -76,12 +77,42 @@ class Checkpoint:
 
     Attributes:
         info: what the checkpoint says of itself.
-        network: normalized images (N, channels, size_px, size_px) to raw outputs (N, classes), in inference mode.
+        module: normalized images (N, channels, size_px, size_px) to raw outputs (N, classes), in inference mode.
     """
 
-    def __init__(self, info: CheckpointInfo, network: nn.Module) -> None:
+    def __init__(self, info: CheckpointInfo, module: nn.Module) -> None:
         self.info = info
-        self.network = network.eval()
+        self.module = module.eval()
+
+    @property
+    def network(self) -> nn.Module | None:
+        """The module if gradients flow through it; None for the classical baselines."""
+        return None if find_model(self.info.model).kind == "classical" else self.module
+
+    @property
+    def feature_layer(self) -> nn.Module | None:
+        """The layer of the last feature map, for Grad-CAM; None where there is no such map."""
+        return None if self.network is None else feature_layer(self.network)
+
+    @property
+    def spec(self) -> InputSpec:
+        """What the network reads."""
+        return self.info.input
+
+    @property
+    def contract(self) -> Mapping[str, Any]:
+        """How the pixels it was trained on were made."""
+        return self.info.contract
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of its outputs in order."""
+        return self.info.classes
+
+    @property
+    def snapshot_id(self) -> str:
+        """The snapshot of the shards it was trained on."""
+        return self.info.shards
 
     def prepare(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
         """Turn faces into what the network reads, on the network's device.
@@ -135,15 +166,15 @@ class Checkpoint:
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        for tensor in (*self.network.parameters(), *self.network.buffers()):
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
             return tensor.device
         return torch.device("cpu")
 
     def _answer(self, pixels: Tensor) -> Tensor:
         batch = self.prepare(pixels)
-        answer = self._activate(self.network(batch))
+        answer = self._activate(self.module(batch))
         if self.info.flips:
-            answer = (answer + self._activate(self.network(batch.flip(-1)))) / 2
+            answer = (answer + self._activate(self.module(batch.flip(-1)))) / 2
         return answer.float().cpu()
 
     def _activate(self, outputs: Tensor) -> Tensor:

@@ -56,7 +56,19 @@ def _timm_groups(network: nn.Module) -> Iterator[list[nn.Parameter]]:
     named = dict(network.named_parameters())
     head_module = getattr(network, "get_classifier", lambda: None)()
     head = {id(parameter) for parameter in head_module.parameters()} if isinstance(head_module, nn.Module) else set()
-    names = group_parameters(network, network.group_matcher(coarse=True))  # type: ignore[operator]  # timm's own method
-    for group in names.values():
+    names = list(group_parameters(network, network.group_matcher(coarse=True)).values())  # type: ignore[operator]  # timm's
+    # What comes between the last block and the head, such as a final norm, belongs to that block.
+    names[-2:] = [[*names[-2], *names[-1]]]
+    for group in names:
         yield [named[name] for name in group if id(named[name]) not in head]
     yield [parameter for parameter in named.values() if id(parameter) in head]
+
+
+def feature_layer(network: nn.Module) -> nn.Module | None:
+    """Return the layer of the last feature map, for Grad-CAM; None where a network has no map (a transformer)."""
+    if isinstance(network, Classifier):
+        return network.blocks[-1]
+    stages = getattr(network, "feature_info", None)
+    if not stages or not any(isinstance(module, nn.Conv2d) for module in list(network.modules())[-20:]):
+        return None
+    return network.get_submodule(stages[-1]["module"])
