@@ -1,0 +1,5 @@
+"""No one in two sets: groups of all that must stay together (`groups`), shared out (`assign`), certified."""
+
+from pipeline.split.build import split
+
+__all__ = ["split"]

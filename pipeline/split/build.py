@@ -1,0 +1,202 @@
+"""The stage: every labelled sample of every dataset gets a split and a group, and no group is in two splits."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+
+from pipeline.emotions import CLASSES
+from pipeline.errors import DataError, ParamsError
+from pipeline.output import Reject, StageOutput, stage_output
+from pipeline.params import SplitParams
+from pipeline.schema import SPLIT, Reason
+from pipeline.split.assign import Flags, choose, draw_lots
+from pipeline.split.certificate import build_certificate
+from pipeline.split.folds import NO_FOLD, build_folds
+from pipeline.split.groups import Groups, build_groups
+from pipeline.split.links import LINKS_NAME, Linked, build_links, links_table
+from pipeline.split.official import Place, Places, build_places
+from pipeline.split.rows import Rows, read_rows
+from pipeline.workers import Progress, no_progress
+
+SPLITS: Final = ("train", "val", "test")
+_UNUSED: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The split of each group, (G,) of train, val, test, and its fold, (G,), NO_FOLD where there is none."""
+
+    splits: NDArray[np.str_]
+    folds: NDArray[np.int64]
+
+
+def split(
+    aligned: Mapping[str, Path],
+    labels: Mapping[str, Path],
+    roles: Mapping[str, str],
+    out: Path,
+    params: SplitParams,
+    *,
+    seed: int,
+    workers: int,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Write split.parquet, links.parquet (what binds samples together) and certificate.json.
+
+    Args:
+        aligned: the folder of aligned faces of each dataset, before equalization.
+        labels: the folder of labels of each dataset.
+        roles: train, test or both of each dataset.
+        out: the folder to write.
+        params: shares, what counts as the same picture or person, folds.
+        seed: of the lots that groups draw.
+        workers: processes that read pictures; the result does not depend on it.
+        progress: called with faces read.
+
+    Returns:
+        summary.json: rows_in are the labelled samples, rows_out those with a split.
+
+    Raises:
+        DataError: no labelled sample, an unknown official split, or a dataset without role, labels or faces.
+        ParamsError: `fold` is not below `folds`.
+        TableError: an input table is missing or torn.
+    """
+    _check(aligned, labels, roles, params)
+    sources = [*aligned.values(), *labels.values()]
+    settings = {**params.plain(), "seed": seed, "roles": dict(sorted(roles.items()))}
+    with stage_output(out, stage="split", sources=sources, params=settings, tools=_tools(params)) as output:
+        rows = read_rows(aligned, labels)
+        if not (rows.labels >= 0).any():
+            raise DataError(
+                f"{', '.join(str(path) for path in labels.values())}: no labelled sample; see their rejects"
+            )
+        linked = build_links(rows, aligned, params, workers=workers, progress=progress)
+        groups = build_groups(rows, linked.arrays())
+        places = build_places(rows, groups, roles, params.held_out)
+        assigned = assign(rows, groups, places, params, seed)
+        row_splits = _row_splits(groups, places, assigned)
+        return _write(output, rows, linked, groups, places, assigned, row_splits, params)
+
+
+def assign(rows: Rows, groups: Groups, places: Places, params: SplitParams, seed: int) -> Assigned:
+    """Give every group its split: first test, then validation out of what is left."""
+    # Test and validation may each be off by half of the tolerance, so that training, the rest, keeps within it.
+    tolerance = params.tolerance_points / 100 / 2
+    free = places.groups == Place.free
+    fold_of = np.full(len(free), NO_FOLD, np.int64)
+    own = count_cells(rows, groups, places.rows == Place.free)
+    if params.folds:
+        fold_of = build_folds(
+            own, groups.names, free, folds=params.folds, order=params.fold_order, seed=seed, tolerance=tolerance
+        )
+        tested = fold_of == params.fold
+    else:
+        lots = draw_lots(groups.names, seed, "test")
+        tested = choose(own, free, places.groups == Place.test, lots, 1 - params.train_share, tolerance)
+    splits = np.full(len(free), "train")
+    splits[tested | (places.groups == Place.test)] = "test"
+    splits[_validation(rows, groups, places, splits == "test", params, seed)] = "val"
+    return Assigned(splits, fold_of)
+
+
+def _validation(rows: Rows, groups: Groups, places: Places, tested: Flags, params: SplitParams, seed: int) -> Flags:
+    carved: Flags = np.isin(places.rows, (Place.free, Place.pool)) & ~places.dropped & ~tested[groups.of_row]
+    candidates = np.isin(places.groups, (Place.free, Place.pool)) & ~tested
+    decided: Flags = places.groups == Place.val
+    if not params.val_share:
+        return decided
+    lots = draw_lots(groups.names, seed, "val")
+    tolerance = params.tolerance_points / 100 / 2
+    return choose(count_cells(rows, groups, carved), candidates, decided, lots, params.val_share, tolerance)
+
+
+def count_cells(rows: Rows, groups: Groups, counted: Flags) -> csr_array:
+    """Return (G, C) how many of the counted rows of each group are in each cell: a class of a dataset."""
+    datasets = np.unique(rows.datasets, return_inverse=True)[1]
+    cells = datasets * len(CLASSES) + np.maximum(rows.labels, 0)
+    shape = (len(groups.names), int(datasets.max() + 1) * len(CLASSES))
+    ones = np.ones(int(counted.sum()), np.int64)
+    counts = csr_array(coo_array((ones, (groups.of_row[counted], cells[counted])), shape=shape))
+    counts.sum_duplicates()
+    return counts
+
+
+def _row_splits(groups: Groups, places: Places, assigned: Assigned) -> NDArray[np.str_]:
+    splits = assigned.splits[groups.of_row]
+    splits[places.dropped | (places.rows == Place.outside)] = _UNUSED
+    return splits
+
+
+def _write(
+    output: StageOutput,
+    rows: Rows,
+    linked: Linked,
+    groups: Groups,
+    places: Places,
+    assigned: Assigned,
+    row_splits: NDArray[np.str_],
+    params: SplitParams,
+) -> dict[str, Any]:
+    used = np.flatnonzero(row_splits != _UNUSED)
+    ids = [rows.sample_ids[row] for row in used]
+    names = [groups.names[group] for group in groups.of_row[used]]
+    table = {"sample_id": ids, "split": row_splits[used].tolist(), "group_id": names}
+    output.write_table("split.parquet", pa.table(table, schema=SPLIT))
+    output.write_table(LINKS_NAME, links_table(rows, linked, used))
+    if params.folds:
+        folds = pa.array(assigned.folds[groups.of_row[used]], pa.int16())
+        output.write_table("folds.parquet", pa.table({"sample_id": ids, "fold": folds}))
+    output.reject(_rejects(rows, groups, places, assigned))
+    certificate = build_certificate(rows, linked, groups, places, row_splits, params)
+    output.write_json("certificate.json", certificate)
+    return output.finish(
+        rows_in=int((rows.labels >= 0).sum()),
+        rows_out=len(used),
+        splits=dict(sorted(Counter(row_splits[used].tolist()).items())),
+        groups=len(set(names)),
+        crossing=certificate["crossing"],
+    )
+
+
+def _rejects(rows: Rows, groups: Groups, places: Places, assigned: Assigned) -> list[Reject]:
+    rejects = []
+    for row in np.flatnonzero(rows.labels >= 0).tolist():
+        group = groups.of_row[row]
+        if places.dropped[row]:
+            detail = f"{groups.names[group]} is in {assigned.splits[group]}, which is kept whole"
+            reason = Reason.group_spans_splits
+        elif places.rows[row] == Place.outside:
+            detail = "its dataset is only tested, on its official test part; split.held_out: all takes every row"
+            reason = Reason.outside_role
+        else:
+            continue
+        rejects.append(Reject(rows.sample_ids[row], str(rows.datasets[row]), reason, detail))
+    return rejects
+
+
+def _check(
+    aligned: Mapping[str, Path], labels: Mapping[str, Path], roles: Mapping[str, str], params: SplitParams
+) -> None:
+    names = {*aligned, *labels, *roles}
+    for name in sorted(names):
+        for what, given in (("aligned faces", aligned), ("labels", labels), ("role", roles)):
+            if name not in given:
+                raise DataError(f"{name}: no {what} given; every dataset needs faces, labels and a role")
+    if not names:
+        raise DataError("no dataset to split; params.yaml lists them under datasets")
+    if params.folds == 1 or (params.folds and params.fold >= params.folds):
+        raise ParamsError(
+            f"split.fold: {params.fold} of split.folds: {params.folds}; expected 2 or more folds, counted from 0, or 0"
+        )
+
+
+def _tools(params: SplitParams) -> Sequence[str]:
+    pixels = ("numpy", "opencv-python-headless", "simplejpeg") if params.duplicates == "near" else ("numpy",)
+    return (*pixels, "dlib-bin") if params.identities == "dlib" else pixels

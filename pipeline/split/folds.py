@@ -1,0 +1,52 @@
+"""k-fold: each group without an official split is the test part exactly once.
+
+`balanced` fills fold after fold as `assign.choose` fills a test set: classes in equal shares. `subject` is the
+protocol published for CK+ (ten folds): people sorted by name, every k-th of them in one fold.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from pipeline.split.assign import Flags, choose, draw_lots
+
+NO_FOLD = -1
+
+
+def build_folds(
+    counts: csr_array, names: list[str], candidates: Flags, *, folds: int, order: str, seed: int, tolerance: float
+) -> NDArray[np.int64]:
+    """Return (G,) the fold of each candidate group, NO_FOLD for the others.
+
+    Args:
+        counts: (G, C) rows of each group in each cell.
+        names: (G,) of the groups; the subject's where there is one.
+        candidates: (G,) the groups to share out.
+        folds: k, 2 or more.
+        order: `balanced` or `subject`.
+        seed: of the lots.
+        tolerance: of a class share, 0..1.
+    """
+    fold_of = np.full(len(names), NO_FOLD, np.int64)
+    if order == "subject":
+        for members in _by_dataset(names, candidates):
+            fold_of[members] = np.arange(len(members)) % folds
+        return fold_of
+    for fold in range(folds):
+        left = candidates & (fold_of == NO_FOLD)
+        if fold == folds - 1:
+            fold_of[left] = fold
+            break
+        share, lots = 1 / (folds - fold), draw_lots(names, seed, f"fold {fold}")
+        waiting = counts * left[:, None]
+        # The asked share is of all rows, the remaining share of what is left: the same number of rows is tolerated.
+        chosen = choose(csr_array(waiting), left, np.zeros(len(names), bool), lots, share, tolerance * folds * share)
+        fold_of[chosen] = fold
+    return fold_of
+
+
+def _by_dataset(names: list[str], candidates: Flags) -> list[NDArray[np.int64]]:
+    members: dict[str, list[int]] = {}
+    for group in np.flatnonzero(candidates).tolist():
+        members.setdefault(names[group].partition("/")[0], []).append(group)
+    return [np.array(sorted(groups, key=names.__getitem__), np.int64) for groups in members.values()]

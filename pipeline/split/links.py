@@ -1,0 +1,76 @@
+"""Everything that binds two samples together, gathered once: for grouping, for the certificate and for its check."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.params import SplitParams
+from pipeline.split.groups import Links, components
+from pipeline.split.rows import Rows
+from pipeline.workers import Progress
+
+LINKS_NAME: Final = "links.parquet"
+# What must not cross, and how the certificate calls it.
+KINDS: Final = {
+    "subject": "subjects",
+    "sequence": "sequences",
+    "file": "files",
+    "picture": "pictures",
+    "duplicate": "duplicates",
+    "identity": "identities",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Pairs of rows beyond what the tables say: (K, 2) duplicates and identities."""
+
+    duplicates: Links
+    identities: Links
+
+    def arrays(self) -> list[Links]:
+        """Return both."""
+        return [self.duplicates, self.identities]
+
+
+def build_links(
+    rows: Rows, aligned: Mapping[str, Path], params: SplitParams, *, workers: int, progress: Progress
+) -> Linked:
+    """Find the same picture and the same person by the pixels, as far as the parameters ask."""
+    none = np.empty((0, 2), np.int64)
+    return Linked(none, none)
+
+
+def links_table(rows: Rows, linked: Linked, used: NDArray[np.int64]) -> pa.Table:
+    """Return one row a used sample: its subject, sequence, file, picture, duplicate and identity cluster, or null."""
+    values = link_values(rows, linked)
+    columns = {"sample_id": [rows.sample_ids[row] for row in used]}
+    columns |= {kind: [values[kind][row] for row in used] for kind in KINDS}
+    return pa.table(columns, schema=pa.schema([pa.field(name, pa.string()) for name in columns]))
+
+
+def link_values(rows: Rows, linked: Linked) -> dict[str, Sequence[str | None]]:
+    """Return, for each of `KINDS`, (N,) the name of what each row belongs to; rows with one name belong together."""
+    return {
+        "subject": rows.subjects,
+        "sequence": rows.sequences,
+        "file": rows.paths,
+        "picture": rows.pictures,
+        "duplicate": _clusters(rows, linked.duplicates),
+        "identity": _clusters(rows, linked.identities),
+    }
+
+
+def _clusters(rows: Rows, links: Links) -> list[str | None]:
+    """Name each cluster after its first sample; a row without a link is in none."""
+    of_row = components(len(rows.sample_ids), [links])
+    first: dict[int, str] = {}
+    names: list[str | None] = [None] * len(rows.sample_ids)
+    for row in np.unique(links).tolist():
+        names[row] = first.setdefault(int(of_row[row]), rows.sample_ids[row])
+    return names

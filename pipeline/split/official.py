@@ -1,0 +1,113 @@
+"""What a row may become by its dataset's role and official split, and what becomes of a group that spans two of them.
+
+    role train, both   official split kept; a dataset with an official validation but no test part (AffectNet) is
+                       tested on the validation part, and validation is carved out of its training part by groups
+                       no official split at all: train, val and test by groups
+    role test          its official test part, or all rows (`held_out`), and nothing of it trains
+    no split given     in a dataset that has official splits: training
+
+A group that spans goes where its most protected row is: test, then validation. Its other rows with an official split
+are dropped, so a test set is whole and a training set loses what it shares with it. A group with any sample of a
+dataset of role test, used or not, labelled or not, never trains.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import DataError
+from pipeline.split.groups import Groups
+from pipeline.split.rows import UNLABELLED, Rows
+
+
+class Place(IntEnum):
+    """Where a row or a group may go. From `pool` on, the order is that of protection."""
+
+    outside = 0  # not used: no label, or left out by the role
+    free = 1  # any split
+    pool = 2  # train, or val where that is carved out
+    train = 3
+    val = 4
+    test = 5
+
+
+_OFFICIAL: Final = {
+    "train": Place.train, "training": Place.train, "train_set": Place.train,
+    "val": Place.val, "valid": Place.val, "validation": Place.val, "val_set": Place.val, "dev": Place.val,
+    "publictest": Place.val,
+    "test": Place.test, "testing": Place.test, "test_set": Place.test, "privatetest": Place.test,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is allowed.
+
+    Attributes:
+        rows: (N,) `Place` of each row.
+        groups: (G,) `Place` of each group: test, val, train, pool or free, and outside where no row is used.
+        dropped: (N,) rows that are dropped because their group goes to another split than their official one.
+    """
+
+    rows: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    dropped: NDArray[np.bool_]
+
+
+def build_places(rows: Rows, groups: Groups, roles: Mapping[str, str], held_out: str) -> Places:
+    """Say where each row and each group may go.
+
+    Raises:
+        DataError: an official split has a name that is not known.
+    """
+    placed = np.full(len(rows.sample_ids), Place.outside, np.int64)
+    for dataset, role in roles.items():
+        members = np.flatnonzero(rows.datasets == dataset)
+        given = _official_places(rows, members)
+        placed[members] = _by_role(given, role, held_out)
+    placed[rows.labels == UNLABELLED] = Place.outside
+    of_group = _group_places(rows, groups, roles, placed)
+    reached = of_group[groups.of_row]
+    fixed = placed >= Place.pool
+    dropped = fixed & (reached != placed) & ~((placed == Place.pool) & (reached == Place.train))
+    return Places(placed, of_group, dropped)
+
+
+def _official_places(rows: Rows, members: NDArray[np.int64]) -> NDArray[np.int64]:
+    given = np.full(len(members), Place.free, np.int64)
+    for index, row in enumerate(members.tolist()):
+        name = rows.official[row]
+        if name is None:
+            continue
+        place = _OFFICIAL.get(name.strip().lower())
+        if place is None:
+            known = ", ".join(sorted(_OFFICIAL))
+            raise DataError(f"{rows.sample_ids[row]}: source_split is {name!r}; expected one of {known}, or none")
+        given[index] = place
+    return given
+
+
+def _by_role(given: NDArray[np.int64], role: str, held_out: str) -> NDArray[np.int64]:
+    present = set(given.tolist())
+    if Place.test not in present and Place.val in present:
+        given = np.where(given == Place.val, Place.test, given)
+        present = set(given.tolist())
+    if role == "test":
+        every = held_out == "all" or Place.test not in present
+        return np.where(every | (given == Place.test), Place.test, Place.outside)
+    if present <= {Place.free}:
+        return given
+    training = Place.train if Place.val in present else Place.pool
+    return np.where(given <= Place.train, training, given)
+
+
+def _group_places(rows: Rows, groups: Groups, roles: Mapping[str, str], placed: NDArray[np.int64]) -> NDArray[np.int64]:
+    of_group = np.full(len(groups.names), Place.outside, np.int64)
+    np.maximum.at(of_group, groups.of_row, placed)
+    kept_out = np.isin(rows.datasets, [name for name, role in roles.items() if role == "test"])
+    of_group[groups.of_row[kept_out]] = Place.test
+    return of_group
