@@ -47,6 +47,7 @@ class Reason(StrEnum):
     outside_role = "outside_role"
     group_spans_splits = "group_spans_splits"
     over_cap = "over_cap"
+    uneven = "uneven"  # left out so that every training process gets the same number of rows
 
 
 SAMPLES: Final = pa.schema(

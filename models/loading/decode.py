@@ -1,0 +1,94 @@
+"""Decoding over threads, and by the thread that waits.
+
+simplejpeg (libjpeg-turbo) releases the interpreter's lock while it decodes, so threads scale like processes here and
+share memory for nothing.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, Final, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from models.loading.rows import Rows
+from pipeline.errors import DataError
+
+_CHUNK_ROWS: Final = 8  # what a thread decodes at a time: some milliseconds
+
+Result = TypeVar("Result")
+
+
+class Task(Generic[Result]):
+    """Work for a thread of the pool, or for whoever asks for the result before a thread has begun it."""
+
+    def __init__(self, work: Callable[[], Result], pool: Executor | None) -> None:
+        self._work = work
+        self._future: Future[Result] = Future() if pool is None else pool.submit(work)
+
+    def steal(self) -> None:
+        """Do the work here and now, unless a thread has begun it or it is done."""
+        if self._future.cancel():
+            self._future = Future()
+            self._future.set_running_or_notify_cancel()
+            self._future.set_result(self._work())
+
+    def result(self) -> Result:
+        """Return what the work gives; raises what it raises."""
+        self.steal()
+        return self._future.result()
+
+
+class Decoding:
+    """The pictures of one batch on their way to one block of memory (B, H, W, 3)."""
+
+    def __init__(self, rows: Rows, pool: Executor | None) -> None:
+        self.rows = rows
+        height, width = _size(rows)
+        self._pixels = np.empty((len(rows), height, width, 3), np.uint8)
+        self._tasks = [Task(_Chunk(self, start), pool) for start in range(0, len(rows), _CHUNK_ROWS)]
+
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """Return the decoded pictures; helps decoding while it waits.
+
+        Raises:
+            DataError: a picture cannot be decoded or has another size than the first; names its sample.
+        """
+        for task in reversed(self._tasks):
+            task.steal()
+        for task in self._tasks:
+            task.result()
+        return self._pixels
+
+    def decode(self, start: int) -> None:
+        """Decode one chunk into its place."""
+        images = self.rows.images[start : start + _CHUNK_ROWS]
+        for at, content in enumerate(images, start):
+            target = self._pixels[at]
+            try:
+                decoded = simplejpeg.decode_jpeg(content, "RGB", buffer=target)
+            except ValueError as error:
+                raise DataError(f"{self.rows.sample_ids[at]}: its picture cannot be decoded: {error}") from None
+            if decoded.shape != target.shape:
+                raise DataError(f"{self.rows.sample_ids[at]}: {_named(decoded)}, the others {_named(target)}")
+
+
+class _Chunk:
+    def __init__(self, decoding: Decoding, start: int) -> None:
+        self._decoding, self._start = decoding, start
+
+    def __call__(self) -> None:
+        self._decoding.decode(self._start)
+
+
+def _size(rows: Rows) -> tuple[int, int]:
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(rows.images[0])
+    except ValueError as error:
+        raise DataError(f"{rows.sample_ids[0]}: its picture cannot be decoded: {error}") from None
+    return int(height), int(width)
+
+
+def _named(pixels: npt.NDArray[Any]) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]} px"

@@ -1,0 +1,102 @@
+"""Rows in memory, still encoded: what a window holds and a batch is cut from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.loading.order import Piece
+from pipeline.errors import TableError
+from pipeline.shards.read import ShardEntry, ShardFolder
+
+_COLUMNS: Final = ("sample_id", "dataset", "label", "label_probs", "valence", "arousal", "weight", "image")
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows without decoded pixels; every field is one array or list of the same length.
+
+    Attributes:
+        images: the encoded pictures, views into the row groups they came with.
+        labels: int64.
+        probs: float32 (rows, 8).
+        valence: float32, NaN where missing.
+        arousal: float32, NaN where missing.
+        weights: float32.
+        sample_ids: object array of str.
+        datasets: object array of str.
+    """
+
+    images: Array
+    labels: Array
+    probs: Array
+    valence: Array
+    arousal: Array
+    weights: Array
+    sample_ids: Array
+    datasets: Array
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, order: npt.NDArray[np.int64] | slice) -> "Rows":
+        """Return these rows in this order."""
+        return Rows(*(getattr(self, field.name)[order] for field in fields(self)))
+
+
+def concat_rows(parts: Sequence[Rows]) -> Rows:
+    """Return the rows of all parts, in order. Pictures are not copied."""
+    if len(parts) == 1:
+        return parts[0]
+    return Rows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Rows)))
+
+
+def read_piece(folder: ShardFolder, entries: Sequence[ShardEntry], piece: Piece) -> Rows:
+    """Read the rows of one piece of one row group.
+
+    Raises:
+        TableError: the shard is missing or torn, or has other rows than the manifest says.
+    """
+    location = folder.parquet(entries[piece.shard])
+    try:
+        with location.open_arrow() as stream, pq.ParquetFile(stream) as parquet:
+            group = parquet.read_row_group(piece.group, columns=list(_COLUMNS), use_threads=False)
+    except (OSError, pa.ArrowException, IndexError) as error:
+        raise TableError(f"{location}: not a readable shard: {str(error).splitlines()[0]}") from None
+    if len(group) < piece.end:
+        raise TableError(f"{location}: row group {piece.group} has {len(group)} rows, fewer than shards.json says")
+    return _rows(group.combine_chunks().slice(piece.start, len(piece)).to_batches()[0])
+
+
+def _rows(batch: pa.RecordBatch) -> Rows:
+    def numbers(name: str) -> Array:
+        return np.asarray(batch.column(name).to_numpy(zero_copy_only=False))
+
+    return Rows(
+        images=_views(batch.column("image").field("bytes")),
+        labels=numbers("label"),
+        probs=np.asarray(batch.column("label_probs").flatten().to_numpy()).reshape(len(batch), -1),
+        valence=numbers("valence").astype(np.float32),
+        arousal=numbers("arousal").astype(np.float32),
+        weights=numbers("weight"),
+        sample_ids=_objects(batch.column("sample_id").to_pylist()),
+        datasets=_objects(batch.column("dataset").to_pylist()),
+    )
+
+
+def _views(pictures: pa.Array) -> Array:
+    offsets = np.frombuffer(pictures.buffers()[1], np.int32)[pictures.offset : pictures.offset + len(pictures) + 1]
+    content = memoryview(pictures.buffers()[2]).cast("B")
+    return _objects([content[start:end] for start, end in zip(offsets.tolist(), offsets[1:].tolist(), strict=False)])
+
+
+def _objects(values: Sequence[object]) -> Array:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array

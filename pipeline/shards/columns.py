@@ -1,0 +1,69 @@
+"""The columns of a shard, once: as Arrow, as Hugging Face features, and as the JSON beside a picture in a tar.
+
+``landmarks`` are in pixels of the crop, x and y of the eye at the left of the picture, the eye at the right, the nose
+tip, the left and the right corner of the mouth: what training and drawing need. The landmarks in the source picture
+stay in the faces table. A missing valence, arousal or dominance is null, and its ``has_…`` mask says so without nulls.
+"""
+
+import json
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pipeline.emotions import CLASSES
+
+AFFECTS: Final = ("valence", "arousal", "dominance")
+SNAPSHOT_KEY: Final = b"prep.snapshot"
+CONTRACT_KEY: Final = b"prep.contract"
+
+_fields = [
+    pa.field("sample_id", pa.string(), nullable=False),
+    pa.field("dataset", pa.string(), nullable=False),
+    pa.field("subject_id", pa.string()),
+    pa.field("label", pa.int64(), nullable=False),
+    pa.field("label_probs", pa.list_(pa.float32(), len(CLASSES)), nullable=False),
+    *(pa.field(name, pa.float32()) for name in AFFECTS),
+    *(pa.field(f"has_{name}", pa.bool_(), nullable=False) for name in AFFECTS),
+    pa.field("landmarks", pa.list_(pa.float32(), 10), nullable=False),
+    pa.field("weight", pa.float32(), nullable=False),
+    pa.field("copy", pa.int16(), nullable=False),
+]
+# What travels with a picture, without the picture.
+ROW_SCHEMA: Final = pa.schema(_fields)
+IMAGE_TYPE: Final = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+SHARD_SCHEMA: Final = pa.schema([*_fields, pa.field("image", IMAGE_TYPE, nullable=False)])
+
+
+def hugging_face_features() -> dict[str, Any]:
+    """Return the columns as `datasets.Features.to_dict` writes them.
+
+    A list of fixed length is called ``Sequence``, the name that old and new releases of `datasets` both read.
+    """
+    return {field.name: _feature(field) for field in SHARD_SCHEMA}
+
+
+def _feature(field: pa.Field) -> dict[str, Any]:
+    if field.name == "image":
+        return {"_type": "Image"}
+    if field.name == "label":
+        return {"names": list(CLASSES), "_type": "ClassLabel"}
+    if pa.types.is_fixed_size_list(field.type):
+        return {"feature": _value(field.type.value_type), "length": field.type.list_size, "_type": "Sequence"}
+    return _value(field.type)
+
+
+def _value(arrow_type: pa.DataType) -> dict[str, str]:
+    names = {"float": "float32"}
+    return {"dtype": names.get(str(arrow_type), str(arrow_type)), "_type": "Value"}
+
+
+def shard_schema(snapshot_id: str, contract: dict[str, Any]) -> pa.Schema:
+    """Return the schema of a Parquet shard with the metadata that travels inside it."""
+    features = {"info": {"features": hugging_face_features()}}
+    return SHARD_SCHEMA.with_metadata(
+        {
+            b"huggingface": json.dumps(features).encode(),
+            SNAPSHOT_KEY: snapshot_id.encode(),
+            CONTRACT_KEY: json.dumps(contract, sort_keys=True).encode(),
+        }
+    )

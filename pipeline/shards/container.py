@@ -1,0 +1,114 @@
+"""One shard made from the spool, as Parquet and as tar: the unit of work of a worker."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import OutputError
+from pipeline.shards.archive import count_members, sample_key, write_tar
+from pipeline.shards.columns import ROW_SCHEMA, SHARD_SCHEMA, shard_schema
+
+# Small groups, so that a reader can mix rows of many shards in little memory: 64 faces of 224 px are 2.5 MB.
+ROW_GROUP_ROWS: Final = 64
+_PICTURE_COLUMN: Final = "image.bytes"
+# A JPEG does not shrink, and a dictionary or minimum of pictures is work for nothing.
+_LEAVES: Final = [*(field.name for field in SHARD_SCHEMA if not pa.types.is_nested(field.type)), "image.path"]
+_LISTS: Final = [f"{name}.list.element" for name in ("label_probs", "landmarks")]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """One shard to write.
+
+    `rows` are `columns.ROW_SCHEMA`; picture i is `lengths[i]` bytes at `offsets[i]` of `spools[files[i]]`.
+    """
+
+    name: str
+    rows: pa.Table
+    spools: tuple[Path, ...]
+    files: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    parquet: Path
+    tar: Path
+    common: dict[str, Any]
+
+
+def write_shard(job: ShardJob) -> str:
+    """Write both containers of one shard, read their counts back, and return its name.
+
+    Raises:
+        OutputError: what was written does not hold the rows that were given.
+    """
+    images = _read_pictures(job)
+    write_parquet(job.parquet, job.name, job.rows, images, job.common)
+    write_tar(job.tar, job.name, job.rows, images, job.common)
+    _check_written(job)
+    return job.name
+
+
+def _read_pictures(job: ShardJob) -> list[bytes]:
+    opened = {number: os.open(job.spools[number], os.O_RDONLY) for number in np.unique(job.files).tolist()}
+    try:
+        places = zip(job.files.tolist(), job.offsets.tolist(), job.lengths.tolist(), strict=True)
+        return [os.pread(opened[file], length, offset) for file, offset, length in places]
+    finally:
+        for descriptor in opened.values():
+            os.close(descriptor)
+
+
+def write_parquet(path: Path, shard: str, rows: pa.Table, images: list[bytes], common: dict[str, Any]) -> None:
+    """Write one Parquet shard: fixed row groups, no clock, the same bytes every time.
+
+    Args:
+        path: the file to write.
+        shard: the shard's name.
+        rows: `columns.ROW_SCHEMA`.
+        images: the encoded pictures, in the same order.
+        common: the snapshot id as ``snapshot`` and the contract as ``contract``.
+    """
+    names = [f"{sample_key(shard, row)}.jpg" for row in range(len(images))]
+    pictures = pa.StructArray.from_arrays(
+        [pa.array(images, pa.binary()), pa.array(names, pa.string())], names=["bytes", "path"]
+    )
+    schema = shard_schema(common["snapshot"], common["contract"])
+    table = pa.Table.from_arrays([*(column.combine_chunks() for column in rows.columns), pictures], schema=schema)
+    codecs = dict.fromkeys([*_LEAVES, *_LISTS], "ZSTD") | {_PICTURE_COLUMN: "NONE"}
+    pq.write_table(
+        table,
+        path,
+        row_group_size=ROW_GROUP_ROWS,
+        compression=codecs,
+        use_dictionary=["dataset", "subject_id"],
+        write_statistics=[name for name in _LEAVES if name != "image.path"],
+    )
+
+
+def _check_written(job: ShardJob) -> None:
+    rows = pq.read_metadata(job.parquet).num_rows
+    if rows != len(job.rows):
+        raise OutputError(f"{job.parquet}: {rows} rows were written, {len(job.rows)} were given")
+    members = count_members(job.tar)
+    if members != 2 * len(job.rows):
+        raise OutputError(f"{job.tar}: {members} members were written, {2 * len(job.rows)} were given")
+
+
+def shard_rows(rows: pa.Table, landmarks: npt.NDArray[np.float32]) -> pa.Table:
+    """Return planned rows as `columns.ROW_SCHEMA`: masks and the landmarks (rows, 10) added."""
+    columns = []
+    for field in ROW_SCHEMA:
+        if field.name == "landmarks":
+            points = pa.array(landmarks.reshape(-1), pa.float32())
+            column: Any = pa.FixedSizeListArray.from_arrays(points, 10)
+        elif field.name.startswith("has_"):
+            column = rows[field.name.removeprefix("has_")].is_valid()
+        else:
+            column = rows[field.name].cast(field.type)
+        columns.append(column)
+    return pa.Table.from_arrays(columns, schema=ROW_SCHEMA)

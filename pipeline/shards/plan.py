@@ -1,0 +1,166 @@
+"""Which face goes into which shard, decided before a pixel moves: joined, balanced, placed, shared out evenly.
+
+Training rows are placed in the order of a digest of seed, sample_id and copy, so that every shard is a draw of all
+classes and datasets, whoever reads it and however small its shuffle buffer; a sample keeps its rank when others are
+added. Validation and test rows stay sorted by sample_id.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import DataError
+from pipeline.schema import LABELS, SPLIT
+from pipeline.tables import read_part, read_table, table_files
+
+TRAIN: Final = "train"
+SPLITS: Final = (TRAIN, "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The rows of the split with their labels, sorted by sample_id.
+
+    `found` has a face: the columns of the labels, `split`, `file` (a number in `files`) and `row` in that file.
+    `missing` has none: sample_id, dataset, label, split.
+    """
+
+    files: tuple[Path, ...]
+    found: pa.Table
+    missing: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard: its name (``train-00000``) and its rows, in their order."""
+
+    name: str
+    split: str
+    rows: pa.Table
+
+
+def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Path) -> Joined:
+    """Join the faces, labels and split of all datasets; pixels are not read.
+
+    Raises:
+        TableError: a table is missing or torn.
+        DataError: a sample of the split has no label, or two rows have one sample_id.
+    """
+    rows = read_table(split / "split.parquet", schema=SPLIT).sort_by("sample_id")
+    labelled = pa.concat_tables(
+        [read_table(folder / "labels.parquet", LABELS.names, LABELS) for folder in labels.values()]
+    )
+    files, places = _read_places(faces)
+    _check_unique(rows, split / "split.parquet")
+    at_label = pc.index_in(rows["sample_id"], value_set=labelled["sample_id"])
+    if at_label.null_count:
+        unlabelled = rows.filter(pc.is_null(at_label))["sample_id"][0].as_py()
+        raise DataError(f"{split / 'split.parquet'}: {unlabelled!r} has no label; run harmonize, then split again")
+    known = labelled.take(at_label.combine_chunks()).append_column("split", rows["split"].combine_chunks())
+    at_face = pc.index_in(rows["sample_id"], value_set=places["sample_id"]).combine_chunks()
+    has_face = pc.is_valid(at_face)
+    found = known.filter(has_face)
+    where = places.take(at_face.filter(has_face))
+    for name in ("file", "row"):
+        found = found.append_column(name, where[name])
+    missing = known.filter(pc.invert(has_face)).select(["sample_id", "dataset", "label", "split"])
+    return Joined(files, found.combine_chunks(), missing.combine_chunks())
+
+
+def _read_places(faces: Mapping[str, Path]) -> tuple[tuple[Path, ...], pa.Table]:
+    files = tuple(file for folder in faces.values() for file in table_files(folder))
+    tables = []
+    for number, file in enumerate(files):
+        ids = read_part(file, ["sample_id"])
+        tables.append(
+            ids.append_column("file", pa.array(np.full(len(ids), number, np.int32))).append_column(
+                "row", pa.array(np.arange(len(ids), dtype=np.int32))
+            )
+        )
+    return files, pa.concat_tables(tables)
+
+
+def _check_unique(rows: pa.Table, path: Path) -> None:
+    ids = rows["sample_id"]
+    if pc.count_distinct(ids).as_py() != len(ids):
+        twice = next(entry["values"] for entry in pc.value_counts(ids).to_pylist() if entry["counts"] > 1)
+        raise DataError(f"{path}: {twice!r} is there twice; a sample has one row")
+
+
+def place(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> tuple[list[Shard], pa.Table]:
+    """Put balanced rows into shards.
+
+    The number of shards of a split is a multiple of `processes`, so that each process can take whole ones. With more
+    than one process every training shard has the same number of rows; the few that would be over (fewer than there
+    are shards) are left out. The shards of validation and test differ by at most one row and leave nothing out.
+
+    Args:
+        rows: `Joined.found` with `copy` and `weight`; the split names are `SPLITS`.
+        seed: of the order of the training rows.
+        rows_per_shard: upper bound.
+        processes: how many training processes take equal shares.
+
+    Returns:
+        The shards, and the training rows left out so that the shards are equal.
+
+    Raises:
+        DataError: fewer training rows than processes.
+    """
+    shards: list[Shard] = []
+    over = rows.slice(0, 0)
+    for split in SPLITS:
+        part = rows.filter(pc.equal(rows["split"], split))
+        count = _shard_count(len(part), rows_per_shard, processes)
+        part = part.take(_order(part, split, seed))
+        if split == TRAIN and processes > 1 and len(part):
+            if len(part) < processes:
+                raise DataError(f"train: {len(part)} rows cannot be shared by shard.processes = {processes}")
+            over = part.slice(len(part) - len(part) % count)
+            part = part.slice(0, len(part) - len(over))
+        bounds = [len(part) * number // count for number in range(count + 1)] if count else [0]
+        for number, (start, end) in enumerate(pairwise(bounds)):
+            shards.append(Shard(f"{split}-{number:05d}", split, part.slice(start, end - start)))
+    return shards, over
+
+
+def _shard_count(rows: int, rows_per_shard: int, processes: int) -> int:
+    whole = -(-rows // rows_per_shard)
+    return min(rows, -(-whole // processes) * processes)
+
+
+def _order(rows: pa.Table, split: str, seed: int) -> pa.Array:
+    if split != TRAIN:
+        return pc.sort_indices(rows, sort_keys=[("sample_id", "ascending"), ("copy", "ascending")])
+    keys = [
+        hashlib.blake2b(f"{seed}\0{sample_id}\0{copy}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        for sample_id, copy in zip(rows["sample_id"].to_pylist(), rows["copy"].to_pylist(), strict=True)
+    ]
+    return pa.array(sorted(range(len(keys)), key=keys.__getitem__), pa.int64())
+
+
+def index_table(shards: list[Shard]) -> pa.Table:
+    """Return `schema.INDEX`: one row for each row of each shard, sorted by sample_id, then copy."""
+    tables = [
+        shard.rows.select(["sample_id", "dataset", "label", "split", "copy"]).add_column(
+            4, "shard", pa.array([shard.name] * len(shard.rows), pa.string())
+        )
+        for shard in shards
+    ]
+    return pa.concat_tables(tables).sort_by([("sample_id", "ascending"), ("copy", "ascending")]).combine_chunks()
+
+
+def class_counts(index: pa.Table, classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Return how many rows of each class each split holds; a class without a row is there with 0."""
+    counts: dict[str, Any] = {}
+    for split in SPLITS:
+        labels = index.filter(pc.equal(index["split"], split))["label"].to_numpy()
+        if len(labels):
+            counts[split] = dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
+    return counts

@@ -1,0 +1,211 @@
+"""The stage: faces, labels and split of all datasets become balanced shards, each in two containers."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.emotions import CLASSES
+from pipeline.errors import DataError, OutputError
+from pipeline.lineage.identity import identity
+from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.output import Reject, StageOutput, stage_output
+from pipeline.params import ShardParams
+from pipeline.schema import Reason
+from pipeline.shards.balance import balanced
+from pipeline.shards.container import ROW_GROUP_ROWS, ShardJob, shard_rows, write_shard
+from pipeline.shards.plan import Joined, Shard, class_counts, index_table, place, read_joined
+from pipeline.shards.read import MANIFEST_NAME
+from pipeline.shards.spool import Spooled, SpoolJob, spool_part
+from pipeline.workers import Progress, map_ordered, no_progress
+
+_SHARED_CONTRACT: Final = ("align", "equalize")
+
+
+def write_shards(
+    faces: Mapping[str, Path],
+    labels: Mapping[str, Path],
+    split: Path,
+    out: Path,
+    params: ShardParams,
+    *,
+    seed: int,
+    workers: int,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Write ``parquet/`` and ``webdataset/`` shards, their index, and what a loader and a catalogue need to know.
+
+    Args:
+        faces: the folder of faces of each dataset, as equalize wrote it.
+        labels: the folder of labels of each dataset.
+        split: the folder with split.parquet.
+        out: the folder to write.
+        params: how rows are balanced and shared out.
+        seed: of the balance and of the order of training rows.
+        workers: processes; the bytes do not depend on it.
+        progress: called with rows written.
+
+    Returns:
+        summary.json: rows_in are the rows of the split, rows_out the samples that are in a shard at least once.
+
+    Raises:
+        DataError: nothing to write, datasets preprocessed in different ways, or a sample without label.
+        TableError: an input table is missing or torn.
+        OutputError: the folder cannot be written.
+    """
+    sources = [*faces.values(), *labels.values(), split]
+    stage = stage_output(
+        out, stage="shard", sources=sources, params={**params.plain(), "seed": seed}, tools=["pyarrow"]
+    )
+    with stage as output:
+        joined = read_joined(faces, labels, split)
+        balance = balanced(joined.found, params, seed=seed)
+        shards, uneven = place(
+            balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, processes=params.processes
+        )
+        if not shards:
+            raise DataError(f"{split / 'split.parquet'}: no row of it has a face; run align again and see its rejects")
+        index = index_table(shards)
+        output.contract = merged_contract(faces, labels)
+        output.snapshot_id = _snapshot_id(sources, index, params, seed)
+        _write_all(output, joined, shards, workers, progress)
+        output.write_table("index.parquet", index)
+        output.write_table("missing_faces.parquet", joined.missing)
+        output.write_json(MANIFEST_NAME, _manifest(output, shards, params))
+        _keep_rejects(output, joined, balance.left_out, uneven, index)
+        return output.finish(
+            rows_in=len(joined.found) + len(joined.missing),
+            rows_out=pc.count_distinct(index["sample_id"]).as_py(),
+            rows_written=len(index),
+            classes=class_counts(index, CLASSES),
+            quotas=balance.quotas,
+            shards={split_name: len(entries) for split_name, entries in _by_split(shards).items()},
+        )
+
+
+def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Any]:
+    """Return how all pixels and labels were made: align, equalize, taxonomy of each dataset, classes.
+
+    Raises:
+        DataError: two datasets were aligned, equalized or classed in different ways; names both.
+        LineageError: a folder has no snapshot.
+    """
+    merged: dict[str, Any] = {"classes": list(CLASSES), "taxonomy": {}}
+    first = next(iter(faces.values()))
+    pixels = {name: read_snapshot(folder).contract for name, folder in faces.items()}
+    for key in _SHARED_CONTRACT:
+        merged[key] = next(iter(pixels.values())).get(key)
+        for name, contract in pixels.items():
+            if contract.get(key) != merged[key]:
+                raise DataError(f"{faces[name]}: {key} is {contract.get(key)}, but {merged[key]} in {first}; redo one")
+    for name, folder in labels.items():
+        contract = read_snapshot(folder).contract
+        merged["taxonomy"][name] = contract.get("taxonomy")
+        if contract.get("classes", merged["classes"]) != merged["classes"]:
+            raise DataError(f"{folder}: classes are {contract['classes']}, not {merged['classes']}; harmonize it again")
+    return merged
+
+
+def _snapshot_id(sources: list[Path], index: pa.Table, params: ShardParams, seed: int) -> str:
+    inputs = [read_snapshot(path).id if (path / SNAPSHOT_NAME).is_file() else identity(path) for path in sources]
+    rows = hashlib.sha256()
+    for row in index.to_pylist():
+        rows.update(json.dumps(row, sort_keys=True).encode())
+    whole = {"inputs": inputs, "params": params.plain(), "seed": seed, "index": rows.hexdigest()}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def _write_all(output: StageOutput, joined: Joined, shards: list[Shard], workers: int, progress: Progress) -> None:
+    with tempfile.TemporaryDirectory(dir=output.folder, prefix=".spool") as scratch:
+        spools = tuple(Path(scratch, f"{number:05d}") for number in range(len(joined.files)))
+        chosen = _chosen_rows(joined, shards)
+        spooling = [SpoolJob(file, chosen[n], spools[n]) for n, file in enumerate(joined.files)]
+        spooled = list(map_ordered(spool_part, spooling, workers))
+        common = {"snapshot": output.snapshot_id, "contract": output.contract}
+        jobs = [_shard_job(output, shard, spools, chosen, spooled, common) for shard in shards]
+        done, total = 0, sum(len(shard.rows) for shard in shards)
+        for name, shard in zip(map_ordered(write_shard, jobs, workers), shards, strict=True):
+            done += len(shard.rows)
+            progress(done, total, name)
+
+
+def _chosen_rows(joined: Joined, shards: list[Shard]) -> list[npt.NDArray[np.int32]]:
+    files = np.concatenate([shard.rows["file"].to_numpy() for shard in shards])
+    rows = np.concatenate([shard.rows["row"].to_numpy() for shard in shards])
+    order = np.argsort(files, kind="stable")
+    bounds = np.searchsorted(files[order], np.arange(len(joined.files) + 1))
+    return [np.unique(rows[order[start:end]]) for start, end in pairwise(bounds)]
+
+
+def _shard_job(
+    output: StageOutput,
+    shard: Shard,
+    spools: tuple[Path, ...],
+    chosen: list[npt.NDArray[np.int32]],
+    spooled: list[Spooled],
+    common: dict[str, Any],
+) -> ShardJob:
+    files, rows = shard.rows["file"].to_numpy(), shard.rows["row"].to_numpy()
+    at = [int(np.searchsorted(chosen[file], row)) for file, row in zip(files, rows, strict=True)]
+    places = list(zip(files.tolist(), at, strict=True))
+    landmarks = np.stack([spooled[file].landmarks[number] for file, number in places])
+    return ShardJob(
+        name=shard.name,
+        rows=shard_rows(shard.rows, landmarks),
+        spools=spools,
+        files=files,
+        offsets=np.array([spooled[file].offsets[number] for file, number in places]),
+        lengths=np.array([spooled[file].lengths[number] for file, number in places]),
+        parquet=output.path(f"parquet/{shard.name}.parquet"),
+        tar=output.path(f"webdataset/{shard.name}.tar"),
+        common=common,
+    )
+
+
+def _by_split(shards: list[Shard]) -> dict[str, list[Shard]]:
+    splits: dict[str, list[Shard]] = {}
+    for shard in shards:
+        splits.setdefault(shard.split, []).append(shard)
+    return splits
+
+
+def _manifest(output: StageOutput, shards: list[Shard], params: ShardParams) -> dict[str, Any]:
+    splits = {
+        name: [{"name": entry.name, "rows": len(entry.rows)} for entry in entries]
+        for name, entries in _by_split(shards).items()
+    }
+    for name, entries in splits.items():
+        _check_even(name, [int(str(entry["rows"])) for entry in entries], params.processes)
+    return {
+        "snapshot": output.snapshot_id,
+        "contract": output.contract,
+        "row_group_rows": ROW_GROUP_ROWS,
+        "processes": params.processes,
+        "splits": splits,
+    }
+
+
+def _check_even(split: str, rows: list[int], processes: int) -> None:
+    shares = [sum(rows[rank::processes]) for rank in range(processes)]
+    allowed = 0 if split == "train" else len(rows)
+    if max(shares) - min(shares) > allowed:
+        raise OutputError(f"{split}: {processes} processes would get {shares} rows; all must be equal")
+
+
+def _keep_rejects(output: StageOutput, joined: Joined, left_out: pa.Table, uneven: pa.Table, index: pa.Table) -> None:
+    written = set(index["sample_id"].to_pylist())
+    for rows, reason, detail in (
+        (joined.missing, Reason.no_face, "labelled, but no face of it was found; listed in missing_faces.parquet"),
+        (left_out, Reason.over_cap, "left out by the balance"),
+        (uneven, Reason.uneven, "left out so that every process gets the same number of rows"),
+    ):
+        left = dict(zip(rows["sample_id"].to_pylist(), rows["dataset"].to_pylist(), strict=True))
+        output.reject(Reject(key, name, reason, detail) for key, name in left.items() if key not in written)

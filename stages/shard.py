@@ -1,0 +1,37 @@
+"""`prep shard`: balanced Parquet and WebDataset shards of all datasets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages import project
+from stages.progress import bar
+
+
+def shard(
+    faces: Annotated[Path, typer.Option(help="Folder with the faces of each dataset.")] = project.FACES,
+    labels: Annotated[Path, typer.Option(help="Folder with the labels of each dataset.")] = project.LABELS,
+    split: Annotated[Path, typer.Option(help="Folder with split.parquet.")] = project.SPLIT,
+    out: Annotated[str, typer.Option(help="Folder to write, or a storage address such as s3://bucket/shards.")] = str(
+        project.SHARDS
+    ),
+) -> None:
+    """Balance the classes and write the faces of all datasets as shards that any tool opens."""
+    from pipeline.shards import write_shards
+    from pipeline.workers import worker_count
+
+    params = project.load_params()
+    with bar("shard") as progress:
+        summary = write_shards(
+            {name: faces / name for name in params.datasets},
+            {name: labels / name for name in params.datasets},
+            split,
+            Path(out),
+            params.shard,
+            seed=params.seed,
+            workers=worker_count(),
+            progress=progress,
+        )
+    counts = ", ".join(f"{count} {name}" for name, count in summary["shards"].items())
+    typer.echo(f"{out}: {summary['rows_written']} rows in {counts} shards")

@@ -1,0 +1,16 @@
+import pytest
+
+from pipeline.shards import write_shards
+from tests.shard_inputs import make_inputs, shard_params
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory):
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="session")
+def shards(inputs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("written") / "shards"
+    write_shards(inputs.faces, inputs.labels, inputs.split, out, shard_params(), seed=1, workers=1)
+    return out

@@ -1,0 +1,117 @@
+"""Small inputs of the shard stage, made in the test's folder: faces, labels and split of two datasets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.images import encode_face
+from pipeline.lineage.snapshot import Snapshot, write_snapshot
+from pipeline.params import ShardParams
+from pipeline.schema import FACES, LABELS, SPLIT
+from pipeline.tables import part_name, write_table
+
+SIZE_PX = 48
+ALIGN = {"template": "t", "size_px": SIZE_PX, "margin": 0.25, "border": "constant"}
+EQUALIZE = {"method": "clahe"}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where the folders are, and what was put into them by sample_id."""
+
+    faces: dict[str, Path]
+    labels: dict[str, Path]
+    split: Path
+    pictures: dict[str, bytes]
+    rows: dict[str, dict]
+
+
+def shard_params(**changes) -> ShardParams:
+    values = {
+        "balance": "none",
+        "train_per_class": 1500,
+        "test_per_class": 500,
+        "balance_over": "class",
+        "max_copies": 10,
+        "weighting": "inverse",
+        "effective_beta": 0.999,
+        "rows_per_shard": 40,
+        "processes": 1,
+    }
+    return ShardParams(**(values | changes))
+
+
+def make_inputs(root: Path, *, rows: int = 150, size_px: int = SIZE_PX, hostile: bool = True) -> Inputs:
+    """Two datasets: `one` in colour with valence and arousal and subjects, `two` in grey without any of them."""
+    faces, labels, pictures, all_rows = {}, {}, {}, {}
+    for name in ("one", "two"):
+        made = [_row(name, number, size_px, hostile) for number in range(rows)]
+        made.sort(key=lambda row: row["sample_id"])
+        all_rows |= {row["sample_id"]: row for row in made}
+        pictures |= {row["sample_id"]: row["image"] for row in made}
+        faces[name] = _write_faces(root / "faces" / name, [row for row in made if row["n"] % 25 != 7])
+        labels[name] = _write_labels(root / "labels" / name, made)
+    split = root / "split"
+    split.mkdir()
+    ordered = sorted(all_rows.values(), key=lambda row: row["sample_id"])
+    entries = [{"sample_id": row["sample_id"], "split": row["split"], "group_id": row["sample_id"]} for row in ordered]
+    write_table(split / "split.parquet", pa.Table.from_pylist(entries, SPLIT))
+    _snapshot(split, "split", {})
+    return Inputs(faces, labels, split, pictures, all_rows)
+
+
+def _row(name: str, n: int, size_px: int, hostile: bool) -> dict:
+    random = np.random.default_rng((n, len(name), ord(name[0])))
+    shape = (size_px, size_px, 3) if name == "one" else (size_px, size_px)
+    low = random.integers(0, 255, (6, 6, 3) if name == "one" else (6, 6)).astype(np.float32)
+    pixels = np.repeat(np.repeat(low, size_px // 6, 0), size_px // 6, 1)
+    pixels = np.clip(pixels + random.normal(0, 3, shape), 0, 255).astype(np.uint8)
+    odd = "a b/ü.x.#\"'\\/…" if hostile else "p"
+    label = (n * 3 + n // 7) % 8
+    probs = np.zeros(8, np.float32)
+    probs[label] = 1
+    return {
+        "sample_id": f"{name}/{odd}{n:04d}.png#0",
+        "n": n,
+        "dataset": name,
+        "source_path": f"{odd}{n:04d}.png",
+        "source_md5": "0" * 32,
+        "subject_id": f"s{n // 5}" if name == "one" else None,
+        "source_labels": ["x"],
+        "valence": float(np.float32(n / 150)) if name == "one" and n % 3 else None,
+        "arousal": -0.5 if name == "one" and n % 2 else None,
+        "dominance": None,
+        "image": encode_face(pixels),
+        "face_box": [0.0, 0.0, 10.0, 10.0],
+        "landmarks": (random.random(10) * 50).astype(np.float32).tolist(),
+        "face_score": 1.0,
+        "detector": "mtcnn",
+        "attempt": "plain",
+        "label": label,
+        "label_probs": probs.tolist(),
+        "split": ("train", "train", "train", "val", "test")[n % 5],
+    }
+
+
+def _write_faces(folder: Path, rows: list[dict]) -> Path:
+    folder.mkdir(parents=True)
+    for number, start in enumerate(range(0, len(rows), 60)):
+        chosen = [{key: row.get(key) for key in FACES.names} for row in rows[start : start + 60]]
+        write_table(folder / part_name(number), pa.Table.from_pylist(chosen, FACES))
+    _snapshot(folder, "equalize", {"align": ALIGN, "equalize": EQUALIZE})
+    return folder
+
+
+def _write_labels(folder: Path, rows: list[dict]) -> Path:
+    folder.mkdir(parents=True)
+    chosen = [{key: row.get(key) for key in LABELS.names} for row in rows]
+    write_table(folder / "labels.parquet", pa.Table.from_pylist(chosen, LABELS))
+    classes = ["anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
+    _snapshot(folder, "harmonize", {"taxonomy": {"name": folder.name, "version": 1}, "classes": classes})
+    return folder
+
+
+def _snapshot(folder: Path, stage: str, contract: dict) -> None:
+    write_snapshot(folder, Snapshot(stage, f"{stage}-{folder.name}", (), {}, {}, {}, contract))
