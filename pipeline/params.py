@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from pipeline.errors import ParamsError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+UnitShare = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Role = Literal["train", "test", "both"]
 
@@ -48,12 +49,21 @@ class IngestParams(Section):
 
 
 class AlignParams(Section):
-    """How faces are found and cropped. `size_px` is the side of the square crop."""
+    """How faces are found and cropped. `size_px` is the side of the square crop; params.yaml explains the rest."""
 
     size_px: Annotated[int, Field(ge=16, le=2048)]
     margin: Annotated[float, Field(ge=0, lt=0.5)]
     border: Literal["constant", "replicate", "reflect"]
     cascade: Annotated[list[str], Field(min_length=1)]
+    max_pixels: Count
+    min_score: UnitShare
+    min_box_iou: UnitShare
+    min_face_px: Annotated[float, Field(ge=0)]
+    min_frontality: UnitShare
+    min_sharpness: Annotated[float, Field(ge=0)]
+    min_brightness: UnitShare
+    max_brightness: UnitShare
+    max_outside_share: UnitShare
 
 
 class EqualizeParams(Section):
@@ -71,6 +81,7 @@ class HarmonizeParams(Section):
     votes: Literal["majority", "distribution"]
     mixed: Literal["dominant", "distribution"]
     several: Literal["reject", "vote", "priority"]
+    affect: Literal["check", "ignore"]
 
 
 class SplitParams(Section):

@@ -1,0 +1,22 @@
+"""`prep harmonize`: a dataset's own labels in, one of the eight classes out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages import project
+
+
+def harmonize(
+    src: Annotated[Path, typer.Option(help="A folder of samples, as ingest writes it.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Default: data/labels/ and the name of --src.")] = None,
+) -> None:
+    """Give every sample one of the eight classes by its dataset's taxonomy; what has none is a reject."""
+    from pipeline.harmonize import harmonize as harmonize_labels
+
+    folder = out or project.LABELS / src.resolve().name
+    summary = harmonize_labels(src, folder, project.load_params().harmonize)
+    rejected = sum(summary["rejected"].values())
+    taxonomy = "{name} version {version}".format(**summary["taxonomy"])
+    typer.echo(f"{folder}: {summary['rows_out']} labels, {rejected} rejected, taxonomy {taxonomy}")
