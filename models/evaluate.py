@@ -1,0 +1,226 @@
+"""The stage: a checkpoint's answers to the test set, and how good they are. Nothing else reads the test set."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
+from models.data import ShardLoader
+from models.gallery import write_gallery
+from models.metrics import SCORES, Bootstrap
+from models.scorecard import Rows, Training, View, beside, brief, build_views, full
+from pipeline.emotions import CLASSES
+from pipeline.errors import DataError, ModelError
+from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.lineage.walk import raw_inputs
+from pipeline.output import Reject, StageOutput, stage_output
+from pipeline.params import EvaluateParams
+from pipeline.schema import INDEX, PREDICTIONS, Reason
+from pipeline.shards.read import ShardFolder, iter_shards, open_shards
+from pipeline.tables import read_table
+from pipeline.workers import Progress, no_progress
+
+TEST: Final = "test"
+# What a network must have been trained on for its answers to mean anything here.
+_MUST_MATCH: Final = ("classes", "align", "equalize")
+_TOOLS: Final = ("numpy", "torch", "simplejpeg")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The rows of the test set in the order of the shards, without pixels; `missing` are those without a face."""
+
+    sample_id: list[str]
+    dataset: list[str]
+    label: NDArray[np.int64]
+    person: list[str]
+    missing: pa.Table
+
+
+def evaluate(
+    shards: Path,
+    run: Path,
+    out: Path,
+    params: EvaluateParams,
+    *,
+    seed: int,
+    others: Mapping[str, Path] | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Answer the test set and write metrics, predictions, plots and saliency pictures.
+
+    Args:
+        shards: the folder with the test shards.
+        run: the folder with model.safetensors, as train wrote it.
+        out: the folder to write.
+        params: how.
+        seed: of the bootstrap.
+        others: folders of other networks by name, measured on the same rows beside this one (the baselines).
+        progress: called with rows answered.
+
+    Returns:
+        summary.json: rows_in are the test rows, rows_out those with a face, the rest is rejected as no_face.
+
+    Raises:
+        ModelError: the network was trained on another preprocessing or class order.
+        DataError: the shards have no test rows.
+    """
+    others = dict(sorted((others or {}).items()))
+    bootstrap = Bootstrap(params.bootstrap_draws, seed, params.calibration_bins)
+    settings = {**params.plain(), "seed": seed}
+    sources = [shards, run, *others.values()]
+    with stage_output(out, stage="evaluate", sources=sources, params=settings, tools=_TOOLS) as output:
+        folder = open_shards(shards)
+        checkpoint = load_matching(run / CHECKPOINT_NAME, folder)
+        rows = read_held_out(folder, shards)
+        loader = ShardLoader(shards, TEST, batch_size=params.batch_size, shuffle=False, seed=0)
+        probabilities = answer_test_set(checkpoint, loader, len(rows.sample_id), progress)
+        views = _views(rows, probabilities, read_training(run, shards), bootstrap)
+        report = brief(views)
+        for name, other in others.items():
+            rival = load_matching(other / CHECKPOINT_NAME, folder)
+            answers = answer_test_set(rival, loader, len(rows.sample_id), progress)
+            report.setdefault("beside", {})[name] = beside(
+                views, _views(rows, answers, read_training(other, shards), bootstrap)
+            )
+        report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
+        report["data"] = raw_inputs(shards) | raw_inputs(run)
+        output.contract = dict(checkpoint.contract)
+        output.write_json("metrics.json", report)
+        output.write_json("details.json", full(views))
+        _write_answers(output, rows, probabilities)
+        write_gallery(
+            output,
+            checkpoint,
+            loader,
+            rows.label,
+            probabilities,
+            per_class=params.saliency_per_class,
+            mistakes=params.mistakes,
+        )
+        return _finish(output, rows, report)
+
+
+def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
+    """Load a checkpoint that reads what these shards hold.
+
+    Raises:
+        ModelError: its class order or preprocessing is another; names the first difference.
+    """
+    checkpoint = load_checkpoint(path)
+    if checkpoint.info.task == "emotion" and checkpoint.classes != CLASSES:
+        raise ModelError(f"{path}: its outputs are {', '.join(checkpoint.classes)}; they must be {', '.join(CLASSES)}")
+    for key in _MUST_MATCH:
+        difference = _difference(key, checkpoint.contract.get(key), folder.contract.get(key))
+        if difference:
+            where, there, here = difference
+            raise ModelError(
+                f"{path}: trained on {where} = {there}, but {folder.location} has {here}; train on these shards"
+            )
+    return checkpoint
+
+
+def _difference(key: str, there: Any, here: Any) -> tuple[str, str, str] | None:
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in sorted({*there, *here}):
+            if found := _difference(f"{key}.{name}", there.get(name), here.get(name)):
+                return found
+        return None
+    return None if there == here else (key, json.dumps(there), json.dumps(here))
+
+
+def read_held_out(folder: ShardFolder, shards: Path) -> HeldOut:
+    """Read who and what is in the test set.
+
+    Raises:
+        DataError: there are no test rows.
+    """
+    if TEST not in folder.splits:
+        raise DataError(f"{shards}: no test rows; give a dataset of params.yaml the role test, then split again")
+    columns = ["sample_id", "dataset", "label", "subject_id"]
+    table = pa.concat_tables(iter_shards(folder, TEST, columns))
+    missing = read_table(shards / "missing_faces.parquet")
+    missing = missing.filter(pc.equal(missing["split"], TEST))
+    ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
+    subjects = table["subject_id"].to_pylist()
+    people = [_person(*row) for row in zip(ids, datasets, subjects, strict=True)]
+    return HeldOut(ids, datasets, table["label"].to_numpy().astype(np.int64), people, missing)
+
+
+def _person(sample_id: str, dataset: str, subject: str | None) -> str:
+    return f"{dataset}/{subject}" if subject is not None else sample_id
+
+
+def answer_test_set(
+    checkpoint: Checkpoint, loader: ShardLoader, total: int, progress: Progress = no_progress
+) -> NDArray[np.float32]:
+    """Return the probabilities (N, 8) of all faces of a loader, in its order."""
+    parts: list[NDArray[np.float32]] = []
+    done = 0
+    for batch in loader:
+        parts.append(checkpoint.predict(batch.images))
+        done += len(batch)
+        progress(done, total, "faces")
+    return np.concatenate(parts)
+
+
+def _views(
+    rows: HeldOut, probabilities: NDArray[np.float32], training: Training, bootstrap: Bootstrap
+) -> dict[tuple[str, ...], View]:
+    missing = rows.missing
+    people = [*rows.person, *missing["sample_id"].to_pylist()]
+    _, group = np.unique(np.array(people), return_inverse=True)
+    count = len(rows.sample_id)
+    whole = Rows(
+        dataset=np.array([*rows.dataset, *missing["dataset"].to_pylist()]),
+        label=np.concatenate([rows.label, missing["label"].to_numpy().astype(np.int64)]),
+        group=group.astype(np.int64),
+        found=np.arange(len(people)) < count,
+        probabilities=np.concatenate([probabilities, np.zeros((len(missing), len(CLASSES)), np.float32)]),
+    )
+    return build_views(whole, training, bootstrap)
+
+
+def read_training(run: Path, shards: Path) -> Training:
+    """Return which datasets and classes the network of a run was trained on, from the index of its shards."""
+    paths = [Path(given.path) for given in read_snapshot(run).inputs]
+    trained_on = next((path for path in paths if (path / "index.parquet").is_file()), shards)
+    index = read_table(trained_on / "index.parquet", schema=INDEX)
+    index = index.filter(pc.equal(index["split"], "train"))
+    return Training(frozenset(index["dataset"].to_pylist()), frozenset(index["label"].to_pylist()))
+
+
+def _id(folder: Path) -> str:
+    return read_snapshot(folder).id if (folder / SNAPSHOT_NAME).is_file() else ""
+
+
+def _write_answers(output: StageOutput, rows: HeldOut, probabilities: NDArray[np.float32]) -> None:
+    predicted = probabilities.argmax(axis=1)
+    columns = {
+        "sample_id": pa.array(rows.sample_id),
+        "dataset": pa.array(rows.dataset),
+        "label": pa.array(rows.label, pa.int8()),
+        "predicted": pa.array(predicted, pa.int8()),
+        "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(probabilities.reshape(-1)), len(CLASSES)),
+    }
+    output.write_table("predictions.parquet", pa.table(columns, schema=PREDICTIONS).sort_by("sample_id"))
+    pairs = zip(rows.label.tolist(), predicted.tolist(), strict=True)
+    lines = ["actual,predicted", *(f"{CLASSES[label]},{CLASSES[answer]}" for label, answer in pairs)]
+    output.path("confusion.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _finish(output: StageOutput, rows: HeldOut, report: Mapping[str, Any]) -> dict[str, Any]:
+    missing = rows.missing.to_pylist()
+    output.reject(
+        Reject(row["sample_id"], row["dataset"], Reason.no_face, "no face was found; counts as wrong in all_rows")
+        for row in missing
+    )
+    scores = {name: report[name] for name in SCORES}
+    return output.finish(rows_in=len(rows.sample_id) + len(missing), rows_out=len(rows.sample_id), **scores)

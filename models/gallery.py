@@ -1,0 +1,158 @@
+"""Pictures of what a network sees: the mean map of each class, and its most confident mistakes.
+
+They show faces of the dataset, so they stay below runs/, out of git.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.checkpoint import Checkpoint
+from models.data import ShardLoader
+from models.saliency import Maps, Pixels, gradcam_maps, gradient_maps, occlusion_maps, place
+from pipeline.emotions import CLASSES
+from pipeline.output import StageOutput
+from pipeline.report.sheet import Tile, build_sheet, write_png
+
+_TILE_PX: Final = 112
+_MISTAKE_COLUMNS: Final = 6
+_FACES_AT_ONCE: Final = 16
+_NOTHING: Final = np.full((_TILE_PX, _TILE_PX, 3), 255, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One answered test face: picture (H, W, 3), true and answered class, probability of the answer."""
+
+    pixels: Pixels
+    label: int
+    predicted: int
+    confidence: float
+
+
+def choose_typical(labels: NDArray[np.int64], per_class: int) -> list[int]:
+    """Return the rows of up to `per_class` faces of each class, evenly spaced, so that every dataset has its share."""
+    chosen: list[int] = []
+    for label in range(len(CLASSES)):
+        rows = np.flatnonzero(labels == label)
+        count = min(per_class, len(rows))
+        chosen += rows[np.arange(count) * len(rows) // max(count, 1)].tolist()
+    return chosen
+
+
+def choose_mistakes(labels: NDArray[np.int64], probabilities: NDArray[np.float32], count: int) -> list[int]:
+    """Return the rows of the most confident mistakes, the most confident first."""
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    rows = np.flatnonzero(predicted != labels)
+    return [int(row) for row in rows[np.argsort(-confidence[rows], kind="stable")][:count]]
+
+
+def write_gallery(
+    output: StageOutput,
+    checkpoint: Checkpoint,
+    loader: ShardLoader,
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    *,
+    per_class: int,
+    mistakes: int,
+) -> None:
+    """Write saliency/classes.png and saliency/mistakes.png.
+
+    Args:
+        output: the stage's output.
+        checkpoint: the network.
+        loader: the answered faces, in order.
+        labels: (N,) their classes.
+        probabilities: (N, 8) the answers.
+        per_class: how many faces a mean map is made of.
+        mistakes: how many mistakes are shown.
+    """
+    typical, wrong = choose_typical(labels, per_class), choose_mistakes(labels, probabilities, mistakes)
+    pixels = read_faces(loader, {*typical, *wrong})
+    for name, rows, build in (("classes", typical, build_class_sheet), ("mistakes", wrong, build_mistake_sheet)):
+        faces = [
+            Face(pixels[row], int(labels[row]), int(probabilities[row].argmax()), float(probabilities[row].max()))
+            for row in rows
+        ]
+        targets = [face.label if name == "classes" else face.predicted for face in faces]
+        sheet = build(faces, explain(checkpoint, [face.pixels for face in faces], targets)) if faces else _NOTHING
+        write_png(output.path(f"saliency/{name}.png"), sheet)
+
+
+def read_faces(loader: ShardLoader, rows: set[int]) -> dict[int, Pixels]:
+    """Return the pictures (H, W, 3) at these positions of the loader's order."""
+    found: dict[int, Pixels] = {}
+    start = 0
+    for batch in loader:
+        for row in rows.intersection(range(start, start + len(batch))):
+            found[row] = batch.images[row - start].permute(1, 2, 0).contiguous().numpy()
+        start += len(batch)
+    return found
+
+
+def explain(checkpoint: Checkpoint, faces: Sequence[Pixels], targets: Sequence[int]) -> dict[str, Maps]:
+    """Return each kind of map (N, H, W) of faces (H, W, 3): by gradients, or by occlusion where there are none."""
+    parts: dict[str, list[Maps]] = {}
+    for start in range(0, len(faces), _FACES_AT_ONCE):
+        some = np.stack(faces[start : start + _FACES_AT_ONCE])
+        for kind, maps in _explain_some(checkpoint, some, targets[start : start + _FACES_AT_ONCE]).items():
+            parts.setdefault(kind, []).append(maps)
+    return {kind: np.concatenate(maps) for kind, maps in parts.items()}
+
+
+def _explain_some(checkpoint: Checkpoint, faces: Pixels, targets: Sequence[int]) -> dict[str, Maps]:
+    side = faces.shape[1]
+    network, layer, spec = checkpoint.network, checkpoint.feature_layer, checkpoint.spec
+    if network is None:
+        return {"occlusion": place(occlusion_maps(checkpoint.predict, faces, targets), side)}
+    images = torch.from_numpy(faces).permute(0, 3, 1, 2).to(checkpoint.device)
+    classes = torch.tensor(targets, device=checkpoint.device)
+    kinds = {"gradient": gradient_maps(network, spec, images, classes)}
+    if layer is not None:
+        kinds["Grad-CAM"] = gradcam_maps(network, layer, spec, images, classes)
+    return {kind: place(maps, side, spec.zoom) for kind, maps in kinds.items()}
+
+
+def overlay(pixels: Pixels, heat: Maps) -> Pixels:
+    """Draw one map (H, W) from 0 to 1 over one face (H, W, 3): where it is strong, its colour hides the face."""
+    import cv2
+
+    colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
+    share = 0.75 * heat[:, :, None]
+    mixed: Pixels = (pixels * (1 - share) + colours * share).round().astype(np.uint8)
+    return mixed
+
+
+def build_class_sheet(faces: Sequence[Face], kinds: dict[str, Maps]) -> Pixels:
+    """Draw for each class its mean face and, over it, the mean of each kind of map; a column a class."""
+    labels = np.array([face.label for face in faces])
+    present = [label for label in range(len(CLASSES)) if (labels == label).any()]
+    means = [
+        np.mean([face.pixels for face in faces if face.label == label], axis=0).round().astype(np.uint8)
+        for label in present
+    ]
+    tiles = [
+        Tile(mean, (CLASSES[label], f"mean of {(labels == label).sum()}"))
+        for label, mean in zip(present, means, strict=True)
+    ]
+    for kind, maps in kinds.items():
+        for label, mean in zip(present, means, strict=True):
+            heat = maps[labels == label].mean(axis=0)
+            tiles.append(Tile(overlay(mean, heat / max(float(heat.max()), 1e-12)), (kind, CLASSES[label])))
+    return build_sheet(tiles, columns=len(present), side_px=_TILE_PX, title="Where the network looks, by true class")
+
+
+def build_mistake_sheet(faces: Sequence[Face], kinds: dict[str, Maps]) -> Pixels:
+    """Draw each mistake as the face and the maps of the class that it was taken for."""
+    tiles = []
+    for number, face in enumerate(faces):
+        said = f"{CLASSES[face.predicted]} {face.confidence:.2f}"
+        tiles.append(Tile(face.pixels, (f"is {CLASSES[face.label]}", f"taken for {said}")))
+        tiles += [Tile(overlay(face.pixels, maps[number]), (kind, said)) for kind, maps in kinds.items()]
+    columns = (1 + len(kinds)) * max(1, _MISTAKE_COLUMNS // (1 + len(kinds)))
+    return build_sheet(tiles, columns=columns, side_px=_TILE_PX, title="The most confident mistakes")

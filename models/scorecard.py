@@ -1,0 +1,177 @@
+"""What metrics.json says: the test rows measured as a whole, per dataset, within and across datasets.
+
+Each set of rows is measured on rows with a face, on all rows (a face that was not found counts as wrong), and in the
+classes that both sides have (the training set and these rows), the answer then chosen among those classes alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.metrics import NO_ANSWER, SCORES, Answers, Bootstrap, Interval, Measured, answer, compare, measure
+from pipeline.emotions import CLASSES
+
+_ALL: Final = tuple(range(len(CLASSES)))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a test set and one network's answers to them.
+
+    Attributes:
+        dataset: (N,) names.
+        label: (N,) 0..7.
+        group: (N,) numbers; rows of one person share one.
+        found: (N,) whether the face was found.
+        probabilities: (N, 8); of no meaning where the face was not found.
+    """
+
+    dataset: NDArray[np.str_]
+    label: NDArray[np.int64]
+    group: NDArray[np.int64]
+    found: NDArray[np.bool_]
+    probabilities: NDArray[np.float32]
+
+    def where(self, mask: NDArray[np.bool_]) -> "Rows":
+        """Return only the rows that the mask picks."""
+        return Rows(self.dataset[mask], self.label[mask], self.group[mask], self.found[mask], self.probabilities[mask])
+
+    def answers(self, classes: tuple[int, ...] = _ALL) -> Answers:
+        """Return the answers, chosen among `classes`."""
+        predicted, confidence = answer(self.probabilities, classes)
+        return Answers(self.label, np.where(self.found, predicted, NO_ANSWER), confidence, self.group)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What the network was trained on: the datasets, and the classes that had rows."""
+
+    datasets: frozenset[str]
+    classes: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One set of rows measured in its three ways; None where no row is left."""
+
+    with_face: Measured | None
+    all_rows: Measured | None
+    shared_classes: Measured | None
+    commonest: Measured | None
+
+
+def build_views(rows: Rows, training: Training, bootstrap: Bootstrap) -> dict[tuple[str, ...], View]:
+    """Measure the whole and its parts.
+
+    Returns:
+        By their place in the metrics: () the whole, ("per_dataset", name), ("within",) the datasets that the network
+        was also trained on, ("across",) the others.
+    """
+    known = np.isin(rows.dataset, sorted(training.datasets))
+    masks: dict[tuple[str, ...], NDArray[np.bool_]] = {(): np.ones(len(rows.label), bool)}
+    masks |= {("per_dataset", str(name)): rows.dataset == name for name in np.unique(rows.dataset)}
+    masks |= {("within",): known, ("across",): ~known}
+    return {place: build_view(rows.where(mask), training, bootstrap) for place, mask in masks.items() if mask.any()}
+
+
+def build_view(rows: Rows, training: Training, bootstrap: Bootstrap) -> View:
+    """Measure one set of rows in its three ways, and the best that one constant answer could get."""
+    faces = rows.where(rows.found)
+    shared = tuple(sorted(training.classes & set(faces.label.tolist())))
+    both = faces.where(np.isin(faces.label, shared))
+    return View(
+        with_face=_measure(faces, bootstrap),
+        all_rows=_measure(rows, bootstrap),
+        shared_classes=_measure(both, bootstrap, shared),
+        commonest=_measure(_constant(faces), bootstrap),
+    )
+
+
+def _measure(rows: Rows, bootstrap: Bootstrap, classes: tuple[int, ...] = _ALL) -> Measured | None:
+    return measure(rows.answers(classes), bootstrap, classes) if len(rows.label) else None
+
+
+def _constant(rows: Rows) -> Rows:
+    """Return the rows answered with their own commonest class: no constant answer is more accurate."""
+    counts = np.bincount(rows.label, minlength=len(CLASSES))
+    probabilities = np.tile(np.eye(len(CLASSES), dtype=np.float32)[counts.argmax()], (len(rows.label), 1))
+    return Rows(rows.dataset, rows.label, rows.group, rows.found, probabilities)
+
+
+def brief(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+    """Return the content of metrics.json: plain numbers in nested dicts, intervals of the main ones beside them."""
+    return _nested({place: _describe(view, _brief) for place, view in views.items()})
+
+
+def full(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+    """Return the content of details.json: every number, confusion included, as value, low and high."""
+    return _nested({place: _describe(view, _full) for place, view in views.items()})
+
+
+def beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+    """Return another network's main scores and by how much the first is better, paired on the same people."""
+    return _nested({place: _versus(view, others[place]) for place, view in views.items()})
+
+
+def _versus(view: View, other: View) -> dict[str, Any]:
+    if view.with_face is None or other.with_face is None:
+        return {}
+    better = compare(view.with_face, other.with_face)
+    return _main(other.with_face) | {"better_by": {name: interval.plain() for name, interval in better.items()}}
+
+
+def _nested(blocks: Mapping[tuple[str, ...], dict[str, Any]]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for place, block in blocks.items():
+        folder = nested
+        for name in place:
+            folder = folder.setdefault(name, {})
+        folder.update(block)
+    return nested
+
+
+def _describe(view: View, describe: Callable[[Measured], dict[str, Any]]) -> dict[str, Any]:
+    block: dict[str, Any] = describe(view.with_face) if view.with_face else {"rows": 0}
+    for name, measured in (("all_rows", view.all_rows), ("shared_classes", view.shared_classes)):
+        if measured is not None:
+            block[name] = _main(measured) if describe is _brief else describe(measured)
+    if view.commonest is not None:
+        block["commonest"] = {name: view.commonest.scores[name].value for name in SCORES if name != "ece"}
+    return block
+
+
+def _main(measured: Measured) -> dict[str, Any]:
+    return {
+        "rows": measured.rows,
+        "groups": measured.groups,
+        **{name: interval.value for name, interval in measured.scores.items()},
+        "interval": {name: {"low": i.low, "high": i.high} for name, i in measured.scores.items()},
+    }
+
+
+def _brief(measured: Measured) -> dict[str, Any]:
+    per_class: dict[str, Any] = {
+        name: {**{score: i.value for score, i in scores.items()}, "support": measured.support[name]}
+        for name, scores in measured.per_class.items()
+    }
+    return _main(measured) | {"per_class": per_class}
+
+
+def _full(measured: Measured) -> dict[str, Any]:
+    per_class = {
+        name: {**_plain(scores), "support": measured.support[name]} for name, scores in measured.per_class.items()
+    }
+    return {
+        "rows": measured.rows,
+        "groups": measured.groups,
+        **_plain(measured.scores),
+        "per_class": per_class,
+        "confusion": {name: _plain(row) for name, row in measured.confusion.items()},
+    }
+
+
+def _plain(intervals: Mapping[str, Interval]) -> dict[str, Any]:
+    return {name: interval.plain() for name, interval in intervals.items()}

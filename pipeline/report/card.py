@@ -1,0 +1,140 @@
+"""The facts of the data card, gathered along the lineage of the shards: nothing is told by hand."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.emotions import CLASSES
+from pipeline.errors import DataError
+from pipeline.lineage.snapshot import read_snapshot
+from pipeline.lineage.walk import Node, iter_nodes, walk
+from pipeline.output import SUMMARY_NAME
+from pipeline.schema import INDEX, LEDGER
+from pipeline.tables import read_table
+
+LICENCE_NOTE: Final = (
+    "Faces are personal data. Most of the datasets behind such shards are licensed for research only and forbid "
+    "redistribution, cropped and aligned faces included. Before you pass on any picture of this folder, read the "
+    "terms under which each dataset was given to you."
+)
+# The order in which one reads them.
+STAGES: Final = ("ingest", "align", "equalize", "harmonize")
+_ALIGNED: Final = "aligned"
+_HEADLINE: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece", "rows")
+
+
+def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = None) -> dict[str, Any]:
+    """Gather the facts about shards and, where given, the network trained on them and its evaluation.
+
+    Returns:
+        Plain JSON: snapshot ids, contract, per dataset the raw tree with DVC's md5, counts in, out and rejected by
+        reason of each stage, classes with what was missed of each; the split, the shards, the main metrics.
+
+    Raises:
+        LineageError: a step behind the shards is missing or was made anew.
+        DataError: a step lacks its summary.
+    """
+    root = walk(shards)
+    datasets = {dataset_of(node): node for node in iter_nodes(root) if node.stage == "ingest"}
+    steps = {node.stage: _counts(Path(node.path)) for node in iter_nodes(root) if node.stage in ("split", "shard")}
+    card: dict[str, Any] = {
+        "licence": LICENCE_NOTE,
+        "snapshot": {"shards": root.snapshot},
+        "contract": dict(read_snapshot(shards).contract),
+        "datasets": {name: _describe_dataset(root, name, shards) for name in sorted(datasets)},
+        "steps": steps,
+    }
+    if run is not None:
+        card["snapshot"]["run"] = read_snapshot(run).id
+        card["training"] = dict(read_snapshot(run).params)
+    if evaluation is not None:
+        metrics = _read_json(evaluation / "metrics.json")
+        card["snapshot"]["evaluation"] = read_snapshot(evaluation).id
+        card["metrics"] = {name: metrics[name] for name in _HEADLINE if name in metrics}
+    return card
+
+
+def dataset_of(node: Node) -> str:
+    """Return the dataset that an ingest output holds."""
+    return str(_read_json(Path(node.path) / SUMMARY_NAME).get("dataset", Path(node.path).name))
+
+
+def dataset_nodes(root: Node, dataset: str) -> dict[str, Node]:
+    """Return the outputs that hold this dataset alone, by their stage."""
+    found = {}
+    for node in iter_nodes(root):
+        behind = {dataset_of(other) for other in iter_nodes(node) if other.stage == "ingest"}
+        if node.stage is not None and behind == {dataset}:
+            found[node.stage] = node
+    return found
+
+
+def _describe_dataset(root: Node, name: str, shards: Path) -> dict[str, Any]:
+    nodes = dataset_nodes(root, name)
+    ingest = nodes["ingest"]
+    summary = _read_json(Path(ingest.path) / SUMMARY_NAME)
+    return {
+        "format": summary.get("format", ""),
+        "raw": {node.path: node.md5 for node in ingest.inputs if node.stage is None},
+        "stages": {stage: _counts(Path(nodes[stage].path)) for stage in STAGES if stage in nodes},
+        "snapshots": {stage: nodes[stage].snapshot for stage in STAGES if stage in nodes},
+        "classes": _misses(nodes),
+        "splits": _splits(shards, name),
+    }
+
+
+def _counts(folder: Path) -> dict[str, Any]:
+    summary = _read_json(folder / SUMMARY_NAME)
+    return {name: summary[name] for name in ("rows_in", "rows_out", "rejected") if name in summary}
+
+
+def _misses(nodes: dict[str, Node]) -> dict[str, dict[str, float]]:
+    """Return for each class how many rows are labelled, how many of them have a face, and the share missed."""
+    if not {"align", "harmonize"} <= set(nodes):
+        return {}
+    labels = read_table(Path(nodes["harmonize"].path) / "labels.parquet", ["sample_id", "label"])
+    ledger = read_table(Path(nodes["align"].path) / "ledger.parquet", ["sample_id", "status"], LEDGER)
+    found = ledger.filter(pc.equal(ledger["status"], _ALIGNED))["sample_id"].combine_chunks()
+    has_face = pc.is_in(labels["sample_id"], value_set=found)
+    labelled, with_face = Counter(labels["label"].to_pylist()), Counter(labels.filter(has_face)["label"].to_pylist())
+    return {
+        name: {
+            "labelled": labelled[label],
+            "with_face": with_face[label],
+            "missed_share": round(1 - with_face[label] / labelled[label], 4) if labelled[label] else 0.0,
+        }
+        for label, name in enumerate(CLASSES)
+    }
+
+
+def _splits(shards: Path, dataset: str) -> dict[str, dict[str, int]]:
+    """Return the rows of each class that each split has of a dataset; copies count."""
+    index = read_table(shards / "index.parquet", schema=INDEX)
+    rows = index.filter(pc.equal(index["dataset"], dataset))
+    return {split: _per_class(rows.filter(pc.equal(rows["split"], split))) for split in _names(rows)}
+
+
+def _names(rows: pa.Table) -> Iterator[str]:
+    present = set(rows["split"].to_pylist())
+    yield from (name for name in ("train", "val", "test") if name in present)
+    yield from sorted(present - {"train", "val", "test"})
+
+
+def _per_class(rows: pa.Table) -> dict[str, int]:
+    counts = Counter(rows["label"].to_pylist())
+    return {name: counts[label] for label, name in enumerate(CLASSES)}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}; run the stage that writes {path.parent}") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected an object, found {type(content).__name__}")
+    return content

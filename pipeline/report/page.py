@@ -1,0 +1,133 @@
+"""The data card as one HTML page: tables of the facts, and the contact sheets beside it as pictures."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any, Final
+
+from pipeline.emotions import CLASSES
+
+_STYLE: Final = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
+h1, h2, h3 { line-height: 1.2 } h2 { margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem }
+table { border-collapse: collapse; margin: .7rem 0 1.2rem } caption { text-align: left; font-weight: 600 }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top }
+th:first-child, td:first-child { text-align: left } td.text { text-align: left }
+code { font-size: .85em; overflow-wrap: anywhere } img { max-width: 100%; border: 1px solid #ddd }
+.note { background: #fff4d6; border-left: 4px solid #d99a00; padding: .6rem 1rem }
+"""
+
+
+def build_page(card: Mapping[str, Any], sheets: Mapping[str, Sequence[str]]) -> str:
+    """Return the page.
+
+    Args:
+        card: see `card.build_card`.
+        sheets: dataset -> the pictures to show, as paths relative to the page.
+    """
+    body = [
+        "<h1>Data card</h1>",
+        f'<p class="note"><strong>Licences.</strong> {escape(str(card["licence"]))}</p>',
+        *_identity(card),
+        *_overview(card),
+    ]
+    for name, facts in card["datasets"].items():
+        body += _dataset(name, facts, sheets.get(name, ()))
+    head = f'<meta charset="utf-8"><title>Data card</title><style>{_STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(body) + "\n</body></html>\n"
+
+
+def _identity(card: Mapping[str, Any]) -> list[str]:
+    rows = [(name, _code(value)) for name, value in card["snapshot"].items()]
+    rows += [
+        (f"{name}: raw {path}", f"{_code(md5)} (md5, as DVC has it)")
+        for name, facts in card["datasets"].items()
+        for path, md5 in facts["raw"].items()
+    ]
+    contract = {key: value for key, value in card["contract"].items() if key not in ("classes", "taxonomy")}
+    rows += [(key, _code(_inline(value))) for key, value in contract.items()]
+    return ["<h2>What this is</h2>", _table("Snapshots and preprocessing", ("", ""), rows, text=True)]
+
+
+def _overview(card: Mapping[str, Any]) -> list[str]:
+    parts = ["<h2>All datasets</h2>"]
+    totals: dict[str, dict[str, int]] = {}
+    for facts in card["datasets"].values():
+        for split, counts in facts["splits"].items():
+            for name, count in counts.items():
+                totals.setdefault(split, dict.fromkeys(CLASSES, 0))[name] += count
+    parts.append(_class_table("Rows in the shards, by class", totals))
+    parts.append(_step_table("Split and shards", card["steps"]))
+    if "metrics" in card:
+        rows = [(name, _number(value)) for name, value in card["metrics"].items()]
+        parts.append(_table("The network on the test set (rows with a face)", ("", ""), rows))
+    return parts
+
+
+def _dataset(name: str, facts: Mapping[str, Any], pictures: Iterable[str]) -> list[str]:
+    parts = [f"<h2>{escape(name)}</h2>", f"<p>Format: {escape(str(facts['format']))}</p>"]
+    parts.append(_step_table("Rows in, out and rejected", facts["stages"]))
+    if facts["classes"]:
+        rows = [
+            (
+                label,
+                str(c["labelled"]),
+                str(c["with_face"]),
+                str(c["labelled"] - c["with_face"]),
+                _share(c["missed_share"]),
+            )
+            for label, c in facts["classes"].items()
+        ]
+        parts.append(_table("Faces found, by class", ("class", "labelled", "with a face", "missed", ""), rows))
+    parts.append(_class_table("Rows in the shards, by class", facts["splits"]))
+    parts += [f'<p><img src="{escape(path)}" alt="faces of {escape(name)}"></p>' for path in pictures]
+    return parts
+
+
+def _step_table(caption: str, steps: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        (name, str(step.get("rows_in", "")), str(step.get("rows_out", "")), _reasons(step.get("rejected", {})))
+        for name, step in steps.items()
+    ]
+    return _table(caption, ("stage", "in", "out", "rejected"), rows)
+
+
+def _reasons(rejected: Mapping[str, int]) -> str:
+    return ", ".join(f"{escape(reason)} {count}" for reason, count in rejected.items()) or "none"
+
+
+def _class_table(caption: str, splits: Mapping[str, Mapping[str, int]]) -> str:
+    header = ("class", *(title for split in splits for title in (split, "")))
+    rows = [
+        (name, *(cell for counts in splits.values() for cell in _with_share(counts[name], sum(counts.values()))))
+        for name in CLASSES
+    ]
+    total = ("all", *(cell for counts in splits.values() for cell in (str(sum(counts.values())), "")))
+    return _table(caption, header, [*rows, total])
+
+
+def _with_share(count: int, total: int) -> tuple[str, str]:
+    return str(count), _share(count / total if total else 0.0)
+
+
+def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, text: bool = False) -> str:
+    mark = ' class="text"' if text else ""
+    lines = [f"<table><caption>{escape(caption)}</caption>"]
+    lines.append("<tr>" + "".join(f"<th>{escape(title)}</th>" for title in header) + "</tr>")
+    lines += ["<tr>" + "".join(f"<td{mark}>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+    return "\n".join([*lines, "</table>"])
+
+
+def _code(value: object) -> str:
+    return f"<code>{escape(str(value))}</code>"
+
+
+def _inline(value: object) -> str:
+    return ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, Mapping) else str(value)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f}%"

@@ -1,0 +1,28 @@
+"""`prep evaluate`: a checkpoint tested on the shards' test set."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages import project
+from stages.progress import bar
+
+
+def evaluate(
+    run: Annotated[Path, typer.Option(help="The folder with model.safetensors.")] = project.TRAIN,
+    shards: Annotated[Path, typer.Option(help="The shards whose test set is answered.")] = project.SHARDS,
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = project.EVALUATE,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="The folder of another network to compare with, such as a baseline; may be repeated."),
+    ] = None,
+) -> None:
+    """Test a network: metrics with intervals, predictions, confusion, saliency."""
+    from models.evaluate import evaluate as test
+
+    params = project.load_params()
+    others = {path.name: path for path in beside or ()}
+    with bar("evaluate") as progress:
+        summary = test(shards, run, out, params.evaluate, seed=params.seed, others=others, progress=progress)
+    typer.echo(f"{out}: {summary['rows_out']} faces answered, accuracy {summary['accuracy']:.3f}")

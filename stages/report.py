@@ -1,0 +1,29 @@
+"""`prep report`: the data card of the shards and of the network trained on them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages import project
+from stages.progress import bar
+
+
+def report(
+    shards: Annotated[Path, typer.Option(help="The shards to describe.")] = project.SHARDS,
+    run: Annotated[Path | None, typer.Option(help="A network's folder; default: runs/train where it is.")] = None,
+    evaluation: Annotated[Path | None, typer.Option(help="Its evaluation; default: runs/evaluate where it is.")] = None,
+    out: Annotated[Path, typer.Option(help="The folder to write; it will show faces.")] = project.REPORT,
+) -> None:
+    """Write the data card: counts, rejects, classes, misses, lineage, and contact sheets of the faces."""
+    from pipeline.lineage.snapshot import SNAPSHOT_NAME
+    from pipeline.report.write import write_report
+
+    def found(given: Path | None, usual: Path) -> Path | None:
+        return given or (usual if (usual / SNAPSHOT_NAME).is_file() else None)
+
+    params = project.load_params()
+    run, evaluation = found(run, project.TRAIN), found(evaluation, project.EVALUATE)
+    with bar("report") as progress:
+        write_report(shards, out, params.report, run=run, evaluation=evaluation, progress=progress)
+    typer.echo(f"{out / 'index.html'}: open it in a browser; it shows faces, so keep it where it is")

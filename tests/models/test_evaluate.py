@@ -1,0 +1,184 @@
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from sklearn import metrics as oracle
+
+from models.checkpoint import load_checkpoint
+from models.evaluate import evaluate
+from pipeline.emotions import CLASSES
+from pipeline.errors import ModelError
+from pipeline.images import decode_face
+from pipeline.lineage.snapshot import read_snapshot
+from pipeline.lineage.walk import walk
+from pipeline.schema import PREDICTIONS
+from tests.run_inputs import evaluate_params, make_run, make_shards
+
+PARAMS = evaluate_params()
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return make_shards(tmp_path_factory.mktemp("evaluate"))
+
+
+@pytest.fixture(scope="module")
+def run(shards):
+    return make_run(shards, shards.parent / "run")
+
+
+@pytest.fixture(scope="module")
+def result(shards, run):
+    out = shards.parent / "result"
+    evaluate(shards, run, out, PARAMS, seed=3)
+    return out
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def test_predictions_are_the_networks_own(result, shards, run):
+    table = pq.read_table(result / "predictions.parquet")
+    assert table.schema.equals(PREDICTIONS)
+    rows = table.to_pylist()
+    assert [row["sample_id"] for row in rows] == sorted(row["sample_id"] for row in rows)
+    shard = pq.read_table(shards / "parquet").to_pylist()
+    pictures = {row["sample_id"]: decode_face(row["image"]["bytes"]) for row in shard}
+    checkpoint = load_checkpoint(run)
+    for row in rows[::7]:
+        pixels = pictures[row["sample_id"]]
+        pixels = pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=2)
+        expected = checkpoint.predict(pixels[None])[0]
+        np.testing.assert_allclose(row["probabilities"], expected, atol=1e-6)
+        assert row["predicted"] == expected.argmax()
+
+
+def test_metrics_are_those_of_the_predictions(result):
+    rows = pq.read_table(result / "predictions.parquet").to_pandas()
+    metrics = read(result / "metrics.json")
+    parts = {"": rows} | dict(list(rows.groupby("dataset")))
+    assert set(metrics["per_dataset"]) == set(parts) - {""}
+    for name, part in parts.items():
+        found = metrics["per_dataset"][name] if name else metrics
+        assert found["accuracy"] == pytest.approx(oracle.accuracy_score(part.label, part.predicted), abs=1e-6)
+        f1 = oracle.f1_score(part.label, part.predicted, average=None, labels=range(8), zero_division=0)
+        assert [found["per_class"][c]["f1"] for c in CLASSES] == pytest.approx(f1.tolist(), abs=1e-6)
+        assert found["macro_f1"] == pytest.approx(f1.mean(), abs=1e-6)
+        assert found["interval"]["accuracy"]["low"] <= found["accuracy"] <= found["interval"]["accuracy"]["high"]
+        assert found["commonest"]["accuracy"] == pytest.approx(part.label.value_counts(normalize=True).max(), abs=1e-6)
+
+
+def test_metrics_hold_no_list(result):
+    def check(value):
+        assert not isinstance(value, list)
+        for inner in value.values() if isinstance(value, dict) else ():
+            check(inner)
+
+    check(read(result / "metrics.json"))
+    check(read(result / "details.json"))
+
+
+def test_a_face_that_was_not_found_counts_as_wrong_in_all_rows(result, shards):
+    missing = pq.read_table(shards / "missing_faces.parquet").to_pandas()
+    missing = missing[missing.split == "test"]
+    assert len(missing) > 0
+    metrics = read(result / "metrics.json")
+    answered = metrics["rows"]
+    assert metrics["all_rows"]["rows"] == answered + len(missing)
+    expected = metrics["accuracy"] * answered / (answered + len(missing))
+    assert metrics["all_rows"]["accuracy"] == pytest.approx(expected, abs=1e-5)
+    summary = read(result / "summary.json")
+    assert summary["rejected"] == {"no_face": len(missing)}
+    assert summary["rows_in"] == answered + len(missing)
+
+
+def test_people_are_drawn_not_rows(result, shards):
+    table = pq.read_table(shards / "parquet", columns=["sample_id", "dataset", "subject_id"]).to_pandas()
+    answered = pq.read_table(result / "predictions.parquet").to_pandas().sample_id
+    table = table[table.sample_id.isin(answered)]
+    one = table[table.dataset == "one"]
+    found = read(result / "metrics.json")["per_dataset"]
+    assert found["one"]["groups"] == one.subject_id.nunique()
+    assert found["two"]["groups"] == found["two"]["rows"]
+
+
+def test_the_confusion_plot_has_one_row_a_sample(result):
+    with (result / "confusion.csv").open() as stream:
+        pairs = [(row["actual"], row["predicted"]) for row in csv.DictReader(stream)]
+    rows = pq.read_table(result / "predictions.parquet").to_pylist()
+    assert sorted(pairs) == sorted((CLASSES[row["label"]], CLASSES[row["predicted"]]) for row in rows)
+
+
+def test_metrics_name_the_snapshots_and_the_way_back(result, shards, run):
+    metrics = read(result / "metrics.json")
+    assert metrics["snapshot"]["shards"] == metrics["snapshot"]["trained_on"] == read_snapshot(shards).id
+    assert metrics["snapshot"]["run"] == read_snapshot(run).id
+    assert metrics["data"] == {}  # the faces here were made by the test, from no raw tree
+    assert {node.stage for node in walk(result / "metrics.json").inputs} == {"shard", "train"}
+    assert read_snapshot(result).contract["align"]["size_px"] == 48
+
+
+@pytest.mark.parametrize("name", ["classes", "mistakes"])
+def test_saliency_pictures_are_there_and_not_blank(result, name):
+    with Image.open(result / "saliency" / f"{name}.png") as picture:
+        assert picture.mode == "RGB"
+        assert np.asarray(picture).std() > 20
+        assert not picture.info
+
+
+def test_again_it_is_the_same_bytes_whatever_the_threads(result, shards, run):
+    before = {path.name: path.read_bytes() for path in sorted(result.rglob("*")) if path.is_file()}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    evaluate(shards, run, shards.parent / "again", PARAMS, seed=3)
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(threads)
+    after = {path.name: path.read_bytes() for path in sorted((shards.parent / "again").rglob("*")) if path.is_file()}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"align": {"size_px": 96, "template": "t", "margin": 0.25, "border": "constant"}}, "align.size_px = 96"),
+        ({"equalize": {"method": "none"}}, 'equalize.method = "none"'),
+        ({"classes": sorted(CLASSES, reverse=True)}, "classes = "),
+    ],
+)
+def test_a_network_of_another_preprocessing_is_refused(shards, run, tmp_path, change, said):
+    contract = dict(load_checkpoint(run).contract) | change
+    other = make_run(shards, tmp_path / "other", contract=contract)
+    with pytest.raises(ModelError, match="trained on") as error:
+        evaluate(shards, other, tmp_path / "out", PARAMS, seed=3)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_of_another_class_order_is_refused(shards, tmp_path):
+    other = make_run(shards, tmp_path / "other", classes=tuple(reversed(CLASSES)))
+    with pytest.raises(ModelError, match="they must be anger, contempt"):
+        evaluate(shards, other, tmp_path / "out", PARAMS, seed=3)
+
+
+def test_no_checkpoint_is_one_line(shards, tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(ModelError, match=r"model\.safetensors: cannot be read"):
+        evaluate(shards, tmp_path / "run", tmp_path / "out", PARAMS, seed=3)
+
+
+def test_other_networks_stand_beside_it(shards, run, tmp_path):
+    other = make_run(shards, tmp_path / "other", seed=2)
+    evaluate(shards, run, tmp_path / "out", PARAMS, seed=3, others={"other": other, "same": run})
+    evaluate(shards, other, tmp_path / "alone", PARAMS, seed=3)
+    metrics, alone = read(tmp_path / "out" / "metrics.json"), read(tmp_path / "alone" / "metrics.json")
+    block = metrics["beside"]["other"]
+    assert block["accuracy"] == alone["accuracy"]
+    difference = metrics["accuracy"] - alone["accuracy"]
+    assert block["better_by"]["accuracy"]["value"] == pytest.approx(difference, abs=2e-6)
+    assert metrics["beside"]["same"]["better_by"]["macro_f1"] == {"value": 0, "low": 0, "high": 0}

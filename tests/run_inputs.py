@@ -1,0 +1,59 @@
+"""Shards and an untrained network's run folder, made in the test's folder, for what reads both."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+
+from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
+from models.registry import find_model
+from pipeline.emotions import CLASSES
+from pipeline.output import stage_output
+from pipeline.params import EvaluateParams
+from pipeline.shards import write_shards
+from pipeline.shards.read import open_shards
+from pipeline.tables import write_table
+from tests.shard_inputs import make_inputs, shard_params
+
+
+def evaluate_params(**changes) -> EvaluateParams:
+    values = {
+        "batch_size": 16,
+        "bootstrap_draws": 100,
+        "calibration_bins": 15,
+        "saliency_per_class": 4,
+        "mistakes": 5,
+    }
+    return EvaluateParams(**(values | changes))
+
+
+def make_shards(root: Path, rows: int = 150) -> Path:
+    """Write shards of two datasets; three test rows of each have no face."""
+    inputs = make_inputs(root, rows=rows)
+    for folder in inputs.faces.values():
+        part = folder / "part-00000.parquet"
+        faces = pq.read_table(part)
+        tested = [key for key in faces["sample_id"].to_pylist() if inputs.rows[key]["split"] == "test"]
+        write_table(part, faces.filter(pc.invert(pc.is_in(faces["sample_id"], value_set=pa.array(tested[:3])))))
+    write_shards(inputs.faces, inputs.labels, inputs.split, root / "shards", shard_params(), seed=1, workers=1)
+    return root / "shards"
+
+
+def make_run(
+    shards: Path, out: Path, *, model: str = "proposed", contract: dict | None = None, classes=CLASSES, seed: int = 1
+) -> Path:
+    """Write a run folder as train does, with random weights."""
+    folder = open_shards(shards)
+    entry = find_model(model)
+    torch.manual_seed(seed)
+    size_px = max(entry.min_size_px, 32)
+    network = entry.build(len(classes), size_px, None)
+    info = CheckpointInfo(
+        entry.name, classes, entry.input(size_px), contract or folder.contract, folder.snapshot_id, "emotion", False, {}
+    )
+    with stage_output(out, stage="train", sources=[shards], params={}) as output:
+        save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
+        output.finish(rows_in=0, rows_out=0)
+    return out
