@@ -1,12 +1,17 @@
-"""Parts over processes: one process a core, one thread each, a part as the unit of work, results in order."""
+"""Work over processes: one process a core, one thread each, a part as the unit of work, results in order.
+
+`map_ordered` is for work that does not kill its process. `crew.map_parts` is for work that might, such as decoding what
+someone else made.
+"""
 
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from pipeline.errors import ParamsError
+from pipeline.errors import DataError, ParamsError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -37,10 +42,16 @@ def map_ordered(function: Callable[[Job], Result], jobs: Sequence[Job], workers:
     """Yield `function(job)` for each job in order, over processes when there is more than one of both.
 
     `function` and the jobs are pickled; the processes are spawned, so that no lock or thread is inherited.
+
+    Raises:
+        DataError: a process died, most often because the memory ran out.
     """
     if workers <= 1 or len(jobs) <= 1:
         yield from map(function, jobs)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        yield from pool.map(function, jobs)
+        try:
+            yield from pool.map(function, jobs)
+        except BrokenProcessPool:
+            raise DataError("a worker process died, perhaps for want of memory; try a smaller PREP_WORKERS") from None

@@ -1,0 +1,141 @@
+"""`align`: the face of every sample, found, turned upright at one size, and accounted for."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.crew import map_parts
+from pipeline.errors import TableError
+from pipeline.faces.cascade import check_cascade
+from pipeline.faces.geometry import TEMPLATE_NAME
+from pipeline.faces.part import PART_ROWS, Part, align_part, count_units
+from pipeline.lineage.snapshot import read_snapshot
+from pipeline.output import SUMMARY_NAME, Source, StageOutput, stage_output
+from pipeline.params import AlignParams
+from pipeline.schema import FACES, LEDGER, SAMPLES
+from pipeline.tables import count_rows, part_name, read_table
+from pipeline.workers import Progress, no_progress
+
+SAMPLES_NAME: Final = "samples.parquet"
+LEDGER_NAME: Final = "ledger.parquet"
+ALIGNED: Final = "aligned"
+TOOLS: Final = (
+    "dlib-bin",
+    "face-recognition-models",
+    "facenet-pytorch",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pillow",
+    "simplejpeg",
+)
+
+
+def align(
+    samples: Path, src: str, out: Path, params: AlignParams, *, workers: int, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Align every face of one dataset.
+
+    Args:
+        samples: the folder that `ingest` wrote.
+        src: the raw tree it was made of: a folder or an archive.
+        out: the folder to write: parts of `schema.FACES`, ledger, rejects, summary, snapshot.
+        params: the section `align` of params.yaml.
+        workers: processes; the result does not depend on it.
+        progress: told rows done, rows in all, and faces missed so far.
+
+    Returns:
+        The summary: counts, faces by attempt, misses by class.
+
+    Raises:
+        ParamsError: the cascade names no detector.
+        TableError: samples is not an output of ingest.
+        LineageError: a picture is not the one that was ingested.
+    """
+    check_cascade(params.cascade)
+    fmt = read_format(samples)
+    table = samples / SAMPLES_NAME
+    rows = count_rows(table)
+    raw = read_snapshot(samples).inputs[0].md5
+    with stage_output(
+        out, stage="align", sources=[samples, Source(Path(src), raw)], params=params.plain(), tools=TOOLS
+    ) as output:
+        output.contract = {"align": build_contract(params)}
+        parts = [
+            Part(number, table, min(PART_ROWS, rows - first), src, fmt, output.folder, params)
+            for number, first in enumerate(range(0, rows, PART_ROWS))
+        ]
+        if not parts:
+            output.write_table(part_name(0), FACES.empty_table())
+        ledger, rows_out = _collect(output, parts, rows, workers, progress)
+        output.write_table(LEDGER_NAME, ledger)
+        return output.finish(rows_in=rows, rows_out=rows_out, **summarize(ledger, table))
+
+
+def read_format(samples: Path) -> str:
+    """Return the format that ingest recognised.
+
+    Raises:
+        TableError: the folder has no summary of ingest.
+    """
+    path = samples / SUMMARY_NAME
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["format"])
+    except (OSError, ValueError, KeyError) as error:
+        raise TableError(f"{path}: not a summary of ingest ({error}); run prep ingest") from None
+
+
+def build_contract(params: AlignParams) -> dict[str, Any]:
+    """Return what another picture needs to be aligned in the same way."""
+    return {
+        "template": TEMPLATE_NAME,
+        "size_px": params.size_px,
+        "margin": params.margin,
+        "border": params.border,
+        "cascade": list(params.cascade),
+    }
+
+
+def _collect(
+    output: StageOutput, parts: list[Part], rows: int, workers: int, progress: Progress
+) -> tuple[pa.Table, int]:
+    ledgers, done, rows_out = [LEDGER.empty_table()], 0, 0
+    for part, result in zip(parts, map_parts(align_part, parts, workers, count_units), strict=True):
+        output.reject(result.rejects)
+        ledgers.append(result.ledger)
+        done, rows_out = done + part.rows, rows_out + result.rows_out
+        progress(done, rows, f"{done - rows_out} missed")
+    return pa.concat_tables(ledgers), rows_out
+
+
+def summarize(ledger: pa.Table, samples: Path) -> dict[str, Any]:
+    """Return what summary.json says beyond the counts: found by which attempt, and misses by class.
+
+    A class is the dataset's own label; a sample with several counts in each. `missed` counts every row without a
+    stored face, whatever the reason.
+    """
+    aligned = pc.equal(ledger["status"], ALIGNED)
+    attempts = ledger.filter(aligned)["attempt"].value_counts().to_pylist()
+    labels = read_table(samples, ["source_labels"], SAMPLES)["source_labels"]
+    flat = pa.table(
+        {
+            "label": pc.list_flatten(labels),
+            "missed": pc.take(pc.invert(aligned), pc.list_parent_indices(labels)),
+        }
+    )
+    classes = flat.group_by("label").aggregate([("missed", "sum"), ("missed", "count")]).to_pylist()
+    return {
+        "found_by": {entry["values"]: entry["counts"] for entry in sorted(attempts, key=lambda entry: entry["values"])},
+        "classes": {
+            entry["label"]: _share(entry["missed_sum"], entry["missed_count"])
+            for entry in sorted(classes, key=lambda entry: entry["label"])
+        },
+        **_share(int(pc.sum(pc.invert(aligned)).as_py() or 0), len(ledger)),
+    }
+
+
+def _share(missed: int, total: int) -> dict[str, Any]:
+    return {"missed": missed, "missed_share": round(missed / max(1, total), 6), "rows": total}

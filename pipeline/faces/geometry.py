@@ -1,0 +1,96 @@
+"""Plane geometry of faces: the five-point template, the similarity that leads to it, boxes and their overlap.
+
+Points are x, y in pixels; a whole number is the centre of a pixel. Boxes are x0, y0, x1, y1. Arrays lead with the face:
+landmarks ``(n, 5, 2)``, boxes ``(n, 4)``, similarities ``(n, 2, 3)``.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+TEMPLATE_NAME: Final = "arcface-112"
+# The mean positions that ArcFace aligns to (Deng et al. 2019, insightface's `arcface_dst`), as shares of its 112 px crop:
+# the eye at the left of the picture, the eye at the right, nose tip, mouth corner left, mouth corner right.
+TEMPLATE: Final[Floats] = (
+    np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]) / 112
+)
+
+
+def template_points(size_px: int, margin: float) -> Floats:
+    """Return where the five points belong in a crop of this side, (5, 2) in pixels.
+
+    Args:
+        size_px: the side of the square crop.
+        margin: the share of the side kept free around ArcFace's own crop, on each side.
+    """
+    return (margin + (1 - 2 * margin) * TEMPLATE) * size_px - 0.5
+
+
+def fit_similarity(points: Floats, target: Floats) -> Floats:
+    """Return the rotation, uniform scale and shift that bring points nearest to a target, in least squares.
+
+    Closed form in complex numbers of Umeyama (1991) for the plane, without reflection: no shear can come out of it.
+
+    Args:
+        points: (n, k, 2).
+        target: (k, 2).
+
+    Returns:
+        (n, 2, 3) affine matrices.
+    """
+    given = points[..., 0] + 1j * points[..., 1]
+    wanted = target[:, 0] + 1j * target[:, 1]
+    mean_given, mean_wanted = given.mean(axis=1, keepdims=True), wanted.mean()
+    centred = given - mean_given
+    spread = (np.abs(centred) ** 2).sum(axis=1)
+    turn = (np.conj(centred) * (wanted - mean_wanted)).sum(axis=1) / np.maximum(spread, 1e-12)
+    shift = mean_wanted - turn * mean_given[:, 0]
+    rows = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
+    return np.asarray(rows).transpose(2, 0, 1)
+
+
+def transform_points(matrix: Floats, points: Floats) -> Floats:
+    """Apply (2, 3) affine matrices, one or (n,) of them, to points (..., 2)."""
+    return points @ np.swapaxes(matrix[..., :2], -1, -2) + matrix[..., None, :, 2]
+
+
+def invert_similarity(matrix: Floats) -> Floats:
+    """Return the inverse of one (2, 3) affine matrix."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.hstack([linear, -linear @ matrix[:, 2:]])
+
+
+def roll_deg(landmarks: Floats) -> Floats:
+    """Return the turn of the line between the eyes for landmarks (n, 5, 2): degrees, clockwise positive."""
+    across = landmarks[:, 1] - landmarks[:, 0]
+    return np.degrees(np.arctan2(across[:, 1], across[:, 0]))
+
+
+def frontality(landmarks: Floats) -> Floats:
+    """Return how frontal faces are: 1 when the nose is midway between the eyes, 0 when it is beside one of them.
+
+    Measured along the line between the eyes, from landmarks (n, 5, 2), so that roll does not count.
+    """
+    across = landmarks[:, 1] - landmarks[:, 0]
+    middle = (landmarks[:, 0] + landmarks[:, 1]) / 2
+    squared = np.maximum((across**2).sum(axis=1), 1e-12)
+    along = ((landmarks[:, 2] - middle) * across).sum(axis=1) / squared
+    return np.clip(1 - 2 * np.abs(along), 0, 1)
+
+
+def box_sizes(boxes: Floats) -> Floats:
+    """Return the square root of the area of boxes (n, 4); 0 for an empty one."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return np.sqrt(sides[:, 0] * sides[:, 1])
+
+
+def overlaps(boxes: Floats, box: Floats) -> Floats:
+    """Return the intersection over union of boxes (n, 4) with one box (4,)."""
+    low = np.maximum(boxes[:, :2], box[:2])
+    high = np.minimum(boxes[:, 2:], box[2:])
+    common = np.maximum(high - low, 0).prod(axis=1)
+    union = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1) + max(0.0, (box[2:] - box[:2]).prod()) - common
+    return common / np.maximum(union, 1e-12)
