@@ -27,7 +27,7 @@ def shard(
             {name: faces / name for name in params.datasets},
             {name: labels / name for name in params.datasets},
             split,
-            Path(out),
+            out,
             params.shard,
             seed=params.seed,
             workers=worker_count(),

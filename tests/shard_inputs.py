@@ -13,7 +13,7 @@ from pipeline.schema import FACES, LABELS, SPLIT
 from pipeline.tables import part_name, write_table
 
 SIZE_PX = 48
-ALIGN = {"template": "t", "size_px": SIZE_PX, "margin": 0.25, "border": "constant"}
+ALIGN = {"template": "arcface-112", "size_px": SIZE_PX, "margin": 0.25, "border": "constant"}
 EQUALIZE = {"method": "clahe"}
 
 

@@ -16,22 +16,23 @@ AFFECTS: Final = ("valence", "arousal", "dominance")
 SNAPSHOT_KEY: Final = b"prep.snapshot"
 CONTRACT_KEY: Final = b"prep.contract"
 
+# Every field may be null as far as Arrow knows: Hugging Face compares fields whole, and its own are nullable.
 _fields = [
-    pa.field("sample_id", pa.string(), nullable=False),
-    pa.field("dataset", pa.string(), nullable=False),
+    pa.field("sample_id", pa.string()),
+    pa.field("dataset", pa.string()),
     pa.field("subject_id", pa.string()),
-    pa.field("label", pa.int64(), nullable=False),
-    pa.field("label_probs", pa.list_(pa.float32(), len(CLASSES)), nullable=False),
+    pa.field("label", pa.int64()),
+    pa.field("label_probs", pa.list_(pa.float32(), len(CLASSES))),
     *(pa.field(name, pa.float32()) for name in AFFECTS),
-    *(pa.field(f"has_{name}", pa.bool_(), nullable=False) for name in AFFECTS),
-    pa.field("landmarks", pa.list_(pa.float32(), 10), nullable=False),
-    pa.field("weight", pa.float32(), nullable=False),
-    pa.field("copy", pa.int16(), nullable=False),
+    *(pa.field(f"has_{name}", pa.bool_()) for name in AFFECTS),
+    pa.field("landmarks", pa.list_(pa.float32(), 10)),
+    pa.field("weight", pa.float32()),
+    pa.field("copy", pa.int16()),
 ]
 # What travels with a picture, without the picture.
 ROW_SCHEMA: Final = pa.schema(_fields)
 IMAGE_TYPE: Final = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
-SHARD_SCHEMA: Final = pa.schema([*_fields, pa.field("image", IMAGE_TYPE, nullable=False)])
+SHARD_SCHEMA: Final = pa.schema([*_fields, pa.field("image", IMAGE_TYPE)])
 
 
 def hugging_face_features() -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """The stage: faces, labels and split of all datasets become balanced shards, each in two containers."""
 
-import hashlib
-import json
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,27 +13,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.emotions import CLASSES
-from pipeline.errors import DataError, OutputError
-from pipeline.lineage.identity import identity
-from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.errors import DataError
+from pipeline.lineage.snapshot import SNAPSHOT_NAME
 from pipeline.output import Reject, StageOutput, stage_output
 from pipeline.params import ShardParams
 from pipeline.schema import Reason
 from pipeline.shards.balance import balanced
-from pipeline.shards.container import ROW_GROUP_ROWS, ShardJob, shard_rows, write_shard
+from pipeline.shards.container import ShardJob, shard_rows, write_shard
+from pipeline.shards.croissant import CROISSANT_NAME, build_croissant
+from pipeline.shards.landmarks import crop_landmarks
+from pipeline.shards.manifest import build_manifest, build_snapshot_id, merged_contract
 from pipeline.shards.plan import Joined, Shard, class_counts, index_table, place, read_joined
 from pipeline.shards.read import MANIFEST_NAME
 from pipeline.shards.spool import Spooled, SpoolJob, spool_part
-from pipeline.workers import Progress, map_ordered, no_progress
-
-_SHARED_CONTRACT: Final = ("align", "equalize")
+from pipeline.storage import staged
+from pipeline.workers import Progress, no_progress
 
 
 def write_shards(
     faces: Mapping[str, Path],
     labels: Mapping[str, Path],
     split: Path,
-    out: Path,
+    out: Path | str,
     params: ShardParams,
     *,
     seed: int,
@@ -47,7 +47,8 @@ def write_shards(
         faces: the folder of faces of each dataset, as equalize wrote it.
         labels: the folder of labels of each dataset.
         split: the folder with split.parquet.
-        out: the folder to write.
+        out: the folder to write, or a storage address (``s3://bucket/shards``): then the folder is made in the
+            temporary folder first and put there whole.
         params: how rows are balanced and shared out.
         seed: of the balance and of the order of training rows.
         workers: processes; the bytes do not depend on it.
@@ -61,6 +62,20 @@ def write_shards(
         TableError: an input table is missing or torn.
         OutputError: the folder cannot be written.
     """
+    with staged(out, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder:
+        return _write(faces, labels, split, folder, params, seed, workers, progress)
+
+
+def _write(
+    faces: Mapping[str, Path],
+    labels: Mapping[str, Path],
+    split: Path,
+    out: Path,
+    params: ShardParams,
+    seed: int,
+    workers: int,
+    progress: Progress,
+) -> dict[str, Any]:
     sources = [*faces.values(), *labels.values(), split]
     stage = stage_output(
         out, stage="shard", sources=sources, params={**params.plain(), "seed": seed}, tools=["pyarrow"]
@@ -75,11 +90,13 @@ def write_shards(
             raise DataError(f"{split / 'split.parquet'}: no row of it has a face; run align again and see its rejects")
         index = index_table(shards)
         output.contract = merged_contract(faces, labels)
-        output.snapshot_id = _snapshot_id(sources, index, params, seed)
+        output.snapshot_id = build_snapshot_id(sources, index, params, seed)
         _write_all(output, joined, shards, workers, progress)
         output.write_table("index.parquet", index)
         output.write_table("missing_faces.parquet", joined.missing)
-        output.write_json(MANIFEST_NAME, _manifest(output, shards, params))
+        manifest = build_manifest(output.snapshot_id, output.contract, shards, params.processes)
+        output.write_json(MANIFEST_NAME, manifest)
+        output.write_json(CROISSANT_NAME, build_croissant(index, output.snapshot_id, output.contract))
         _keep_rejects(output, joined, balance.left_out, uneven, index)
         return output.finish(
             rows_in=len(joined.found) + len(joined.missing),
@@ -87,52 +104,24 @@ def write_shards(
             rows_written=len(index),
             classes=class_counts(index, CLASSES),
             quotas=balance.quotas,
-            shards={split_name: len(entries) for split_name, entries in _by_split(shards).items()},
+            shards={name: len(entries) for name, entries in manifest["splits"].items()},
         )
 
 
-def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Any]:
-    """Return how all pixels and labels were made: align, equalize, taxonomy of each dataset, classes.
-
-    Raises:
-        DataError: two datasets were aligned, equalized or classed in different ways; names both.
-        LineageError: a folder has no snapshot.
-    """
-    merged: dict[str, Any] = {"classes": list(CLASSES), "taxonomy": {}}
-    first = next(iter(faces.values()))
-    pixels = {name: read_snapshot(folder).contract for name, folder in faces.items()}
-    for key in _SHARED_CONTRACT:
-        merged[key] = next(iter(pixels.values())).get(key)
-        for name, contract in pixels.items():
-            if contract.get(key) != merged[key]:
-                raise DataError(f"{faces[name]}: {key} is {contract.get(key)}, but {merged[key]} in {first}; redo one")
-    for name, folder in labels.items():
-        contract = read_snapshot(folder).contract
-        merged["taxonomy"][name] = contract.get("taxonomy")
-        if contract.get("classes", merged["classes"]) != merged["classes"]:
-            raise DataError(f"{folder}: classes are {contract['classes']}, not {merged['classes']}; harmonize it again")
-    return merged
-
-
-def _snapshot_id(sources: list[Path], index: pa.Table, params: ShardParams, seed: int) -> str:
-    inputs = [read_snapshot(path).id if (path / SNAPSHOT_NAME).is_file() else identity(path) for path in sources]
-    rows = hashlib.sha256()
-    for row in index.to_pylist():
-        rows.update(json.dumps(row, sort_keys=True).encode())
-    whole = {"inputs": inputs, "params": params.plain(), "seed": seed, "index": rows.hexdigest()}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-
-
 def _write_all(output: StageOutput, joined: Joined, shards: list[Shard], workers: int, progress: Progress) -> None:
-    with tempfile.TemporaryDirectory(dir=output.folder, prefix=".spool") as scratch:
+    # Threads, not processes: reading and writing files and Arrow's encoding leave the interpreter's lock alone.
+    with (
+        tempfile.TemporaryDirectory(dir=output.folder, prefix=".spool") as scratch,
+        ThreadPoolExecutor(workers) as pool,
+    ):
         spools = tuple(Path(scratch, f"{number:05d}") for number in range(len(joined.files)))
         chosen = _chosen_rows(joined, shards)
         spooling = [SpoolJob(file, chosen[n], spools[n]) for n, file in enumerate(joined.files)]
-        spooled = list(map_ordered(spool_part, spooling, workers))
+        spooled = list(pool.map(spool_part, spooling))
         common = {"snapshot": output.snapshot_id, "contract": output.contract}
         jobs = [_shard_job(output, shard, spools, chosen, spooled, common) for shard in shards]
         done, total = 0, sum(len(shard.rows) for shard in shards)
-        for name, shard in zip(map_ordered(write_shard, jobs, workers), shards, strict=True):
+        for name, shard in zip(pool.map(write_shard, jobs), shards, strict=True):
             done += len(shard.rows)
             progress(done, total, name)
 
@@ -157,9 +146,10 @@ def _shard_job(
     at = [int(np.searchsorted(chosen[file], row)) for file, row in zip(files, rows, strict=True)]
     places = list(zip(files.tolist(), at, strict=True))
     landmarks = np.stack([spooled[file].landmarks[number] for file, number in places])
+    in_crop = crop_landmarks(landmarks, output.contract["align"])
     return ShardJob(
         name=shard.name,
-        rows=shard_rows(shard.rows, landmarks),
+        rows=shard_rows(shard.rows, in_crop),
         spools=spools,
         files=files,
         offsets=np.array([spooled[file].offsets[number] for file, number in places]),
@@ -168,36 +158,6 @@ def _shard_job(
         tar=output.path(f"webdataset/{shard.name}.tar"),
         common=common,
     )
-
-
-def _by_split(shards: list[Shard]) -> dict[str, list[Shard]]:
-    splits: dict[str, list[Shard]] = {}
-    for shard in shards:
-        splits.setdefault(shard.split, []).append(shard)
-    return splits
-
-
-def _manifest(output: StageOutput, shards: list[Shard], params: ShardParams) -> dict[str, Any]:
-    splits = {
-        name: [{"name": entry.name, "rows": len(entry.rows)} for entry in entries]
-        for name, entries in _by_split(shards).items()
-    }
-    for name, entries in splits.items():
-        _check_even(name, [int(str(entry["rows"])) for entry in entries], params.processes)
-    return {
-        "snapshot": output.snapshot_id,
-        "contract": output.contract,
-        "row_group_rows": ROW_GROUP_ROWS,
-        "processes": params.processes,
-        "splits": splits,
-    }
-
-
-def _check_even(split: str, rows: list[int], processes: int) -> None:
-    shares = [sum(rows[rank::processes]) for rank in range(processes)]
-    allowed = 0 if split == "train" else len(rows)
-    if max(shares) - min(shares) > allowed:
-        raise OutputError(f"{split}: {processes} processes would get {shares} rows; all must be equal")
 
 
 def _keep_rejects(output: StageOutput, joined: Joined, left_out: pa.Table, uneven: pa.Table, index: pa.Table) -> None:

@@ -1,0 +1,193 @@
+"""`croissant.json`: the shards as a catalogue sees them (ML Commons Croissant 1.0, JSON-LD).
+
+It states where the rows are and what their columns mean, under which terms each source dataset is given out, and how
+many samples of each class of each dataset every split holds; the counts are records of their own, so that a tool can
+read them. `datePublished`, which Croissant recommends, is left out: the same data must be the same bytes.
+"""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from pipeline.emotions import CLASSES
+from pipeline.shards.columns import SHARD_SCHEMA
+from pipeline.shards.plan import SPLITS
+
+CROISSANT_NAME: Final = "croissant.json"
+_CR: Final = "http://mlcommons.org/croissant/"
+_UNKNOWN: Final = {"license": "not known to this project; ask whoever gave you the data"}
+# The terms that Croissant documents define for themselves, as the specification's appendix lists them.
+_TERMS: Final = """
+    citeAs column equivalentProperty extract field fileObject fileProperty fileSet format includes isLiveDataset
+    jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate separator source
+    subField transform
+"""
+_CONTEXT: Final[dict[str, Any]] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "cr": _CR,
+    "dct": "http://purl.org/dc/terms/",
+    "rai": f"{_CR}RAI/",
+    "sc": "https://schema.org/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    **{name: f"cr:{name}" for name in _TERMS.split()},
+}
+_MEANINGS: Final = {
+    "sample_id": "<dataset>/<path in the raw tree>#<number>, unique and the same on every run",
+    "dataset": "the source dataset",
+    "subject_id": "the person, where the dataset names one",
+    "label": "class index, see the record set classes",
+    "label_probs": "soft label: a probability for each class",
+    "valence": "in [-1, 1], null where the dataset gives none",
+    "arousal": "in [-1, 1], null where the dataset gives none",
+    "dominance": "in [-1, 1], null where the dataset gives none",
+    "has_valence": "whether valence is given",
+    "has_arousal": "whether arousal is given",
+    "has_dominance": "whether dominance is given",
+    "landmarks": "x and y in pixels of this picture: left eye, right eye, nose tip, left and right mouth corner, "
+    "left and right as seen",
+    "weight": "of the sample in the loss",
+    "copy": "0, or which copy of the sample this is where classes were oversampled",
+    "image": "the aligned face, JPEG",
+}
+
+
+def build_croissant(index: pa.Table, snapshot_id: str, contract: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON-LD of shards.
+
+    Args:
+        index: `schema.INDEX`.
+        snapshot_id: of the shards.
+        contract: the merged preprocessing contract; its taxonomies name the releases.
+    """
+    sources = _sources(index, contract)
+    return {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": f"{_CR}1.0",
+        "name": "facial-expression-shards",
+        "version": "1.0.0",
+        "url": f"urn:sha256:{snapshot_id}",
+        "identifier": snapshot_id,
+        "description": _description(index, sources, contract),
+        "license": sorted({f"{source['title']}: {source['license']}" for source in sources}),
+        "citeAs": f"Aligned and harmonized faces of {', '.join(source['dataset'] for source in sources)}; "
+        f"snapshot {snapshot_id}",
+        "distribution": [entry for split in _splits(index) for entry in _distribution(split)],
+        "recordSet": [
+            *(_samples(split) for split in _splits(index)),
+            _inline("classes", [{"label": number, "class": name} for number, name in enumerate(CLASSES)]),
+            _inline("class_counts", _counts(index)),
+            _inline("source_datasets", sources),
+        ],
+    }
+
+
+def read_terms() -> dict[str, dict[str, str]]:
+    """Return title, licence and address of each release, by the name of its taxonomy."""
+    terms: dict[str, dict[str, str]] = yaml.safe_load((files(__package__) / "terms.yaml").read_text(encoding="utf-8"))
+    return terms
+
+
+def _sources(index: pa.Table, contract: Mapping[str, Any]) -> list[dict[str, Any]]:
+    terms = read_terms()
+    rows = {entry["values"]: entry["counts"] for entry in pc.value_counts(index["dataset"]).to_pylist()}
+    sources = []
+    for dataset in sorted(rows):
+        release = str((contract["taxonomy"].get(dataset) or {}).get("name", ""))
+        found = {"title": dataset, "url": "", **terms.get(release.split("_", maxsplit=1)[0], _UNKNOWN)}
+        sources.append({"dataset": dataset, "release": release, "rows": rows[dataset], **found})
+    return sources
+
+
+def _description(index: pa.Table, sources: list[dict[str, Any]], contract: Mapping[str, Any]) -> str:
+    named = "; ".join(f"{source['dataset']} (layout and terms of {source['title']})" for source in sources)
+    align = contract["align"]
+    return (
+        f"{len(index)} aligned faces of {align['size_px']} px with one of {len(CLASSES)} expressions, from {named}. "
+        "No group of samples (person, sequence, picture) is in two splits."
+    )
+
+
+def _splits(index: pa.Table) -> list[str]:
+    present = set(index["split"].to_pylist())
+    return [split for split in SPLITS if split in present]
+
+
+def _distribution(split: str) -> list[dict[str, Any]]:
+    kinds = {"parquet": ("parquet", "application/x-parquet"), "webdataset": ("tar", "application/x-tar")}
+    return [
+        {
+            "@type": "cr:FileSet",
+            "@id": f"{kind}-{split}",
+            "name": f"{kind}-{split}",
+            "description": f"The {split} rows as {kind}; snapshot.json holds the md5 of each file.",
+            "encodingFormat": encoding,
+            "includes": f"{kind}/{split}-*.{suffix}",
+        }
+        for kind, (suffix, encoding) in kinds.items()
+    ]
+
+
+def _samples(split: str) -> dict[str, Any]:
+    fields = []
+    for field in SHARD_SCHEMA:
+        source: dict[str, Any] = {"fileSet": {"@id": f"parquet-{split}"}, "extract": {"column": field.name}}
+        if field.name == "image":
+            source["transform"] = {"jsonPath": "bytes"}
+        fields.append(
+            {
+                "@type": "cr:Field",
+                "@id": f"{split}/{field.name}",
+                "name": field.name,
+                "description": _MEANINGS[field.name],
+                "dataType": _data_type(field.type),
+                "source": source,
+                **({"repeated": True} if pa.types.is_fixed_size_list(field.type) else {}),
+            }
+        )
+    key = [{"@id": f"{split}/sample_id"}, {"@id": f"{split}/copy"}]
+    return {"@type": "cr:RecordSet", "@id": split, "name": split, "key": key, "field": fields}
+
+
+def _data_type(arrow_type: pa.DataType) -> str:
+    if pa.types.is_struct(arrow_type):
+        return "sc:ImageObject"
+    if pa.types.is_fixed_size_list(arrow_type) or pa.types.is_floating(arrow_type):
+        return "sc:Float"
+    if pa.types.is_boolean(arrow_type):
+        return "sc:Boolean"
+    return "sc:Integer" if pa.types.is_integer(arrow_type) else "sc:Text"
+
+
+def _counts(index: pa.Table) -> list[dict[str, Any]]:
+    keys = ["split", "dataset", "label"]
+    grouped = index.group_by(keys, use_threads=False).aggregate([([], "count_all")]).to_pylist()
+    found = {tuple(row[key] for key in keys): row["count_all"] for row in grouped}
+    cells = sorted({(split, dataset) for split, dataset, _ in found})
+    return [
+        {"split": split, "dataset": dataset, "class": name, "rows": found.get((split, dataset, number), 0)}
+        for split, dataset in cells
+        for number, name in enumerate(CLASSES)
+    ]
+
+
+def _inline(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{name}/{key}",
+            "name": key,
+            "dataType": "sc:Integer" if isinstance(value, int) else "sc:Text",
+        }
+        for key, value in rows[0].items()
+    ]
+    data = [{f"{name}/{key}": value for key, value in row.items()} for row in rows]
+    return {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields, "data": data}

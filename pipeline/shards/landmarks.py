@@ -1,0 +1,28 @@
+"""Landmarks where training needs them: in the crop, by the same similarity that made it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import DataError
+from pipeline.faces.geometry import TEMPLATE_NAME, fit_similarity, template_points, transform_points
+
+
+def crop_landmarks(landmarks: npt.NDArray[np.float32], align: Mapping[str, Any] | None) -> npt.NDArray[np.float32]:
+    """Return landmarks (rows, 10) of the source pictures in pixels of their crops.
+
+    Args:
+        landmarks: x, y of five points, in pixels of the source picture after its EXIF turn.
+        align: the ``align`` part of the preprocessing contract: template, size_px, margin.
+
+    Raises:
+        DataError: the contract names another template than this release knows.
+    """
+    if not align or align.get("template") != TEMPLATE_NAME:
+        known = (align or {}).get("template")
+        raise DataError(f"faces were aligned to the template {known!r}, expected {TEMPLATE_NAME!r}; run align again")
+    points = landmarks.reshape(-1, 5, 2).astype(np.float64)
+    matrices = fit_similarity(points, template_points(align["size_px"], align["margin"]))
+    return transform_points(matrices, points).reshape(-1, 10).astype(np.float32)

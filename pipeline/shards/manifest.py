@@ -1,0 +1,81 @@
+"""What shards say of themselves: the merged contract, the id, and the manifest that a reader opens first."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pipeline.emotions import CLASSES
+from pipeline.errors import DataError, OutputError
+from pipeline.lineage.identity import identity
+from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.params import ShardParams
+from pipeline.shards.container import ROW_GROUP_ROWS
+from pipeline.shards.plan import TRAIN, Shard
+
+_SHARED: Final = ("align", "equalize")
+
+
+def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Any]:
+    """Return how all pixels and labels were made: align, equalize, taxonomy of each dataset, classes.
+
+    Raises:
+        DataError: two datasets were aligned, equalized or classed in different ways; names both.
+        LineageError: a folder has no snapshot.
+    """
+    pixels = {name: read_snapshot(folder).contract for name, folder in faces.items()}
+    first = next(iter(faces))
+    for key in _SHARED:
+        for name, contract in pixels.items():
+            here, there = contract.get(key), pixels[first].get(key)
+            if here != there:
+                raise DataError(f"{faces[name]}: {key} is {here}, but {there} in {faces[first]}; redo one of them")
+    taxonomies = {}
+    for name, folder in labels.items():
+        contract = read_snapshot(folder).contract
+        taxonomies[name] = contract.get("taxonomy")
+        classes = contract.get("classes", list(CLASSES))
+        if classes != list(CLASSES):
+            raise DataError(f"{folder}: the classes are {classes}, not {list(CLASSES)}; run harmonize again")
+    shared = {key: pixels[first].get(key) for key in _SHARED}
+    return {**shared, "taxonomy": taxonomies, "classes": list(CLASSES)}
+
+
+def build_snapshot_id(sources: Sequence[Path], index: pa.Table, params: ShardParams, seed: int) -> str:
+    """Return the id of shards before they are written, from what goes in, the index, the parameters and the seed."""
+    inputs = [read_snapshot(path).id if (path / SNAPSHOT_NAME).is_file() else identity(path) for path in sources]
+    rows = hashlib.sha256()
+    for row in index.to_pylist():
+        rows.update(json.dumps(row, sort_keys=True).encode())
+    whole = {"inputs": inputs, "params": params.plain(), "seed": seed, "index": rows.hexdigest()}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def build_manifest(
+    snapshot_id: str, contract: Mapping[str, Any], shards: Sequence[Shard], processes: int
+) -> dict[str, Any]:
+    """Return what ``shards.json`` holds; a reader needs no other file to open the shards.
+
+    Raises:
+        OutputError: the training shards cannot be shared equally by so many processes.
+    """
+    splits: dict[str, list[dict[str, Any]]] = {}
+    for shard in shards:
+        splits.setdefault(shard.split, []).append({"name": shard.name, "rows": len(shard.rows)})
+    _check_even([entry["rows"] for entry in splits.get(TRAIN, [])], processes)
+    return {
+        "snapshot": snapshot_id,
+        "contract": contract,
+        "row_group_rows": ROW_GROUP_ROWS,
+        "processes": processes,
+        "splits": splits,
+    }
+
+
+def _check_even(rows: list[int], processes: int) -> None:
+    shares = [sum(rows[rank::processes]) for rank in range(processes)]
+    if max(shares) != min(shares):
+        raise OutputError(f"train: {processes} processes would get {shares} rows; all must be equal")
