@@ -1,0 +1,112 @@
+"""Ingest: a raw tree of any known layout to one table of samples, one row an annotated face.
+
+Every row that the dump holds comes out as a sample or as a reject with its reason; every file is hashed once.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.errors import LineageError, SourceError
+from pipeline.output import Source, StageOutput, relative_path, stage_output
+from pipeline.params import IngestParams
+from pipeline.schema import MANIFEST
+from pipeline.sources import Reader, Tree, locate, open_tree
+from pipeline.sources.fingerprints import Verdict, compare
+from pipeline.sources.rows import Dump
+from pipeline.sources.samples import Samples
+from pipeline.tables import rows_to_table
+from pipeline.workers import Progress, no_progress, worker_count
+
+SAMPLES_NAME: Final = "samples.parquet"
+MANIFEST_NAME: Final = "manifest.parquet"
+# Rows between two calls of the progress bar.
+_STEP_ROWS: Final = 2000
+
+
+def ingest(
+    src: str,
+    out: Path,
+    *,
+    dataset: str,
+    fmt: str,
+    params: IngestParams,
+    columns: Mapping[str, str] | None = None,
+    accept_mismatch: bool = False,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Read a raw tree as it ships.
+
+    Args:
+        src: a folder, an archive or a folder of archives.
+        out: the folder to write: samples.parquet, sorted by sample_id, and manifest.parquet.
+        dataset: its name, the first part of every sample_id.
+        fmt: a name of `pipeline.sources.READERS`, or "auto".
+        params: what the readers choose where a dump offers more than one way.
+        columns: for a csv: see `pipeline.params.TableKey`.
+        accept_mismatch: read a dump whose counts contradict those of its release.
+        progress: called as files are hashed and rows read.
+
+    Returns:
+        The summary: format and why, counts per class and split, the fingerprint, notes.
+
+    Raises:
+        SourceError: nothing is there, the layout is unknown or another, a table cannot be read, or the counts are
+            those of another release.
+        UsageError: there is no such format.
+        LineageError: the tree changed while it was read.
+    """
+    tree = open_tree(src)
+    reader, root, why = locate(tree, fmt)
+    md5 = tree.identity(worker_count(), progress)
+    dump = Dump(tree, root, params, columns or {})
+    samples = _read(reader, dump, dataset, progress)
+    accepted = accept_mismatch or dataset in params.accept_mismatch
+    verdict = compare(reader.name, samples.listed, src, accepted=accepted)
+    given = {**params.plain(), "format": fmt, "dataset": dataset, "columns": dict(columns or {})}
+    with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
+        output.reject(samples.rejects)
+        output.write_table(SAMPLES_NAME, samples.table)
+        output.write_table(MANIFEST_NAME, _manifest(tree))
+        _check_unmoved(tree)
+        return _finish(output, samples, reader, dump, dataset=dataset, why=why, verdict=verdict)
+
+
+def _read(reader: Reader, dump: Dump, dataset: str, progress: Progress) -> Samples:
+    samples = Samples(dataset, dump.tree)
+    for number, row in enumerate(reader.read(dump), 1):
+        samples.add(row)
+        if number % _STEP_ROWS == 0:
+            progress(number, number, "rows read")
+    samples.close()
+    if not samples.rows_in:
+        raise SourceError(f"{dump.tree.src}: the layout of {reader.name}, but without a single row or picture")
+    return samples
+
+
+def _finish(
+    output: StageOutput, samples: Samples, reader: Reader, dump: Dump, *, dataset: str, why: str, verdict: Verdict
+) -> dict[str, Any]:
+    return output.finish(
+        rows_in=samples.rows_in,
+        rows_out=samples.table.num_rows,
+        dataset=dataset,
+        format=reader.name,
+        recognised=why,
+        src=relative_path(Path(dump.tree.src)),
+        root=dump.root,
+        files=len(dump.tree.names()),
+        counts=samples.counts(),
+        fingerprint=verdict.plain(),
+        notes=[*dump.notes, *verdict.notes],
+    )
+
+
+def _manifest(tree: Tree) -> Any:
+    rows = ({"path": file.path, "size": file.size, "md5": file.md5} for file in tree.manifest())
+    return rows_to_table(rows, MANIFEST)
+
+
+def _check_unmoved(tree: Tree) -> None:
+    if (name := tree.moved()) is not None:
+        raise LineageError(f"{tree.src}: {name} changed while it was being read; run the stage again")

@@ -1,0 +1,74 @@
+"""Raw trees and their readers: one reader a layout, and what recognises a dump.
+
+`READERS` holds every reader; a new dataset is one more file here, one taxonomy and one test (CONTRIBUTING).
+"""
+
+from typing import Final
+
+from pipeline.sources.affectnet import AffectNet
+from pipeline.sources.ckplus import CkPlus
+from pipeline.sources.emotic import Emotic
+from pipeline.sources.folder import ClassFolders
+from pipeline.sources.rafdb import RafDb, RafDbCompound
+from pipeline.sources.reader import Reader
+from pipeline.sources.recognise import AUTO, find_reader, find_root, recognise_among
+from pipeline.sources.source import open_tree
+from pipeline.sources.table import Table
+from pipeline.sources.tree import Tree
+
+READERS: Final[tuple[Reader, ...]] = (
+    AffectNet(),
+    CkPlus(),
+    RafDb(),
+    RafDbCompound(),
+    Emotic(),
+    ClassFolders(),
+    Table(),
+)
+
+__all__ = ["AUTO", "READERS", "Pictures", "Reader", "Tree", "locate", "open_pictures", "open_tree", "recognise"]
+
+
+def recognise(tree: Tree) -> tuple[str, str]:
+    """Return the format of a tree and what shows it.
+
+    Raises:
+        SourceError: none fits, or more than one; says what was looked for.
+    """
+    reader, _, why = recognise_among(READERS, tree)
+    return reader.name, why
+
+
+def locate(tree: Tree, fmt: str) -> tuple[Reader, str, str]:
+    """Return the reader of a format, "auto" included, the folder where its layout begins, and what shows it.
+
+    Raises:
+        UsageError: there is no such format.
+        SourceError: the tree does not have this layout.
+    """
+    if fmt == AUTO:
+        return recognise_among(READERS, tree)
+    reader = find_reader(READERS, fmt)
+    return reader, find_root(reader, tree), "as told"
+
+
+class Pictures:
+    """The pictures of a raw tree by the `source_path` and `n` of a sample."""
+
+    def __init__(self, tree: Tree, reader: Reader) -> None:
+        self._tree = tree
+        self._reader = reader
+
+    def read(self, source_path: str, n: int) -> bytes:
+        """Return the encoded bytes of a picture; of the n-th one where a table holds the pictures itself.
+
+        Raises:
+            SourceError: there is no such file, or it cannot be read.
+        """
+        return self._reader.picture(self._tree, source_path, n)
+
+
+def open_pictures(src: str, fmt: str) -> Pictures:
+    """Open the pictures of a raw tree whose format is known; "auto" recognises it."""
+    tree = open_tree(src, whole=fmt == AUTO)
+    return Pictures(tree, locate(tree, fmt)[0] if fmt == AUTO else find_reader(READERS, fmt))

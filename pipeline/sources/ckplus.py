@@ -1,0 +1,108 @@
+"""CK+, native: sequences from neutral to the peak of an expression, labelled where FACS coders agreed.
+
+Lucey et al.: The Extended Cohn-Kanade Dataset (CK+), CVPRW 2010. 593 sequences of 123 subjects, 327 of them labelled.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.schema import Reason
+from pipeline.sources.delimited import number, numbers, read_lines
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join, stem
+from pipeline.sources.tree import Tree
+
+CODES: Final = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
+_PICTURES: Final = ("cohn-kanade-images", "extended-cohn-kanade-images", "Images", "images")
+_LABELS: Final = ("Emotion", "Emotions", "Emotion_labels", "emotion", "emotions")
+
+
+class CkPlus(Reader):
+    """`cohn-kanade-images/S005/001/….png`, one label file for a sequence; a missing or empty one means no label."""
+
+    name = "ckplus"
+    labels = CODES
+    layout = "cohn-kanade-images/S005/001/*.png beside Emotion/S005/001/*_emotion.txt"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        pictures, labels = _folder(tree, root, _PICTURES), _folder(tree, root, _LABELS)
+        if pictures is None or labels is None or not list(_sequences(tree, pictures)):
+            return None
+        return f"{pictures} holds sequences of subjects and {labels} their emotions"
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        pictures = _folder(dump.tree, dump.root, _PICTURES) or ""
+        labels = _folder(dump.tree, dump.root, _LABELS) or ""
+        points = _folder(dump.tree, dump.root, ("Landmarks", "landmarks"))
+        for subject, sequence in _sequences(dump.tree, pictures):
+            within = f"{subject}/{sequence}"
+            frames = [name for name in dump.tree.listing(f"{pictures}/{within}").files if is_picture(name)]
+            label = _label(dump.tree, f"{labels}/{within}")
+            yield from _read_sequence(dump, f"{pictures}/{within}", frames, label, points and f"{points}/{within}")
+
+
+def _folder(tree: Tree, root: str, names: tuple[str, ...]) -> str | None:
+    for name in names:
+        found = join(root, name)
+        # An archive unpacked into its own folder: Emotion_labels/Emotion.
+        for nested in (join(found, inner) for inner in names):
+            if tree.listing(nested).folders:
+                return nested
+        if tree.listing(found).folders:
+            return found
+    return None
+
+
+def _sequences(tree: Tree, pictures: str) -> Iterator[tuple[str, str]]:
+    for subject in tree.listing(pictures).folders:
+        if subject[:1] in "Ss" and subject[1:].isdigit():
+            yield from ((subject, sequence) for sequence in tree.listing(f"{pictures}/{subject}").folders)
+
+
+def _label(tree: Tree, folder: str) -> str | Refusal | None:
+    """Return the label of a sequence, None where it has none, or a refusal where its file is not one code 0 to 7."""
+    for name in tree.listing(folder).files:
+        if not name.endswith("_emotion.txt"):
+            continue
+        for row, text in read_lines(tree, f"{folder}/{name}"):
+            code = number(text)
+            if code is None or code not in range(len(CODES)):
+                return Refusal("", Reason.bad_row, f"{row}: expected a code 0 to 7, not {text[:40]!r}")
+            return CODES[int(code)]
+    return None
+
+
+def _read_sequence(
+    dump: Dump, folder: str, frames: list[str], label: str | Refusal | None, points: str | None
+) -> Iterator[Row]:
+    if not isinstance(label, str):
+        reason, detail = (
+            (label.reason, label.detail) if label else (Reason.unlabelled, f"{folder}: a sequence without a label")
+        )
+        yield from (Refusal(f"{folder}/{name}", reason, detail) for name in frames)
+        return
+    subject, sequence = folder.split("/")[-2:]
+    neutral = min(dump.params.ckplus_neutral_frames, len(frames) - 1)
+    peak = max(neutral, len(frames) - dump.params.ckplus_peak_frames)
+    for number_, name in enumerate(frames):
+        path = f"{folder}/{name}"
+        if neutral <= number_ < peak:
+            yield Refusal(path, Reason.unlabelled, f"{path}: between the neutral and the peak frames")
+            continue
+        yield Annotation(
+            path,
+            (label if number_ >= peak else CODES[0],),
+            path,
+            landmarks=_landmarks(dump.tree, points and f"{points}/{stem(name)}_landmarks.txt"),
+            subject=subject,
+            sequence=f"{subject}_{sequence}",
+        )
+
+
+def _landmarks(tree: Tree, name: str | None) -> list[float] | None:
+    if name is None or name not in tree:
+        return None
+    points = numbers(" ".join(text for _, text in read_lines(tree, name)))
+    return points if points is not None and len(points) == 136 else None

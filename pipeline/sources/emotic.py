@@ -1,0 +1,172 @@
+"""EMOTIC, mat release: people in context, 26 categories that may hold at once, valence, arousal and dominance.
+
+Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019.
+"""
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from pipeline.errors import SourceError
+from pipeline.schema import Reason
+from pipeline.sources.matlab import check_mat
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join
+from pipeline.sources.tree import Tree
+
+CATEGORIES: Final = (
+    "Affection",
+    "Anger",
+    "Annoyance",
+    "Anticipation",
+    "Aversion",
+    "Confidence",
+    "Disapproval",
+    "Disconnection",
+    "Disquietment",
+    "Doubt/Confusion",
+    "Embarrassment",
+    "Engagement",
+    "Esteem",
+    "Excitement",
+    "Fatigue",
+    "Fear",
+    "Happiness",
+    "Pain",
+    "Peace",
+    "Pleasure",
+    "Sadness",
+    "Sensitivity",
+    "Suffering",
+    "Surprise",
+    "Sympathy",
+    "Yearning",
+)
+_SPELLINGS: Final = {"disquietement": "Disquietment"} | {name.casefold(): name for name in CATEGORIES}
+_SPLITS: Final = ("train", "val", "test")
+_AFFECTS: Final = ("valence", "arousal", "dominance")
+
+
+class Emotic(Reader):
+    """`Annotations/Annotations.mat`; boxes of bodies; fields are read by name, as their order differs by split."""
+
+    name = "emotic"
+    labels = CATEGORIES
+    layout = "Annotations/Annotations.mat with the variables train, val and test"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        name = _mat_name(tree, root)
+        return f"{name} is there" if name else None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        name = _mat_name(dump.tree, dump.root) or ""
+        content = _load(dump.tree, name)
+        for split in _SPLITS:
+            for number, item in enumerate(_sequence(content.get(split)), 1):
+                row = f"{name} {split} row {number}"
+                given = join(str(_field(item, "folder") or ""), str(_field(item, "filename") or ""))
+                path = dump.find(given, picture_folders(dump), row)
+                for n, person in enumerate(_sequence(_field(item, "person"))):
+                    yield _person(person, path, n, split, f"{row} person {n + 1}")
+
+
+def _mat_name(tree: Tree, root: str) -> str | None:
+    candidates = (join(join(root, folder), "Annotations.mat") for folder in ("Annotations", "annotations", ""))
+    return next((name for name in candidates if name in tree), None)
+
+
+def picture_folders(dump: Dump) -> list[str]:
+    """Return the folders that EMOTIC's picture names may be relative to."""
+    return [dump.at("emotic"), dump.root, dump.at("images")]
+
+
+def _load(tree: Tree, name: str) -> dict[str, Any]:
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    content = tree.read(name)
+    check_mat(content, f"{tree.src}/{name}")
+    stream: Any = io.BytesIO(content)  # scipy-stubs know of names only
+    try:
+        found: dict[str, Any] = loadmat(stream, squeeze_me=True, struct_as_record=False, chars_as_strings=True)
+    except (MatReadError, NotImplementedError, ValueError, TypeError, OSError, KeyError, IndexError) as error:
+        raise SourceError(f"{tree.src}/{name}: not a readable mat file: {' '.join(str(error).split())}") from None
+    if not any(split in found for split in _SPLITS):
+        raise SourceError(f"{tree.src}/{name}: holds none of the variables {', '.join(_SPLITS)}")
+    return found
+
+
+def _field(item: Any, name: str) -> Any:
+    return getattr(item, name, None)
+
+
+def _sequence(value: Any) -> list[Any]:
+    """Return the elements of cells and arrays, however deep they lie or whether squeezing made them scalars."""
+    if value is None or (isinstance(value, str) and not value):
+        return []
+    if not isinstance(value, np.ndarray):
+        return [value]
+    return [inner for one in value.ravel().tolist() for inner in _sequence(one)]
+
+
+def _person(person: Any, path: str | Refusal, n: int, split: str, row: str) -> Row:
+    # Several people annotated val and test: the release combines them itself.
+    categories = _field(person, "combined_categories")
+    if categories is None:
+        given = _sequence(_field(person, "annotations_categories"))
+        categories = [label for one in given for label in _sequence(_field(one, "categories"))]
+    affect = _field(person, "combined_continuous")
+    if affect is None:
+        affect = next(iter(_sequence(_field(person, "annotations_continuous"))), None)
+    labels = emotic_labels([str(label) for label in _sequence(categories)])
+    if isinstance(labels, str):
+        return Refusal(
+            path if isinstance(path, str) else path.path, Reason.bad_row, f"{row}: no category of EMOTIC: {labels!r}"
+        )
+    box = emotic_box([float(value) for value in _sequence(_field(person, "body_bbox"))])
+    values = [unit_scale(_field(affect, name)) for name in _AFFECTS]
+    return Annotation(
+        path,
+        labels,
+        row,
+        n=n,
+        box=box,
+        box_kind="body" if box else None,
+        split=split,
+        valence=values[0],
+        arousal=values[1],
+        dominance=values[2],
+    )
+
+
+def emotic_labels(given: Sequence[str]) -> tuple[str, ...] | str:
+    """Return the categories in their native spelling, each once; or the first one that is none."""
+    names: dict[str, None] = {}
+    for label in given:
+        name = _SPELLINGS.get(label.strip().casefold())
+        if name is None:
+            return label
+        names[name] = None
+    return tuple(names)
+
+
+def emotic_box(values: Sequence[float]) -> Box | None:
+    """Return the box of a body; some rows carry a fifth value, and some a box without an area."""
+    if len(values) < 4 or not all(math.isfinite(value) for value in values[:4]):
+        return None
+    x0, y0, x1, y1 = values[:4]
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def unit_scale(value: Any) -> float | None:
+    """Return a rating of 1 to 10 on [-1, 1]; None where it is not given or beyond the scale."""
+    try:
+        rating = float(value)
+    except (TypeError, ValueError):
+        return None
+    return (rating - 5.5) / 4.5 if 1 <= rating <= 10 else None

@@ -1,0 +1,73 @@
+"""Any folder of class folders: `<root>[/<split>]/<class>/…`. The classes' names are the labels, as they stand."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.schema import Reason
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.sources.subjects import name_subjects
+from pipeline.sources.tree import Tree
+
+SPLIT_NAMES: Final = frozenset(
+    {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "publictest", "privatetest"}
+)
+
+
+class ClassFolders(Reader):
+    """A picture's label is the name of its class folder; folders below that one are no matter."""
+
+    name = "folder"
+    labels = ()
+    layout = "two or more class folders with pictures, below the root or below train/, val/, test/"
+    generic = True
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        classes = [name for name, _, _ in class_folders(tree, root)]
+        if len(set(classes)) < 2:
+            return None
+        return f"{root or 'the root'} holds the class folders {', '.join(sorted(set(classes))[:4])} …"
+
+    def begins(self, tree: Tree, root: str) -> bool:
+        """See `Reader.begins`."""
+        return next(class_folders(tree, root), None) is not None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        yield from name_subjects(dump, list(_rows(dump)))
+
+
+def _rows(dump: Dump) -> Iterator[Row]:
+    classed = set()
+    for label, split, folder in class_folders(dump.tree, dump.root):
+        for name in dump.tree.below(folder):
+            if is_picture(name):
+                classed.add(name)
+                yield Annotation(name, (label,), name, split=split)
+    for name in dump.tree.below(dump.root):
+        if is_picture(name) and name not in classed:
+            yield Refusal(name, Reason.unlabelled, f"{name}: in no class folder")
+
+
+def class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]]:
+    """Yield (label, split, folder) of every class folder that holds a picture."""
+    tops = tree.listing(root).folders
+    split = [name for name in tops if is_split(name)]
+    for top in tops:
+        at = join(root, top)
+        found: list[tuple[str, str | None, str]]
+        if top in split:
+            found = [(name, top, join(at, name)) for name in tree.listing(at).folders]
+        else:
+            # Beside split folders, any other one is not a class.
+            found = [] if split else [(top, None, at)]
+        yield from (one for one in found if any(is_picture(name) for name in tree.below(one[2])))
+
+
+def is_split(name: str) -> bool:
+    """Say whether a folder's or file's name is that of a split: train, val_set, Test and so on."""
+    plain = name.casefold().replace("-", "_")
+    for affix in ("_set", "_images", "_labels", "_annotations", "_data"):
+        plain = plain.removesuffix(affix)
+    return plain in SPLIT_NAMES

@@ -1,0 +1,117 @@
+"""RAF-DB, basic and compound: one face a photograph, labelled by about 40 people each.
+
+Li, Deng, Du: Reliable Crowdsourcing and Deep Locality-Preserving Learning, CVPR 2017. Codes as in the release's readme.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+from pipeline.schema import Reason
+from pipeline.sources.delimited import numbers, read_lines
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join, stem
+from pipeline.sources.tree import Tree
+
+_LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
+
+
+class RafDb(Reader):
+    """`EmoLabel/list_patition_label.txt`, pictures original or aligned, boxes and five points by hand."""
+
+    name = "rafdb"
+    labels: ClassVar[tuple[str, ...]] = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+    layout = "EmoLabel/list_patition_label.txt with rows such as train_00001.jpg 5 and codes 1 to 7"
+    # Of the numbers in the names of the training and test pictures: what tells the two sets apart.
+    digits: ClassVar[dict[str, int]] = {"train": 5, "test": 4}
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        name = _list_name(tree, root)
+        first = next((text for _, text in read_lines(tree, name)), "") if name else ""
+        split, _, number = first.split(".")[0].partition("_")
+        if self.digits.get(split) != len(number):
+            return None
+        return f"{name} numbers its pictures as {first.split()[0]}"
+
+    def begins(self, tree: Tree, root: str) -> bool:
+        """See `Reader.begins`."""
+        return _list_name(tree, root) is not None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        name = _list_name(dump.tree, dump.root) or ""
+        for row, text in read_lines(dump.tree, name):
+            yield self._row(dump, row, text)
+
+    def _row(self, dump: Dump, row: str, text: str) -> Row:
+        given, _, code = text.rpartition(" ")
+        given = given.strip()
+        if not given or not code.isdigit() or not 1 <= int(code) <= len(self.labels):
+            detail = f"{row}: expected a picture and a code 1 to {len(self.labels)}, not {text[:80]!r}"
+            return Refusal(given, Reason.bad_row, detail)
+        aligned = dump.params.rafdb_pictures == "aligned"
+        wanted = f"{stem(given)}_aligned.jpg" if aligned else given
+        kind = "aligned" if aligned else "original"
+        # Boxes and points are in pixels of the original picture.
+        box = None if aligned else _box(dump, stem(given))
+        return Annotation(
+            dump.find(wanted, [dump.at(f"Image/{kind}"), dump.at(kind)], row),
+            (self.labels[int(code) - 1],),
+            row,
+            box=box,
+            box_kind="face" if box else None,
+            landmarks=None if aligned else _landmarks(dump, stem(given)),
+            split=given.partition("_")[0],
+        )
+
+
+class RafDbCompound(RafDb):
+    """The same tree for faces that show two emotions at once."""
+
+    name = "rafdb_compound"
+    labels = (
+        "happily surprised",
+        "happily disgusted",
+        "sadly fearful",
+        "sadly angry",
+        "sadly surprised",
+        "sadly disgusted",
+        "fearfully angry",
+        "fearfully surprised",
+        "angrily surprised",
+        "angrily disgusted",
+        "disgustedly surprised",
+    )
+    layout = "EmoLabel/list_patition_label.txt with rows such as train_0001.jpg 8 and codes 1 to 11"
+    digits: ClassVar[dict[str, int]] = {"train": 4, "test": 3}
+
+
+def _list_name(tree: Tree, root: str) -> str | None:
+    folders = (join(root, "EmoLabel"), root)
+    return next((found for folder in folders for name in _LISTS if (found := join(folder, name)) in tree), None)
+
+
+def _annotation(dump: Dump, kind: str, name: str) -> str:
+    """Return the text of an annotation file, "" where the dump lacks it."""
+    candidates = (dump.at(f"Annotation/{kind}/{name}"), dump.at(f"{kind}/{name}"))
+    found = next((candidate for candidate in candidates if candidate in dump.tree), None)
+    return dump.tree.read(found).decode("ascii", "replace") if found else ""
+
+
+def _box(dump: Dump, name: str) -> Box | None:
+    values = numbers(_annotation(dump, "boundingbox", f"{name}_boundingbox.txt"))
+    if values is None or len(values) != 4 or values[2] <= values[0] or values[3] <= values[1]:
+        return None
+    return values[0], values[1], values[2], values[3]
+
+
+def _landmarks(dump: Dump, name: str) -> list[float] | None:
+    """Return the five points by hand: the eyes, the nose, the corners of the mouth; else the 37 found by machine."""
+    # After the points come gender, race and age, one number a line.
+    manual = _annotation(dump, "manual", f"{name}_manu_attri.txt").split()[:10]
+    automatic = _annotation(dump, "auto", f"{name}_auto_attri.txt").split()
+    for words, count in ((manual, 10), (automatic, 74)):
+        points = numbers(" ".join(words))
+        if points is not None and len(points) == count:
+            return points
+    return None

@@ -1,0 +1,98 @@
+"""Which layout a tree has: every reader looks, and exactly one may find its own."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pipeline.errors import SourceError, UsageError
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import join
+from pipeline.sources.tree import Tree
+
+AUTO: Final = "auto"
+# A dump is often unpacked one or two folders deeper than it says.
+_MAX_DEPTH: Final = 2
+_MAX_ROOTS: Final = 256
+
+
+def find_reader(readers: Sequence[Reader], fmt: str) -> Reader:
+    """Return the reader of a format.
+
+    Raises:
+        UsageError: there is none; names those there are.
+    """
+    found = next((reader for reader in readers if reader.name == fmt), None)
+    if found is None:
+        names = ", ".join(reader.name for reader in readers)
+        raise UsageError(f"format {fmt!r}: unknown; one of {AUTO}, {names}")
+    return found
+
+
+def recognise_among(readers: Sequence[Reader], tree: Tree) -> tuple[Reader, str, str]:
+    """Return the reader whose layout a tree has, the folder where it begins, and what shows it.
+
+    Raises:
+        SourceError: none fits, or more than one; says what was looked for.
+    """
+    _check_not_empty(tree)
+    for generic in (False, True):
+        found = [(reader, *where) for reader in readers if reader.generic is generic and (where := _look(reader, tree))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ways = "; ".join(f"--format {reader.name}: {why}" for reader, _, why in found)
+            raise SourceError(f"{tree.src}: fits more than one format; choose: {ways}")
+    looked = "; ".join(f"{reader.name}: {reader.layout}" for reader in readers)
+    raise SourceError(f"{tree.src}: no known layout{_unread_archives(tree)}. Looked for {looked}")
+
+
+def find_root(reader: Reader, tree: Tree) -> str:
+    """Return the folder in which the layout of a given format begins.
+
+    Raises:
+        SourceError: nowhere.
+    """
+    _check_not_empty(tree)
+    found = _look(reader, tree)
+    if found:
+        return found[0]
+    root = next((root for root in _roots(tree, reader.generic) if reader.begins(tree, root)), None)
+    if root is None:
+        raise SourceError(f"{tree.src}: not {reader.name}{_unread_archives(tree)}: looked for {reader.layout}")
+    return root
+
+
+def _look(reader: Reader, tree: Tree) -> tuple[str, str] | None:
+    found: list[tuple[str, str]] = []
+    for root in _roots(tree, reader.generic):
+        if found and root.count("/") + bool(root) > found[0][0].count("/") + bool(found[0][0]):
+            break
+        if why := reader.evidence(tree, root):
+            found.append((root, why))
+    if len(found) > 1:
+        raise SourceError(
+            f"{tree.src}: holds {reader.name} twice: {found[0][1]}; {found[1][1]}; give --src one of them"
+        )
+    return found[0] if found else None
+
+
+def _roots(tree: Tree, generic: bool) -> Iterator[str]:
+    """Yield the folders where a layout may begin, the root first, then level by level."""
+    level = [""]
+    for _ in range(_MAX_DEPTH + 1):
+        yield from level
+        listings = [(root, tree.listing(root)) for root in level]
+        # A folder of class folders is any folder: it may only be deeper where there is nothing else beside it.
+        if generic and (len(level) != 1 or len(listings[0][1].folders) != 1 or listings[0][1].files):
+            return
+        level = [join(root, name) for root, listing in listings for name in listing.folders][:_MAX_ROOTS]
+
+
+def _check_not_empty(tree: Tree) -> None:
+    if not tree.names():
+        raise SourceError(f"{tree.src}: empty; expected the files of a dataset as it was unpacked, or its archive")
+
+
+def _unread_archives(tree: Tree) -> str:
+    others = (".rar", ".7z", ".tar.xz", ".tar.bz2", ".zst")
+    found = next((name for name in tree.names() if name.casefold().endswith(others)), None)
+    return f" (and {found} is an archive of a kind that is not read in place: unpack it)" if found else ""

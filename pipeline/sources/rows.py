@@ -1,0 +1,125 @@
+"""What a reader yields for each row of a dump: an annotation, or why the row is left out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final
+
+from pipeline.params import IngestParams
+from pipeline.schema import Reason
+from pipeline.sources.tree import Tree
+
+Box = tuple[float, float, float, float]
+
+PICTURE_SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm", ".jp2"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row that is left out, and why. `path` is as the row gives it."""
+
+    path: str
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One annotated face, as the dump has it.
+
+    `path` is the picture's name in the tree, or why there is none (see `Dump.find`); such a row still counts in the
+    release's counts. Geometry is in pixels of the picture; `valence`, `arousal`, `dominance` are on [-1, 1]; `row` says
+    where it stands.
+    """
+
+    path: str | Refusal
+    labels: tuple[str, ...]
+    row: str
+    n: int | None = None  # the face's number in its picture, where the dump numbers them; else counted
+    box: Box | None = None
+    box_kind: str | None = None
+    landmarks: Sequence[float] | None = None
+    subject: str | None = None
+    sequence: str | None = None
+    split: str | None = None
+    votes: tuple[float, ...] | None = None
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
+
+
+Row = Annotation | Refusal
+
+
+@dataclass(slots=True)
+class Dump:
+    """A tree of which is known what it is. `root` is the folder inside it where the layout begins, "" for itself."""
+
+    tree: Tree
+    root: str
+    params: IngestParams
+    columns: Mapping[str, str]
+    notes: list[str] = field(default_factory=list)
+
+    def at(self, name: str) -> str:
+        """Return the name in the tree of a name in the layout."""
+        return join(self.root, name)
+
+    def find(self, given: str, bases: Sequence[str], row: str) -> str | Refusal:
+        """Return the name in the tree of the picture that a row gives.
+
+        Args:
+            given: the path as it stands in the row.
+            bases: the folders of the tree it may be relative to, the likeliest first.
+            row: where the row stands, for the refusal.
+        """
+        for base in bases:
+            # As it stands first: a name may well begin with a space or hold a backslash.
+            if (as_it_stands := join(base, given)) in self.tree:
+                return as_it_stands
+        inside = [name for base in bases if (name := normal(base, given)) is not None]
+        for name in inside:
+            if name in self.tree:
+                return name
+        for name in inside:
+            if target := self.tree.outside(name):
+                return Refusal(given, Reason.outside_root, f"{row}: a link out of the tree, to {target}")
+        if not inside:
+            return Refusal(given, Reason.outside_root, f"{row}: leads out of the tree")
+        for name in inside:
+            if len(alike := self.tree.match(name)) == 1:
+                return alike[0]
+        return Refusal(given, Reason.missing_file, f"{row}: no such file: {inside[0]}")
+
+
+def join(folder: str, name: str) -> str:
+    """Join two POSIX names; "" is the root."""
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def normal(base: str, given: str) -> str | None:
+    """Return `given`, relative to `base`, without dots; None where it is absolute or leads out of the tree."""
+    text = given.strip().replace("\\", "/")
+    if not text or text.startswith(("/", "~/")) or (len(text) > 1 and text[1] == ":"):
+        return None
+    parts: list[str] = []
+    for part in join(base, text).split("/"):
+        if part == "..":
+            if not parts:
+                return None
+            parts.pop()
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/".join(parts) or None
+
+
+def is_picture(name: str) -> bool:
+    """Say whether a name ends like a picture's."""
+    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+
+
+def stem(name: str) -> str:
+    """Return the base name without its last suffix."""
+    return PurePosixPath(name).stem

@@ -1,0 +1,69 @@
+"""Who is in the picture, where only its name says so: `Ann_Lee_0012.jpg` is one more picture of `Ann_Lee`."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Final
+
+from pipeline.errors import ParamsError
+from pipeline.sources.rows import Annotation, Dump, Row
+
+_LAST_NUMBER: Final = re.compile(r"^(.*\D)?\d+\D*$")
+# A prefix that fits this much of the pictures is a camera's or a collection's (`IMG_0001`), not a person's.
+_MAX_SHARE: Final = 0.1
+_MIN_PICTURES: Final = 40
+
+
+def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the rows with a subject each, by `columns.subject_pattern` or by the names where they tell people apart.
+
+    Without a pattern the subject is the file's name up to its last number, but only where that gives many groups and
+    none holds more than a tenth of the pictures; the dump's notes say so.
+    """
+    if any(isinstance(row, Annotation) and row.subject is not None for row in rows):
+        return rows
+    pattern = dump.columns.get("subject_pattern")
+    if pattern is not None:
+        return _with_subjects(rows, _matcher(pattern))
+    counts = Counter(subject for row in rows if (subject := _subject(row)))
+    if counts.total() < max(_MIN_PICTURES, 0.9 * len(rows)) or max(counts.values()) > _MAX_SHARE * counts.total():
+        return rows
+    dump.notes.append(
+        f"subject_id is the file's name up to its last number ({len(counts)} people); "
+        "columns.subject_pattern says otherwise"
+    )
+    return _with_subjects(rows, subject_of)
+
+
+def subject_of(path: str) -> str | None:
+    """Return a file's base name up to its last number, without what joins the two; None where nothing is left."""
+    found = _LAST_NUMBER.match(PurePosixPath(path).stem)
+    return ((found[1] or "").rstrip(" ._-(") or None) if found else None
+
+
+def _matcher(pattern: str) -> Callable[[str], str | None]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ParamsError(f"params.yaml: columns.subject_pattern: not a regular expression: {error}") from None
+    if compiled.groups != 1:
+        raise ParamsError("params.yaml: columns.subject_pattern: needs one group, such as '^(.*)_[0-9]+'")
+
+    def subject(path: str) -> str | None:
+        found = compiled.search(PurePosixPath(path).name)
+        return found[1] if found else None
+
+    return subject
+
+
+def _subject(row: Row) -> str | None:
+    return subject_of(row.path) if isinstance(row, Annotation) and isinstance(row.path, str) else None
+
+
+def _with_subjects(rows: Sequence[Row], subject: Callable[[str], str | None]) -> list[Row]:
+    return [
+        replace(row, subject=subject(row.path)) if isinstance(row, Annotation) and isinstance(row.path, str) else row
+        for row in rows
+    ]

@@ -1,0 +1,210 @@
+"""Any csv: path and label, and box, subject, split, valence and arousal where it has them.
+
+The columns are named in params.yaml, or known by the names that people give them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+from pipeline.errors import SourceError
+from pipeline.schema import Reason
+from pipeline.sources.delimited import Delimited, Record, number, squash
+from pipeline.sources.folder import is_split
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, normal, stem
+from pipeline.sources.subjects import name_subjects
+from pipeline.sources.tree import Tree
+
+SUFFIXES: Final = (".csv", ".tsv")
+_MAX_TABLES: Final = 64
+_SAMPLE_ROWS: Final = 64
+_NUMBERS: Final = ("valence", "arousal", "dominance", "x0", "y0", "x1", "y1", "width", "height")
+# What people call their columns, squashed: letters and digits in lower case; the most telling name first.
+KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "path": (
+        "path", "imagepath", "imgpath", "filepath", "pth", "subdirectoryfilepath", "image", "images", "imagename",
+        "img", "imgname", "file", "filename", "name", "picture", "photo",
+    ),
+    "label": (
+        "label", "emotion", "expression", "class", "classname", "emotionlabel", "labels", "emotions", "category", "target",
+    ),
+    "subject": ("subject", "subjectid", "person", "personid", "identity", "actor", "actorid", "participant"),
+    "sequence": ("sequence", "sequenceid", "video", "videoid", "clip", "clipid"),
+    "split": ("split", "usage", "subset", "partition", "fold", "set"),
+    "valence": ("valence", "val", "v"),
+    "arousal": ("arousal", "aro", "a"),
+    "dominance": ("dominance", "dom", "d"),
+    "x0": ("x0", "xmin", "left", "x1", "boxx0", "bboxx1", "facex", "x"),
+    "y0": ("y0", "ymin", "top", "y1", "boxy0", "bboxy1", "facey", "y"),
+    "x1": ("xmax", "right", "x2", "boxx1", "bboxx2"),
+    "y1": ("ymax", "bottom", "y2", "boxy1", "bboxy2"),
+    "width": ("width", "w", "facewidth", "boxwidth"),
+    "height": ("height", "h", "faceheight", "boxheight"),
+}  # fmt: skip
+
+
+class Table(Reader):
+    """One csv, or one a split."""
+
+    name = "csv"
+    labels = ()
+    layout = (
+        "a .csv or .tsv with a column for the picture (path, image, file …) and one for the label (label, emotion …)"
+    )
+    generic = True
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        for name in islice(_tables(tree, root), _MAX_TABLES):
+            columns = columns_of(tree, name, {})
+            if {"path", "label"} <= columns.keys():
+                records = islice(_open(tree, name, {}).records(), _SAMPLE_ROWS)
+                if any(is_picture(record.at(columns["path"])) for record in records):
+                    return f"{name} has a column of pictures and one of labels"
+        return None
+
+    def begins(self, tree: Tree, root: str) -> bool:
+        """See `Reader.begins`."""
+        return next(_tables(tree, root), None) is not None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        rows = [row for name in _chosen(dump) for row in _read_table(dump, name)]
+        yield from name_subjects(dump, rows)
+
+
+def _tables(tree: Tree, root: str, depth: int = 3) -> Iterator[str]:
+    listing = tree.listing(root)
+    yield from (join(root, name) for name in listing.files if name.casefold().endswith(SUFFIXES))
+    if depth > 1:
+        for folder in listing.folders:
+            yield from _tables(tree, join(root, folder), depth - 1)
+
+
+def _chosen(dump: Dump) -> list[str]:
+    """Return the tables to read: the one that is named, or the only one, or one a split."""
+    if named := dump.columns.get("file"):
+        if dump.at(named) not in dump.tree:
+            raise SourceError(f"{dump.tree.src}/{named}: missing; columns.file names it")
+        return [dump.at(named)]
+    found = [
+        name
+        for name in _tables(dump.tree, dump.root)
+        if {"path", "label"} <= columns_of(dump.tree, name, dump.columns).keys()
+    ]
+    if not found:
+        raise SourceError(f"{dump.tree.src}: looked for {Table.layout}; name file and columns in params.yaml")
+    if len(found) > 1 and not all(is_split(stem(name)) for name in found):
+        raise SourceError(f"{dump.tree.src}: several tables fit: {', '.join(found[:6])}; name one in columns.file")
+    return found
+
+
+def _read_table(dump: Dump, name: str) -> Iterator[Row]:
+    columns = columns_of(dump.tree, name, dump.columns)
+    _need(columns, dump, name)
+    split = stem(name) if is_split(stem(name)) else None
+    folder = name.rpartition("/")[0]
+    bases = [dump.at(dump.columns["images"])] if "images" in dump.columns else [folder, dump.root]
+    for record in _open(dump.tree, name, dump.columns).records():
+        yield _row(dump, record, columns, bases, split)
+
+
+def _open(tree: Tree, name: str, given: Mapping[str, str]) -> Delimited:
+    return Delimited(tree, name, [*given.values(), *KNOWN["path"], *KNOWN["label"]])
+
+
+def columns_of(tree: Tree, name: str, given: Mapping[str, str]) -> dict[str, int]:
+    """Return the index of the column of each role: as named in params.yaml, else by its usual names.
+
+    Raises:
+        SourceError: a named column is not in the table.
+    """
+    table = _open(tree, name, given)
+    if table.header is None:
+        return _columns_by_content(table)
+    places = {squash(cell): index for index, cell in reversed(list(enumerate(table.header)))}
+    found: dict[str, int] = {}
+    for role in KNOWN.keys() & given.keys():
+        if squash(given[role]) not in places:
+            raise SourceError(f"{table.where}: no column {given[role]!r}; it has {', '.join(table.header)}")
+        found[role] = places[squash(given[role])]
+    for role, names in KNOWN.items():
+        index = next((places[known] for known in names if known in places), None)
+        if role not in found and index is not None and index not in found.values():
+            found[role] = index
+    return found
+
+
+def _columns_by_content(table: Delimited) -> dict[str, int]:
+    """Find the pictures and the labels of a table without a header: names that end like pictures, and the words."""
+    records = list(islice(table.records(), _SAMPLE_ROWS))
+    width = min((len(record.cells) for record in records), default=0)
+    columns = [[record.at(index) for record in records] for index in range(width)]
+    paths = [index for index, cells in enumerate(columns) if sum(map(is_picture, cells)) > len(cells) / 2]
+    words = [index for index, cells in enumerate(columns) if index not in paths and _are_words(cells)]
+    rest = words or [index for index in range(width) if index not in paths]
+    return {"path": paths[0], "label": rest[0]} if len(paths) == 1 and len(rest) == 1 else {}
+
+
+def _are_words(cells: Sequence[str]) -> bool:
+    return any(cell and number(cell) is None for cell in cells) and len(set(cells)) <= max(2, len(cells) // 2)
+
+
+def _need(columns: Mapping[str, int], dump: Dump, name: str) -> None:
+    for role in ("path", "label"):
+        if role not in columns:
+            raise SourceError(
+                f"{dump.tree.src}/{name}: no column for the {role}; name it in params.yaml: columns.{role}"
+            )
+
+
+def _row(dump: Dump, record: Record, columns: Mapping[str, int], bases: Sequence[str], split: str | None) -> Row:
+    def text(role: str) -> str | None:
+        return record.at(columns[role]) or None if role in columns else None
+
+    given = record.cells[columns["path"]] if columns["path"] < len(record.cells) else ""
+    if not given.strip():
+        return Refusal("", Reason.bad_row, f"{record.row}: no path")
+    label = text("label")
+    values = {role: number(text(role) or "") for role in _NUMBERS}
+    box = _box(values)
+    return Annotation(
+        _find(dump, given, bases, record.row),
+        (label,) if label else (),
+        record.row,
+        box=box,
+        box_kind="face" if box else None,
+        subject=text("subject"),
+        sequence=text("sequence"),
+        split=text("split") or split,
+        valence=_affect(values["valence"]),
+        arousal=_affect(values["arousal"]),
+        dominance=_affect(values["dominance"]),
+    )
+
+
+def _find(dump: Dump, given: str, bases: Sequence[str], row: str) -> str | Refusal:
+    found = dump.find(given, bases, row)
+    if isinstance(found, str) or found.reason is not Reason.missing_file:
+        return found
+    # The table may lie in another folder than the pictures: what it gives is then the end of one name.
+    name = normal("", given)
+    alike = dump.tree.ending(name) if name else []
+    if len(alike) > 1:
+        return Refusal(given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder")
+    return alike[0] if alike else found
+
+
+def _box(values: Mapping[str, float | None]) -> Box | None:
+    x0, y0, x1, y1 = (values[side] for side in ("x0", "y0", "x1", "y1"))
+    width, height = values["width"], values["height"]
+    if x0 is None or y0 is None:
+        return None
+    x1 = x0 + width if x1 is None and width is not None else x1
+    y1 = y0 + height if y1 is None and height is not None else y1
+    return (x0, y0, x1, y1) if x1 is not None and y1 is not None and x1 > x0 and y1 > y0 else None
+
+
+def _affect(value: float | None) -> float | None:
+    return value if value is not None and -1 <= value <= 1 else None
