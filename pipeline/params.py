@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.errors import ParamsError
@@ -13,6 +13,14 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 UnitShare = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Role = Literal["train", "test", "both"]
+# What `columns` of a dataset may say: the columns of a csv, the csv itself, the folder that its paths are relative to,
+# and a regular expression with one group that takes the subject from a picture's file name.
+TableKey = Literal[
+    "file", "images", "subject_pattern", "path", "label", "subject", "sequence", "split",
+    "valence", "arousal", "dominance", "x0", "y0", "x1", "y1", "width", "height",
+]  # fmt: skip
+# The tags of the two kinds of dataset; they never show in an error.
+_TABLE, _PLAIN = "(table)", "(plain)"
 
 
 class Section(BaseModel):
@@ -33,6 +41,27 @@ class Dataset(Section):
     role: Role
 
 
+class TableDataset(Dataset):
+    """A raw tree whose csv needs its columns named: role of a column -> its name; also where the pictures are."""
+
+    columns: Annotated[dict[TableKey, str], Field(min_length=1)]
+
+    def named_columns(self) -> dict[str, str]:
+        """Return `columns` for readers, who do not know params.yaml."""
+        return {str(role): column for role, column in self.columns.items()}
+
+
+def _kind(entry: Any) -> str:
+    named = "columns" in entry if isinstance(entry, dict) else isinstance(entry, TableDataset)
+    return _TABLE if named else _PLAIN
+
+
+AnyDataset = Annotated[
+    Annotated[TableDataset, Tag(_TABLE)] | Annotated[Dataset, Tag(_PLAIN)],
+    Discriminator(_kind),
+]
+
+
 class DemoParams(Section):
     """How the demo's raw trees are rendered."""
 
@@ -46,6 +75,8 @@ class IngestParams(Section):
     ckplus_peak_frames: Count
     ckplus_neutral_frames: Annotated[int, Field(ge=0)]
     rafdb_pictures: Literal["original", "aligned"]
+    affectnet_lists: Literal["manual", "automatic", "both"]
+    accept_mismatch: list[str]
 
 
 class AlignParams(Section):
@@ -223,7 +254,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     seed: Annotated[int, Field(ge=0)]
-    datasets: Annotated[dict[str, Dataset], Field(min_length=1)]
+    datasets: Annotated[dict[str, AnyDataset], Field(min_length=1)]
     demo: DemoParams
     ingest: IngestParams
     align: AlignParams
@@ -261,7 +292,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def _explain_one(detail: Any) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
+    key = ".".join(str(part) for part in detail["loc"] if part not in {_TABLE, _PLAIN})
     match detail["type"]:
         case "extra_forbidden":
             return f"{key}: unknown key"
