@@ -116,14 +116,14 @@ def _sequence(value: Any) -> list[Any]:
 
 def _person(person: Any, path: str | Refusal, n: int, split: str, row: str) -> Row:
     # Several people annotated val and test: the release combines them itself.
-    categories = _field(person, "combined_categories")
-    if categories is None:
+    categories = _sequence(_field(person, "combined_categories"))
+    if not categories:
         given = _sequence(_field(person, "annotations_categories"))
         categories = [label for one in given for label in _sequence(_field(one, "categories"))]
     affect = _field(person, "combined_continuous")
     if affect is None:
         affect = next(iter(_sequence(_field(person, "annotations_continuous"))), None)
-    labels = emotic_labels([str(label) for label in _sequence(categories)])
+    labels = emotic_labels([str(label) for label in categories])
     if isinstance(labels, str):
         return Refusal(
             path if isinstance(path, str) else path.path, Reason.bad_row, f"{row}: no category of EMOTIC: {labels!r}"
