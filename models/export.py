@@ -1,0 +1,102 @@
+"""A network as ONNX: uint8 faces in, probabilities out, and the preprocessing contract in the metadata."""
+
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.checkpoint import METADATA_KEY, Checkpoint
+from pipeline.errors import ModelError, OutputError
+
+OPSET: Final = 17
+INPUT_NAME: Final = "faces"
+OUTPUT_NAME: Final = "probabilities"
+
+
+class Answering(nn.Module):
+    """What `Checkpoint.predict` does to aligned faces, as one module.
+
+    The scaling to the network's side is written as two products with a constant matrix, because runtimes disagree
+    about how they scale pictures, and ONNX knows torch's antialiasing only by approximation.
+    """
+
+    rows: Tensor | None
+
+    def __init__(self, checkpoint: Checkpoint, network: nn.Module, face_px: int) -> None:
+        super().__init__()
+        spec = checkpoint.spec
+        inner = face_px - 2 * round(face_px * (1 - spec.zoom) / 2)
+        self.network = network
+        self.spec = spec
+        self.cut = replace(spec, size_px=inner)
+        self.flips = checkpoint.info.flips
+        rows = functional.interpolate(
+            torch.eye(inner)[None, None], size=(spec.size_px, inner), mode="bilinear", antialias=True
+        )
+        self.register_buffer("rows", None if inner == spec.size_px else rows[0, 0])
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Return probabilities (N, classes) of uint8 RGB faces (N, 3, face_px, face_px)."""
+        scaled = self.cut.resize(faces).float()
+        if self.rows is not None:
+            scaled = (self.rows @ scaled @ self.rows.T).round().clamp(0, 255)
+        pixels = self.spec.normalize(scaled / 255)
+        answer: Tensor = self.network(pixels).softmax(1)
+        return (answer + self.network(pixels.flip(-1)).softmax(1)) / 2 if self.flips else answer
+
+
+def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
+    """Write a network as ONNX.
+
+    The graph reads uint8 RGB faces (N, 3, H, H), aligned and equalized as the contract says, N free and H the side of
+    the aligned face; cutting, scaling and normalization are inside. The metadata key ``prep`` holds the checkpoint's
+    info as JSON: classes, contract, snapshot.
+
+    Args:
+        checkpoint: a network on classes.
+        out: the file to write.
+
+    Raises:
+        ModelError: a classical baseline, or a network on valence and arousal.
+        OutputError: the file cannot be written.
+    """
+    network = checkpoint.network
+    if network is None or checkpoint.info.task != "emotion":
+        raise ModelError(f"{checkpoint.info.model}: only a network on classes can be exported to ONNX")
+    face_px = int((checkpoint.contract.get("align") or {}).get("size_px", checkpoint.spec.size_px))
+    example = torch.zeros(2, 3, face_px, face_px, dtype=torch.uint8)
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            # The newer exporter needs onnxscript, one more dependency for the same graph.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                Answering(checkpoint, network.cpu(), face_px).eval(),
+                (example,),
+                str(partial),
+                opset_version=OPSET,
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                dynamic_axes={INPUT_NAME: {0: "n"}, OUTPUT_NAME: {0: "n"}},
+                dynamo=False,
+            )
+        _add_metadata(partial, checkpoint)
+        partial.replace(out)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _add_metadata(path: Path, checkpoint: Checkpoint) -> None:
+    model = onnx.load(str(path))
+    text = json.dumps(checkpoint.info.plain(), sort_keys=True, ensure_ascii=False)
+    onnx.helper.set_model_props(model, {METADATA_KEY: text})
+    onnx.save(model, str(path))

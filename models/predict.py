@@ -1,0 +1,223 @@
+"""A picture in, its faces with class and probabilities out, with the very preprocessing the network was trained on.
+
+The checkpoint's contract is replayed step by step: the cascade of detectors, the warp to the template, the storage as
+JPEG, the equalization, the storage again. So a picture of the dataset gets the same answer here as in `evaluate`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from pydantic import ValidationError
+
+from models.checkpoint import Checkpoint
+from pipeline.equalize import equalize_pixels
+from pipeline.errors import ImageError, ModelError, ParamsError
+from pipeline.faces.cascade import Attempt, Found, build_cascade
+from pipeline.faces.choice import Choice
+from pipeline.faces.crop import cut_face
+from pipeline.faces.detector import Faces, View
+from pipeline.faces.geometry import TEMPLATE_NAME, box_sizes
+from pipeline.images import Scaled, decode, decode_face, decode_scaled, encode_face
+from pipeline.params import AlignParams, EqualizeParams
+from pipeline.report.sheet import font
+
+Pixels = NDArray[np.uint8]
+
+# A guard against hostile files; it shapes no answer.
+MAX_PIXELS: Final = 100_000_000
+_FULL_SIZE_PX: Final = 1 << 30
+_BOX_COLOUR: Final = (255, 214, 10)
+_INK: Final = (20, 20, 20)
+# Thresholds that turn faces away when a dataset is built: here every face that is found is answered.
+_LET_ALL_PASS: Final = {
+    "max_pixels": MAX_PIXELS,
+    "min_score": 0.0,
+    "min_box_iou": 0.0,
+    "min_face_px": 0.0,
+    "min_frontality": 0.0,
+    "min_sharpness": 0.0,
+    "min_brightness": 0.0,
+    "max_brightness": 1.0,
+    "max_outside_share": 1.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredFace:
+    """One face of a picture, geometry in pixels of the picture after its EXIF turn.
+
+    Attributes:
+        box: x0, y0, x1, y1.
+        landmarks: x, y of the eye at the left of the picture, the other eye, nose tip, left and right mouth corner.
+        score: of the detector, 0..1.
+        attempt: the step of the cascade that found it.
+        predicted: the most probable class.
+        probabilities: by class, in the order of the classes.
+        pixels: the aligned face that the network saw, (S, S) or (S, S, 3).
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: tuple[float, ...]
+    score: float
+    attempt: str
+    predicted: str
+    probabilities: Mapping[str, float]
+    pixels: Pixels
+
+
+class Predictor:
+    """A checkpoint together with its preprocessing. Loads detectors once; use it from one thread."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        """Set the preprocessing up as the checkpoint's contract says.
+
+        Raises:
+            ModelError: the contract is of a template, detector or setting that this version does not know.
+        """
+        self.checkpoint = checkpoint
+        self._align = read_align(checkpoint.contract)
+        self._equalize = read_equalize(checkpoint.contract)
+        try:
+            self._attempts = build_cascade(self._align)
+        except ParamsError as error:
+            raise ModelError(
+                f"{checkpoint.info.model}: its contract names a detector that is not here: {error}"
+            ) from None
+
+    def predict(self, contents: Sequence[bytes]) -> list[list[AnsweredFace] | ImageError]:
+        """Answer every face of some pictures.
+
+        Args:
+            contents: the bytes of picture files.
+
+        Returns:
+            For each picture its faces, the largest first, none where no face was found; or why it cannot be used.
+        """
+        pictures = [_decode(content) for content in contents]
+        usable = [picture for picture in pictures if isinstance(picture, Scaled)]
+        answered = iter(self._answer(usable))
+        return [next(answered) if isinstance(picture, Scaled) else picture for picture in pictures]
+
+    def _answer(self, pictures: list[Scaled]) -> list[list[AnsweredFace]]:
+        found = find_all(self._attempts, [View(picture.pixels) for picture in pictures])
+        crops = [
+            (number, cut_face(face, picture, self._align))
+            for number, (picture, faces) in enumerate(zip(pictures, found, strict=True))
+            for face in faces
+        ]
+        seen = [self._equalized(crop.image) for _, crop in crops]
+        answers = self.checkpoint.predict(np.stack([_rgb(pixels) for pixels in seen])) if seen else np.zeros((0, 8))
+        results: list[list[AnsweredFace]] = [[] for _ in pictures]
+        for (number, crop), pixels, row in zip(crops, seen, answers, strict=True):
+            results[number].append(_describe(crop.columns, pixels, row, self.checkpoint.classes))
+        return results
+
+    def _equalized(self, image: bytes) -> Pixels:
+        if self._equalize.method == "none":
+            return decode_face(image)
+        return decode_face(encode_face(equalize_pixels(decode_face(image), self._equalize)))
+
+
+def find_all(attempts: Sequence[Attempt], views: Sequence[View]) -> list[list[Found]]:
+    """Return all faces of each view, the largest first: those of the first attempt that finds any."""
+    results: list[list[Found]] = [[] for _ in views]
+    for attempt in attempts:
+        pending = [number for number, found in enumerate(results) if not found]
+        if not pending:
+            break
+        for number, faces in zip(pending, attempt.detector.detect([views[n] for n in pending]), strict=True):
+            results[number] = [
+                Found(attempt, faces, Choice(row, None, len(faces) - 1)) for row in _largest_first(faces)
+            ]
+    return results
+
+
+def _largest_first(faces: Faces) -> list[int]:
+    return [int(row) for row in np.argsort(-box_sizes(faces.boxes), kind="stable")] if len(faces) else []
+
+
+def read_align(contract: Mapping[str, Any]) -> AlignParams:
+    """Return the alignment of a contract, with thresholds that let every face pass.
+
+    Raises:
+        ModelError: the contract has none, or one of another template.
+    """
+    given = contract.get("align") or {}
+    if given.get("template") != TEMPLATE_NAME:
+        raise ModelError(
+            f"the checkpoint was trained on faces of template {given.get('template')}, not {TEMPLATE_NAME}"
+        )
+    known = {name: given[name] for name in AlignParams.model_fields if name in given}
+    try:
+        return AlignParams(**(_LET_ALL_PASS | known))
+    except ValidationError as error:
+        raise ModelError(f"the checkpoint's contract does not say how to align: {_first(error)}") from None
+
+
+def read_equalize(contract: Mapping[str, Any]) -> EqualizeParams:
+    """Return the equalization of a contract.
+
+    Raises:
+        ModelError: the contract has none.
+    """
+    try:
+        return EqualizeParams(**(contract.get("equalize") or {}))
+    except ValidationError as error:
+        raise ModelError(f"the checkpoint's contract does not say how to equalize: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors()[0]
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
+
+
+def _decode(content: bytes) -> Scaled | ImageError:
+    try:
+        return decode_scaled(content, _FULL_SIZE_PX, max_pixels=MAX_PIXELS)
+    except ImageError as error:
+        return error
+
+
+def _rgb(pixels: Pixels) -> Pixels:
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+
+
+def _describe(
+    columns: Mapping[str, Any], pixels: Pixels, row: NDArray[np.float32], classes: Sequence[str]
+) -> AnsweredFace:
+    x0, y0, x1, y1 = columns["face_box"]
+    return AnsweredFace(
+        box=(x0, y0, x1, y1),
+        landmarks=tuple(columns["landmarks"]),
+        score=columns["face_score"],
+        attempt=columns["attempt"],
+        predicted=classes[int(row.argmax())],
+        probabilities=dict(zip(classes, map(float, row), strict=True)),
+        pixels=pixels,
+    )
+
+
+def draw_faces(content: bytes, faces: Sequence[AnsweredFace]) -> Pixels:
+    """Return the picture (H, W, 3), turned as EXIF says, with a box and the class of each face.
+
+    Raises:
+        ImageError: the picture cannot be used.
+    """
+    paper = Image.fromarray(_rgb(decode(content, max_pixels=MAX_PIXELS)))
+    draw = ImageDraw.Draw(paper)
+    width = max(2, round(max(paper.size) / 400))
+    letters = font(max(12, round(max(paper.size) / 45)))
+    for face in faces:
+        x0, y0, x1, y1 = face.box
+        draw.rectangle((x0, y0, x1, y1), outline=_BOX_COLOUR, width=width)
+        words = f"{face.predicted} {face.probabilities[face.predicted]:.2f}"
+        left, top, right, bottom = draw.textbbox((0, 0), words, font=letters)
+        # Above the box where there is room, else inside its upper edge.
+        place = (max(0.0, x0), y0 - bottom - width if y0 > bottom + width else max(0.0, y0 + width))
+        draw.rectangle((place[0] + left, place[1] + top, place[0] + right, place[1] + bottom), fill=_BOX_COLOUR)
+        draw.text(place, words, fill=_INK, font=letters)
+    return np.asarray(paper)

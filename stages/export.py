@@ -1,0 +1,28 @@
+"""`prep export`: a network for use elsewhere."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages import project
+
+
+class Target(StrEnum):
+    """What can be exported to."""
+
+    onnx = "onnx"
+
+
+def export(
+    to: Annotated[Target, typer.Option(help="The format to write.")] = Target.onnx,
+    run: Annotated[Path, typer.Option(help="A checkpoint, or the folder with model.safetensors.")] = project.TRAIN,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("runs/export/model.onnx"),
+) -> None:
+    """Export a network; it reads aligned uint8 RGB faces, and its metadata says how they must be made."""
+    from models.checkpoint import load_checkpoint
+    from models.export import export_onnx
+
+    export_onnx(load_checkpoint(run), out)
+    typer.echo(f"{out}: {to.value}, {out.stat().st_size / 1e6:.1f} MB")
