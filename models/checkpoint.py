@@ -212,7 +212,9 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ModelError(f"{path}: its weights do not fit {info.model}: {str(error).splitlines()[-1].strip()}") from None
+        raise ModelError(
+            f"{path}: its weights do not fit {info.model}: {str(error).splitlines()[-1].strip()}"
+        ) from None
     return Checkpoint(info, network.to(device))
 
 
@@ -234,5 +236,5 @@ def _as_tensor(images: Tensor | NDArray[np.uint8]) -> Tensor:
     if isinstance(images, Tensor):
         return images
     pixels = np.ascontiguousarray(images)
-    stacked = pixels[..., None] if pixels.ndim == 3 else pixels  # noqa: PLR2004  (N, H, W) is grey
+    stacked = pixels[..., None] if pixels.ndim == 3 else pixels  # (N, H, W) is grey
     return torch.from_numpy(stacked).permute(0, 3, 1, 2)

@@ -85,7 +85,7 @@ def _cut(images: Tensor, zoom: float) -> Tensor:
 def _to_channels(images: Tensor, channels: int) -> Tensor:
     if images.shape[1] == channels:
         return images
-    if channels == 3:  # noqa: PLR2004
+    if channels == 3:
         return images.expand(-1, 3, -1, -1)
     luma = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
     return (images.float() * luma).sum(1, keepdim=True).round_().clamp_(0, 255).to(torch.uint8)

@@ -100,7 +100,9 @@ def timm_hub(name: str) -> HuggingFace:
     """
     repository = timm.get_pretrained_cfg(name).hf_hub_id
     if not repository:
-        raise ModelError(f"{name}: timm publishes no weights of it; give a file as train.weights, or train from scratch")
+        raise ModelError(
+            f"{name}: timm publishes no weights of it; give a file as train.weights, or train from scratch"
+        )
     return HuggingFace(repository)
 
 

@@ -43,7 +43,10 @@ class TorchHub:
         name = self.url.rpartition("/")[2]
         try:
             state: State = torch.hub.load_state_dict_from_url(
-                self.url, map_location="cpu", progress=False, check_hash=bool(_HASH_IN_NAME.search(name)),
+                self.url,
+                map_location="cpu",
+                progress=False,
+                check_hash=bool(_HASH_IN_NAME.search(name)),
                 weights_only=True,
             )
         except (OSError, RuntimeError) as error:

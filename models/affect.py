@@ -1,0 +1,92 @@
+"""Valence and arousal: the loss where a dataset may give none, and the three scores of the field.
+
+CCC is Lin's concordance correlation coefficient (Lin 1989, Biometrics 45:255), with population moments.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+AFFECTS: Final = ("valence", "arousal")
+TASK_OUTPUTS: Final = {"valence": ("valence",), "arousal": ("arousal",), "affect": AFFECTS}
+_FEWEST_FOR_CCC: Final = 2
+_TINY: Final = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class AffectScore:
+    """How well one of the two was answered.
+
+    Attributes:
+        rows: how many samples give it.
+        ccc: concordance correlation in [-1, 1]; 0 where either side does not vary.
+        rmse: root of the mean squared error, for values in [-1, 1].
+        sign_agreement: share of samples whose sign is right; a true 0 is left out.
+    """
+
+    rows: int
+    ccc: float
+    rmse: float
+    sign_agreement: float
+
+    def plain(self) -> dict[str, float]:
+        """Return nested numbers, as metrics keep them."""
+        return {"rows": self.rows, "ccc": self.ccc, "rmse": self.rmse, "sign_agreement": self.sign_agreement}
+
+
+def score_affect(
+    predicted: NDArray[np.floating], true: NDArray[np.floating], given: NDArray[np.bool_]
+) -> AffectScore | None:
+    """Score one column.
+
+    Args:
+        predicted: (N,) answers.
+        true: (N,) annotations; whatever stands where none is given is not read.
+        given: (N,) where there is an annotation.
+
+    Returns:
+        The scores, or None where no sample gives one.
+    """
+    if not given.any():
+        return None
+    answer, truth = predicted[given].astype(np.float64), true[given].astype(np.float64)
+    rmse = float(np.sqrt(np.mean((answer - truth) ** 2)))
+    signed = truth != 0
+    agreement = float(np.mean(np.sign(answer[signed]) == np.sign(truth[signed]))) if signed.any() else 0.0
+    return AffectScore(len(truth), concordance(answer, truth), rmse, agreement)
+
+
+def concordance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return the concordance correlation coefficient of two (N,) arrays; 0 for fewer than two or constant values."""
+    if len(first) < _FEWEST_FOR_CCC:
+        return 0.0
+    shared = float(np.mean((first - first.mean()) * (second - second.mean())))
+    spread = float(first.var() + second.var() + (first.mean() - second.mean()) ** 2)
+    return 2 * shared / spread if spread > 0 else 0.0
+
+
+def affect_loss(answers: Tensor, true: Tensor, given: Tensor, kind: str) -> Tensor:
+    """Return the loss over what is given; 0, with a gradient of 0, where nothing is.
+
+    Args:
+        answers: (N, K) in [-1, 1].
+        true: (N, K), likewise.
+        given: (N, K) bool, where there is an annotation.
+        kind: mse, or ccc for 1 - CCC of each column.
+    """
+    if kind == "mse":
+        return ((answers - true) ** 2 * given).sum() / given.sum().clamp(min=1)
+    losses = [_ccc_loss(answers[:, k][given[:, k]], true[:, k][given[:, k]]) for k in range(answers.shape[1])]
+    return torch.stack(losses).mean() + 0 * answers.sum()
+
+
+def _ccc_loss(answers: Tensor, true: Tensor) -> Tensor:
+    if len(answers) < _FEWEST_FOR_CCC:
+        return answers.sum() * 0
+    apart = answers - answers.mean(), true - true.mean()
+    spread = apart[0].square().mean() + apart[1].square().mean() + (answers.mean() - true.mean()) ** 2
+    return 1 - 2 * (apart[0] * apart[1]).mean() / (spread + _TINY)

@@ -1,0 +1,123 @@
+"""The stage: shards in, one trained network out, chosen on validation. The test set is not read here."""
+
+import csv
+import io
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
+from models.registry import find_model
+from models.training_course import COLUMNS, Course
+from models.training_engine import reproducible
+from models.training_run import TRAIN, VAL, Job, count_rows, run_training
+from pipeline.errors import DataError
+from pipeline.lineage.identity import PARTIAL_SUFFIX
+from pipeline.output import Source, StageOutput, stage_output
+from pipeline.params import TrainParams
+from pipeline.shards.read import open_shards
+from pipeline.workers import Progress, no_progress
+
+LOSSES_NAME: Final = "losses.csv"
+_TOOLS: Final = ("lightning", "numpy", "scikit-learn", "timm", "torch", "torchvision")
+_DECIMALS: Final = 6
+
+
+def train(
+    shards: Path, out: Path, params: TrainParams, *, seed: int, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Train a network on the train split and keep the weights that were best on the val split.
+
+    A run that is killed goes on where it was when it is started again with the same shards, parameters and seed; on a
+    CPU it ends with the same weights.
+
+    Args:
+        shards: the folder that `prep shard` wrote.
+        out: gets model.safetensors, losses.csv and dvclive/.
+        params: the network and how it is trained; its preset is applied here.
+        seed: of weights, order and augmentation.
+        progress: called with batches done.
+
+    Returns:
+        summary.json: rows_in and rows_out are the training rows; best_epoch, parameters, validation.
+
+    Raises:
+        UsageError: unknown network, or a size it cannot take.
+        DataError: no training rows.
+        ModelError: weights that cannot be had or do not fit.
+    """
+    params = params.resolved()
+    job = Job(shards, open_shards(shards), params, find_model(params.model), seed, progress)
+    if not count_rows(job.folder, TRAIN):
+        raise DataError(f"{shards}: no training rows; give a dataset of params.yaml the role train, then split again")
+    state = out.with_name(f".{out.name}.state{PARTIAL_SUFFIX}")
+    settings = {**params.plain(), "seed": seed}
+    with stage_output(out, stage="train", sources=_sources(job), params=settings, tools=_TOOLS) as output:
+        with reproducible(params.threads):
+            torch.manual_seed(seed)
+            network, course = run_training(job, state, output.folder / "dvclive")
+        output.contract = dict(job.folder.contract)
+        summary = _write(output, job, network, course)
+    shutil.rmtree(state, ignore_errors=True)
+    return summary
+
+
+def checkpoint_info(job: Job) -> CheckpointInfo:
+    """Return what the checkpoint of a training says of itself."""
+    return CheckpointInfo(
+        model=job.entry.name,
+        classes=job.outputs,
+        input=job.spec,
+        contract=job.folder.contract,
+        shards=job.folder.snapshot_id,
+        task=job.params.task,
+        flips=job.params.flips,
+        params={**job.params.plain(), "seed": job.seed},
+    )
+
+
+def write_losses(path: Path, course: Course) -> None:
+    """Write one row an epoch; a cell is empty where there is no validation set."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in course.rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    path.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _sources(job: Job) -> list[Path | Source]:
+    weights = job.params.weights
+    return [job.shards] if weights in {"none", "hub"} else [job.shards, Path(weights)]
+
+
+def _write(output: StageOutput, job: Job, network: nn.Module, course: Course) -> dict[str, Any]:
+    save_checkpoint(output.path(CHECKPOINT_NAME), network, checkpoint_info(job))
+    write_losses(output.path(LOSSES_NAME), course)
+    rows = count_rows(job.folder, TRAIN)
+    best = course.rows[course.best]
+    validation = {**course.scores[course.best], "loss": best["val_loss"], "accuracy": best["val_accuracy"]}
+    return output.finish(
+        rows_in=rows,
+        rows_out=rows,
+        model=job.entry.name,
+        task=job.params.task,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        epochs=len(course.rows),
+        best_epoch=course.best + 1,
+        validation_rows=count_rows(job.folder, VAL),
+        validation={name: _number(value) for name, value in validation.items() if value == value},  # noqa: PLR0124
+    )
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if value != value else f"{value:.{_DECIMALS}f}"  # noqa: PLR0124  a nan is not itself
+
+
+def _number(value: float) -> float:
+    return round(float(value), _DECIMALS)

@@ -1,0 +1,100 @@
+"""What training minimizes: cross-entropy against soft targets, weighted by class and sample, or an error of affect."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.affect import AFFECTS, TASK_OUTPUTS, affect_loss
+from models.training_data import Faces
+from pipeline.params import TrainParams
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The loss of a task, and the share of right answers beside it.
+
+    Attributes:
+        params: how targets are made.
+        class_weights: (classes,) float32, of each class in the loss.
+    """
+
+    params: TrainParams
+    class_weights: Tensor
+
+    def targets(self, faces: Faces) -> Tensor:
+        """Return what the network is to answer: (N, classes) probabilities, or (N, K) valence and arousal."""
+        if self.params.task != "emotion":
+            return faces.affect[:, self._columns()]
+        if self.params.soft_labels:
+            return faces.probs
+        return functional.one_hot(faces.labels, len(self.class_weights)).float()
+
+    def loss(self, outputs: Tensor, targets: Tensor, faces: Faces) -> Tensor:
+        """Return the mean loss of a batch, given raw outputs (N, K) and their targets."""
+        if self.params.task != "emotion":
+            given = faces.affect_given[:, self._columns()]
+            return affect_loss(outputs.float().tanh(), targets, given, self.params.affect_loss)
+        return soft_cross_entropy(
+            outputs.float(),
+            targets,
+            self.class_weights.to(outputs.device),
+            faces.weights,
+            self.params.label_smoothing,
+        )
+
+    def right(self, outputs: Tensor, faces: Faces) -> Tensor:
+        """Return (N,) how right each answer is, 0 or 1: the class, or the sign of what is given."""
+        if self.params.task == "emotion":
+            return (outputs.argmax(1) == faces.labels).float()
+        columns = self._columns()
+        given = faces.affect_given[:, columns]
+        agree = (outputs.sign() == faces.affect[:, columns].sign()) & given
+        return agree.sum(1) / given.sum(1).clamp(min=1)
+
+    def _columns(self) -> list[int]:
+        return [AFFECTS.index(name) for name in TASK_OUTPUTS[self.params.task]]
+
+
+def soft_cross_entropy(
+    logits: Tensor, targets: Tensor, class_weights: Tensor, sample_weights: Tensor, smoothing: float
+) -> Tensor:
+    """Return the weighted mean cross-entropy.
+
+    With hard targets and equal sample weights this is `torch.nn.CrossEntropyLoss(weight=...)`: the sum of the weighted
+    losses over the sum of the weights. Label smoothing is that of Szegedy et al. 2016 (arXiv:1512.00567).
+
+    Args:
+        logits: (N, C).
+        targets: (N, C) probabilities.
+        class_weights: (C,).
+        sample_weights: (N,).
+        smoothing: share of each target that is spread evenly over the classes.
+    """
+    smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
+    losses = -(smooth * logits.log_softmax(1)).sum(1)
+    weights = (targets * class_weights).sum(1) * sample_weights
+    return (losses * weights).sum() / weights.sum().clamp(min=1e-12)
+
+
+def balance_classes(labels: Tensor, classes: int, power: float) -> Tensor:
+    """Return (classes,) weights: (mean count / count) ** power, averaging 1 over the samples; absent classes get 1."""
+    counts = torch.bincount(labels, minlength=classes).float()
+    present = counts > 0
+    weights = torch.ones(classes)
+    weights[present] = (counts[present].mean() / counts[present]) ** power
+    return weights * counts.sum() / (weights * counts).sum().clamp(min=1e-12)
+
+
+def mix(pixels: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Blend each face and its target with another of the batch: mixup, Zhang et al. 2018 (arXiv:1710.09412).
+
+    Args:
+        pixels: (N, C, S, S) float.
+        targets: (N, K).
+        alpha: of the Beta distribution that the share is drawn from.
+    """
+    share = torch.distributions.Beta(alpha, alpha).sample().item()
+    order = torch.randperm(len(pixels), device=pixels.device)
+    return pixels * share + pixels[order] * (1 - share), targets * share + targets[order] * (1 - share)

@@ -1,0 +1,163 @@
+"""One training from first to last epoch: the network made, its phases run, the best weights put back."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from models.affect import TASK_OUTPUTS
+from models.inputs import InputSpec
+from models.networks.layers import open_last
+from models.registry import Entry, create_model
+from models.training_course import Course, Phase
+from models.training_data import Epochs, Reading, build_epochs
+from models.training_engine import build_trainer
+from models.training_loss import Objective, balance_classes
+from models.training_module import Learner
+from models.training_state import LiveLog, ProgressReport, StateKeeper
+from pipeline.emotions import CLASSES
+from pipeline.errors import UsageError
+from pipeline.params import TrainParams
+from pipeline.shards.read import ShardFolder, iter_shards
+from pipeline.workers import Progress
+
+TRAIN = "train"
+VAL = "val"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training: what, on what, how. `params` has its preset applied."""
+
+    shards: Path
+    folder: ShardFolder
+    params: TrainParams
+    entry: Entry
+    seed: int
+    progress: Progress
+
+    @property
+    def spec(self) -> InputSpec:
+        """What the network reads, with the side and zoom of the parameters."""
+        return replace(self.entry.input(self.params.size_px), zoom=self.params.zoom)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the network's outputs: the eight classes, or valence, arousal."""
+        return CLASSES if self.params.task == "emotion" else TASK_OUTPUTS[self.params.task]
+
+
+def build_phases(params: TrainParams) -> list[Phase]:
+    """Return the phases: one, or feature extraction and then fine-tuning.
+
+    Raises:
+        UsageError: feature extraction would take more epochs than there are.
+    """
+    if params.head_epochs == 0:
+        return [Phase("train", 0, params.epochs, params.open_blocks, params.learning_rate)]
+    if params.head_epochs > params.epochs:
+        raise UsageError(f"train.head_epochs: at most train.epochs, {params.epochs}, not {params.head_epochs}")
+    phases = [Phase("features", 0, params.head_epochs, 0, params.learning_rate)]
+    rest = params.epochs - params.head_epochs
+    if rest:
+        phases.append(Phase("finetune", params.head_epochs, rest, params.open_blocks, params.fine_tune_rate))
+    return phases
+
+
+def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, Course]:
+    """Train a network.
+
+    Args:
+        job: what, on what, how.
+        state: folder for the state to go on from after a kill.
+        log: folder for DVCLive.
+
+    Returns:
+        The network with the weights of the epoch that was chosen, and how training went.
+    """
+    network = build_network(job)
+    course = Course(job.params.select)
+    weights = balance_classes(read_labels(job.folder), len(CLASSES), job.params.class_weights)
+    objective = Objective(job.params, weights)
+    live = LiveLog(log, course)
+    phases = build_phases(job.params)
+    files = [state / f"{_fingerprint(job)}-{phase.name}.ckpt" for phase in phases]
+    first = max((number for number, file in enumerate(files) if file.is_file()), default=0)
+    state.mkdir(parents=True, exist_ok=True)
+    for phase, file in list(zip(phases, files, strict=True))[first:]:
+        _run_phase(job, network, phase, objective, course, file, live)
+    live.close()
+    network.load_state_dict(course.best_state)
+    return network, course
+
+
+def build_network(job: Job) -> nn.Module:
+    """Return the network of a job with the weights it starts from."""
+    params = job.params
+    return create_model(
+        params.model,
+        len(job.outputs),
+        params.weights == "hub",
+        size_px=params.size_px,
+        weights=None if params.weights in {"none", "hub"} else Path(params.weights),
+        weights_sha256=params.weights_sha256,
+    )
+
+
+def read_labels(folder: ShardFolder) -> Tensor:
+    """Return the classes of the training rows, (N,) int64."""
+    parts = [table["label"].to_numpy() for table in iter_shards(folder, TRAIN, ["label"])]
+    return torch.cat([torch.tensor(part, dtype=torch.int64) for part in parts])
+
+
+def count_rows(folder: ShardFolder, split: str) -> int:
+    """Return how many rows a split has; 0 if it is not there."""
+    return sum(entry.rows for entry in folder.splits.get(split, ()))
+
+
+def _run_phase(
+    job: Job, network: nn.Module, phase: Phase, objective: Objective, course: Course, state: Path, live: LiveLog
+) -> None:
+    """Train one phase, or what is left of it."""
+    open_last(network, phase.open_blocks)
+    callbacks = [
+        StateKeeper(state, job.params.checkpoint_steps),
+        ProgressReport(job.progress, phase.first_epoch, job.params.epochs),
+        live,
+    ]
+    trainer = build_trainer(job.params, phase.epochs, callbacks, state.parent)
+    epochs = _epochs(job, trainer, TRAIN, lambda: phase.first_epoch + trainer.current_epoch)
+    validation = _epochs(job, trainer, VAL, lambda: 0) if count_rows(job.folder, VAL) else None
+    learner = Learner(network, job.spec, job.params, phase, objective, course, len(epochs), job.seed)
+    if job.params.channels_last:
+        learner = learner.to(memory_format=torch.channels_last)
+    if job.params.compile:
+        network.compile()
+    resume = str(state) if state.is_file() else None
+    trainer.fit(learner, epochs, validation, ckpt_path=resume, weights_only=True)
+
+
+def _epochs(job: Job, trainer: lightning.Trainer, split: str, epoch: Callable[[], int]) -> Epochs:
+    reading = Reading(
+        job.shards,
+        split,
+        job.spec,
+        job.params.batch_size,
+        job.seed,
+        job.params.cache_mb,
+        trainer.global_rank,
+        trainer.world_size,
+    )
+    return build_epochs(reading, epoch, shuffle=split == TRAIN)
+
+
+def _fingerprint(job: Job) -> str:
+    """Return what a saved state must agree in to be gone on from."""
+    content: dict[str, Any] = {"shards": job.folder.snapshot_id, "params": job.params.plain(), "seed": job.seed}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

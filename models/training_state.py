@@ -1,0 +1,114 @@
+"""What goes on around the steps: the state to go on from after a kill, the progress bar, DVCLive's logs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks.checkpoint import Checkpoint
+
+from models.training_course import Course
+from pipeline.workers import Progress
+
+
+class StateKeeper(Checkpoint):  # type: ignore[misc]  # lightning ships no types here
+    """Saves the whole state of training, so that a killed run goes on where it was.
+
+    After every `steps` batches, and after each epoch once validation has been written down. Never after the last batch
+    of an epoch: a state from between training and validation could not be resumed exactly.
+
+    Args:
+        path: of the one file, replaced whole each time.
+        steps: 0 saves after epochs alone.
+    """
+
+    def __init__(self, path: Path, steps: int) -> None:
+        self._path = path
+        self._steps = steps
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save after some batches."""
+        done = batch_idx + 1
+        if self._steps and done % self._steps == 0 and done < trainer.num_training_batches:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Save after an epoch."""
+        self._save(trainer)
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        partial = self._path.with_suffix(".writing")
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            partial.replace(self._path)
+
+
+class ProgressReport(Callback):  # type: ignore[misc]
+    """Tells a progress bar how many batches are done, of all epochs of all phases."""
+
+    def __init__(self, progress: Progress, before: int, epochs: int) -> None:
+        self._progress = progress
+        self._before = before
+        self._epochs = epochs
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Report one batch more."""
+        an_epoch = int(trainer.num_training_batches)
+        epoch = self._before + trainer.current_epoch
+        done = epoch * an_epoch + batch_idx + 1
+        self._progress(done, self._epochs * an_epoch, f"epoch {epoch + 1} loss {float(outputs['loss']):.3f}")
+
+
+class LiveLog(Callback):  # type: ignore[misc]
+    """Logs each epoch with DVCLive, as DVC and its extensions read it; epochs before a resume are logged once more."""
+
+    def __init__(self, folder: Path, course: Course) -> None:
+        self._course = course
+        self._logged = 0
+        with quiet_dvclive():
+            from dvclive import Live
+
+            self.live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Log the epochs that have not been; the module writes one down after all callbacks were told of its end."""
+        if trainer.is_global_zero:
+            self.write()
+
+    def write(self) -> None:
+        """Log every epoch that has not been logged."""
+        for row, scores in list(zip(self._course.rows, self._course.scores, strict=True))[self._logged :]:
+            for name, value in {**row, **{f"val_{name}": value for name, value in scores.items()}}.items():
+                if name not in {"epoch", "phase"} and value == value:  # a nan is a set that is not there
+                    self.live.log_metric(name, value)
+            self.live.next_step()
+            self._logged += 1
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.write()
+        with quiet_dvclive():
+            self.live.end()
+
+
+@contextmanager
+def quiet_dvclive() -> Iterator[None]:
+    """Keep DVCLive to its files: no experiment of its own, no word to a server."""
+    names = {"DVCLIVE_LOGLEVEL": "ERROR", "DVC_STUDIO_OFFLINE": "true"}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

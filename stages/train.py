@@ -1,0 +1,26 @@
+"""`prep train`: a network from the shards."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages import project
+from stages.progress import bar
+
+
+def train(
+    src: Annotated[Path, typer.Option(help="The shards that prep shard wrote.")] = project.SHARDS,
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint and the loss curves.")] = project.TRAIN,
+) -> None:
+    """Train the network that params.yaml names, chosen on validation; an interrupted training goes on where it was."""
+    from models.train import train as run
+
+    params = project.load_params()
+    with bar("train") as progress:
+        summary = run(src, out, params.train, seed=params.seed, progress=progress)
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in summary["validation"].items())
+    typer.echo(
+        f"train: {summary['model']}, {summary['rows_in']} faces, epoch {summary['best_epoch']} of {summary['epochs']}"
+        f" kept; validation {scores or 'none'} -> {out}"
+    )
