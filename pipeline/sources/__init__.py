@@ -3,6 +3,7 @@
 `READERS` holds every reader; a new dataset is one more file here, one taxonomy and one test (CONTRIBUTING).
 """
 
+import hashlib
 from typing import Final
 
 from pipeline.sources.affectnet import AffectNet
@@ -12,7 +13,7 @@ from pipeline.sources.folder import ClassFolders
 from pipeline.sources.rafdb import RafDb, RafDbCompound
 from pipeline.sources.reader import Reader
 from pipeline.sources.recognise import AUTO, find_reader, find_root, recognise_among
-from pipeline.sources.source import open_tree
+from pipeline.sources.source import open_known, open_tree
 from pipeline.sources.table import Table
 from pipeline.sources.tree import Tree
 
@@ -67,8 +68,21 @@ class Pictures:
         """
         return self._reader.picture(self._tree, source_path, n)
 
+    def source_md5(self, source_path: str, content: bytes) -> str:
+        """Return the md5 of the file that a picture is in, as samples keep it.
+
+        Args:
+            source_path: the file.
+            content: what `read` gave: for all but tables that hold pictures it is the file.
+        """
+        if self._reader.pictures_in_table:
+            return self._tree.md5(source_path)
+        return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
 
 def open_pictures(src: str, fmt: str) -> Pictures:
     """Open the pictures of a raw tree whose format is known; "auto" recognises it."""
-    tree = open_tree(src, whole=fmt == AUTO)
-    return Pictures(tree, locate(tree, fmt)[0] if fmt == AUTO else find_reader(READERS, fmt))
+    if fmt == AUTO:
+        tree = open_tree(src)
+        return Pictures(tree, locate(tree, fmt)[0])
+    return Pictures(open_known(src), find_reader(READERS, fmt))

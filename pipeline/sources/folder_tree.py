@@ -31,13 +31,14 @@ class Stamp:
 class FolderTree(Tree):
     """The files below a folder, as `pipeline.lineage.identity` and DVC see them."""
 
-    def __init__(self, src: str) -> None:
+    def __init__(self, src: str, *, walk: bool = True) -> None:
         super().__init__(src)
         self._real_root = os.path.realpath(src)
         self._outside: dict[str, str] = {}
         self._stamps: dict[str, Stamp] = {}
         self._md5s: dict[str, str] = {}
-        self._walk("", (self._real_root,))
+        if walk:
+            self._walk("", (self._real_root,))
         self._names = sorted(self._stamps)
 
     def names(self) -> list[str]:
@@ -99,6 +100,17 @@ class FolderTree(Tree):
             if Stamp(now.st_size, now.st_mtime_ns) != self._stamps[name]:
                 return name
         return None
+
+    def is_simple(self, name: str) -> bool:
+        """Look for one file without a walk; say whether it is there, a regular file and inside."""
+        if name not in self._stamps and ".." not in name.split("/") and not name.startswith("/"):
+            try:
+                found = self._path(name).stat()
+            except (OSError, ValueError):
+                return False
+            if stat.S_ISREG(found.st_mode) and self._stays_inside(name):
+                self._stamps[name] = Stamp(found.st_size, found.st_mtime_ns)
+        return name in self._stamps
 
     def _hash(self, names: Sequence[str]) -> list[str]:
         digests = []

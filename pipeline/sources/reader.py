@@ -19,6 +19,9 @@ class Reader(ABC):
     # A layout so common that a more particular one goes before it.
     generic: ClassVar[bool] = False
 
+    # The pictures are cells of a table; `source_path` is the table and n the row.
+    pictures_in_table: ClassVar[bool] = False
+
     @abstractmethod
     def evidence(self, tree: Tree, root: str) -> str | None:
         """Say what shows that the layout begins in this folder of the tree, or None."""

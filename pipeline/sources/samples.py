@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.output import Reject
 from pipeline.schema import SAMPLES, Reason
 from pipeline.sources.rows import Annotation, Refusal, Row
-from pipeline.sources.tree import Tree
+from pipeline.sources.tree import DamagedError, Tree
 
 NO_SPLIT: Final = "all"
 _BATCH_ROWS: Final = 4096
@@ -122,6 +122,11 @@ class Samples:
         key = (path, row.n, row.box)
         first = self._first.get(key)
         if first is None:
+            try:
+                self._tree.md5(path)
+            except DamagedError as error:
+                self._refuse(path, row.n, Reason.corrupt, f"{row.row}: {error}")
+                return
             self._first[key] = _First(self._kept, row.labels, row.row)
             self._kept += 1
             self._waiting.append((row, path, self._number(path, row.n)))

@@ -27,7 +27,8 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "img", "imgname", "file", "filename", "name", "picture", "photo",
     ),
     "label": (
-        "label", "emotion", "expression", "class", "classname", "emotionlabel", "labels", "emotions", "category", "target",
+        "label", "emotion", "expression", "class", "classname", "emotionlabel", "labels", "emotions", "category",
+        "target",
     ),
     "subject": ("subject", "subjectid", "person", "personid", "identity", "actor", "actorid", "participant"),
     "sequence": ("sequence", "sequenceid", "video", "videoid", "clip", "clipid"),

@@ -32,6 +32,10 @@ class Listing:
     files: list[str] = field(default_factory=list)
 
 
+class DamagedError(SourceError):
+    """The bytes of one file of an archive are not those that were packed."""
+
+
 class Tree(ABC):
     """The files of one raw dump. Names are POSIX, relative to the root, and never leave it."""
 
