@@ -25,8 +25,9 @@ def draw_role(emotion: Emotion, random: np.random.Generator, *, weakest: float =
     """Draw how strongly an expression is shown; its valence and arousal follow its strength."""
     expression = EXPRESSIONS[emotion]
     strength = float(random.uniform(weakest, 1.1))
-    units = {unit: round(value * strength * float(random.uniform(0.85, 1.15)), 3)
-             for unit, value in expression.units.items()}
+    units = {
+        unit: round(value * strength * float(random.uniform(0.85, 1.15)), 3) for unit, value in expression.units.items()
+    }
     if emotion is Emotion.neutral:
         units = {unit: round(float(random.uniform(0, 0.08)), 3) for unit in ("1", "2", "7", "25")}
     valence, arousal = (

@@ -113,8 +113,10 @@ def _write_peak(out: Path, row: Frame) -> None:
     if row.planted != _UNLABELLED[0]:
         text = "" if row.planted else f"   {CODES[row.role.emotion]:.7e}\n"
         _write(emotion, text.encode())
-    lines = [f"   {int(unit.rstrip('LR')):.7e}   {min(5, round(5 * value)):.7e}\n"
-             for unit, value in sorted(row.role.units.items(), key=lambda item: int(item[0].rstrip("LR")))]
+    lines = [
+        f"   {int(unit.rstrip('LR')):.7e}   {min(5, round(5 * value)):.7e}\n"
+        for unit, value in sorted(row.role.units.items(), key=lambda item: int(item[0].rstrip("LR")))
+    ]
     _write(_beside(out, row, "FACS", "facs"), "".join(lines).encode())
 
 

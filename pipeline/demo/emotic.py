@@ -5,7 +5,6 @@
 and `combined_categories` and `combined_continuous` follow from them.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ import numpy as np
 
 from pipeline.demo.casting import Role, cast, deal, draw_role
 from pipeline.demo.people import Person, build_person
-from pipeline.demo.scene import Figure, Photo, Shot, figure_matrix
+from pipeline.demo.scene import Figure, Photo, Shot
 from pipeline.demo.truth import Truth
-from pipeline.demo.warp import place
 from pipeline.emotions import Emotion
 
 NAME: Final = "emotic"
@@ -31,7 +29,10 @@ CATEGORIES: Final[Mapping[Emotion, tuple[str, ...]]] = {
     Emotion.sad: ("Sadness",),
     Emotion.surprise: ("Surprise",),
 }
+NO_VALENCE: Final = "no valence"
 CONFLICT: Final = ("Anger", "Happiness", "Sadness")
+# Said of most people, of any mood: a category that belongs to none of the eight classes.
+_BYSTANDER: Final = "Engagement"
 _SPLITS: Final = {"train": 0.2, "val": 0.15, "test": 0.65}
 _NAMES: Final = {
     "mscoco": "COCO_train2014_{:012d}.jpg",
@@ -39,6 +40,7 @@ _NAMES: Final = {
     "emodb_small": "{:018x}.jpg",
     "ade20k": "sun_{:016x}.jpg",
 }
+_DOMINANCE: Final = 0.1
 # Head and shoulders of the portrait, in its pixels: x0, y0, x1, y1.
 _BODY: Final = np.array([(100, 8), (330, 8), (330, 300), (100, 300)], dtype=float)
 
@@ -80,10 +82,10 @@ def _plan(split: str, count: int, seed: int, number: int) -> list[Row]:
     actors = list(zip(cast(people, count), emotions, strict=True))
     rows: list[Row] = []
     while actors:
-        together = 2 if len(rows) % 6 == 4 and len(actors) > 1 else 1  # noqa: PLR2004
+        together = 2 if len(rows) % 6 == 4 and len(actors) > 1 else 1
         group = [actors.pop(0) for _ in range(together)]
-        last = not actors and split == "test"
-        rows.append(_picture(split, group, len(rows), (seed, 26, number), random, conflict=last))
+        planted = None if split != "test" else {0: "conflicting categories", 1: NO_VALENCE}.get(len(actors))
+        rows.append(_picture(split, group, len(rows), (seed, 26, number), random, planted))
     return rows
 
 
@@ -93,8 +95,7 @@ def _picture(
     index: int,
     seed: tuple[int, ...],
     random: np.random.Generator,
-    *,
-    conflict: bool,
+    planted: str | None,
 ) -> Row:
     database = tuple(_NAMES)[index % len(_NAMES)]
     name = _NAMES[database].format(int(random.integers(1, 10**9)))
@@ -106,26 +107,32 @@ def _picture(
             person,
             role.units,
             eyes_px=float(random.uniform(38, 52)),
-            middle=(size[0] * (0.5 if len(group) == 1 else 0.27 + 0.46 * position), size[1] * float(random.uniform(0.42, 0.5))),
+            middle=(
+                size[0] * (0.5 if len(group) == 1 else 0.27 + 0.46 * position),
+                size[1] * float(random.uniform(0.42, 0.5)),
+            ),
             roll_deg=float(random.uniform(-12, 12)),
             yaw_deg=float(random.uniform(-12, 12)),
         )
+        conflict = planted is not None and planted != NO_VALENCE
         categories = (CONFLICT,) if conflict else _annotate(split, emotion, random)
-        bodies.append(Body(person, figure, role, categories, "conflicting categories" if conflict else None))
+        bodies.append(Body(person, figure, role, categories, planted))
     shot = Shot(f"emotic/{database}/images/{name}", size, tuple(body.figure for body in bodies), (*seed, index))
     return Row(shot, split, database, tuple(bodies))
 
 
 def _annotate(split: str, emotion: Emotion, random: np.random.Generator) -> tuple[tuple[str, ...], ...]:
+    """Return what each annotator says: one in train, three to five elsewhere, who need not say the same."""
     names = CATEGORIES[emotion]
     annotators = 1 if split == "train" else int(random.integers(3, 6))
-    return tuple(names if random.random() < 0.5 else names[:1] for _ in range(annotators))
+    return tuple(
+        (*(names if random.random() < 0.5 else names[:1]), *((_BYSTANDER,) if random.random() < 0.3 else ()))
+        for _ in range(annotators)
+    )
 
 
 def write(out: Path, rows: Sequence[Row], photos: Mapping[str, Photo]) -> list[Truth]:
     """Write the tree and return what is true of it."""
-    from scipy.io import savemat
-
     items: dict[str, list[dict[str, Any]]] = {split: [] for split in _SPLITS}
     truths = []
     for row in rows:
@@ -133,13 +140,19 @@ def write(out: Path, rows: Sequence[Row], photos: Mapping[str, Photo]) -> list[T
         _write(out / row.shot.path, photo.content)
         items[row.split].append(_item(row))
         truths.extend(_truth(row, photo))
-    content = io.BytesIO()
-    savemat(content, {split: _struct(found) for split, found in items.items()}, oned_as="row", do_compression=True)
-    # The header of a .mat file holds the time it was written.
-    stamped = b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(116) + content.getvalue()[116:]
-    _write(out / "Annotations/Annotations.mat", stamped)
+    _write_mat(out / "Annotations/Annotations.mat", {split: _struct(found) for split, found in items.items()})
     _write(out / "emotic/.DS_Store", b"\0\0\0\1Bud1\0")
     return truths
+
+
+def _write_mat(path: Path, variables: Mapping[str, Any]) -> None:
+    from scipy.io import savemat
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(str(path), dict(variables), oned_as="row", do_compression=True)
+    # The first 116 bytes are free text, in which SciPy puts the time.
+    with path.open("r+b") as stream:
+        stream.write(b"MATLAB 5.0 MAT-file".ljust(116))
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -175,7 +188,7 @@ def _item(row: Row) -> dict[str, Any]:
 def _person(row: Row, body: Body) -> dict[str, Any]:
     given = [_struct([{"categories": _cell(names)}])[0, 0] for names in body.categories]
     categories = np.concatenate([_struct([{"categories": _cell(names)}]) for names in body.categories], axis=1)
-    continuous = np.concatenate([_continuous(body.role) for _ in given], axis=1)
+    continuous = np.concatenate([_continuous(body) for _ in given], axis=1)
     fields: dict[str, Any] = {
         "body_bbox": np.array([_box(row, body)]),
         "annotations_categories": categories,
@@ -183,17 +196,24 @@ def _person(row: Row, body: Body) -> dict[str, Any]:
     }
     if row.split != "train":
         fields["combined_categories"] = _cell(sorted({name for names in body.categories for name in names}))
-        fields["combined_continuous"] = _continuous(body.role)
+        fields["combined_continuous"] = _continuous(body)
     return {**fields, "gender": "Female" if body.person.female else "Male", "age": "Adult"}
 
 
-def _continuous(role: Role) -> Any:
-    values = {"valence": role.valence, "arousal": role.arousal, "dominance": 0.1}
-    return _struct([{name: float(round(5.5 + 4.5 * value)) for name, value in values.items()}])
+def _continuous(body: Body) -> Any:
+    values = {"valence": body.role.valence, "arousal": body.role.arousal, "dominance": _DOMINANCE}
+    if body.planted == NO_VALENCE:
+        values = dict.fromkeys(values, float("nan"))
+    return _struct([{name: value if np.isnan(value) else on_scale(value) for name, value in values.items()}])
+
+
+def on_scale(value: float) -> float:
+    """Take a value in [-1, 1] to the annotators' whole numbers, 1 to 10."""
+    return float(round(5.5 + 4.5 * value))
 
 
 def _box(row: Row, body: Body) -> list[float]:
-    corners = place(_BODY, figure_matrix(body.figure))
+    corners = body.figure.placement.place(_BODY)
     box = [*corners.min(0).tolist(), *corners.max(0).tolist()]
     return [*box, 1.0] if row.database == "framesdb" else box
 
@@ -206,9 +226,9 @@ def _truth(row: Row, photo: Photo) -> list[Truth]:
             n=number,
             subject_id=body.person.name,
             split=row.split,
-            label=None if body.planted else body.role.emotion.name,
-            valence=body.role.valence,
-            arousal=body.role.arousal,
+            label=None if body.categories == (CONFLICT,) else body.role.emotion.name,
+            valence=None if body.planted == NO_VALENCE else body.role.valence,
+            arousal=None if body.planted == NO_VALENCE else body.role.arousal,
             roll_deg=body.figure.roll_deg,
             points=photo.landmarks[number],
             planted=body.planted,

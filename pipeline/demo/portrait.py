@@ -6,9 +6,10 @@ nose, 36-47 eyes, 48-67 mouth. They were read off an enlarged view of the portra
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ _SHA256: Final = "a8c429c18afa7b0fd5673e598d73a21225d94c864a71bbb3885126fdecb410
 # The part of the portrait that is used: head, collar and shoulders. x0, y0, x1, y1 in pixels of the portrait.
 CROP: Final = (20, 0, 370, 350)
 # The textures are kept enlarged, so that a face may be rendered larger than it is in the portrait.
-ENLARGED: Final = 2
+TEXTURE_SCALE: Final = 2
 
 LANDMARKS: Final[Points] = np.array(
     [
@@ -44,17 +45,21 @@ LANDMARKS: Final[Points] = np.array(
 )
 INTEROCULAR_PX: Final = float(np.hypot(*(LANDMARKS[42:48].mean(0) - LANDMARKS[36:42].mean(0))))
 
-# Where the warp is held or follows the shape of the head: (group, points).
+# Where the warp follows the shape of the head, and where it is held.
 HAIR: Final[Points] = np.array(
-    [(154, 70), (157, 98), (168, 117), (178, 42), (195, 23), (230, 15), (268, 28), (289, 47), (300, 75), (297, 100)]
-    + [(283, 122)],
+    [
+        *((154, 70), (157, 98), (168, 117), (178, 42), (195, 23), (230, 15), (268, 28), (289, 47), (300, 75)),
+        *((297, 100), (283, 122)),
+    ],
     dtype=float,
 )
 HAIRLINE: Final[Points] = np.array([(188, 78), (206, 80), (225, 83), (248, 86), (264, 93)], dtype=float)
 EARS: Final[Points] = np.array([(173, 126), (277, 134)], dtype=float)
-COLLAR: Final[Points] = np.array(
-    [(187, 183), (221, 191), (253, 186), (130, 168), (116, 200), (278, 186), (304, 225), (160, 262), (230, 272)]
-    + [(20, 0), (370, 0), (20, 350), (370, 350), (195, 350), (20, 175), (370, 175), (195, -30)],
+CLOTHES: Final[Points] = np.array(
+    [
+        *((187, 183), (221, 191), (253, 186), (130, 168), (116, 200), (278, 186), (304, 225), (160, 262), (230, 272)),
+        *((20, 0), (370, 0), (20, 350), (370, 350), (195, 350), (20, 175), (370, 175), (195, -30)),
+    ],
     dtype=float,
 )
 _HEAD_OUTLINE: Final = (
@@ -70,21 +75,31 @@ _BODY_OUTLINE: Final = (
 )
 
 
+# What the smile of the portrait folds: beside the nose and the mouth, at the left and at the right.
+_FOLDS: Final = (
+    [(208, 121), (204, 127), (199, 133), (196.5, 139)],
+    [(236.5, 121), (241, 127), (247, 134), (250, 139), (250, 142)],
+)
+
+
 @dataclass(frozen=True)
 class Portrait:
-    """The cropped portrait, enlarged, with a mask for each of its parts (uint8, 0..255, same size)."""
+    """The cropped portrait, enlarged. Masks are uint8, 0..255, and as large as it is."""
 
-    color: Pixels  # (H, W, 3) RGB, the smile and its folds as photographed
-    smooth: Pixels  # the same without the folds of the smile
+    smile: Pixels  # (H, W, 3) RGB, with the folds of the smile as photographed
+    smooth: Pixels  # the same without them
+    luma: Pixels  # of `smooth`
+    teeth: Pixels  # (H, W, 3) RGB: what shows between the lips, dark elsewhere
     person: Pixels
-    skin: Pixels
+    skin: Pixels  # skin, hair and clothes share out the person; the eyes belong to none
     hair: Pixels
-    teeth: Pixels  # (H, W, 3) RGB, the open mouth; dark outside of it
+    clothes: Pixels
 
 
-def to_texture(points: Points) -> Points:
-    """Portrait pixels to texture pixels."""
-    return (points - CROP[:2] + 0.5) * ENLARGED - 0.5
+def to_texture(positions: NDArray[Any], scale: float = TEXTURE_SCALE) -> NDArray[Any]:
+    """Take portrait pixels, (..., 2), to pixels of a texture with this many pixels per portrait pixel."""
+    shift = np.array(CROP[:2], positions.dtype) - positions.dtype.type(0.5)
+    return np.asarray((positions - shift) * positions.dtype.type(scale) - positions.dtype.type(0.5))
 
 
 @cache
@@ -96,71 +111,67 @@ def read_portrait() -> Portrait:
     """
     from skimage import data
 
-    whole = np.ascontiguousarray(data.astronaut())
+    portrait: Callable[[], Pixels] = data.astronaut
+    whole = np.ascontiguousarray(portrait())
     if hashlib.sha256(whole.tobytes()).hexdigest() != _SHA256:
         raise DataError("skimage.data.astronaut: not the portrait the demo was drawn for; install the locked release")
     x0, y0, x1, y1 = CROP
     crop = np.ascontiguousarray(whole[y0:y1, x0:x1])
-    color = _enlarge(crop)
-    smooth = _enlarge(_without_folds(crop))
-    person = _person_mask(crop)
-    skin = _skin_mask(color, person)
-    hair = _hair_mask(person, skin)
-    return Portrait(color, smooth, person, skin, hair, _teeth(color))
+    smile, smooth = _enlarge(crop), _enlarge(_without_folds(crop))
+    luma = np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY), np.uint8)
+    person = fill(np.array(_HEAD_OUTLINE), np.array(_BODY_OUTLINE), soft_px=1.6)
+    skin = _skin(person)
+    hair = _hair(skin)
+    eyes = fill(LANDMARKS[36:42], LANDMARKS[42:48], soft_px=1.2)
+    clothes = person - np.minimum(person, skin) - np.minimum(person - np.minimum(person, skin), hair)
+    skin = skin - np.minimum(skin, eyes)
+    return Portrait(smile, smooth, luma, _teeth(smile), person, skin, hair, clothes)
 
 
-def _enlarge(pixels: Pixels) -> Pixels:
-    return np.asarray(cv2.resize(pixels, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def draw(shape: tuple[int, int], *outlines: Points, soft_px: float = 1.0) -> Pixels:
-    """Return a mask of polygons given in texture pixels, with a soft edge."""
-    mask = np.zeros(shape, np.uint8)
+def fill(*outlines: Points, soft_px: float) -> Pixels:
+    """Return the mask of polygons given in portrait pixels, as large as the textures and with a soft edge."""
+    mask = np.zeros(((CROP[3] - CROP[1]) * TEXTURE_SCALE, (CROP[2] - CROP[0]) * TEXTURE_SCALE), np.uint8)
     for outline in outlines:
-        cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
+        corners = np.round(to_texture(outline.astype(np.float64)) * 16).astype(np.int32)
+        cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, shift=4)
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), soft_px), np.uint8)
 
 
-def _shape() -> tuple[int, int]:
-    return ((CROP[3] - CROP[1]) * ENLARGED, (CROP[2] - CROP[0]) * ENLARGED)
+def _enlarge(pixels: Pixels) -> Pixels:
+    size = (pixels.shape[1] * TEXTURE_SCALE, pixels.shape[0] * TEXTURE_SCALE)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _without_folds(crop: Pixels) -> Pixels:
     mask = np.zeros(crop.shape[:2], np.uint8)
-    for fold in (
-        [(208, 121), (204, 127), (199, 133), (196.5, 139)],
-        [(236.5, 121), (241, 127), (247, 134), (250, 139), (250, 142)],
-    ):
+    for fold in _FOLDS:
         line = np.round((np.array(fold) - CROP[:2]) * 16).astype(np.int32)
-        cv2.polylines(mask, [line], False, 255, 4, cv2.LINE_AA, shift=4)
-    filled = cv2.inpaint(crop, (mask > 40).astype(np.uint8), 5, cv2.INPAINT_TELEA)
-    soft = cv2.GaussianBlur(filled, (0, 0), 2.5)
-    weight = cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)), (0, 0), 1.5)[..., None] / 255.0
-    return np.asarray(np.round(filled * (1 - weight) + soft * weight), np.uint8)
+        cv2.polylines(mask, [line], isClosed=False, color=255, thickness=4, lineType=cv2.LINE_AA, shift=4)
+    filled = np.asarray(cv2.inpaint(crop, (mask > 40).astype(np.uint8), 5, cv2.INPAINT_TELEA), np.uint8)
+    share = np.asarray(cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)), (0, 0), 1.5), np.uint8)
+    return blend(np.asarray(cv2.GaussianBlur(filled, (0, 0), 2.5), np.uint8), filled, share)
 
 
-def _person_mask(crop: Pixels) -> Pixels:
-    outlines = [to_texture(np.array(outline, float)) for outline in (_HEAD_OUTLINE, _BODY_OUTLINE)]
-    return draw(_shape(), *outlines, soft_px=1.6)
-
-
-def _skin_mask(color: Pixels, person: Pixels) -> Pixels:
-    face = np.vstack([LANDMARKS[0:17], HAIRLINE[::-1] + (0, 1)])
+def _skin(person: Pixels) -> Pixels:
+    face = np.vstack([LANDMARKS[0:17], HAIRLINE[::-1] + np.array((0, 1))])
     neck = np.array([(185, 150), (187, 180), (200, 184), (221, 186), (238, 190), (254, 184), (257, 160), (262, 150)])
-    ears = [np.array([(181, 118), (173, 118), (170, 124), (175, 133), (182, 138)]),
-            np.array([(269, 130), (281, 126), (279, 134), (272, 138), (266, 138)])]
-    mask = draw(color.shape[:2], *(to_texture(part) for part in (face, neck.astype(float), *ears)), soft_px=2.5)
-    return np.asarray(np.minimum(mask, person), np.uint8)
+    left = np.array([(181, 118), (173, 118), (170, 124), (175, 133), (182, 138)])
+    right = np.array([(269, 130), (281, 126), (279, 134), (272, 138), (266, 138)])
+    return np.minimum(fill(face, neck, left, right, soft_px=2.5), person)
 
 
-def _hair_mask(person: Pixels, skin: Pixels) -> Pixels:
-    head = draw(_shape(), to_texture(np.array(_HEAD_OUTLINE, float)), soft_px=1.6)
-    below = np.zeros(_shape(), np.uint8)
-    below[: int((138 - CROP[1]) * ENLARGED)] = 255
-    return np.asarray(np.minimum(np.minimum(head, below), 255 - skin), np.uint8)
+def _hair(skin: Pixels) -> Pixels:
+    head = fill(np.array(_HEAD_OUTLINE), soft_px=1.6)
+    head[(138 - CROP[1]) * TEXTURE_SCALE :] = 0
+    return np.minimum(head, 255 - skin)
 
 
-def _teeth(color: Pixels) -> Pixels:
-    inside = draw(color.shape[:2], to_texture(LANDMARKS[60:68]), soft_px=0.8)[..., None] / 255.0
-    dark = np.array([48, 18, 18], float)
-    return np.asarray(np.round(color * inside + dark * (1 - inside)), np.uint8)
+def _teeth(smile: Pixels) -> Pixels:
+    inside = fill(LANDMARKS[60:68], soft_px=0.8)
+    return blend(smile, np.full_like(smile, (48, 18, 18)), inside)
+
+
+def blend(front: Pixels, back: Pixels, share: Pixels) -> Pixels:
+    """Return `front` over `back`, (H, W, C) uint8, where `share` (H, W) uint8 says how much of `front` shows."""
+    weight = share[..., None].astype(np.uint16)
+    return np.asarray((front * weight + back * (255 - weight) + 127) // 255, np.uint8)

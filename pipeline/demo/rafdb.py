@@ -31,6 +31,7 @@ CODES: Final[Mapping[Emotion, int]] = {
 }
 _TRAIN_SHARE: Final = 0.35
 _ALIGNED_PX: Final = 100
+_DIGITS: Final = {"train": 5, "test": 4}
 # 37 of the 68 landmarks: brows, eyes, nose and mouth.
 _AUTO: Final = [17, 19, 21, 22, 24, 26, *range(36, 48), 27, 29, 30, 31, 33, 35, *range(48, 60), 62]
 
@@ -60,9 +61,10 @@ def _plan(split: str, count: int, seed: int) -> list[Row]:
     for index, (person, emotion) in enumerate(zip(cast(people, count), emotions, strict=True), start=1):
         role = draw_role(emotion, random)
         size = (int(random.integers(170, 300)), int(random.integers(190, 320)))
-        stem = f"{split}_{index:05d}"
+        stem = f"{split}_{index:0{_DIGITS[split]}d}"
         figure = pose(person, role.units, size, random, eyes_share=(0.24, 0.36))
-        shot = Shot(f"Image/original/{stem}.jpg", size, (figure,), (seed, 37, len(split), index), aligned_px=_ALIGNED_PX)
+        chance = (seed, 37, len(split), index)
+        shot = Shot(f"Image/original/{stem}.jpg", size, (figure,), chance, aligned_px=_ALIGNED_PX)
         attributes = (int(person.female), int(random.integers(0, 3)), int(random.integers(1, 5)))
         rows.append(Row(shot, stem, split, role, attributes))
     return rows

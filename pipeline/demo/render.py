@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pipeline.demo import affectnet, ckplus, emotic, rafdb
 from pipeline.demo.scene import Photo, Shot, take_all
-from pipeline.demo.truth import TRUTH, TRUTH_NAME, Truth
+from pipeline.demo.truth import TRUTH, TRUTH_NAME
 from pipeline.output import stage_output
 from pipeline.params import DemoParams
 from pipeline.tables import rows_to_table
@@ -43,7 +43,12 @@ def render(
     basic = rafdb.build_rows(counts[rafdb.NAME], params.seed)
     scenes = emotic.build_rows(counts[emotic.NAME], params.seed)
     with stage_output(out, stage="demo", sources=[], params=params.plain(), tools=_TOOLS) as output:
-        shots = [row.shot for row in (*affect, *frames, *basic, *scenes)]
+        shots = [
+            *(row.shot for row in affect),
+            *(row.shot for row in frames),
+            *(row.shot for row in basic),
+            *(row.shot for row in scenes),
+        ]
         photos = _take(shots, workers or worker_count(), progress)
         truths = [
             *affectnet.write(output.folder / affectnet.NAME, affect, photos),
@@ -61,6 +66,6 @@ def _take(shots: Sequence[Shot], workers: int, progress: Progress) -> dict[str, 
     jobs = [tuple(shots[start : start + _SHOTS_PER_JOB]) for start in range(0, len(shots), _SHOTS_PER_JOB)]
     photos: dict[str, Photo] = {}
     for taken in map_ordered(take_all, jobs, workers):
-        photos.update((photo.shot.path, photo) for photo in taken)
+        photos.update((photo.path, photo) for photo in taken)
         progress(len(photos), len(shots), "pictures")
     return photos

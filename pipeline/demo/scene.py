@@ -1,7 +1,10 @@
-"""A photograph that never was: people put before a background, turned, scaled, unevenly lit and encoded."""
+"""A photograph that never was: people put before a background, turned, scaled, unevenly lit and encoded.
 
-from dataclasses import dataclass, field
-from functools import lru_cache
+Pixels are made in whole numbers, or in sums and products whose order is fixed: the same bytes on every machine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -9,14 +12,17 @@ import cv2
 import numpy as np
 
 from pipeline.demo.expressions import Units, at_rest, moves
-from pipeline.demo.people import Person, build_texture, shape_face, shape_hair
-from pipeline.demo.portrait import HAIR, INTEROCULAR_PX, Pixels, Points, read_portrait
-from pipeline.demo.warp import place, warp_face
+from pipeline.demo.look import build_mask
+from pipeline.demo.people import Person, shape_face, shape_hair
+from pipeline.demo.portrait import INTEROCULAR_PX, Pixels, Points, blend
+from pipeline.demo.warp import Placement, sample, warp_face
 from pipeline.errors import DataError
 
-# What the head turns around in a picture: the middle of the face, in portrait pixels.
+# What a head turns around: the middle of the face, in portrait pixels.
 MIDDLE: Final = (224.0, 125.0)
-_GREY: Final = (0.299, 0.587, 0.114)
+# Below this distance between the eyes a face is rendered from the smaller texture.
+_SMALL_EYES_PX: Final = 62
+_JPEG_QUALITY: Final = 92
 
 
 @dataclass(frozen=True)
@@ -25,10 +31,21 @@ class Figure:
 
     person: Person
     units: Units
-    eyes_px: float  # distance between the eyes
+    eyes_px: float  # distance between the eyes of the portrait
     middle: tuple[float, float]  # of the face, in pixels of the photograph
     roll_deg: float = 0.0  # clockwise
     yaw_deg: float = 0.0
+
+    @property
+    def placement(self) -> Placement:
+        """Where the portrait goes in the photograph."""
+        return Placement(self.eyes_px / INTEROCULAR_PX, self.roll_deg, self.middle, MIDDLE)
+
+    def face(self) -> Points:
+        """Return the 68 landmarks in portrait pixels."""
+        face = shape_face(at_rest(), self.person.shape) + moves(self.units)
+        face[:, 0] += round(float(np.sin(np.deg2rad(self.yaw_deg))), 9) * _DEPTH_PX
+        return face
 
 
 @dataclass(frozen=True)
@@ -40,120 +57,54 @@ class Shot:
     figures: tuple[Figure, ...]
     seed: tuple[int, ...]
     grey: bool = False
-    studio: bool = False  # a plain background and even light
+    studio: bool = False  # a plain background and nearly even light
     aligned_px: int | None = None  # side of the aligned face that is wanted as well
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Photo:
     """A rendered photograph: its bytes, and the 68 landmarks of each figure in its pixels."""
 
-    shot: Shot
+    path: str
     content: bytes
     landmarks: tuple[Points, ...]
     aligned: bytes | None = None
+
+
+def take_all(shots: Sequence[Shot]) -> list[Photo]:
+    """Render several photographs, one after the other: the work of one process at a time."""
+    cv2.setNumThreads(1)
+    return [take(shot) for shot in shots]
 
 
 def take(shot: Shot) -> Photo:
     """Render and encode one photograph."""
     random = np.random.default_rng(shot.seed)
     canvas = _background(shot, random)
-    landmarks = []
     for figure in shot.figures:
-        canvas, points = _put(canvas, figure)
-        landmarks.append(points)
-    canvas = _light(canvas, random, 0.08 if shot.studio else 0.4)
+        canvas = _put(canvas, figure)
     if shot.grey:
-        canvas = (canvas @ np.float32(_GREY)).round().astype(np.uint8)
-    extension = PurePosixPath(shot.path).suffix
-    aligned = None if shot.aligned_px is None else encode(_align(canvas, landmarks[0], shot.aligned_px), extension)
-    return Photo(shot, encode(canvas, extension), tuple(landmarks), aligned)
+        canvas = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY)[..., None], np.uint8)
+    canvas = _light(canvas, random, 0.08 if shot.studio else 0.4)
+    landmarks = tuple(figure.placement.place(figure.face()) for figure in shot.figures)
+    aligned = None if shot.aligned_px is None else encode(_align(canvas, landmarks[0], shot.aligned_px), shot.path)
+    return Photo(shot.path, encode(canvas, shot.path), landmarks, aligned)
 
 
-def take_all(shots: tuple[Shot, ...]) -> list[Photo]:
-    """Render several photographs, one after the other; the unit of work of a process."""
-    cv2.setNumThreads(1)
-    return [take(shot) for shot in shots]
-
-
-def encode(pixels: Pixels, extension: str) -> bytes:
-    """Encode RGB or grey pixels as the file extension says.
+def encode(pixels: Pixels, path: str) -> bytes:
+    """Encode (H, W, 3) RGB or (H, W, 1) grey pixels as the extension of a path says.
 
     Raises:
         DataError: OpenCV cannot write such a file.
     """
-    options = [cv2.IMWRITE_JPEG_QUALITY, 92] if extension.lower() in (".jpg", ".jpeg") else []
-    if extension.lower() == ".png":
+    extension = PurePosixPath(path).suffix.lower()
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if extension in (".jpg", ".jpeg") else []
+    if extension == ".png":
         options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-    ordered = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)  # noqa: PLR2004
-    done, content = cv2.imencode(extension.lower(), ordered, options)
+    done, content = cv2.imencode(extension, np.ascontiguousarray(pixels[..., ::-1]), options)
     if not done:
-        raise DataError(f"{extension}: OpenCV cannot encode it")
+        raise DataError(f"{path}: OpenCV cannot encode a {extension} file")
     return content.tobytes()
-
-
-def figure_matrix(figure: Figure) -> Points:
-    """Return the (2, 3) similarity from portrait pixels to pixels of the photograph."""
-    scale = figure.eyes_px / INTEROCULAR_PX
-    angle = np.deg2rad(figure.roll_deg)
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.column_stack([turn, np.array(figure.middle) - turn @ np.array(MIDDLE)])
-
-
-def figure_face(figure: Figure) -> Points:
-    """Return the 68 landmarks of a figure in portrait pixels."""
-    face = shape_face(at_rest(), figure.person.shape) + moves(figure.units)
-    face[:, 0] += np.sin(np.deg2rad(figure.yaw_deg)) * _depth_px()
-    return face
-
-
-def _depth_px() -> Points:
-    """How far each landmark stands out of the plane of the ears, less where the head stays put."""
-    depth = np.full(68, 14.0)
-    depth[0:17] = [-2, -1, 0, 1, 3, 5, 8, 11, 12, 11, 8, 5, 3, 1, 0, -1, -2]
-    depth[17:27] = [7, 10, 12, 14, 15, 15, 14, 12, 10, 7]
-    depth[27:31] = [16, 20, 25, 30]
-    depth[31:36] = [20, 22, 23, 22, 20]
-    depth[36:48] = [8, 11, 12, 12, 12, 11, 12, 12, 11, 8, 11, 12]
-    return depth
-
-
-def _put(canvas: Pixels, figure: Figure) -> tuple[Pixels, Points]:
-    happy = float(dict(figure.units).get("12", 0)) > 0.3
-    texture = _texture(figure.person, not happy)
-    matrix, face = figure_matrix(figure), figure_face(figure)
-    size = (canvas.shape[1], canvas.shape[0])
-    layer = warp_face(texture, read_portrait().teeth, face, (HAIR, shape_hair(figure.person.shape)), matrix, size)
-    share = layer[..., 3:] / np.float32(255)
-    return (layer[..., :3] * share + canvas * (1 - share)).round().astype(np.uint8), place(face, matrix)
-
-
-@lru_cache(maxsize=6)
-def _texture(person: Person, smooth: bool) -> Pixels:  # noqa: FBT001
-    return build_texture(person, smooth=smooth)
-
-
-def _background(shot: Shot, random: np.random.Generator) -> Pixels:
-    width, height = shot.size
-    base = random.uniform(60, 200, 3)
-    if shot.studio:
-        return np.full((height, width, 3), base.round(), np.uint8)
-    cells = (int(random.integers(2, 9)), int(random.integers(2, 9)), 3)
-    coarse = np.clip(base + random.normal(0, 38, cells), 10, 245).astype(np.float32)
-    method = cv2.INTER_CUBIC if random.random() < 0.6 else cv2.INTER_NEAREST
-    canvas = cv2.resize(coarse, (width, height), interpolation=method)
-    canvas = cv2.GaussianBlur(canvas, (0, 0), max(width, height) / 80)
-    return np.clip(canvas, 0, 255).round().astype(np.uint8)
-
-
-def _light(canvas: Pixels, random: np.random.Generator, strength: float) -> Pixels:
-    height, width = canvas.shape[:2]
-    angle, fall, level = random.uniform(0, 2 * np.pi), random.uniform(0, strength), random.uniform(0.85, 1.1)
-    x = np.linspace(-1, 1, width, dtype=np.float32) * np.cos(angle)
-    y = np.linspace(-1, 1, height, dtype=np.float32) * np.sin(angle)
-    gain = (level * (1 + fall * (x[None] + y[:, None]))).astype(np.float32)
-    return np.clip(canvas * gain[..., None], 0, 255).round().astype(np.uint8)
 
 
 def five_points(landmarks: Points) -> Points:
@@ -161,7 +112,57 @@ def five_points(landmarks: Points) -> Points:
     return np.vstack([landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[[30, 48, 54]]])
 
 
+# How far each of the 68 landmarks stands out of the plane that stays put when a head turns aside.
+_DEPTH_PX: Final = np.array(
+    [-2, -1, 0, 1, 3, 5, 8, 11, 12, 11, 8, 5, 3, 1, 0, -1, -2]
+    + [7, 10, 12, 14, 15, 15, 14, 12, 10, 7]
+    + [16, 20, 25, 30, 20, 22, 23, 22, 20]
+    + [8, 11, 12, 12, 12, 11, 12, 12, 11, 8, 11, 12]
+    + [14] * 20,
+    dtype=float,
+)
+
+
+def _put(canvas: Pixels, figure: Figure) -> Pixels:
+    mask = build_mask(figure.person, figure.units, small=figure.eyes_px < _SMALL_EYES_PX)
+    size = (canvas.shape[1], canvas.shape[0])
+    layer = warp_face(mask, figure.face(), shape_hair(figure.person.shape), figure.placement, size)
+    return blend(layer[..., :3], canvas, layer[..., 3])
+
+
+def _background(shot: Shot, random: np.random.Generator) -> Pixels:
+    """Return a plain wall for a studio, else blurred patches of related colours."""
+    width, height = shot.size
+    base = random.uniform(70, 190) + random.uniform(-22, 22, 3)
+    if shot.studio:
+        return np.full((height, width, 3), base.round(), np.uint8)
+    cells = (int(random.integers(2, 10)), int(random.integers(2, 10)))
+    patches = base + random.normal(0, 34, (*cells, 1)) + random.normal(0, 10, (*cells, 3))
+    coarse = np.clip(patches, 12, 244).round().astype(np.uint8)
+    method = cv2.INTER_LINEAR_EXACT if random.random() < 0.6 else cv2.INTER_NEAREST
+    # Blurred at a quarter of the size: it has no detail that would be lost.
+    small = cv2.resize(coarse, (width // 4, height // 4), interpolation=method)
+    blurred = cv2.GaussianBlur(small, (0, 0), max(width, height) / 400)
+    return np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
+
+
+def _light(canvas: Pixels, random: np.random.Generator, strength: float) -> Pixels:
+    """Return the picture lit from one side: a gain that falls by up to `strength` either way."""
+    height, width = canvas.shape[:2]
+    angle, fall, level = random.uniform(0, 2 * np.pi), random.uniform(0, strength), random.uniform(0.88, 1.06)
+    along, down = (round(512 * fall * float(part), 3) for part in (np.cos(angle), np.sin(angle)))
+    x, y = np.linspace(-along, along, width), np.linspace(-down, down, height)
+    gain = np.round(level * (512 + x[None] + y[:, None])).astype(np.uint32)
+    return np.asarray(np.minimum((canvas * gain[..., None]) >> 9, 255), np.uint8)
+
+
 def _align(canvas: Pixels, landmarks: Points, side_px: int) -> Pixels:
+    """Return the face with eyes and mouth where the aligned pictures of RAF-DB have them, by a least-squares fit."""
     template = np.array([(0.31, 0.38), (0.69, 0.38), (0.5, 0.58), (0.34, 0.76), (0.66, 0.76)]) * side_px
-    matrix, _ = cv2.estimateAffinePartial2D(five_points(landmarks), template, method=cv2.LMEDS)
-    return np.asarray(cv2.warpAffine(canvas, matrix, (side_px, side_px), flags=cv2.INTER_AREA), np.uint8)
+    # A similarity is one complex factor and a shift; its least-squares solution needs no decomposition.
+    wanted, given = (points[:, 0] + 1j * points[:, 1] for points in (template, five_points(landmarks)))
+    centred = wanted - wanted.mean()
+    factor = (centred.conj() * (given - given.mean())).sum() / (np.abs(centred) ** 2).sum()
+    x, y = np.meshgrid(np.arange(side_px), np.arange(side_px))
+    found = given.mean() + factor * (x + 1j * y - wanted.mean())
+    return sample(canvas, np.stack([found.real, found.imag], -1).astype(np.float32))
