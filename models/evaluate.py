@@ -15,7 +15,9 @@ from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
 from models.data import ShardLoader
 from models.gallery import write_gallery
 from models.metrics import SCORES, Bootstrap
+from models.probe import Probe, probe_permutation
 from models.scorecard import Rows, Training, View, beside, brief, build_views, full
+from models.training_engine import accelerator, reproducible
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError, ModelError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
@@ -80,32 +82,29 @@ def evaluate(
         folder = open_shards(shards)
         checkpoint = load_matching(run / CHECKPOINT_NAME, folder)
         rows = read_held_out(folder, shards)
+        training = read_training(run, shards)
         loader = ShardLoader(shards, TEST, batch_size=params.batch_size, shuffle=False, seed=0)
-        probabilities = answer_test_set(checkpoint, loader, len(rows.sample_id), progress)
-        views = _views(rows, probabilities, read_training(run, shards), bootstrap)
-        report = brief(views)
-        for name, other in others.items():
-            rival = load_matching(other / CHECKPOINT_NAME, folder)
-            answers = answer_test_set(rival, loader, len(rows.sample_id), progress)
-            report.setdefault("beside", {})[name] = beside(
-                views, _views(rows, answers, read_training(other, shards), bootstrap)
-            )
+        with reproducible(params.threads):
+            probabilities = answer_test_set(checkpoint, loader, len(rows.sample_id), progress)
+            views = _views(rows, probabilities, training, bootstrap)
+            report = brief(views)
+            for name, other in others.items():
+                rival = load_matching(other / CHECKPOINT_NAME, folder)
+                answers = answer_test_set(rival, loader, len(rows.sample_id), progress)
+                other_views = _views(rows, answers, read_training(other, shards), bootstrap)
+                report.setdefault("beside", {})[name] = beside(views, other_views)
+            pictures = (params.saliency_per_class, params.mistakes)
+            write_gallery(output, checkpoint, loader, rows.label, probabilities, *pictures)
+        probes = probe_datasets(rows, probabilities)
+        report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
         report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
         report["data"] = raw_inputs(shards) | raw_inputs(run)
         output.contract = dict(checkpoint.contract)
         output.write_json("metrics.json", report)
         output.write_json("details.json", full(views))
         _write_answers(output, rows, probabilities)
-        write_gallery(
-            output,
-            checkpoint,
-            loader,
-            rows.label,
-            probabilities,
-            per_class=params.saliency_per_class,
-            mistakes=params.mistakes,
-        )
-        return _finish(output, rows, report)
+        warnings = {name: f"{name}: {probe}; is its label map right?" for name, probe in probes.items()}
+        return _finish(output, rows, report, warnings)
 
 
 def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
@@ -114,7 +113,7 @@ def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
     Raises:
         ModelError: its class order or preprocessing is another; names the first difference.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, "cuda" if accelerator() == "gpu" else "cpu")
     if checkpoint.info.task == "emotion" and checkpoint.classes != CLASSES:
         raise ModelError(f"{path}: its outputs are {', '.join(checkpoint.classes)}; they must be {', '.join(CLASSES)}")
     for key in _MUST_MATCH:
@@ -216,11 +215,25 @@ def _write_answers(output: StageOutput, rows: HeldOut, probabilities: NDArray[np
     output.path("confusion.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _finish(output: StageOutput, rows: HeldOut, report: Mapping[str, Any]) -> dict[str, Any]:
+def probe_datasets(rows: HeldOut, probabilities: NDArray[np.float32]) -> dict[str, Probe]:
+    """Return the datasets whose labels fit the answers much better in another order, as of a wrong label map."""
+    datasets = np.array(rows.dataset)
+    probes = {
+        str(name): probe_permutation(rows.label[datasets == name], probabilities[datasets == name], CLASSES)
+        for name in np.unique(datasets)
+    }
+    return {name: probe for name, probe in probes.items() if probe is not None}
+
+
+def _finish(
+    output: StageOutput, rows: HeldOut, report: Mapping[str, Any], warnings: Mapping[str, str]
+) -> dict[str, Any]:
     missing = rows.missing.to_pylist()
     output.reject(
         Reject(row["sample_id"], row["dataset"], Reason.no_face, "no face was found; counts as wrong in all_rows")
         for row in missing
     )
     scores = {name: report[name] for name in SCORES}
-    return output.finish(rows_in=len(rows.sample_id) + len(missing), rows_out=len(rows.sample_id), **scores)
+    return output.finish(
+        rows_in=len(rows.sample_id) + len(missing), rows_out=len(rows.sample_id), warnings=dict(warnings), **scores
+    )

@@ -57,7 +57,6 @@ def write_gallery(
     loader: ShardLoader,
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float32],
-    *,
     per_class: int,
     mistakes: int,
 ) -> None:

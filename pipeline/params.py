@@ -242,6 +242,7 @@ class EvaluateParams(Section):
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
     saliency_per_class: Annotated[int, Field(ge=0, le=10_000)]
     mistakes: Annotated[int, Field(ge=0, le=1000)]
+    threads: Count
 
 
 class ReportParams(Section):

@@ -25,4 +25,6 @@ def evaluate(
     others = {path.name: path for path in beside or ()}
     with bar("evaluate") as progress:
         summary = test(shards, run, out, params.evaluate, seed=params.seed, others=others, progress=progress)
+    for warning in summary["warnings"].values():
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{out}: {summary['rows_out']} faces answered, accuracy {summary['accuracy']:.3f}")

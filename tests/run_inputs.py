@@ -25,6 +25,7 @@ def evaluate_params(**changes) -> EvaluateParams:
         "calibration_bins": 15,
         "saliency_per_class": 4,
         "mistakes": 5,
+        "threads": 2,
     }
     return EvaluateParams(**(values | changes))
 

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn import metrics as oracle
 
 from models.checkpoint import load_checkpoint
-from models.evaluate import evaluate
+from models.evaluate import HeldOut, evaluate, probe_datasets
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError
 from pipeline.images import decode_face
@@ -164,6 +164,15 @@ def test_a_network_of_another_class_order_is_refused(shards, tmp_path):
     other = make_run(shards, tmp_path / "other", classes=tuple(reversed(CLASSES)))
     with pytest.raises(ModelError, match="they must be anger, contempt"):
         evaluate(shards, other, tmp_path / "out", PARAMS, seed=3)
+
+
+def test_labels_in_another_order_are_reported(shards, run):
+    label = np.repeat(np.arange(8), 40)
+    swapped = np.array([0, 1, 3, 2, 4, 5, 6, 7])[label]
+    rows = HeldOut([str(n) for n in range(320)], ["d"] * 320, label, ["p"] * 320, None)
+    probe = probe_datasets(rows, np.eye(8, dtype=np.float32)[swapped])["d"]
+    assert set(probe.swapped) == {"disgust", "fear"}
+    assert probe_datasets(rows, np.eye(8, dtype=np.float32)[label]) == {}
 
 
 def test_no_checkpoint_is_one_line(shards, tmp_path):
