@@ -7,22 +7,46 @@ import hashlib
 from typing import Final
 
 from pipeline.sources.affectnet import AffectNet
+from pipeline.sources.affectnet_folder import AffectNetFolder
+from pipeline.sources.affectnet_npy import AffectNetNpy
+from pipeline.sources.ck48 import Ck48
 from pipeline.sources.ckplus import CkPlus
 from pipeline.sources.emotic import Emotic
+from pipeline.sources.emotic_csv import EmoticCsv
+from pipeline.sources.expw import ExpW
+from pipeline.sources.fer2013 import Fer2013
+from pipeline.sources.fer2013_folder import Fer2013Folder
+from pipeline.sources.ferplus import FerPlus
 from pipeline.sources.folder import ClassFolders
+from pipeline.sources.jaffe import Jaffe
+from pipeline.sources.kdef import Kdef
+from pipeline.sources.rafd import Rafd
 from pipeline.sources.rafdb import RafDb, RafDbCompound
 from pipeline.sources.reader import Reader
 from pipeline.sources.recognise import AUTO, find_reader, find_root, recognise_among
+from pipeline.sources.sfew import Sfew
 from pipeline.sources.source import open_known, open_tree
 from pipeline.sources.table import Table
 from pipeline.sources.tree import Tree
 
 READERS: Final[tuple[Reader, ...]] = (
     AffectNet(),
+    AffectNetNpy(),
+    AffectNetFolder(),
     CkPlus(),
+    Ck48(),
     RafDb(),
     RafDbCompound(),
     Emotic(),
+    EmoticCsv(),
+    Fer2013(),
+    Fer2013Folder(),
+    FerPlus(),
+    Jaffe(),
+    ExpW(),
+    Kdef(),
+    Rafd(),
+    Sfew(),
     ClassFolders(),
     Table(),
 )

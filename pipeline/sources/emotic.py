@@ -71,8 +71,8 @@ class Emotic(Reader):
                 row = f"{name} {split} row {number}"
                 given = join(str(_field(item, "folder") or ""), str(_field(item, "filename") or ""))
                 path = dump.find(given, picture_folders(dump), row)
-                for n, person in enumerate(_sequence(_field(item, "person"))):
-                    yield _person(person, path, n, split, f"{row} person {n + 1}")
+                for place, person in enumerate(_sequence(_field(item, "person")), 1):
+                    yield _person(person, path, split, f"{row} person {place}")
 
 
 def _mat_name(tree: Tree, root: str) -> str | None:
@@ -114,7 +114,7 @@ def _sequence(value: Any) -> list[Any]:
     return [inner for one in value.ravel().tolist() for inner in _sequence(one)]
 
 
-def _person(person: Any, path: str | Refusal, n: int, split: str, row: str) -> Row:
+def _person(person: Any, path: str | Refusal, split: str, row: str) -> Row:
     # Several people annotated val and test: the release combines them itself.
     categories = _sequence(_field(person, "combined_categories"))
     if not categories:
@@ -134,7 +134,7 @@ def _person(person: Any, path: str | Refusal, n: int, split: str, row: str) -> R
         path,
         labels,
         row,
-        n=n,
+        distinct=True,
         box=box,
         box_kind="body" if box else None,
         split=split,

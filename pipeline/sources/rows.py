@@ -38,6 +38,7 @@ class Annotation:
     labels: tuple[str, ...]
     row: str
     n: int | None = None  # the face's number in its picture, where the dump numbers them; else counted
+    distinct: bool = False  # rows of one picture are different faces, whatever their boxes
     box: Box | None = None
     box_kind: str | None = None
     landmarks: Sequence[float] | None = None
@@ -61,6 +62,8 @@ class Dump:
     root: str
     params: IngestParams
     columns: Mapping[str, str]
+    compared: int = 0  # rows whose folder names a class too
+    contradicted: int = 0  # and those where it is another
     notes: list[str] = field(default_factory=list)
 
     def at(self, name: str) -> str:

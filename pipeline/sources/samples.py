@@ -119,7 +119,7 @@ class Samples:
         return {split: {label: n for (of, label), n in sorted(found.items()) if of == split} for split in splits}
 
     def _take(self, row: Annotation, path: str) -> None:
-        key = (path, row.n, row.box)
+        key = row.row if row.distinct else (path, row.n, row.box)
         first = self._first.get(key)
         if first is None:
             try:

@@ -1,0 +1,59 @@
+"""AffectNet as mirrors ship it: one folder a class and a csv, which do not always agree."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.schema import Reason
+from pipeline.sources.affectnet import CODES
+from pipeline.sources.delimited import Delimited, Record
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.sources.spellings import native_label
+from pipeline.sources.tree import Tree
+
+_NAME: Final = "labels.csv"
+_COLUMNS: Final = ("pth", "label", "relFCs")
+
+
+class AffectNetFolder(Reader):
+    """`labels.csv` with `pth,label,relFCs`; a row whose folder says another class is reported, never settled."""
+
+    name = "affectnet_folder"
+    labels = CODES
+    layout = "labels.csv with the columns pth and label, beside class folders"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        name = join(root, _NAME)
+        found = name in tree and (table := Delimited(tree, name, _COLUMNS)).header and table.has("pth", "label")
+        return f"{name} has the columns pth and label" if found else None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        seen = set()
+        for record in Delimited(dump.tree, dump.at(_NAME), _COLUMNS).records():
+            path = dump.find(record.get("pth"), [dump.root], record.row)
+            seen.add(path)
+            yield self._row(dump, record, path)
+        unlisted = [name for name in dump.tree.below(dump.root) if is_picture(name) and name not in seen]
+        if unlisted:
+            dump.notes.append(f"{len(unlisted)} pictures are in no row of {_NAME}; their folder is their label")
+        for name in unlisted:
+            label = self._of_folder(name)
+            yield Annotation(name, (label,) if label else (), name)
+
+    def _row(self, dump: Dump, record: Record, path: str | Refusal) -> Row:
+        label = native_label(record.get("label"), self.labels)
+        given = path if isinstance(path, str) else path.path
+        if label is None:
+            return Refusal(given, Reason.bad_row, f"{record.row}: no class of AffectNet: {record.get('label')!r}")
+        folder = self._of_folder(given)
+        if folder is not None:
+            dump.compared += 1
+        if folder not in {None, label}:
+            dump.contradicted += 1
+            return Refusal(given, Reason.conflicting_labels, f"{record.row}: {label}, but its folder says {folder}")
+        return Annotation(path, (label,), record.row)
+
+    def _of_folder(self, path: str) -> str | None:
+        return native_label(path.rpartition("/")[0].rpartition("/")[2], self.labels)

@@ -1,0 +1,91 @@
+"""AffectNet-8, npy release: pictures cropped to 224x224, their annotations one array a value.
+
+Mollahosseini, Hasani, Mahoor: AffectNet, IEEE TAC 2017; the release of 2021.
+"""
+
+import io
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from pipeline.schema import Reason
+from pipeline.sources.affectnet import CODES, affectnet_label, unit_affect
+from pipeline.sources.delimited import number
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join, stem
+from pipeline.sources.tree import Tree
+
+_SPLITS: Final = {"train_set": "training", "val_set": "validation"}
+_LANDMARKS: Final = 136
+_MAX_NPY_BYTES: Final = 1 << 16
+
+
+class AffectNetNpy(Reader):
+    """`train_set/images/<id>.jpg` and `train_set/annotations/<id>_{exp,val,aro,lnd}.npy`."""
+
+    name = "affectnet_npy"
+    labels = CODES[:8]
+    layout = "{train_set,val_set}/images/ beside {train_set,val_set}/annotations/*_exp.npy"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        for folder in _SPLITS:
+            at = join(root, folder)
+            if any(name.endswith("_exp.npy") for name in tree.listing(f"{at}/annotations").files):
+                return f"{at}/annotations holds *_exp.npy"
+        return None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        for folder, split in _SPLITS.items():
+            at = dump.at(folder)
+            pictures = {stem(name): name for name in dump.tree.listing(f"{at}/images").files if is_picture(name)}
+            notes = dump.tree.listing(f"{at}/annotations").files
+            ids = {name.removesuffix("_exp.npy") for name in notes if name.endswith("_exp.npy")}
+            for one in sorted(ids | pictures.keys()):
+                yield self._row(dump.tree, f"{at}/annotations/{one}", pictures.get(one), at, split)
+
+    def _row(self, tree: Tree, notes: str, picture: str | None, at: str, split: str) -> Row:
+        path = f"{at}/images/{picture or stem(notes) + '.jpg'}"
+        if f"{notes}_exp.npy" not in tree:
+            return Refusal(path, Reason.unlabelled, f"{notes}_exp.npy: missing")
+        label = affectnet_label(_scalar(tree, f"{notes}_exp.npy"))
+        if label is None or label not in self.labels:
+            return Refusal(path, Reason.bad_row, f"{notes}_exp.npy: expected a code 0 to 7")
+        return Annotation(
+            path if picture else Refusal(path, Reason.missing_file, f"{notes}_exp.npy: no such picture: {path}"),
+            (label,),
+            f"{notes}_exp.npy",
+            landmarks=_landmarks(tree, f"{notes}_lnd.npy"),
+            split=split,
+            valence=unit_affect(number(_scalar(tree, f"{notes}_val.npy"))),
+            arousal=unit_affect(number(_scalar(tree, f"{notes}_aro.npy"))),
+        )
+
+
+def _load(tree: Tree, name: str) -> Any:
+    """Return an array, or None where it is missing or no plain array: a pickle in it is never run."""
+    if name not in tree or tree.size(name) > _MAX_NPY_BYTES:
+        return None
+    try:
+        return np.load(io.BytesIO(tree.read(name)), allow_pickle=False)
+    except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TypeError):
+        return None
+
+
+def _scalar(tree: Tree, name: str) -> str:
+    """Return the one value of an array as text: the release stores numbers as strings without dimensions."""
+    found = _load(tree, name)
+    return str(found.reshape(-1)[0]).strip() if isinstance(found, np.ndarray) and found.size == 1 else ""
+
+
+def _landmarks(tree: Tree, name: str) -> list[float] | None:
+    found = _load(tree, name)
+    if not isinstance(found, np.ndarray) or found.size != _LANDMARKS:
+        return None
+    try:
+        points = found.reshape(-1).astype(np.float32)
+    except ValueError:
+        return None
+    return [float(value) for value in points] if np.isfinite(points).all() else None

@@ -1,0 +1,120 @@
+"""EMOTIC as csv: what the usual conversion of its mat file writes, one person a row, lists as text.
+
+Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019.
+"""
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from pipeline.schema import Reason
+from pipeline.sources.delimited import Delimited, Record
+from pipeline.sources.emotic import CATEGORIES, emotic_box, emotic_labels, picture_folders, unit_scale
+from pipeline.sources.folder import is_split
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, stem
+from pipeline.sources.tree import Tree
+
+_COLUMNS: Final = (
+    "Index",
+    "Folder",
+    "Filename",
+    "Image Size",
+    "BBox",
+    "Categorical_Labels",
+    "Continuous_Labels",
+    "Gender",
+    "Age",
+)
+_SPLITS: Final = ("train", "val", "test")
+# Python's parser needs much more memory than the text has.
+_MAX_CELL_CHARS: Final = 4000
+
+
+class EmoticCsv(Reader):
+    """`train.csv`, `val.csv`, `test.csv`; cells are read as literals, never run."""
+
+    name = "emotic_csv"
+    labels = CATEGORIES
+    layout = "csv with the columns Folder, Filename, BBox, Categorical_Labels and Continuous_Labels"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        name = next(_tables(tree, root), None)
+        return f"{name} has EMOTIC's columns" if name else None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        bases = picture_folders(dump)
+        for name in _tables(dump.tree, dump.root):
+            split = next((split for split in _SPLITS if split in stem(name).casefold()), None)
+            for record in Delimited(dump.tree, name, _COLUMNS).records():
+                yield _row(dump, record, bases, split)
+
+
+def _tables(tree: Tree, root: str) -> Iterator[str]:
+    for folder in (root, join(root, "Annotations"), join(root, "annotations")):
+        names = (join(folder, name) for name in tree.listing(folder).files if name.casefold().endswith(".csv"))
+        found = [name for name in names if _fits(tree, name)]
+        splits = [name for name in found if is_split(stem(name).rpartition("_")[2])]
+        # A table of all rows beside the ones of the splits would give every row twice.
+        yield from splits or found
+
+
+def _fits(tree: Tree, name: str) -> bool:
+    table = Delimited(tree, name, _COLUMNS)
+    return table.header is not None and table.has("Folder", "Filename", "BBox", "Categorical_Labels")
+
+
+def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row:
+    given = join(record.get("Folder").strip("/"), record.get("Filename"))
+    labels = _strings(_literal(record.get("Categorical_Labels")))
+    known = emotic_labels(labels)
+    if not record.get("Filename") or isinstance(known, str):
+        detail = (
+            f"{record.row}: no category of EMOTIC: {known!r}" if isinstance(known, str) else f"{record.row}: no file"
+        )
+        return Refusal(given, Reason.bad_row, detail)
+    box = emotic_box(_floats(_literal(record.get("BBox"))))
+    affect = _affect(_literal(record.get("Continuous_Labels")))
+    return Annotation(
+        dump.find(given, bases, record.row),
+        known,
+        record.row,
+        distinct=True,
+        box=box,
+        box_kind="body" if box else None,
+        split=split,
+        valence=affect[0],
+        arousal=affect[1],
+        dominance=affect[2],
+    )
+
+
+def _literal(text: str) -> Any:
+    """Return the Python literal that a cell holds, NaN included; None where it holds none."""
+    if len(text) > _MAX_CELL_CHARS:
+        return None
+    try:
+        return ast.literal_eval(text.replace("nan", "None"))
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return None
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [text for one in value for text in _strings(one)]
+    return [value] if isinstance(value, str) else []
+
+
+def _floats(value: Any) -> list[float]:
+    given = value if isinstance(value, list | tuple) else []
+    return [float(one) for one in given if isinstance(one, int | float)]
+
+
+def _affect(value: Any) -> list[float | None]:
+    """Return valence, arousal and dominance; of several annotators' lists, the means of those given."""
+    given = list(value) if isinstance(value, list | tuple) else []
+    people: Sequence[Any] = given if given and isinstance(given[0], list | tuple) else [given]
+    columns = [[one[i] for one in people if len(one) > i and isinstance(one[i], int | float)] for i in range(3)]
+    return [unit_scale(sum(column) / len(column)) if column else None for column in columns]

@@ -1,0 +1,58 @@
+"""ExpW: faces found on the web by queries, several in a picture, each with its label.
+
+Zhang, Luo, Loy, Tang: From Facial Expression Recognition to Interpersonal Relation Prediction, IJCV 2018.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.schema import Reason
+from pipeline.sources.delimited import numbers, read_lines
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join
+from pipeline.sources.tree import Tree
+
+_LISTS: Final = ("label.lst", "label/label.lst", "Label/label.lst")
+_PICTURES: Final = ("Images", "images", "image/origin", "Image/origin", "origin", "")
+# After the name: number of the face, top, left, right, bottom, confidence, label.
+_NUMBERS: Final = 7
+
+
+class ExpW(Reader):
+    """`label.lst`; boxes are top, left, right, bottom; the query in a picture's name is no label."""
+
+    name = "expw"
+    labels = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    layout = "label.lst with rows of a name and seven numbers, beside Images/ or image/origin/"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        name = _list_name(tree, root)
+        first = next((text for _, text in read_lines(tree, name)), "") if name else ""
+        return f"{name} lists faces with their boxes" if _parse(first) else None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        bases = [dump.at(folder) for folder in _PICTURES]
+        for row, text in read_lines(dump.tree, _list_name(dump.tree, dump.root) or ""):
+            yield self._row(dump, bases, row, text)
+
+    def _row(self, dump: Dump, bases: list[str], row: str, text: str) -> Row:
+        parsed = _parse(text)
+        if parsed is None or parsed[1][-1] not in range(len(self.labels)):
+            detail = f"{row}: expected a name, seven numbers and the last one 0 to 6, not {text[:80]!r}"
+            return Refusal(text.partition(" ")[0], Reason.bad_row, detail)
+        name, (_, top, left, right, bottom, _, code) = parsed
+        box = (left, top, right, bottom) if right > left and bottom > top else None
+        path = dump.find(name, bases, row)
+        return Annotation(path, (self.labels[int(code)],), row, box=box, box_kind="face" if box else None)
+
+
+def _list_name(tree: Tree, root: str) -> str | None:
+    return next((found for name in _LISTS if (found := join(root, name)) in tree), None)
+
+
+def _parse(text: str) -> tuple[str, list[float]] | None:
+    words = text.rsplit(maxsplit=_NUMBERS)
+    values = numbers(" ".join(words[1:]))
+    return (words[0], values) if values is not None and len(values) == _NUMBERS else None

@@ -1,0 +1,72 @@
+"""FER2013, csv: 35,887 faces of 48x48 grey values, written as text.
+
+Goodfellow et al.: Challenges in Representation Learning, ICONIP 2013.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.schema import Reason
+from pipeline.sources.delimited import Delimited, Record
+from pipeline.sources.pixels import COLUMNS, SIDE_PX, pixel_table
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, stem
+from pipeline.sources.tree import Tree
+
+CODES: Final = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+VOTES_NAME: Final = "fer2013new.csv"
+_SPLITS: Final = {"train": "Training", "test": "PublicTest"}
+
+
+class Fer2013(Reader):
+    """`emotion,pixels,Usage`; the picture of a sample is its row."""
+
+    name = "fer2013"
+    labels = CODES
+    layout = "a csv with the columns emotion, pixels and Usage"
+    pictures_in_table = True
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        if join(root, VOTES_NAME) in tree:  # the same pictures, relabelled: FER+
+            return None
+        name = next(iter(pixel_files(tree, root)), None)
+        return f"{name} holds pixels as text" if name else None
+
+    def begins(self, tree: Tree, root: str) -> bool:
+        """See `Reader.begins`."""
+        return bool(pixel_files(tree, root))
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        for name in pixel_files(dump.tree, dump.root):
+            for n, record in enumerate(Delimited(dump.tree, name, COLUMNS).records()):
+                yield _row(record, name, n)
+
+    def picture(self, tree: Tree, path: str, n: int) -> bytes:
+        """See `Reader.picture`."""
+        return pixel_table(tree, path).read(n)
+
+
+def pixel_files(tree: Tree, root: str) -> list[str]:
+    """Return the tables of pixels: the one with all splits if there is one, else one a split."""
+    named = [join(root, name) for name in tree.listing(root).files if name.casefold().endswith(".csv")]
+    tables = [table for name in named if (table := Delimited(tree, name, COLUMNS)).header and table.has("pixels")]
+    whole = [table.name for table in tables if table.has("Usage", "emotion")]
+    return whole[:1] or [table.name for table in tables if table.has("emotion")]
+
+
+def count_pixels(text: str) -> int:
+    """Return how many values a row has, without reading them."""
+    return text.count(" ") + 1
+
+
+def _row(record: Record, name: str, n: int) -> Row:
+    code = record.get("emotion")
+    if not code:
+        return Refusal(name, Reason.unlabelled, f"{record.row}: no emotion")
+    if not code.isdigit() or int(code) >= len(CODES) or count_pixels(record.get("pixels")) != SIDE_PX * SIDE_PX:
+        detail = f"{record.row}: expected a code 0 to 6 and {SIDE_PX * SIDE_PX} pixels, not {code[:20]!r}"
+        return Refusal(name, Reason.bad_row, detail)
+    split = record.get("Usage") or _SPLITS.get(stem(name).casefold())
+    return Annotation(name, (CODES[int(code)],), record.row, n=n, split=split)

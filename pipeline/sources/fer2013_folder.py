@@ -1,0 +1,47 @@
+"""FER2013 as pictures in class folders: what the mirrors made of the csv, with copies that some added."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.schema import Reason
+from pipeline.sources.fer2013 import CODES
+from pipeline.sources.folder import class_folders
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture
+from pipeline.sources.spellings import native_label
+from pipeline.sources.tree import Tree
+
+_NAMED: Final = re.compile(r"(Training|PublicTest|PrivateTest)_\d+.*")
+_ORIGINAL: Final = re.compile(r"(Training|PublicTest|PrivateTest)_\d+\.(?:jpe?g|png)")
+
+
+class Fer2013Folder(Reader):
+    """`train/angry/Training_123.jpg`; the name says the official split, whatever folder a mirror put it in."""
+
+    name = "fer2013_folder"
+    labels = CODES
+    layout = "{train,validation,test}/<class>/ with pictures named as Training_123.jpg"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        for _, _, folder in class_folders(tree, root):
+            found = next((name for name in tree.listing(folder).files if _NAMED.fullmatch(name)), None)
+            if found:
+                return f"{folder} holds pictures such as {found}"
+        return None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        for name, _, folder in class_folders(dump.tree, dump.root):
+            label = native_label(name, self.labels)
+            yield from (_row(path, label) for path in dump.tree.below(folder) if is_picture(path))
+
+
+def _row(path: str, label: str | None) -> Row:
+    original = _ORIGINAL.fullmatch(path.rpartition("/")[2])
+    if original is None:
+        return Refusal(path, Reason.not_original, f"{path}: not named as FER2013's own pictures; a copy or a stranger")
+    if label is None:
+        return Refusal(path, Reason.bad_row, f"{path}: in no class folder of {', '.join(CODES)}")
+    return Annotation(path, (label,), path, split=original[1])

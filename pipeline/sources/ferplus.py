@@ -1,0 +1,89 @@
+"""FER+: ten people's votes for each picture of FER2013.
+
+Barsoum, Zhang, Canton Ferrer, Zhang: Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
+Distribution, ICMI 2016. The votes join the pictures by the order of the rows: names can be blank.
+"""
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Final
+
+from pipeline.errors import SourceError
+from pipeline.schema import Reason
+from pipeline.sources.delimited import Delimited, Record
+from pipeline.sources.fer2013 import VOTES_NAME, pixel_files
+from pipeline.sources.pixels import COLUMNS, pixel_table
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join
+from pipeline.sources.tree import Tree
+
+VOTES: Final = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+)
+_EXPECTED: Final = ("Usage", "Image name", *VOTES)
+_FOLDERS: Final = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
+
+
+class FerPlus(Reader):
+    """`fer2013new.csv` beside `fer2013.csv`, or beside the pictures that its authors' script makes of it."""
+
+    name = "ferplus"
+    labels = VOTES
+    layout = "fer2013new.csv with the columns Usage, Image name and ten of votes, beside fer2013.csv or FER2013Train/"
+    pictures_in_table = True
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        name = join(root, VOTES_NAME)
+        return f"{name} holds votes" if name in tree and Delimited(tree, name, _EXPECTED).has(*VOTES) else None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        votes = Delimited(dump.tree, dump.at(VOTES_NAME), _EXPECTED)
+        pixels = next(iter(pixel_files(dump.tree, dump.root)), None)
+        if pixels is None:
+            bases = {usage: _bases(dump, folder) for usage, folder in _FOLDERS.items()}
+            for n, record in enumerate(votes.records()):
+                name = record.get("Image name") or f"fer{n:07d}.png"
+                yield _row(dump.find(name, bases.get(record.get("Usage"), [dump.root]), record.row), record, None)
+            return
+        rows = Delimited(dump.tree, pixels, COLUMNS).records()
+        for n, (record, row) in enumerate(zip_longest(votes.records(), rows)):
+            yield _row(pixels, _joined(record, row, f"{dump.tree.src}/{pixels}"), n)
+
+    def picture(self, tree: Tree, path: str, n: int) -> bytes:
+        """See `Reader.picture`."""
+        return pixel_table(tree, path).read(n) if path.casefold().endswith(".csv") else tree.read(path)
+
+
+def _bases(dump: Dump, folder: str) -> list[str]:
+    return [dump.at(join(at, folder)) for at in ("", "images", "data", "Images")] + [dump.at("images"), dump.root]
+
+
+def _joined(record: Record | None, row: Record | None, where: str) -> Record:
+    """Check that two rows are of one picture; a table of another length or order would shift every label."""
+    if record is None or row is None:
+        longer = record or row
+        raise SourceError(f"{where}: {longer.row if longer else ''} has no partner: the tables differ in length")
+    usages = record.get("Usage"), row.get("Usage")
+    if all(usages) and usages[0] != usages[1]:
+        raise SourceError(f"{where}: {record.row} is of {usages[0]}, {row.row} of {usages[1]}: not in the same order")
+    return record
+
+
+def _row(path: str | Refusal, record: Record, n: int | None) -> Row:
+    votes = tuple(record.number(name) for name in VOTES)
+    given = tuple(vote for vote in votes if vote is not None and vote >= 0)
+    if len(given) != len(VOTES) or not sum(given):
+        name = path if isinstance(path, str) else path.path
+        return Refusal(name, Reason.bad_row, f"{record.row}: expected ten numbers of votes, at least one above 0")
+    return Annotation(path, VOTES, record.row, n=n, votes=given, split=record.get("Usage") or None)

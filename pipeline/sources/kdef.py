@@ -1,0 +1,23 @@
+"""KDEF: 70 people, seven expressions, five angles, two sessions.
+
+Lundqvist, Flykt, Öhman: The Karolinska Directed Emotional Faces, 1998.
+"""
+
+import re
+
+from pipeline.sources.named import NamedPictures, name_pattern
+from pipeline.sources.rows import Annotation
+
+
+class Kdef(NamedPictures):
+    """`AF01ANFL.JPG`: session, gender, number, expression, angle. A person is gender and number, in both sessions."""
+
+    name = "kdef"
+    labels = ("AF", "AN", "DI", "HA", "NE", "SA", "SU")
+    layout = "pictures named as AF01ANFL.JPG"
+    example = "AF01ANFL.JPG"
+    pattern = name_pattern(r"([AB])([FM]\d\d)(AF|AN|DI|HA|NE|SA|SU)(FL|HL|S|HR|FR)\.(?:jpe?g|png|bmp)")
+
+    def annotate(self, path: str, found: re.Match[str]) -> Annotation | None:
+        """See `NamedPictures.annotate`."""
+        return Annotation(path, (found[3].upper(),), path, subject=found[2].upper())

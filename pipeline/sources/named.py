@@ -1,0 +1,52 @@
+"""Datasets that say everything in the names of their pictures: one pattern a dataset."""
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterator
+from itertools import islice
+from typing import ClassVar, Final
+
+from pipeline.schema import Reason
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture
+from pipeline.sources.tree import Tree
+
+_SAMPLE: Final = 200
+# A stray picture or two does not make another dataset.
+_MIN_SHARE: Final = 0.9
+
+
+class NamedPictures(Reader):
+    """A reader that matches the base name of every picture with one pattern, case ignored."""
+
+    pattern: ClassVar[re.Pattern[str]]
+    example: ClassVar[str]
+
+    @abstractmethod
+    def annotate(self, path: str, found: re.Match[str]) -> Annotation | None:
+        """Return what a name says; None where one of its parts is no code of the dataset."""
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        if root:  # the folders around the pictures say nothing
+            return None
+        pictures = list(islice((name for name in tree.below(root) if is_picture(name)), _SAMPLE))
+        fitting = [name for name in pictures if self._annotation(name) is not None]
+        if not fitting or len(fitting) < _MIN_SHARE * len(pictures):
+            return None
+        return f"pictures are named as {self.example}, such as {fitting[0]}"
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        for path in sorted(name for name in dump.tree.below(dump.root) if is_picture(name)):
+            detail = f"{path}: not named as {self.example}"
+            yield self._annotation(path) or Refusal(path, Reason.bad_row, detail)
+
+    def _annotation(self, path: str) -> Annotation | None:
+        found = self.pattern.fullmatch(path.rpartition("/")[2])
+        return self.annotate(path, found) if found else None
+
+
+def name_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile the pattern of a picture's base name."""
+    return re.compile(pattern, re.IGNORECASE | re.ASCII)

@@ -1,0 +1,34 @@
+"""How mirrors spell the names of a dataset's own labels: `angry` for `anger`, `happiness` for `happy`."""
+
+from collections.abc import Sequence
+from typing import Final
+
+_SAME: Final = (
+    {"anger", "angry"},
+    {"contempt", "contemptuous"},
+    {"disgust", "disgusted"},
+    {"fear", "fearful", "afraid", "scared"},
+    {"happy", "happiness", "joy"},
+    {"neutral", "neutrality", "natural"},
+    {"sad", "sadness"},
+    {"surprise", "surprised", "suprise"},
+    {"none"},
+    {"uncertain"},
+    {"noface", "nonface"},
+)
+
+
+def native_label(text: str, labels: Sequence[str]) -> str | None:
+    """Return the label of a dataset that a text spells in its own way; None where it spells none.
+
+    Args:
+        text: a folder's name or a cell, in any case, with or without a number before it ("0_anger").
+        labels: the dataset's labels in their native spelling.
+    """
+    plain = _plain(text)
+    same = next((names for names in _SAME if plain in names), {plain})
+    return next((label for label in labels if _plain(label) in same), None)
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in text.casefold() if char.isalpha())
