@@ -35,9 +35,9 @@ def ensure_samples(src: str, samples: Path, dataset: str) -> None:
     In DVC they are a dependency, made by the stage before, and are not touched.
     """
     from pipeline.ingest import ingest
-
     from pipeline.lineage.identity import identity
     from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+    from pipeline.params import TableDataset
 
     if (samples / SNAPSHOT_NAME).is_file() and read_snapshot(samples).inputs[0].md5 == identity(Path(src)):
         return
@@ -50,7 +50,7 @@ def ensure_samples(src: str, samples: Path, dataset: str) -> None:
             dataset=dataset,
             fmt=entry.format if entry else "auto",
             params=params.ingest,
-            columns=None,
+            columns=entry.named_columns() if isinstance(entry, TableDataset) else None,
             accept_mismatch=False,
             progress=progress,
         )

@@ -1,6 +1,5 @@
 """One part of a table of samples, start to end: the unit of work of a process."""
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -202,6 +201,6 @@ class _Opened:
     def decode(self, row: dict[str, Any], params: AlignParams) -> Scaled:
         path, number = row["source_path"], int(row["sample_id"].rpartition("#")[2])
         self._content = self._pictures.read(path, number)
-        if hashlib.md5(self._content, usedforsecurity=False).hexdigest() != row["source_md5"]:
+        if self._pictures.source_md5(path, self._content) != row["source_md5"]:
             raise LineageError(f"{self._src}: {path}: changed since it was ingested; run ingest again")
         return decode_scaled(self._content, 1 << 30, max_pixels=params.max_pixels)

@@ -39,6 +39,7 @@ _OFFICIAL: Final = {
     "train": Place.train, "training": Place.train, "train_set": Place.train,
     "val": Place.val, "valid": Place.val, "validation": Place.val, "val_set": Place.val, "dev": Place.val,
     "publictest": Place.val,
+    "automatic": Place.train,  # AffectNet's pictures that a network labelled
     "test": Place.test, "testing": Place.test, "test_set": Place.test, "privatetest": Place.test,
 }  # fmt: skip
 
