@@ -19,7 +19,8 @@ applied.
 How a face is stored: `encode_face` writes JPEG quality 98 with full colour resolution, one channel for grey.
 """
 
-from pipeline.images.door import Header, Pixels, Scaled, decode, decode_scaled, read_size
+from pipeline.images.door import Header, Scaled, decode, decode_scaled, read_size
+from pipeline.images.picture import Pixels
 from pipeline.images.stored import decode_face, encode_face
 
 __all__ = ["Header", "Pixels", "Scaled", "decode", "decode_face", "decode_scaled", "encode_face", "read_size"]

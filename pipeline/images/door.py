@@ -1,27 +1,29 @@
 """`decode`, `decode_scaled` and `read_size`: bytes in, pixels or one status out."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final, NamedTuple
 
 from pipeline.errors import ImageError
-from pipeline.images import jpeg, pillow, pnm
-from pipeline.images.exif import TRANSPOSED, UPRIGHT, turn, turned_size
+from pipeline.images.bmp import BmpPicture
+from pipeline.images.exif import TRANSPOSED, turn, turned_size
 from pipeline.images.formats import Format, recognise
+from pipeline.images.gif import GifPicture
+from pipeline.images.jpeg import JpegPicture, open_jpeg
+from pipeline.images.picture import Picture, Pixels
+from pipeline.images.png import PngPicture
+from pipeline.images.pnm import open_pnm
+from pipeline.images.tiff import TiffPicture
+from pipeline.images.webp import WebpPicture
 from pipeline.schema import Reason
-
-Pixels: TypeAlias = NDArray[np.uint8]
 
 
 class Header(NamedTuple):
-    """What the header alone says. `width` and `height` in pixels after the EXIF turn; `orientation` 1 to 8."""
+    """What the header alone says. `width` and `height` in pixels after the EXIF turn."""
 
     width: int
     height: int
     format: Format
-    orientation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,8 @@ def read_size(content: bytes) -> Header:
         ImageError: truncated, corrupt, not_an_image or unsupported_format.
     """
     kind = recognise(content)
-    if kind is Format.JPEG:
-        found = jpeg.read_header(content)
-        return Header(*turned_size(found.width, found.height, found.orientation), kind, found.orientation)
-    if kind is Format.PNM:
-        plain = pnm.read_header(content)
-        return Header(plain.width, plain.height, kind, UPRIGHT)
-    picture = pillow.open_picture(content, kind)
-    return Header(*picture.size, kind, UPRIGHT)
+    picture = _OPENERS[kind](content)
+    return Header(*turned_size(picture.width, picture.height, picture.orientation), kind)
 
 
 def decode(content: bytes, *, max_pixels: int, min_side_px: int = 1) -> Pixels:
@@ -74,15 +70,9 @@ def decode(content: bytes, *, max_pixels: int, min_side_px: int = 1) -> Pixels:
     Raises:
         ImageError: with one of the statuses in the package's docstring.
     """
-    header = read_size(content)
-    check_size(header, max_pixels, min_side_px)
-    if header.format is Format.JPEG:
-        pixels = jpeg.decode(content, jpeg.read_header(content))
-    elif header.format is Format.PNM:
-        pixels = pnm.decode(content, pnm.read_header(content))
-    else:
-        pixels = pillow.to_pixels(pillow.open_picture(content, header.format), header.format)
-    return turn(pixels, header.orientation)
+    picture = _OPENERS[recognise(content)](content)
+    _check_size(picture, max_pixels, min_side_px)
+    return turn(picture.decode(), picture.orientation)
 
 
 def decode_scaled(content: bytes, min_side_px: int, *, max_pixels: int) -> Scaled:
@@ -91,37 +81,40 @@ def decode_scaled(content: bytes, min_side_px: int, *, max_pixels: int) -> Scale
     Raises:
         ImageError: with one of the statuses in the package's docstring.
     """
-    header = read_size(content)
-    check_size(header, max_pixels, 1)
-    if header.format is not Format.JPEG:
-        pixels = decode(content, max_pixels=max_pixels)
-        return Scaled(pixels, 1.0, 1.0, 0.0, 0.0, header.width, header.height)
-    stored = jpeg.read_header(content)
-    pixels = jpeg.decode(content, stored, min_side_px)
-    return _scaled(pixels, stored, jpeg.scale_eighths(stored, min_side_px) / 8)
+    picture = _OPENERS[recognise(content)](content)
+    _check_size(picture, max_pixels, 1)
+    pixels = picture.decode(min_side_px)
+    in_full = pixels.shape[:2] == (picture.height, picture.width)
+    scale = picture.scale_eighths(min_side_px) / 8 if isinstance(picture, JpegPicture) and not in_full else 1.0
+    return _build_scaled(pixels, picture, scale)
 
 
-def _scaled(pixels: Pixels, header: jpeg.JpegHeader, scale: float) -> Scaled:
-    # libjpeg gives ceil(size * scale): the scale is a whole number of eighths, not the ratio of the sizes.
-    # The part of a pixel that was rounded up lies at the far side; a turn can bring it to the near side.
-    far_x, far_y = pixels.shape[1] - header.width * scale, pixels.shape[0] - header.height * scale
-    near_x = far_x if header.orientation in (2, 3, 7, 8) else 0.0
-    near_y = far_y if header.orientation in (3, 4, 6, 7) else 0.0
-    if header.orientation in TRANSPOSED:
+_OPENERS: Final[Mapping[Format, Callable[[bytes], Picture]]] = {
+    Format.JPEG: open_jpeg,
+    Format.PNG: PngPicture,
+    Format.TIFF: TiffPicture,
+    Format.BMP: BmpPicture,
+    Format.WEBP: WebpPicture,
+    Format.GIF: GifPicture,
+    Format.PNM: open_pnm,
+}
+
+
+def _build_scaled(pixels: Pixels, picture: Picture, scale: float) -> Scaled:
+    # libjpeg gives ceil(size * scale): the scale is a whole number of eighths, not the ratio of the sizes. The part of
+    # a pixel that was rounded up lies at the far side; a turn can bring it to the near side.
+    far_x, far_y = pixels.shape[1] - picture.width * scale, pixels.shape[0] - picture.height * scale
+    near_x = far_x if picture.orientation in (2, 3, 7, 8) else 0.0
+    near_y = far_y if picture.orientation in (3, 4, 6, 7) else 0.0
+    if picture.orientation in TRANSPOSED:
         near_x, near_y = near_y, near_x
-    width, height = turned_size(header.width, header.height, header.orientation)
-    return Scaled(turn(pixels, header.orientation), scale, scale, near_x, near_y, width, height)
+    width, height = turned_size(picture.width, picture.height, picture.orientation)
+    return Scaled(turn(pixels, picture.orientation), scale, scale, near_x, near_y, width, height)
 
 
-def check_size(header: Header, max_pixels: int, min_side_px: int) -> None:
-    """Refuse a picture by its size.
-
-    Raises:
-        ImageError: too_many_pixels or too_small.
-    """
-    if header.width * header.height > max_pixels:
-        raise ImageError(
-            Reason.too_many_pixels, f"{header.width}x{header.height} pixels; the limit is {max_pixels} pixels"
-        )
-    if min(header.width, header.height) < min_side_px:
-        raise ImageError(Reason.too_small, f"{header.width}x{header.height} pixels; the least side is {min_side_px}")
+def _check_size(picture: Picture, max_pixels: int, min_side_px: int) -> None:
+    size = f"{picture.width}x{picture.height} pixels"
+    if picture.width * picture.height > max_pixels:
+        raise ImageError(Reason.too_many_pixels, f"{size}; the limit is {max_pixels} pixels")
+    if min(picture.width, picture.height) < min_side_px:
+        raise ImageError(Reason.too_small, f"{size}; the least side is {min_side_px}")

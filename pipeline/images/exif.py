@@ -4,7 +4,8 @@ import struct
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pipeline.images.picture import Pixels
 
 UPRIGHT: Final = 1
 TRANSPOSED: Final = frozenset({5, 6, 7, 8})
@@ -47,7 +48,7 @@ def turned_size(width: int, height: int, orientation: int) -> tuple[int, int]:
     return (height, width) if orientation in TRANSPOSED else (width, height)
 
 
-def turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def turn(pixels: Pixels, orientation: int) -> Pixels:
     """Return the pixels as EXIF says they are to be seen, contiguous in memory."""
     match orientation:
         case 2:

@@ -38,6 +38,7 @@ _PICTURES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"IIRO", "camera raw (ORF)"),
     (b"IIU\x00", "camera raw (RW2)"),
     (b"FUJIFILMCCD-RAW", "camera raw (RAF)"),
+    (b"II\xbc\x01", "JPEG XR"),
     (b"8BPS", "Photoshop"),
     (b"\x00\x00\x01\x00", "icon"),
     (b"\x00\x00\x02\x00", "cursor"),
@@ -59,6 +60,9 @@ _PICTURES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"P7\n", "PAM"),
     (b"PF\n", "float map (PFM)"),
     (b"Pf\n", "float map (PFM)"),
+    (b"\x01\xda", "SGI"),
+    (b"\x59\xa6\x6a\x95", "Sun raster"),
+    (b"/* XPM */", "XPM"),
     (b"\xd7\xcd\xc6\x9a", "Windows metafile"),
 )
 _OTHERS: Final[tuple[tuple[bytes, str], ...]] = (
@@ -70,6 +74,8 @@ _OTHERS: Final[tuple[tuple[bytes, str], ...]] = (
     (b"OggS", "an Ogg file"),
     (b"MATLAB 5.0", "a MATLAB file"),
     (b"\x93NUMPY", "a NumPy array"),
+    (b"\x00\x05\x16\x07", "macOS's notes about a file (AppleDouble)"),
+    (b"\x00\x00\x00\x01Bud1", "a folder's view (.DS_Store)"),
     (b"version https://git-lfs", "a Git LFS pointer"),
 )
 _ISO_BRANDS: Final = {
@@ -77,8 +83,11 @@ _ISO_BRANDS: Final = {
     b"mif1": "HEIF", b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF", b"jp2 ": "JPEG 2000", b"jpx ": "JPEG 2000",
     b"crx ": "camera raw (CR3)",
 }  # fmt: skip
+# Of a file that was cut within its first bytes.
+_BEGINNINGS: Final = (*(magic for magic, _ in _READ), b"RIFF", b"BM", b"P2\n", b"P3\n", b"P5\n", b"P6\n")
 _PNM: Final = re.compile(rb"P[2356]\s")
 _MARKUP: Final = re.compile(rb"\s*<(\?xml|!doctype|html|svg|!--)", re.IGNORECASE)
+_RIFF_BYTES: Final = 12
 _HEAD_BYTES: Final = 1024
 
 
@@ -91,11 +100,13 @@ def recognise(content: bytes) -> Format:
     if not content:
         raise ImageError(Reason.truncated, "the file is empty")
     for magic, found in _READ:
-        if content.startswith(magic):
+        if content.startswith(magic) and not (found is Format.TIFF and content[8:10] == b"CR"):
             return found
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return Format.WEBP
-    if content[:2] == b"BM" and content[6:10] == bytes(4):
+    if content[:4] == b"RIFF" and len(content) < _RIFF_BYTES:
+        return Format.WEBP
+    if content[:2] == b"BM" and content[6:10] == bytes(4)[: max(0, len(content) - 6)]:
         return Format.BMP
     if _PNM.match(content):
         return Format.PNM
@@ -104,6 +115,8 @@ def recognise(content: bytes) -> Format:
 
 def _refusal(content: bytes) -> ImageError:
     name = next((name for magic, name in _PICTURES if content.startswith(magic)), None)
+    if content[8:10] == b"CR" and content[:2] in (b"II", b"MM"):
+        name = "camera raw (CR2)"
     if content[4:8] == b"ftyp":
         name = _ISO_BRANDS.get(content[8:12])
         if name is None:
@@ -113,7 +126,7 @@ def _refusal(content: bytes) -> ImageError:
         name = "SVG"
     if name is not None:
         return ImageError(Reason.unsupported_format, f"{name} is not read; convert it to JPEG or PNG")
-    if any(magic.startswith(content) for magic, _ in _READ):
+    if any(magic.startswith(content) for magic in _BEGINNINGS):
         return ImageError(Reason.truncated, f"only {len(content)} bytes")
     return ImageError(Reason.not_an_image, _likeness(content, head))
 
@@ -122,6 +135,8 @@ def _likeness(content: bytes, head: bytes) -> str:
     for magic, name in _OTHERS:
         if content.startswith(magic):
             return name
+    if content[:4] == b"RIFF":
+        return f"a RIFF file of kind {content[8:12].decode('ascii', 'replace')!r}"
     if _MARKUP.match(head):
         return "a web page or XML"
     if not head.strip(b"\x00"):

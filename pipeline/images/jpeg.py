@@ -1,150 +1,234 @@
-"""JPEG: header walked in Python, pixels by libjpeg-turbo in strict mode, so that cut data is never filled with grey."""
+"""JPEG: header walked in Python, pixels by libjpeg-turbo in strict mode, so that cut data is never filled with grey.
+
+Strict mode stops at libjpeg's first complaint. What a complaint means for the picture is judged here: an odd header is
+rewritten and decoded again, strictly; a few bytes left over before the end marker leave the picture whole; all else is
+a truncated or corrupt picture.
+"""
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
+from pipeline.images import pillow
 from pipeline.images.exif import UPRIGHT, read_orientation
+from pipeline.images.formats import Format
+from pipeline.images.picture import Pixels
 from pipeline.schema import Reason
 
 _SOI: Final = b"\xff\xd8"
+_JFIF: Final = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_SOS: Final = 0xDA
+_EOI: Final = 0xD9
+_APP0: Final = 0xE0
+_APP1: Final = 0xE1
+_APP14: Final = 0xEE
+_DHT: Final = 0xC4
+_TABLES: Final = frozenset({_DHT, 0xCC, 0xDB, 0xDD})
 _NO_LENGTH: Final = frozenset({0x01, *range(0xD0, 0xD8)})
-_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {_DHT, 0xC8, 0xCC})
+_PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
 _UNREAD_FRAMES: Final = {
     0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0xC7: "hierarchical lossless",
     0xCB: "lossless arithmetic", 0xCD: "hierarchical", 0xCE: "hierarchical", 0xCF: "hierarchical lossless",
 }  # fmt: skip
 _JPEG_LS: Final = 0xF7
-_SOS: Final = 0xDA
-_EOI: Final = 0xD9
-_APP1: Final = 0xE1
 _FRAME_BYTES: Final = 6
+_ADOBE_BYTES: Final = 12
+_ADOBE_TRANSFORMS: Final = 2
+_LENGTH_BYTES: Final = 2
+_GREY_DIMENSIONS: Final = 2
 _BITS: Final = 8
-_MAX_SCANS: Final = 500
-_GREY: Final = 1
-_CMYK: Final = 4
+_MAX_SCANS: Final = 100
+_GREY, _COLOUR, _CMYK = 1, 3, 4
+_COLORSPACES: Final = {_GREY: "GRAY", _COLOUR: "RGB", _CMYK: "CMYK"}
 _EXTRANEOUS: Final = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
+_RESTARTS: Final = range(0xD0, 0xD8)
 _LEFT_OVER_BYTES: Final = 64
 _LEFT_OVER_SHARE: Final = 0.01
+_ODD_HEADERS: Final = ("Adobe color transform", "JFIF revision", "Invalid SOS parameters")
+_ODD_SAMPLING: Final = "Could not determine subsampling"
+
+
+class _Segment(NamedTuple):
+    """A marker, and where its content starts and ends."""
+
+    marker: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
-class JpegHeader:
-    """What the segments before the first scan say. `width` and `height` are as stored, before the EXIF turn."""
+class JpegPicture:
+    """A JPEG of which the segments before the first scan were read; see `Picture`."""
 
+    content: bytes
     width: int
     height: int
     components: int
+    progressive: bool
     orientation: int
+    scan_start: int
+
+    def scale_eighths(self, min_side_px: int) -> int:
+        """Return the scale, in eighths, at which `decode` gives this picture: 1, 2, 3, 4 or 8.
+
+        libjpeg-turbo takes longer for the scales between 1/2 and 1 than for the full size, so they are not used.
+        """
+        short = min(self.width, self.height)
+        return next((n for n in (1, 2, 3, 4) if -(-short * n // 8) >= min_side_px > 0), 8)
+
+    def decode(self, min_side_px: int = 0) -> Pixels:
+        """See `Picture.decode`."""
+        if self.progressive:
+            end = self.content.find(b"\xff\xd9", self.scan_start)
+            if self.content.count(b"\xff\xda", self.scan_start, end if end >= 0 else None) > _MAX_SCANS:
+                raise ImageError(Reason.corrupt, f"JPEG with more than {_MAX_SCANS} scans")
+        pixels = self._decode_judged(min_side_px)
+        if self.components == _GREY:
+            return pixels[:, :, 0]
+        return _from_inverted_cmyk(pixels) if self.components == _CMYK else pixels
+
+    def _decode_judged(self, min_side_px: int) -> Pixels:
+        """Decode strictly, and once more where the complaint does not concern the pixels."""
+        content, rewritten = self.content, False
+        while True:
+            try:
+                return _decode_turbo(content, self.components, min_side_px, strict=True)
+            except ValueError as error:
+                message = str(error)
+            if _ODD_SAMPLING in message:
+                return self._decode_pillow()
+            if not rewritten and _concerns_header(message):
+                content, rewritten = _rewrite_header(content), True
+                continue
+            self._judge(message)
+            return _decode_turbo(content, self.components, min_side_px, strict=False)
+
+    def _judge(self, message: str) -> None:
+        """Return if libjpeg's complaint leaves the picture whole.
+
+        Bytes left over before the end marker come last of all: every block has been decoded by then. Few of them are
+        padding; many mean that the decoder lost its place.
+
+        Raises:
+            ImageError: otherwise.
+        """
+        left_over = _EXTRANEOUS.search(message)
+        if left_over and int(left_over[2], 16) == _EOI:
+            if int(left_over[1]) <= max(_LEFT_OVER_BYTES, _LEFT_OVER_SHARE * len(self.content)):
+                return
+            raise ImageError(Reason.corrupt, f"JPEG with {left_over[1]} bytes of picture data left over")
+        cut = "premature end" in message.lower() or self.content.find(b"\xff\xd9", self.scan_start) < 0
+        raise ImageError(Reason.truncated if cut else Reason.corrupt, f"JPEG: {' '.join(message.split())}")
+
+    def _decode_pillow(self) -> Pixels:
+        # Samplings that TurboJPEG's interface has no name for, at full size. Pillow, too, sees where such a file was
+        # cut, unless someone closed the cut with an end marker.
+        pixels = pillow.load_samples(pillow.open_pillow(self.content, Format.JPEG), Format.JPEG)
+        return pixels if pixels.ndim > _GREY_DIMENSIONS else pixels[:, :, None]
 
 
-def read_header(content: bytes) -> JpegHeader:
+def open_jpeg(content: bytes) -> JpegPicture:
     """Walk the segments up to the first scan.
 
     Raises:
         ImageError: truncated before the first scan, corrupt, or a kind of JPEG that is not read.
     """
     frame: tuple[int, int, int] | None = None
-    orientation = UPRIGHT
-    position = len(_SOI)
-    while True:
-        marker, start, end = _segment(content, position)
-        if marker == _SOS:
-            break
+    progressive, orientation, scan_start = False, UPRIGHT, len(content)
+    for marker, start, end in _segments(content):
         if marker in _FRAMES or marker == _JPEG_LS:
-            frame = _read_frame(marker, content[start:end])
+            frame, progressive = _read_frame(marker, content[start:end]), marker in _PROGRESSIVE
         elif marker == _APP1 and orientation == UPRIGHT and content.startswith(b"Exif", start):
             orientation = read_orientation(content[start:end])
-        position = end
+        scan_start = end
     if frame is None:
         raise ImageError(Reason.corrupt, "JPEG data before its frame header")
-    return JpegHeader(*frame, orientation)
+    width, height, components = frame
+    return JpegPicture(content, width, height, components, progressive, orientation, scan_start)
 
 
-def decode(content: bytes, header: JpegHeader, min_side_px: int = 0) -> NDArray[np.uint8]:
-    """Decode to uint8 (H, W, 3) RGB or (H, W) grey, not turned.
-
-    Args:
-        content: the whole file.
-        header: of `read_header`.
-        min_side_px: decode at 1/2, 3/8, 1/4 or 1/8 if that leaves the short side at least this long; 0: at full size.
-            Scales between 1/2 and 1 cost more than full size in libjpeg-turbo and are not used.
-
-    Raises:
-        ImageError: truncated or corrupt.
-    """
-    if content.count(b"\xff\xda") > _MAX_SCANS:
-        raise ImageError(Reason.corrupt, f"JPEG with more than {_MAX_SCANS} scans")
-    colorspace = {_GREY: "GRAY", _CMYK: "CMYK"}.get(header.components, "RGB")
-    try:
-        pixels = _decode_turbo(content, colorspace, min_side_px, strict=True)
-    except ValueError as error:
-        _judge(content, str(error))
-        pixels = _decode_turbo(content, colorspace, min_side_px, strict=False)
-    if header.components == _GREY:
-        return pixels[:, :, 0]
-    return _from_inverted_cmyk(pixels) if header.components == _CMYK else pixels
-
-
-def scale_eighths(header: JpegHeader, min_side_px: int) -> int:
-    """Return the scale, in eighths, at which `decode` gives this picture: 1, 2, 3, 4 or 8."""
-    short = min(header.width, header.height)
-    return next((n for n in (1, 2, 3, 4) if -(-short * n // 8) >= min_side_px > 0), 8)
-
-
-def _decode_turbo(content: bytes, colorspace: str, min_side_px: int, *, strict: bool) -> NDArray[np.uint8]:
-    if min_side_px <= 0:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, colorspace=colorspace, strict=strict)
-        return pixels
-    scaled: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        content, colorspace=colorspace, min_height=min_side_px, min_width=min_side_px, min_factor=2, strict=strict
+def _decode_turbo(content: bytes, components: int, min_side_px: int, *, strict: bool) -> Pixels:
+    side_px = max(min_side_px, 0)
+    pixels: Pixels = simplejpeg.decode_jpeg(
+        content,
+        colorspace=_COLORSPACES[components],
+        min_height=side_px,
+        min_width=side_px,
+        min_factor=2 if side_px else 1,
+        strict=strict,
     )
-    return scaled
+    return pixels
 
 
-def _judge(content: bytes, message: str) -> None:
-    """Return if libjpeg's complaint leaves the picture whole.
+def _concerns_header(message: str) -> bool:
+    """Say whether libjpeg complains of something before the pixels."""
+    extraneous = _EXTRANEOUS.search(message)
+    if extraneous:
+        return int(extraneous[2], 16) not in {_EOI, *_RESTARTS}
+    return any(words in message for words in _ODD_HEADERS)
 
-    Strict mode stops at the first complaint. Bytes left over before the end marker come last of all: every block has
-    been decoded by then. Few of them are padding; many mean that the decoder lost its place.
+
+def _rewrite_header(content: bytes) -> bytes:
+    """Return the same picture data after a header of nothing but what decoding needs, in its plainest form."""
+    kept = [_SOI]
+    sequential, end = True, len(content)
+    for marker, start, stop in _segments(content):
+        segment = content[start:stop]
+        if marker == _APP0 and segment.startswith(b"JFIF\x00") and len(kept) == 1:
+            kept.append(_JFIF)
+        elif marker == _APP14 and segment.startswith(b"Adobe") and len(segment) >= _ADOBE_BYTES:
+            transform = segment[11] if segment[11] <= _ADOBE_TRANSFORMS else 1
+            kept.append(_segment_bytes(marker, segment[:11] + bytes([transform])))
+        elif marker in _TABLES or marker in _FRAMES:
+            sequential &= marker not in _PROGRESSIVE
+            kept.append(_segment_bytes(marker, segment))
+        elif marker == _SOS:
+            kept.append(_segment_bytes(marker, segment[:-3] + b"\x00\x3f\x00" if sequential else segment))
+        end = stop
+    return b"".join([*kept, content[end:]])
+
+
+def _segment_bytes(marker: int, segment: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(segment) + _LENGTH_BYTES).to_bytes(2, "big") + segment
+
+
+def _segments(content: bytes) -> Iterator[_Segment]:
+    """Yield the segments up to and with the first scan's header.
 
     Raises:
-        ImageError: otherwise.
+        ImageError: the file ends before that, or a segment is impossible.
     """
-    left_over = _EXTRANEOUS.search(message)
-    if left_over and int(left_over[2], 16) == _EOI:
-        if int(left_over[1]) <= max(_LEFT_OVER_BYTES, _LEFT_OVER_SHARE * len(content)):
+    position = len(_SOI)
+    while True:
+        segment = _next_segment(content, position)
+        yield segment
+        if segment.marker == _SOS:
             return
-        raise ImageError(Reason.corrupt, f"JPEG with {left_over[1]} bytes of picture data left over")
-    truncated = "premature end" in message.lower()
-    raise ImageError(Reason.truncated if truncated else Reason.corrupt, f"JPEG: {message}")
+        position = segment.end
 
 
-def _segment(content: bytes, position: int) -> tuple[int, int, int]:
-    """Return the marker at or after `position` and the start and end of its segment's content."""
+def _next_segment(content: bytes, position: int) -> _Segment:
     found = content.find(b"\xff", position)
     while found >= 0 and content[found + 1 : found + 2] in (b"\xff", b"\x00"):
         found = content.find(b"\xff", found + 1)
-    if found < 0 or found + 2 > len(content):
+    if found < 0 or found + 1 >= len(content) or content[found + 1] == _EOI:
         raise ImageError(Reason.truncated, "JPEG without picture data")
-    marker = content[found + 1]
-    start = found + 2
+    marker, start = content[found + 1], found + 2
     if marker in _NO_LENGTH:
-        return marker, start, start
-    if marker == _EOI:
-        raise ImageError(Reason.truncated, "JPEG without picture data")
-    length = int.from_bytes(content[start : start + 2], "big")
-    if start + max(length, 2) > len(content):
+        return _Segment(marker, start, start)
+    length = int.from_bytes(content[start : start + _LENGTH_BYTES], "big")
+    if start + max(length, _LENGTH_BYTES) > len(content):
         raise ImageError(Reason.truncated, "JPEG that ends in its header")
-    if length < 2:
+    if length < _LENGTH_BYTES or marker == _SOI[1]:
         raise ImageError(Reason.corrupt, f"JPEG segment 0x{marker:02x} of length {length}")
-    return marker, start + 2, start + length
+    return _Segment(marker, start + _LENGTH_BYTES, start + length)
 
 
 def _read_frame(marker: int, segment: bytes) -> tuple[int, int, int]:
@@ -160,12 +244,12 @@ def _read_frame(marker: int, segment: bytes) -> tuple[int, int, int]:
         raise ImageError(Reason.unsupported_format, f"JPEG with {bits} bits a sample is not read; convert it to PNG")
     if not width or not height:
         raise ImageError(Reason.corrupt, f"JPEG of {width}x{height} pixels")
-    if components not in (_GREY, 3, _CMYK):
+    if components not in _COLORSPACES:
         raise ImageError(Reason.unsupported_format, f"JPEG with {components} components is not read")
     return width, height, components
 
 
-def _from_inverted_cmyk(cmyk: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _from_inverted_cmyk(cmyk: Pixels) -> Pixels:
     """Convert CMYK as Adobe writes it into JPEG, inverted: red = cyan * black."""
     product = cmyk[:, :, :3].astype(np.uint16) * cmyk[:, :, 3:]
     return ((product + 127) // 255).astype(np.uint8)

@@ -1,27 +1,31 @@
-"""PNG, TIFF, BMP, WebP and GIF by Pillow, every mode brought to uint8 grey or RGB."""
+"""Pillow behind the door: whatever the header of a file was found to hold, every mode brought to uint8 grey or RGB."""
 
 import io
 import warnings
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import ImageError
 from pipeline.images.formats import Format
+from pipeline.images.picture import Pixels
 from pipeline.schema import Reason
 
-_NAMES: Final = {Format.PNG: "PNG", Format.TIFF: "TIFF", Format.BMP: "BMP", Format.WEBP: "WEBP", Format.GIF: "GIF"}
+_NAMES: Final = {
+    Format.JPEG: "JPEG", Format.PNG: "PNG", Format.TIFF: "TIFF", Format.BMP: "BMP", Format.WEBP: "WEBP",
+    Format.GIF: "GIF",
+}  # fmt: skip
 _DIRECT: Final = frozenset({"L", "RGB"})
-_GREY: Final = frozenset({"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N"})
+_GREY: Final = frozenset({"1", "L", "LA", "La"})
 _ALPHA: Final = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _OPAQUE: Final = frozenset({"1", "P", "RGBX", "CMYK", "YCbCr"})
+_KEYED: Final = frozenset({"1", "L", "P", "RGB"})
 _MAX_16_BIT: Final = 65535
-_ORIENTATION_TAG: Final = 0x0112
+_CUT: Final = ("truncated", "not enough", "unexpected end", "end of file", "eof", "buffer is not large enough")
 
 
-def open_picture(content: bytes, kind: Format) -> Image.Image:
+def open_pillow(content: bytes, kind: Format) -> Image.Image:
     """Open a picture without decoding it.
 
     Raises:
@@ -38,8 +42,8 @@ def open_picture(content: bytes, kind: Format) -> Image.Image:
         raise _failure(kind, error) from None
 
 
-def to_pixels(picture: Image.Image, kind: Format) -> NDArray[np.uint8]:
-    """Decode an opened picture to uint8 (H, W, 3) RGB or (H, W) grey, not turned.
+def load_samples(picture: Image.Image, kind: Format) -> Pixels:
+    """Decode an opened picture to uint8 (H, W, 3) RGB or (H, W) grey; CMYK of JPEG stays as it is, (H, W, 4).
 
     Raises:
         ImageError: truncated, corrupt, or samples that are not read.
@@ -49,32 +53,42 @@ def to_pixels(picture: Image.Image, kind: Format) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore")
             picture.load()
             return _convert(picture, kind)
-    except (ImageError, MemoryError):
+    except ImageError:
         raise
     except Exception as error:  # noqa: BLE001 -- a hostile body makes Pillow raise almost anything
         raise _failure(kind, error) from None
 
 
-def _convert(picture: Image.Image, kind: Format) -> NDArray[np.uint8]:
+def _convert(picture: Image.Image, kind: Format) -> Pixels:
     mode = picture.mode
-    transparent = mode in _ALPHA or (mode in {"1", "L", "P", "RGB"} and "transparency" in picture.info)
-    if mode in _DIRECT and not transparent:
-        return np.array(picture)
-    if mode.startswith("I;16"):
-        return _scale_16_bit(np.array(picture))
+    transparent = mode in _ALPHA or (mode in _KEYED and "transparency" in picture.info)
     if transparent:
-        grey = mode in _GREY
-        return _over_white(np.array(picture.convert("RGBA")), kind, grey=grey)
+        return _over_white(np.array(picture.convert("RGBA")), kind, grey=mode in _GREY)
+    if mode in _DIRECT:
+        return np.array(picture)
+    if mode == "CMYK" and kind is Format.JPEG:
+        # Pillow has turned Adobe's inverted values round; the caller expects them as they lie in the file.
+        return 255 - np.array(picture)
+    if mode.startswith("I;16"):
+        return _scale_16_bit(picture)
     if mode in _OPAQUE:
-        return np.array(picture.convert("L" if mode in _GREY else "RGB"))
+        return np.array(picture.convert("L" if mode in _GREY or _grey_palette(picture) else "RGB"))
     raise ImageError(Reason.unsupported_format, f"{kind} with samples of mode {mode} is not read; convert it to PNG")
 
 
-def _scale_16_bit(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    return ((samples.astype(np.uint32) * 255 + _MAX_16_BIT // 2) // _MAX_16_BIT).astype(np.uint8)
+def _grey_palette(picture: Image.Image) -> bool:
+    if picture.mode != "P":
+        return False
+    colours = np.array(picture.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
+    return bool((colours == colours[:, :1]).all())
 
 
-def _over_white(rgba: NDArray[np.uint8], kind: Format, *, grey: bool) -> NDArray[np.uint8]:
+def _scale_16_bit(picture: Image.Image) -> Pixels:
+    samples = np.array(picture).astype(np.uint32)
+    return ((samples * 255 + _MAX_16_BIT // 2) // _MAX_16_BIT).astype(np.uint8)
+
+
+def _over_white(rgba: Pixels, kind: Format, *, grey: bool) -> Pixels:
     alpha = rgba[:, :, 3:].astype(np.uint16)
     colour = rgba[:, :, :1] if grey else rgba[:, :, :3]
     # Some writers of BMP leave the fourth byte at zero everywhere and mean opaque.
@@ -87,6 +101,8 @@ def _over_white(rgba: NDArray[np.uint8], kind: Format, *, grey: bool) -> NDArray
 def _failure(kind: Format, error: Exception) -> ImageError:
     if isinstance(error, UnidentifiedImageError):
         return ImageError(Reason.corrupt, f"{kind}: the header cannot be read")
+    if isinstance(error, MemoryError):
+        return ImageError(Reason.corrupt, f"{kind}: asks for more memory than a picture of its size needs")
     text = " ".join(str(error).split()) or type(error).__name__
-    cut = any(word in text.lower() for word in ("truncated", "not enough", "unexpected end", "end of file", "eof"))
+    cut = any(words in text.lower() for words in _CUT)
     return ImageError(Reason.truncated if cut else Reason.corrupt, f"{kind}: {text}")

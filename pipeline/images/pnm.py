@@ -1,73 +1,78 @@
 """PGM and PPM, plain and raw: the format in which the pictures of a csv of pixels are handed on."""
 
 import re
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
+from pipeline.images.exif import UPRIGHT
+from pipeline.images.picture import Pixels
 from pipeline.schema import Reason
 
 _TOKEN: Final = rb"(?:\s|#[^\n\r]*[\n\r])+(\d{1,9})"
 _HEADER: Final = re.compile(rb"P([2356])" + _TOKEN * 3 + rb"(?:#[^\n\r]*[\n\r]|\s)")
+_PARTIAL_HEADER: Final = re.compile(rb"P[2356](?:[\s\d]|#[^\n\r]*)*")
+_COLOUR_KINDS: Final = (3, 6)
+_PLAIN_KINDS: Final = (2, 3)
 _HEADER_LIMIT: Final = 4096
 _MAX_VALUE: Final = 65535
 _BYTE: Final = 255
 _LONGEST_NUMBER: Final = 12
 
 
-class PnmHeader(NamedTuple):
-    """The header of a PGM or PPM. `start` is where the samples begin."""
+@dataclass(frozen=True, slots=True)
+class PnmPicture:
+    """A PGM or PPM whose header was read; see `Picture`. The samples begin at `start`."""
 
+    content: bytes
     width: int
     height: int
     channels: int
     max_value: int
     plain: bool
     start: int
+    orientation: int = UPRIGHT
+
+    def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- PGM and PPM have no cheaper part
+        """See `Picture.decode`. The largest value becomes 255."""
+        count = self.width * self.height * self.channels
+        samples = _plain(self, count) if self.plain else _raw(self, count)
+        if len(samples) < count:
+            raise ImageError(Reason.truncated, f"PGM/PPM: {len(samples)} samples of {count}")
+        if samples.max() > self.max_value:
+            raise ImageError(Reason.corrupt, f"PGM/PPM: a sample above the largest value, {self.max_value}")
+        shape = (self.height, self.width, self.channels) if self.channels > 1 else (self.height, self.width)
+        return _scale(samples, self.max_value).reshape(shape)
 
 
-def read_header(content: bytes) -> PnmHeader:
-    """Read the header.
+def open_pnm(content: bytes) -> PnmPicture:
+    """Read the picture.
 
     Raises:
         ImageError: truncated or corrupt.
     """
     match = _HEADER.match(content[:_HEADER_LIMIT])
     if match is None:
-        cut = len(content) < _HEADER_LIMIT and re.fullmatch(rb"P[2356](?:[\s\d]|#[^\n\r]*)*", content)
+        cut = len(content) < _HEADER_LIMIT and _PARTIAL_HEADER.fullmatch(content)
         raise ImageError(Reason.truncated if cut else Reason.corrupt, "PGM/PPM: no width, height and largest value")
     kind, width, height, max_value = (int(group) for group in match.groups())
     if not width or not height or not 0 < max_value <= _MAX_VALUE:
         raise ImageError(Reason.corrupt, f"PGM/PPM of {width}x{height} pixels with largest value {max_value}")
-    return PnmHeader(width, height, 3 if kind in (3, 6) else 1, max_value, kind in (2, 3), match.end())
+    channels = 3 if kind in _COLOUR_KINDS else 1
+    return PnmPicture(content, width, height, channels, max_value, kind in _PLAIN_KINDS, match.end())
 
 
-def decode(content: bytes, header: PnmHeader) -> NDArray[np.uint8]:
-    """Decode to uint8 (H, W, 3) RGB or (H, W) grey, scaled so that the largest value becomes 255.
-
-    Raises:
-        ImageError: truncated, or a sample above the largest value.
-    """
-    count = header.width * header.height * header.channels
-    samples = _plain(content, header, count) if header.plain else _raw(content, header, count)
-    if len(samples) < count:
-        raise ImageError(Reason.truncated, f"PGM/PPM: {len(samples)} samples of {count}")
-    if samples.max() > header.max_value:
-        raise ImageError(Reason.corrupt, f"PGM/PPM: a sample above the largest value, {header.max_value}")
-    shape = (header.height, header.width, 3) if header.channels > 1 else (header.height, header.width)
-    return _scale(samples, header.max_value).reshape(shape)
+def _raw(picture: PnmPicture, count: int) -> NDArray[np.integer]:
+    kind = np.dtype(np.uint8 if picture.max_value <= _BYTE else ">u2")
+    available = (len(picture.content) - picture.start) // kind.itemsize
+    return np.frombuffer(picture.content, kind, min(count, available), picture.start)
 
 
-def _raw(content: bytes, header: PnmHeader, count: int) -> NDArray[np.integer]:
-    kind = np.dtype(np.uint8 if header.max_value <= _BYTE else ">u2")
-    available = (len(content) - header.start) // kind.itemsize
-    return np.frombuffer(content, kind, min(count, available), header.start)
-
-
-def _plain(content: bytes, header: PnmHeader, count: int) -> NDArray[np.integer]:
-    body = content[header.start : header.start + count * _LONGEST_NUMBER]
+def _plain(picture: PnmPicture, count: int) -> NDArray[np.integer]:
+    body = picture.content[picture.start : picture.start + count * _LONGEST_NUMBER]
     body = re.sub(rb"#[^\n\r]*", b"", body)
     try:
         return np.array(body.split(None, count)[:count], dtype=np.uint32)
@@ -75,7 +80,7 @@ def _plain(content: bytes, header: PnmHeader, count: int) -> NDArray[np.integer]
         raise ImageError(Reason.corrupt, "PGM/PPM: a sample that is not a number") from None
 
 
-def _scale(samples: NDArray[np.integer], max_value: int) -> NDArray[np.uint8]:
+def _scale(samples: NDArray[np.integer], max_value: int) -> Pixels:
     if max_value == _BYTE:
         return samples.astype(np.uint8)
     return ((samples.astype(np.uint32) * _BYTE + max_value // 2) // max_value).astype(np.uint8)

@@ -4,16 +4,16 @@ from typing import Final
 
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
+from pipeline.images.picture import Pixels
 from pipeline.schema import Reason
 
 QUALITY: Final = 98
 _GREY_DIMENSIONS: Final = 2
 
 
-def encode_face(pixels: NDArray[np.uint8]) -> bytes:
+def encode_face(pixels: Pixels) -> bytes:
     """Encode a face for storage. The same pixels are the same bytes.
 
     Args:
@@ -31,7 +31,7 @@ def encode_face(pixels: NDArray[np.uint8]) -> bytes:
     return bytes(simplejpeg.encode_jpeg(colour, quality=QUALITY, colorspace="RGB", colorsubsampling="444"))
 
 
-def decode_face(content: bytes) -> NDArray[np.uint8]:
+def decode_face(content: bytes) -> Pixels:
     """Decode a stored face: uint8, (H, W, 3) RGB or (H, W) grey.
 
     Raises:
@@ -40,9 +40,9 @@ def decode_face(content: bytes) -> NDArray[np.uint8]:
     try:
         _, _, colorspace, _ = simplejpeg.decode_jpeg_header(content)
         if colorspace == "Gray":
-            grey: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, colorspace="GRAY")
+            grey: Pixels = simplejpeg.decode_jpeg(content, colorspace="GRAY")
             return grey[:, :, 0]
-        colour: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, colorspace="RGB")
+        colour: Pixels = simplejpeg.decode_jpeg(content, colorspace="RGB")
     except ValueError as error:
         raise ImageError(Reason.corrupt, f"a stored face cannot be decoded: {error}") from None
     return colour

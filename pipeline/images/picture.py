@@ -1,0 +1,39 @@
+"""What every format gives: the size, and the pixels when they are asked for."""
+
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.uint8]
+
+
+class Picture(Protocol):
+    """One opened picture, of which only the header has been read.
+
+    `width` and `height` in pixels are those of what `decode` gives at full size; `orientation`, 1 to 8, is the EXIF
+    turn that has yet to be made.
+    """
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+
+    @property
+    def orientation(self) -> int:
+        """The EXIF turn to make."""
+
+    def decode(self, min_side_px: int = 0) -> Pixels:
+        """Decode to uint8 (H, W, 3) RGB or (H, W) grey, not turned.
+
+        Args:
+            min_side_px: a format that can decode at a part of its size for less may do so as long as the short side
+                keeps this many pixels; 0: full size.
+
+        Raises:
+            ImageError: truncated, corrupt or unsupported_format.
+        """

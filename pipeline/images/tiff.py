@@ -1,0 +1,100 @@
+"""TIFF: the first directory walked here, so that cut files, camera raw files and bombs never reach libtiff."""
+
+import struct
+from collections.abc import Mapping
+from typing import Final
+
+from pipeline.errors import ImageError
+from pipeline.images import pillow
+from pipeline.images.exif import UPRIGHT, turned_size
+from pipeline.images.formats import Format
+from pipeline.images.picture import Pixels
+from pipeline.schema import Reason
+
+_WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION = 256, 257, 259, 274
+_SUBFILE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
+_JPEG_TABLES: Final = 347
+_KINDS: Final = {1: "B", 3: "H", 4: "I"}  # byte, short, long: all that the tags above may be
+_UNDEFINED: Final = 7
+_UNCOMPRESSED: Final = 1
+_HEADER_BYTES: Final = 8
+_ENTRY_BYTES: Final = 12
+_INLINE_BYTES: Final = 4
+_MAX_TILE_PIXELS: Final = 1 << 26
+
+Tags = Mapping[int, tuple[int, ...]]
+
+
+class TiffPicture:
+    """A TIFF whose first directory was read; see `Picture`. Pillow makes its turn itself."""
+
+    orientation = UPRIGHT
+
+    def __init__(self, content: bytes) -> None:
+        tags = _read_tags(content)
+        width, height = _first(tags, _WIDTH), _first(tags, _HEIGHT)
+        if not width or not height:
+            raise ImageError(Reason.corrupt, f"TIFF of {width}x{height} pixels")
+        if _DNG_VERSION in tags or (_SUB_IFDS in tags and _first(tags, _SUBFILE) == 1):
+            raise ImageError(Reason.unsupported_format, "camera raw (DNG, NEF …) is not read; convert it to JPEG")
+        tile = (_first(tags, _TILE_WIDTH), _first(tags, _TILE_LENGTH))
+        if tile[0] * tile[1] > _MAX_TILE_PIXELS:
+            raise ImageError(Reason.corrupt, f"TIFF with tiles of {tile[0]}x{tile[1]} pixels")
+        self._content = content
+        self._tags = tags
+        self.width, self.height = turned_size(width, height, _first(tags, _ORIENTATION))
+
+    def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- TIFF has no cheaper part
+        """See `Picture.decode`."""
+        # Where nothing is compressed the byte counts may be wrong or absent, and Pillow sees an end by itself.
+        if _first(self._tags, _COMPRESSION) != _UNCOMPRESSED:
+            for starts, sizes in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
+                ends = (start + size for start, size in zip(self._tags.get(starts, ()), self._tags.get(sizes, ())))  # noqa: B905 -- counts may differ
+                if max(ends, default=0) > len(self._content):
+                    raise ImageError(Reason.truncated, "TIFF that ends in its picture data")
+        picture = pillow.open_pillow(self._content, Format.TIFF)
+        if picture.size != (self.width, self.height):
+            raise ImageError(Reason.corrupt, "TIFF with two sizes")
+        return pillow.load_samples(picture, Format.TIFF)
+
+
+def _read_tags(content: bytes) -> Tags:
+    """Return the whole-number tags of the first directory.
+
+    Raises:
+        ImageError: the file ends before the directory or its values.
+    """
+    order = "<" if content.startswith(b"II") else ">"
+    if len(content) < _HEADER_BYTES:
+        raise ImageError(Reason.truncated, f"TIFF of {len(content)} bytes")
+    (start,) = struct.unpack_from(f"{order}I", content, 4)
+    if start + 2 > len(content):
+        raise ImageError(Reason.truncated, "TIFF that ends before its directory")
+    (count,) = struct.unpack_from(f"{order}H", content, start)
+    if start + 2 + count * _ENTRY_BYTES > len(content):
+        raise ImageError(Reason.truncated, "TIFF that ends in its directory")
+    tags: dict[int, tuple[int, ...]] = {}
+    for entry in range(start + 2, start + 2 + count * _ENTRY_BYTES, _ENTRY_BYTES):
+        tag, kind, values = struct.unpack_from(f"{order}HHI", content, entry)
+        if kind in _KINDS and tag not in tags:
+            tags[tag] = _read_values(content, order, _KINDS[kind], values, entry + 8)
+        elif tag == _JPEG_TABLES and kind == _UNDEFINED:
+            _read_values(content, order, "B", values, entry + 8)
+    return tags
+
+
+def _read_values(content: bytes, order: str, kind: str, count: int, at: int) -> tuple[int, ...]:
+    size = struct.calcsize(kind) * count
+    if size > _INLINE_BYTES:
+        (at,) = struct.unpack_from(f"{order}I", content, at)
+    if at + size > len(content):
+        raise ImageError(Reason.truncated, "TIFF that ends in its directory's values")
+    return struct.unpack_from(f"{order}{count}{kind}", content, at)
+
+
+def _first(tags: Tags, tag: int) -> int:
+    """Return a tag's first value; what TIFF takes for granted where it is absent."""
+    values = tags.get(tag)
+    return values[0] if values else {_COMPRESSION: _UNCOMPRESSED, _ORIENTATION: UPRIGHT}.get(tag, 0)
