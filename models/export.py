@@ -1,5 +1,6 @@
 """A network as ONNX: uint8 faces in, probabilities out, and the preprocessing contract in the metadata."""
 
+import contextlib
 import json
 import warnings
 from dataclasses import replace
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.checkpoint import METADATA_KEY, Checkpoint
+from models.inputs import round_exactly
 from pipeline.errors import ModelError, OutputError
 
 OPSET: Final = 17
@@ -31,10 +33,11 @@ class Answering(nn.Module):
     def __init__(self, checkpoint: Checkpoint, network: nn.Module, face_px: int) -> None:
         super().__init__()
         spec = checkpoint.spec
-        inner = face_px - 2 * round(face_px * (1 - spec.zoom) / 2)
+        self.margin = round(face_px * (1 - spec.zoom) / 2)
+        inner = face_px - 2 * self.margin
         self.network = network
         self.spec = spec
-        self.cut = replace(spec, size_px=inner)
+        self.uncut = replace(spec, size_px=inner, zoom=1.0)
         self.flips = checkpoint.info.flips
         rows = functional.interpolate(
             torch.eye(inner)[None, None], size=(spec.size_px, inner), mode="bilinear", antialias=True
@@ -43,9 +46,10 @@ class Answering(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         """Return probabilities (N, classes) of uint8 RGB faces (N, 3, face_px, face_px)."""
-        scaled = self.cut.resize(faces).float()
+        end = faces.shape[-1] - self.margin
+        scaled = self.uncut.resize(faces[..., self.margin : end, self.margin : end]).float()
         if self.rows is not None:
-            scaled = (self.rows @ scaled @ self.rows.T).round().clamp(0, 255)
+            scaled = round_exactly(self.rows @ scaled @ self.rows.T).clamp(0, 255)
         pixels = self.spec.normalize(scaled / 255)
         answer: Tensor = self.network(pixels).softmax(1)
         return (answer + self.network(pixels.flip(-1)).softmax(1)) / 2 if self.flips else answer
@@ -92,7 +96,8 @@ def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _add_metadata(path: Path, checkpoint: Checkpoint) -> None:

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Luma of ITU-R BT.601, as OpenCV and libjpeg weigh red, green and blue.
-_LUMA: Final = (0.299, 0.587, 0.114)
+# Luma of ITU-R BT.601, as OpenCV and libjpeg weigh red, green and blue. In thousandths, whose sums float32 holds
+# exactly: one pixel in a thousand would else be rounded up here and down on another device or runtime.
+_LUMA: Final = (299.0, 587.0, 114.0)
+_LUMA_UNIT: Final = 1000
+_FINE: Final = 1024
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -60,7 +63,7 @@ class InputSpec:
         scaled = functional.interpolate(
             pixels.float(), size=(self.size_px, self.size_px), mode="bilinear", antialias=True, align_corners=False
         )
-        return scaled.round_().clamp_(0, 255).to(torch.uint8)
+        return round_exactly(scaled).clamp_(0, 255).to(torch.uint8)
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """Turn (N, channels, S, S) uint8, or float in [0, 1], into the float32 that the network reads."""
@@ -72,6 +75,15 @@ class InputSpec:
     def prepare(self, images: Tensor) -> Tensor:
         """Turn uint8 faces (N, 3, H, W) into the network's float32 input (N, channels, size_px, size_px)."""
         return self.normalize(self.resize(images))
+
+
+def round_exactly(scaled: Tensor) -> Tensor:
+    """Round in place, so that a value meant to be halfway goes the same way on every device and runtime.
+
+    Scaling gives many exact halves (as many as one in a hundred at a factor of two), and the last bits of a sum would
+    decide them. They are brought to the half first.
+    """
+    return scaled.mul_(_FINE).round_().div_(_FINE).round_()
 
 
 def _cut(images: Tensor, zoom: float) -> Tensor:
@@ -88,4 +100,4 @@ def _to_channels(images: Tensor, channels: int) -> Tensor:
     if channels == 3:
         return images.expand(-1, 3, -1, -1)
     luma = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
-    return (images.float() * luma).sum(1, keepdim=True).round_().clamp_(0, 255).to(torch.uint8)
+    return (images.float() * luma).sum(1, keepdim=True).div_(_LUMA_UNIT).round_().to(torch.uint8)
