@@ -9,7 +9,19 @@ import typer
 from typer.exceptions import TyperException
 
 from pipeline.errors import PrepError, UsageError
+from stages.align import align
+from stages.demo import demo
+from stages.equalize import equalize
+from stages.evaluate import evaluate
+from stages.export import export
+from stages.harmonize import harmonize
+from stages.ingest import ingest
+from stages.predict import predict
+from stages.report import report
+from stages.shard import shard
+from stages.split import split
 from stages.trace import trace
+from stages.train import train
 from stages.verify import verify
 
 app: Final = typer.Typer(
@@ -20,7 +32,22 @@ app: Final = typer.Typer(
     rich_markup_mode=None,
 )
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (trace, verify)
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    demo,
+    ingest,
+    align,
+    equalize,
+    harmonize,
+    split,
+    shard,
+    train,
+    evaluate,
+    report,
+    predict,
+    export,
+    trace,
+    verify,
+)
 for _command in _COMMANDS:
     app.command()(_command)
 

@@ -1,0 +1,150 @@
+"""All stages through DVC in a repository of their own: once, again, by force, with a change, with a flipped byte."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.imports import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end_to_end")]
+
+DATASETS = ("affectnet", "ckplus", "rafdb", "emotic")
+SMALL = {"demo": {"faces": 96}, "align": {"size_px": 64}, "train": {"epochs": 2}}
+
+
+def call(folder: Path, *command: str, code: int = 0) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1", "PREP_WORKERS": "2", "COLUMNS": "300"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def set_params(folder: Path, changes: dict[str, dict]) -> None:
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    for section, values in changes.items():
+        params[section] |= values
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("pipeline", "stages", "models"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, folder / name)
+    set_params(folder, SMALL)
+    call(folder, "git", "init", "-q")
+    call(folder, "dvc", "init", "-q")
+    call(folder, "dvc", "repro")
+    call(folder, "git", "add", ".")
+    call(folder, "git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "demo")
+    return folder
+
+
+def dry(folder: Path) -> set[str]:
+    """Return the names of the stages that `dvc repro` would run."""
+    lines = call(folder, "dvc", "repro", "--dry").splitlines()
+    return {line.split("'")[1] for line in lines if line.startswith("Running stage")}
+
+
+def test_every_row_is_accounted_for(project):
+    for kind in ("samples", "aligned", "faces", "labels"):
+        for name in DATASETS:
+            summary = json.loads((project / "data" / kind / name / "summary.json").read_text())
+            assert summary["rows_in"] == summary["rows_out"] + sum(summary["rejected"].values())
+            assert summary["rows_out"] > 0
+    labels = sum(pq.read_metadata(project / "data/labels" / name / "labels.parquet").num_rows for name in DATASETS)
+    split = json.loads((project / "data/split/summary.json").read_text())
+    assert split["rows_in"] == labels
+
+
+def test_again_there_is_nothing_to_do(project):
+    assert "Data and pipelines are up to date" in call(project, "dvc", "repro")
+
+
+def test_by_force_the_lock_stays_as_it_was(project):
+    before = (project / "dvc.lock").read_bytes()
+    call(project, "dvc", "repro", "--force")
+    assert (project / "dvc.lock").read_bytes() == before
+
+
+def test_metrics_lead_back_to_the_hash_in_the_lock(project):
+    metrics = json.loads((project / "runs/evaluate/metrics.json").read_text())
+    lock = (project / "dvc.lock").read_text()
+    assert set(metrics["data"]) == {f"raw/demo/{name}" for name in DATASETS}
+    assert all(md5 in lock for md5 in metrics["data"].values())
+    printed = call(project, "prep", "trace", "runs/evaluate/metrics.json")
+    commit = call(project, "git", "log", "--format=%h").strip()
+    for path, md5 in metrics["data"].items():
+        (line,) = [line for line in printed.splitlines() if f" {path} " in line]
+        assert md5 in line
+        assert commit in line
+
+
+def test_dvc_shows_metrics_and_plots(project):
+    shown = json.loads(call(project, "dvc", "metrics", "show", "--json"))
+    assert "runs/evaluate/metrics.json" in shown[""]["data"]
+    page = project / "plots"
+    call(project, "dvc", "plots", "show", "--out", str(page))
+    assert "vega" in (page / "index.html").read_text().lower()
+
+
+def test_another_equalization_leaves_alignment_and_split_alone(project):
+    set_params(project, {"equalize": {"method": "hist"}})
+    stages = dry(project)
+    call(project, "git", "checkout", "-q", "params.yaml")
+    assert {f"equalize@{name}" for name in DATASETS} | {"shard", "train", "evaluate"} <= stages
+    assert not {name for name in stages if name.partition("@")[0] in {"demo", "ingest", "align", "harmonize", "split"}}
+
+
+def test_another_taxonomy_touches_no_pixel_until_the_shards(project):
+    path = project / "pipeline/taxonomies/emotic.yaml"
+    path.write_text(path.read_text() + "# another reading\n")
+    stages = dry(project)
+    call(project, "git", "checkout", "-q", "pipeline")
+    assert {"harmonize@emotic", "split", "shard"} <= stages
+    assert not {name for name in stages if name.partition("@")[0] in {"demo", "ingest", "align", "equalize"}}
+
+
+def test_an_unknown_parameter_is_one_line(project):
+    set_params(project, {"align": {"sise_px": 64}})
+    said = call(project, "prep", "align", "--src", "raw/demo/affectnet", code=2)
+    call(project, "git", "checkout", "-q", "params.yaml")
+    assert "params.yaml: align.sise_px: unknown key" in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_verify_holds_and_names_each_flipped_byte(project):
+    call(project, "prep", "verify")
+    picture = next(iter(sorted((project / "raw/demo/rafdb").rglob("*.jpg"))))
+    shard = next(iter(sorted((project / "data/shards/parquet").iterdir())))
+    tar = next(iter(sorted((project / "data/shards/webdataset").iterdir())))
+    parts = (
+        picture,
+        project / "data/aligned/ckplus/part-00000.parquet",
+        shard,
+        tar,
+        project / "runs/train/model.safetensors",
+    )
+    for path in parts:
+        name = path.relative_to(project).as_posix()
+        content = path.read_bytes()
+        flipped = bytearray(content)
+        flipped[len(content) // 2] ^= 0x10
+        # A file of DVC's cache may be linked here: replaced, never written into.
+        path.unlink()
+        path.write_bytes(bytes(flipped))
+        assert name in call(project, "prep", "verify", code=1)
+        path.write_bytes(content)
+    call(project, "prep", "verify", "runs/evaluate/metrics.json")
