@@ -146,8 +146,6 @@ class _Crew(Generic[Job, Result]):
 
     def _hear(self, number: int) -> None:
         worker = self._workers[number]
-        task, only = worker.task, worker.only
-        assert task is not None
         try:
             failure, result = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -155,7 +153,9 @@ class _Crew(Generic[Job, Result]):
             return
         if failure is not None:
             raise failure
-        worker.task = None
+        task, only, worker.task = worker.task, worker.only, None
+        if task is None:
+            return
         if only is None:
             self.results[task.index] = result
             return
@@ -167,10 +167,11 @@ class _Crew(Generic[Job, Result]):
         """Draw the conclusion from a worker's death, and hire another."""
         worker = self._workers[number]
         task, only, unit = worker.task, worker.only, worker.unit.value
-        assert task is not None
         worker.process.join()
         worker.pipe.close()
         self._workers[number] = self._hire()
+        if task is None:
+            return
         if only is not None:
             task.suspects.remove(only)
             task.crashed.add(only)
@@ -213,8 +214,9 @@ def _work(pipe: Connection, unit: Any, function: PartFunction[Any, Any]) -> None
             job, only, crashed = pipe.recv()
         except EOFError:
             return
+        answer: tuple[Exception | None, Any]
         try:
-            answer = (None, function(job, Units(at, only, crashed)))
+            answer = None, function(job, Units(at, only, crashed))
         except Exception as error:  # noqa: BLE001  whatever it is, the parent raises it
-            answer = (error, None)
+            answer = error, None
         pipe.send(answer)

@@ -86,6 +86,7 @@ class AlignParams(Section):
     margin: Annotated[float, Field(ge=0, lt=0.5)]
     border: Literal["constant", "replicate", "reflect"]
     cascade: Annotated[list[str], Field(min_length=1)]
+    yunet_file: str | None
     max_pixels: Count
     min_score: UnitShare
     min_box_iou: UnitShare
@@ -169,7 +170,8 @@ class AugmentParams(Section):
 class TrainParams(Section):
     """The network and how it is trained. `preset` names one of `presets`, whose keys replace those beside it.
 
-    `weights` is none, hub (the published ones) or a file; `size_px` null takes the network's own. For `head_epochs`
+    `weights` is none, hub (the published ones) or a file; `size_px` null takes the network's own; `margin` is what is
+    left of align.margin around the face, so that the network sees the same whatever was aligned. For `head_epochs`
     the base is frozen, then its last `open_blocks` blocks train too (null: all) at `fine_tune_rate`, until `epochs`.
     """
 
@@ -177,7 +179,7 @@ class TrainParams(Section):
     model: str
     task: Literal["emotion", "valence", "arousal", "affect"]
     size_px: Annotated[int, Field(ge=16, le=1024)] | None
-    zoom: Annotated[float, Field(gt=0, le=1)]
+    margin: Annotated[float, Field(ge=0, lt=0.5)]
     weights: str
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8,64}$")] | None
     epochs: Count

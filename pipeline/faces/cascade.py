@@ -3,12 +3,15 @@
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import ParamsError
 from pipeline.faces.choice import Choice, choose
 from pipeline.faces.detector import Detector, Faces, View
 from pipeline.params import AlignParams
+
+if TYPE_CHECKING:
+    from pipeline.faces.networks import Networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +32,82 @@ class Found:
     choice: Choice
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """No attempt found the face of a sample; `others_seen` faces do not fit its box."""
-
-    others_seen: int
+def _mtcnn(_: AlignParams) -> list[Attempt]:
+    return [*_mtcnn_box(_), *_mtcnn_coarse(_), *_mtcnn_fine(_), *_mtcnn_full(_)]
 
 
-def _mtcnn_exact(params: AlignParams) -> list[Attempt]:
+def _mtcnn_box(_: AlignParams) -> list[Attempt]:
+    from pipeline.faces.mtcnn_fast import MtcnnBox
+
+    return [Attempt("mtcnn-box", MtcnnBox(_networks()))]
+
+
+def _mtcnn_coarse(_: AlignParams) -> list[Attempt]:
+    from pipeline.faces.mtcnn_fast import COARSE, MtcnnFast
+
+    return [Attempt("mtcnn-coarse", MtcnnFast(_networks(), COARSE))]
+
+
+def _mtcnn_fine(_: AlignParams) -> list[Attempt]:
+    from pipeline.faces.mtcnn_fast import FINE, MtcnnFast
+
+    return [Attempt("mtcnn-fine", MtcnnFast(_networks(), FINE))]
+
+
+def _mtcnn_full(_: AlignParams) -> list[Attempt]:
+    from pipeline.faces.mtcnn_fast import FULL, MtcnnFast
+
+    return [Attempt("mtcnn-full", MtcnnFast(_networks(), FULL))]
+
+
+def _mtcnn_exact(_: AlignParams) -> list[Attempt]:
     from pipeline.faces.mtcnn_exact import MtcnnExact
-    from pipeline.faces.networks import cpu_networks
 
-    return [Attempt("mtcnn-exact", MtcnnExact(cpu_networks()))]
+    return [Attempt("mtcnn-exact", MtcnnExact(_networks()))]
 
 
-def _dlib_hog(params: AlignParams) -> list[Attempt]:
+def _dlib_hog(_: AlignParams) -> list[Attempt]:
     from pipeline.faces.dlib_hog import DlibHog
 
     return [Attempt("dlib-hog", DlibHog(), one_at_a_time=True)]
 
 
+def _dlib_mmod(_: AlignParams) -> list[Attempt]:
+    from pipeline.faces.dlib_mmod import DlibMmod
+
+    return [Attempt("dlib-mmod", DlibMmod(), one_at_a_time=True)]
+
+
+def _yunet(params: AlignParams) -> list[Attempt]:
+    from pipeline.faces.yunet import YuNet
+
+    return [Attempt("yunet", YuNet(params.yunet_file), one_at_a_time=True)]
+
+
+def _given(_: AlignParams) -> list[Attempt]:
+    from pipeline.faces.mtcnn_fast import Given
+
+    return [Attempt("given", Given(_networks()))]
+
+
+def _networks() -> "Networks":
+    from pipeline.faces.networks import load_networks
+
+    return load_networks()
+
+
 # Every name that the parameter `cascade` may hold. Detectors are imported and loaded only where they are used.
 BUILDERS: Final[dict[str, Callable[[AlignParams], list[Attempt]]]] = {
-    "mtcnn": _mtcnn_exact,
+    "mtcnn": _mtcnn,
+    "mtcnn-box": _mtcnn_box,
+    "mtcnn-coarse": _mtcnn_coarse,
+    "mtcnn-fine": _mtcnn_fine,
+    "mtcnn-full": _mtcnn_full,
     "mtcnn-exact": _mtcnn_exact,
     "dlib-hog": _dlib_hog,
+    "dlib-mmod": _dlib_mmod,
+    "yunet": _yunet,
+    "given": _given,
 }
 
 
@@ -92,31 +146,27 @@ def _build(name: str, params: AlignParams) -> list[Attempt]:
     return [Attempt(detector.name, detector, one_at_a_time=True)]
 
 
-def find_faces(attempts: Sequence[Attempt], views: Sequence[View], at: Callable[[int], None]) -> list[Found | Missed]:
-    """Return the face of each view, or that it was missed.
+def find_faces(attempts: Sequence[Attempt], views: Sequence[View], at: Callable[[int], None]) -> list[Found | None]:
+    """Return the face of each view, or None where every attempt missed it.
 
     Args:
         attempts: the cascade.
         views: pictures with what is known about their faces.
         at: told the index of the view that is being searched, where one is searched alone.
     """
-    results: list[Found | Missed] = [Missed(0) for _ in views]
-    pending = list(range(len(views)))
+    results: list[Found | None] = [None for _ in views]
     for attempt in attempts:
+        pending = [index for index, result in enumerate(results) if result is None]
         for index, faces in zip(pending, _detect(attempt, views, pending, at), strict=True):
-            before = results[index]
             choice = choose(faces, views[index].hint)
             if choice is not None:
                 results[index] = Found(attempt, faces, choice)
-            elif isinstance(before, Missed):
-                results[index] = Missed(max(before.others_seen, len(faces)))
-        pending = [index for index in pending if isinstance(results[index], Missed)]
     return results
 
 
 def _detect(attempt: Attempt, views: Sequence[View], pending: Sequence[int], at: Callable[[int], None]) -> list[Faces]:
     if not attempt.one_at_a_time:
-        return attempt.detector.detect([views[index] for index in pending]) if pending else []
+        return attempt.detector.detect([views[index] for index in pending])
     faces = []
     for index in pending:
         at(index)

@@ -17,7 +17,7 @@ HEAD_SHARE: Final = 0.55
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The face that was taken: its row, its overlap with the annotated box if there is one, how many others there are."""
+    """The face that was taken: its row, its overlap with the annotated box if there is one, the count of others."""
 
     row: int
     box_iou: float | None

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 
 from pipeline.faces.cascade import Found
-from pipeline.faces.detector import Floats, Pixels
+from pipeline.faces.detector import Pixels
 from pipeline.faces.geometry import box_sizes, fit_similarity, frontality, roll_deg, template_points
+from pipeline.faces.scale import decode_finer, from_source, to_source
 from pipeline.faces.warp import outside_share, warp_face
 from pipeline.images import Scaled, encode_face
 from pipeline.params import AlignParams
@@ -20,7 +21,7 @@ _GRID: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One aligned face: encoded, with the columns that faces and ledger add to a sample, and why it is refused if it is."""
+    """One aligned face: encoded, with what faces and ledger add to a sample, and why it is refused if it is."""
 
     image: bytes
     columns: dict[str, Any]
@@ -29,14 +30,23 @@ class Crop:
     detail: str
 
 
-def cut_face(found: Found, picture: Scaled, params: AlignParams) -> Crop:
-    """Warp one face to the template and measure it."""
-    row = found.choice.row
-    landmarks = np.round(found.faces.landmarks[row : row + 1] * _GRID) / _GRID
-    matrix = fit_similarity(landmarks, template_points(params.size_px, params.margin))[0]
+def cut_face(found: Found, picture: Scaled, content: bytes, params: AlignParams) -> Crop:
+    """Warp one face to the template and measure it.
+
+    Args:
+        found: the face, in pixels of the decoded picture.
+        picture: the decoded picture.
+        content: its bytes, to decode it again where the face is small in it.
+        params: template, size and thresholds.
+    """
+    row, target = found.choice.row, template_points(params.size_px, params.margin)
+    points = np.round(to_source(found.faces.landmarks[row], picture) * _GRID) / _GRID
+    box = to_source(found.faces.boxes[row].reshape(2, 2), picture).reshape(-1)
+    matrix = fit_similarity(from_source(points, picture)[None], target)[0]
+    finer = decode_finer(content, picture, float(np.hypot(matrix[0, 0], matrix[1, 0])), params)
+    if finer is not None:
+        picture, matrix = finer, fit_similarity(from_source(points, finer)[None], target)[0]
     pixels = warp_face(picture.pixels, matrix, params.size_px, params.border)
-    points = _to_source(landmarks[0], picture)
-    box = _to_source(found.faces.boxes[row].reshape(2, 2), picture).reshape(-1)
     shared = {
         "face_score": float(found.faces.scores[row]),
         "detector": found.attempt.detector.name,
@@ -55,12 +65,6 @@ def cut_face(found: Found, picture: Scaled, params: AlignParams) -> Crop:
     reason, detail = judge(ledger, params)
     columns = {**shared, "face_box": box.tolist(), "landmarks": points.reshape(-1).tolist()}
     return Crop(b"" if reason else encode_face(pixels), columns, ledger, reason, detail)
-
-
-def _to_source(points: Floats, picture: Scaled) -> Floats:
-    """Bring points (n, 2) from the decoded picture to the full one; whole numbers are the centres of pixels."""
-    offset = np.array([picture.offset_x, picture.offset_y])
-    return (points + 0.5 - offset) / np.array([picture.scale_x, picture.scale_y]) - 0.5
 
 
 def _light(pixels: Pixels) -> dict[str, float]:

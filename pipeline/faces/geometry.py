@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 TEMPLATE_NAME: Final = "arcface-112"
-# The mean positions that ArcFace aligns to (Deng et al. 2019, insightface's `arcface_dst`), as shares of its 112 px crop:
-# the eye at the left of the picture, the eye at the right, nose tip, mouth corner left, mouth corner right.
+# The mean positions that ArcFace aligns to (Deng et al. 2019, insightface's `arcface_dst`), as shares of its
+# 112 px crop: the eye at the left of the picture, the eye at the right, nose tip, mouth corner left, then right.
 TEMPLATE: Final[Floats] = (
     np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]) / 112
 )
@@ -66,7 +66,7 @@ def invert_similarity(matrix: Floats) -> Floats:
 def roll_deg(landmarks: Floats) -> Floats:
     """Return the turn of the line between the eyes for landmarks (n, 5, 2): degrees, clockwise positive."""
     across = landmarks[:, 1] - landmarks[:, 0]
-    return np.degrees(np.arctan2(across[:, 1], across[:, 0]))
+    return np.asarray(np.degrees(np.arctan2(across[:, 1], across[:, 0])))
 
 
 def frontality(landmarks: Floats) -> Floats:
@@ -78,13 +78,13 @@ def frontality(landmarks: Floats) -> Floats:
     middle = (landmarks[:, 0] + landmarks[:, 1]) / 2
     squared = np.maximum((across**2).sum(axis=1), 1e-12)
     along = ((landmarks[:, 2] - middle) * across).sum(axis=1) / squared
-    return np.clip(1 - 2 * np.abs(along), 0, 1)
+    return np.asarray(np.clip(1 - 2 * np.abs(along), 0, 1))
 
 
 def box_sizes(boxes: Floats) -> Floats:
     """Return the square root of the area of boxes (n, 4); 0 for an empty one."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    return np.sqrt(sides[:, 0] * sides[:, 1])
+    return np.asarray(np.sqrt(sides[:, 0] * sides[:, 1]))
 
 
 def overlaps(boxes: Floats, box: Floats) -> Floats:
@@ -93,4 +93,4 @@ def overlaps(boxes: Floats, box: Floats) -> Floats:
     high = np.minimum(boxes[:, 2:], box[2:])
     common = np.maximum(high - low, 0).prod(axis=1)
     union = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1) + max(0.0, (box[2:] - box[:2]).prod()) - common
-    return common / np.maximum(union, 1e-12)
+    return np.asarray(common / np.maximum(union, 1e-12))

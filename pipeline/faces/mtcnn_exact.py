@@ -4,7 +4,7 @@ One integral image gives every pyramid level and every crop, because facenet-pyt
 (`interpolate(mode="area")`): the sum over any rectangle is four look-ups.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.faces.detector import Faces, Pixels, View, as_rgb
 from pipeline.faces.networks import CELL_PX, OUTPUT_PX, REFINE_PX, STRIDE_PX, Floats32, Networks
 
-Ints = NDArray[np.int64]
+Ints = NDArray[np.int32] | NDArray[np.int64]
 
 _CHUNK: Final = 512  # crops a run, so that a crowd does not fill the memory
 
@@ -43,7 +43,7 @@ class MtcnnExact:
         return [self._detect(as_rgb(view.pixels)) for view in views]
 
     def _detect(self, pixels: Pixels) -> Faces:
-        sums = cv2.integral(pixels).reshape(pixels.shape[0] + 1, pixels.shape[1] + 1, 3)
+        sums = np.asarray(cv2.integral(pixels), np.int32)
         boxes = self._propose(sums)
         if len(boxes):
             boxes = self._refine(sums, boxes)
@@ -55,8 +55,8 @@ class MtcnnExact:
         for scale in pyramid_scales(min(height, width), self._settings):
             size = int(height * scale + 1), int(width * scale + 1)
             level = average_boxes(sums, np.array([[0, 0, width, height]]), size)
-            scores, corrections = self._networks.propose(level)
-            cells = cells_to_boxes(scores[0], corrections[0], scale, self._settings.thresholds[0])
+            scores, corrections = self._networks.propose([level])[0]
+            cells = cells_to_boxes(scores, corrections, scale, self._settings.thresholds[0])
             found.append(cells[suppress(cells[:, :4], cells[:, 4], 0.5)])
         boxes = np.concatenate(found) if found else np.zeros((0, 9), np.float32)
         boxes = boxes[suppress(boxes[:, :4], boxes[:, 4], 0.7)]
@@ -122,7 +122,7 @@ def _bins(first: Ints, last: Ints, count: int) -> tuple[Ints, Ints]:
 
 
 def cells_to_boxes(scores: Floats32, corrections: Floats32, scale: float, threshold: float) -> Floats32:
-    """Return the cells over a threshold as rows x0, y0, x1, y1, score and four corrections, in pixels of the picture."""
+    """Return the cells over a threshold: x0, y0, x1, y1, score and four corrections, in pixels of the picture."""
     rows, columns = np.nonzero(scores >= threshold)
     corner = STRIDE_PX * np.stack([columns, rows], axis=1).astype(np.float32)
     low, high = np.floor((corner + 1) / np.float32(scale)), np.floor((corner + CELL_PX) / np.float32(scale))
@@ -186,6 +186,6 @@ def _crops(sums: Ints, boxes: Floats32, side_px: int) -> tuple[Floats32, Floats3
     return boxes[touching], average_boxes(sums, clipped, (side_px, side_px))
 
 
-def _in_chunks(network, crops: Floats32):
+def _in_chunks(network: Callable[[Floats32], tuple[Floats32, ...]], crops: Floats32) -> tuple[Floats32, ...]:
     parts = [network(crops[start : start + _CHUNK]) for start in range(0, max(1, len(crops)), _CHUNK)]
     return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))

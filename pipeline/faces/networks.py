@@ -4,6 +4,8 @@ The graphs are built here at run time. Two things differ from facenet-pytorch's 
 the scaling of pixels to -1..1 is folded into the first convolution, and the heads share one matrix product.
 """
 
+import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, Protocol
 
@@ -12,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from pipeline.errors import ParamsError
 from pipeline.faces.weights import Weights, read_weights
 
 Floats32 = NDArray[np.float32]
@@ -29,6 +32,10 @@ STRIDE_PX: Final = 2
 
 # Kernel side of the max-pooling (stride 2) that follows each convolution; 0 for none.
 _POOLS: Final = {"pnet": (2, 0, 0), "rnet": (3, 3, 0), "onet": (3, 3, 2, 0)}
+# Pixels a run of the first network, and crops a run of the others: more, and what passes between the layers no longer
+# fits the second-level cache.
+_STRIP_PX: Final = 32_768
+_CHUNKS: Final = {"pnet": 1, "rnet": 16, "onet": 8}
 _DENSE: Final = {"rnet": 4, "onet": 5}
 _HEADS: Final = {"pnet": ("conv4_1", "conv4_2"), "rnet": ("dense5_1", "dense5_2")}
 _HEADS_ONET: Final = ("dense6_1", "dense6_2", "dense6_3")
@@ -37,8 +44,11 @@ _HEADS_ONET: Final = ("dense6_1", "dense6_2", "dense6_3")
 class Networks(Protocol):
     """The three networks on some device. Pixels are float32 (n, 3, height, width), RGB, 0..255."""
 
-    def propose(self, pixels: Floats32) -> tuple[Floats32, Floats32]:
-        """Return scores (n, h, w) and box corrections (n, 4, h, w) of every 12 px cell, 2 px apart."""
+    def propose(self, pictures: Sequence[Floats32]) -> list[tuple[Floats32, Floats32]]:
+        """Return scores (h, w) and box corrections (4, h, w) of every 12 px cell, 2 px apart, of each picture.
+
+        The pictures are (1, 3, height, width) each, of any size.
+        """
         ...
 
     def refine(self, pixels: Floats32) -> tuple[Floats32, Floats32]:
@@ -56,24 +66,38 @@ class OnnxNetworks:
     def __init__(self) -> None:
         self._sessions = {name: _session(build_graph(name)) for name in ("pnet", "rnet", "onet")}
 
-    def propose(self, pixels: Floats32) -> tuple[Floats32, Floats32]:
+    def propose(self, pictures: Sequence[Floats32]) -> list[tuple[Floats32, Floats32]]:
         """See `Networks`."""
-        heads = self._run("pnet", pixels)
-        return _face_share(heads[:, 0], heads[:, 1]), heads[:, 2:]
+        heads = [self._sweep(picture) for picture in pictures]
+        return [(face_share(head[0], head[1]), head[2:]) for head in heads]
+
+    def _sweep(self, picture: Floats32) -> Floats32:
+        """Run the first network in strips that fit the cache; their cells are those of the whole picture."""
+        height, width = picture.shape[2:]
+        rows = max(1, _STRIP_PX // width // STRIDE_PX)  # of cells
+        strips = []
+        cells = (height - CELL_PX + 1) // STRIDE_PX + 1  # an odd last row makes one more, as the pooling rounds up
+        for top in range(0, cells, rows):
+            first = STRIDE_PX * top
+            strip = np.ascontiguousarray(picture[:, :, first : first + STRIDE_PX * (rows - 1) + CELL_PX])
+            strips.append(self._run("pnet", strip)[0])
+        return strips[0] if len(strips) == 1 else np.concatenate(strips, axis=1)
 
     def refine(self, pixels: Floats32) -> tuple[Floats32, Floats32]:
         """See `Networks`."""
         heads = self._run("rnet", pixels)
-        return _face_share(heads[:, 0], heads[:, 1]), heads[:, 2:]
+        return face_share(heads[:, 0], heads[:, 1]), heads[:, 2:]
 
     def output(self, pixels: Floats32) -> tuple[Floats32, Floats32, Floats32]:
         """See `Networks`."""
         heads = self._run("onet", pixels)
         points = heads[:, 6:].reshape(-1, 2, 5).transpose(0, 2, 1)
-        return _face_share(heads[:, 0], heads[:, 1]), heads[:, 2:6], points
+        return face_share(heads[:, 0], heads[:, 1]), heads[:, 2:6], points
 
     def _run(self, name: str, pixels: Floats32) -> Floats32:
-        return np.asarray(self._sessions[name].run(None, {"pixels": pixels})[0], np.float32)
+        session, step = self._sessions[name], _CHUNKS[name]
+        parts = [session.run(None, {"pixels": pixels[at : at + step]})[0] for at in range(0, len(pixels), step)]
+        return np.asarray(parts[0] if len(parts) == 1 else np.concatenate(parts), np.float32)
 
 
 @cache
@@ -82,7 +106,23 @@ def cpu_networks() -> OnnxNetworks:
     return OnnxNetworks()
 
 
-def _face_share(background: Floats32, face: Floats32) -> Floats32:
+def load_networks() -> Networks:
+    """Return the networks on the device that PREP_DEVICE names: cpu (the default) or cuda.
+
+    Raises:
+        ParamsError: PREP_DEVICE is neither, or there is no GPU.
+    """
+    device = os.environ.get("PREP_DEVICE", "") or "cpu"
+    if device == "cpu":
+        return cpu_networks()
+    if device.split(":")[0] != "cuda":
+        raise ParamsError(f"PREP_DEVICE: expected cpu or cuda, not {device!r}")
+    from pipeline.faces.networks_cuda import cuda_networks
+
+    return cuda_networks(device)
+
+
+def face_share(background: Floats32, face: Floats32) -> Floats32:
     """Softmax over two, the second."""
     return np.asarray(1 / (1 + np.exp(background - face)), np.float32)
 
@@ -143,11 +183,24 @@ def _convolutions(graph: _Graph, weights: Weights, pools: tuple[int, ...]) -> st
             bias = bias - kernel.sum(axis=(1, 2, 3)) * np.float32(_MEAN / _SPREAD)
             kernel = kernel / np.float32(_SPREAD)
         current = graph.add("Conv", current, graph.constant(kernel), graph.constant(bias))
-        slope = weights[f"prelu{number}.weight"].reshape(-1, 1, 1)
-        current = graph.add("PRelu", current, graph.constant(slope))
+        current = _prelu(graph, current, weights[f"prelu{number}.weight"])
         if pool:
             current = graph.add("MaxPool", current, kernel_shape=[pool] * 2, strides=[2, 2], ceil_mode=1)
     return current
+
+
+def _prelu(graph: _Graph, current: str, slope: Floats32) -> str:
+    """Add slope * x + (1 - slope) * max(x, 0), which is PReLU.
+
+    ONNX Runtime has no PRelu for the blocked layout that its convolutions work in, and leaves and enters that layout
+    around every one: half the time of these networks. A depthwise convolution with one weight a channel stays in it.
+    """
+    channels = len(slope)
+    slope = slope.reshape(-1, 1, 1, 1)
+    bent = graph.add("Relu", current)
+    line = graph.add("Conv", current, graph.constant(slope), group=channels, kernel_shape=[1, 1])
+    bend = graph.add("Conv", bent, graph.constant(1 - slope), group=channels, kernel_shape=[1, 1])
+    return graph.add("Add", line, bend)
 
 
 def _cell_head(graph: _Graph, weights: Weights, current: str) -> str:

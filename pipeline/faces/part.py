@@ -1,21 +1,22 @@
 """One part of a table of samples, start to end: the unit of work of a process."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.crew import Units
+from pipeline.crew import NO_UNIT, Units
 from pipeline.errors import ImageError, LineageError
-from pipeline.faces.cascade import Attempt, Found, Missed, build_cascade, find_faces
+from pipeline.faces.cascade import Attempt, build_cascade, find_faces
 from pipeline.faces.crop import Crop, cut_face
-from pipeline.faces.detector import Hint, View
-from pipeline.images import Scaled, decode_scaled
+from pipeline.faces.detector import Hint
+from pipeline.faces.scale import decode_for_search, hint_of, view_of
+from pipeline.images import Scaled
 from pipeline.output import Reject
 from pipeline.params import AlignParams
 from pipeline.schema import FACES, LEDGER, SAMPLES, Reason
@@ -24,8 +25,9 @@ from pipeline.tables import part_name, rows_to_table, write_table
 
 # Rows a part. One row group of samples.parquet is twice as many, so that a process reads only what it works on.
 PART_ROWS: Final = 512
-# Pictures that are decoded and searched together.
+# Pictures that are decoded and searched together: this many, or fewer when they are large.
 _BATCH: Final = 32
+_BATCH_BYTES: Final = 64 << 20
 
 _CRASHED: Final = "the process died on this picture twice, the second time with this picture alone"
 
@@ -58,6 +60,8 @@ class _Sample:
 
     unit: int
     row: dict[str, Any]
+    hint: Hint | None
+    content: bytes = b""
     picture: Scaled | None = None
     reason: Reason | None = None
     detail: str = ""
@@ -77,56 +81,51 @@ def align_part(part: Part, units: Units) -> PartResult:
     """
     cv2.setNumThreads(1)
     attempts = _attempts(part.params)
-    pictures = _Opened(part.src, part.format)
-    rows = _read_rows(part)
-    samples = [_Sample(unit, row) for unit, row in enumerate(rows) if units.only is None or unit == units.only]
-    for start in range(0, len(samples), _BATCH):
-        _align_batch(samples[start : start + _BATCH], attempts, pictures, part, units)
+    samples = [
+        _Sample(unit, row, hint_of(row))
+        for unit, row in enumerate(_read_rows(part))
+        if units.only is None or unit == units.only
+    ]
+    for batch in _batches(samples, _Raw(part.src, part.format), part, units):
+        _align_batch(batch, attempts, part, units)
     return _result(samples, part, write=units.only is None)
 
 
-def _align_batch(
-    samples: list[_Sample], attempts: list[Attempt], pictures: "_Opened", part: Part, units: Units
-) -> None:
+def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, units: Units) -> None:
+    views = [view_of(sample.picture, sample.hint) for sample in samples if sample.picture is not None]
+    units.at(NO_UNIT)
+    found = find_faces(attempts, views, lambda index: units.at(samples[index].unit))
+    for sample, result in zip(samples, found, strict=True):
+        units.at(sample.unit)
+        picture, sample.picture = sample.picture, None
+        content, sample.content = sample.content, b""
+        if result is None:
+            sample.reason = Reason.no_face_in_box if sample.hint else Reason.no_face
+        elif picture is not None:
+            sample.crop = cut_face(result, picture, content, part.params)
+            sample.reason, sample.detail = sample.crop.reason, sample.crop.detail
+
+
+def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> Iterator[list[_Sample]]:
+    """Decode the samples; yield those that can be, as many at once as make a batch and fit the memory."""
+    batch, pixels = [], 0
     for sample in samples:
         if sample.unit in units.crashed:
             sample.reason, sample.detail = Reason.crashed, _CRASHED
             continue
         units.at(sample.unit)
         try:
-            sample.picture = pictures.decode(sample.row, part.params)
+            sample.content, sample.picture = raw.decode(sample.row, sample.hint, part.params)
         except ImageError as error:
             sample.reason, sample.detail = Reason(error.status), error.detail
-    usable = [sample for sample in samples if sample.picture is not None]
-    units.at(-1)
-    views = [_view(sample) for sample in usable]
-    found = find_faces(attempts, views, lambda index: units.at(usable[index].unit))
-    for sample, result in zip(usable, found, strict=True):
-        units.at(sample.unit)
-        _finish(sample, result, part.params)
-
-
-def _view(sample: _Sample) -> View:
-    assert sample.picture is not None
-    box = sample.row["source_box"]
-    if box is None:
-        return View(sample.picture.pixels)
-    picture = sample.picture
-    scale = np.array([picture.scale_x, picture.scale_y] * 2)
-    offset = np.array([picture.offset_x, picture.offset_y] * 2)
-    return View(picture.pixels, Hint(np.asarray(box, float) * scale + offset, sample.row["source_box_kind"] or "face"))
-
-
-def _finish(sample: _Sample, result: Found | Missed, params: AlignParams) -> None:
-    picture, sample.picture = sample.picture, None
-    assert picture is not None
-    if isinstance(result, Missed):
-        seen = result.others_seen
-        sample.reason = Reason.no_face_in_box if seen else Reason.no_face
-        sample.detail = f"{seen} faces elsewhere in the picture" if seen else ""
-        return
-    sample.crop = cut_face(result, picture, params)
-    sample.reason, sample.detail = sample.crop.reason, sample.crop.detail
+            continue
+        batch.append(sample)
+        pixels += sample.picture.pixels.size
+        if len(batch) == _BATCH or pixels > _BATCH_BYTES:
+            yield batch
+            batch, pixels = [], 0
+    if batch:
+        yield batch
 
 
 def _read_rows(part: Part) -> list[dict[str, Any]]:
@@ -149,7 +148,7 @@ def _result(samples: list[_Sample], part: Part, *, write: bool) -> PartResult:
     faces = []
     for sample in samples:
         if sample.reason is not None:
-            result.rejects.append(_reject(sample))
+            result.rejects.append(_reject(sample, sample.reason))
         elif sample.crop is not None:
             faces.append({**sample.row, **sample.crop.columns, "image": sample.crop.image})
     if write:
@@ -159,10 +158,9 @@ def _result(samples: list[_Sample], part: Part, *, write: bool) -> PartResult:
     return result
 
 
-def _reject(sample: _Sample) -> Reject:
+def _reject(sample: _Sample, reason: Reason) -> Reject:
     row = sample.row
-    assert sample.reason is not None
-    return Reject(row["sample_id"], row["dataset"], sample.reason, sample.detail, row["source_path"])
+    return Reject(row["sample_id"], row["dataset"], reason, sample.detail, row["source_path"])
 
 
 def _ledger_row(sample: _Sample) -> dict[str, Any]:
@@ -189,8 +187,8 @@ def _attempts(params: AlignParams) -> list[Attempt]:
     return _loaded[key]
 
 
-class _Opened:
-    """The pictures of a raw tree: each read once though many rows are of it, and checked against what was ingested."""
+class _Raw:
+    """The pictures of a raw tree: checked against what was ingested, and read once though many rows are of one."""
 
     def __init__(self, src: str, fmt: str) -> None:
         self._pictures = _pictures(src, fmt)
@@ -198,9 +196,17 @@ class _Opened:
         self._key: tuple[str, int] | None = None
         self._content = b""
 
-    def decode(self, row: dict[str, Any], params: AlignParams) -> Scaled:
-        path, number = row["source_path"], int(row["sample_id"].rpartition("#")[2])
-        self._content = self._pictures.read(path, number)
-        if self._pictures.source_md5(path, self._content) != row["source_md5"]:
-            raise LineageError(f"{self._src}: {path}: changed since it was ingested; run ingest again")
-        return decode_scaled(self._content, 1 << 30, max_pixels=params.max_pixels)
+    def decode(self, row: dict[str, Any], hint: Hint | None, params: AlignParams) -> tuple[bytes, Scaled]:
+        """Return the bytes of a sample's picture and its pixels, at a scale that leaves enough for the crop.
+
+        Raises:
+            ImageError: the picture cannot be used.
+            LineageError: it is not the one that was ingested.
+        """
+        key = row["source_path"], int(row["sample_id"].rpartition("#")[2])
+        if key != self._key:
+            self._content = self._pictures.read(*key)
+            if self._pictures.source_md5(key[0], self._content) != row["source_md5"]:
+                raise LineageError(f"{self._src}: {key[0]}: changed since it was ingested; run ingest again")
+            self._key = key
+        return self._content, decode_for_search(self._content, hint, params)

@@ -1,4 +1,4 @@
-"""The alignment warp: one similarity, anti-aliased where it shrinks, and how much of the crop the picture cannot give."""
+"""The alignment warp: one similarity, anti-aliased where it shrinks; and how much of the crop lies outside."""
 
 from typing import Final, Literal
 

@@ -1,0 +1,190 @@
+"""MTCNN, arranged for speed: coarse before fine, all pictures of a batch in one run of each network.
+
+The networks and their weights are facenet-pytorch's. What differs is what they are shown: fewer scales, crops out of a
+pyramid instead of the full picture, and only the best candidates of each stage; where the dataset gives a box, the
+first network is not asked at all. `MtcnnExact` is what it is measured against.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from pipeline.faces.candidates import NONE, Candidates, correct, gather, square, suppress, suppress_nested
+from pipeline.faces.detector import Faces, Floats, Hint, View
+from pipeline.faces.networks import CELL_PX, OUTPUT_PX, REFINE_PX, Floats32, Networks
+from pipeline.faces.pyramid import Layout, Pyramid, Region, build_layout, build_pyramid, cut_crops, pack
+
+# Around an annotated face is searched this many of its sides in each direction; of a body, its upper part.
+_REACH: Final = {"face": (0.75, 0.75, 0.75, 0.75), "body": (0.1, 0.15, 0.1, -0.4)}
+# An annotated box is tried at these sizes: datasets draw them around the features, the face or the head.
+_BOX_SIZES: Final = (0.8, 1.0, 1.25)
+# The pyramid begins at this many times the first network's finest scale: a face of 12 px there is one of 48 px here.
+_OUTPUT_OVER_CELL: Final = OUTPUT_PX // CELL_PX
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How thoroughly to look.
+
+    `least_share` is the smallest face as a share of the region's short side, `least_px` in pixels; the larger counts.
+    `cells`, `refined` and `output` are how many candidates of a picture each network passes on or looks at, best first.
+    `thresholds` are the three networks'.
+    """
+
+    least_share: float
+    least_px: float
+    cells: int
+    refined: int
+    output: int
+    thresholds: tuple[float, float, float]
+
+
+# A face of a quarter of the picture ends the search, if the last network is sure.
+COARSE: Final = Search(0.25, 12, cells=32, refined=10, output=4, thresholds=(0.6, 0.7, 0.9))
+FINE: Final = Search(0.1, 12, cells=64, refined=20, output=6, thresholds=(0.6, 0.7, 0.9))
+# facenet-pytorch's defaults.
+FULL: Final = Search(0.0, 20, cells=256, refined=96, output=32, thresholds=(0.6, 0.7, 0.7))
+
+
+class _Stages:
+    """The second and third network on the candidates of a batch."""
+
+    name = "mtcnn"
+
+    def __init__(self, networks: Networks, thresholds: tuple[float, float, float]) -> None:
+        self._networks = networks
+        self._thresholds = thresholds
+
+    def _refine(self, pyramids: list[Pyramid], candidates: Candidates) -> Candidates:
+        owners, places = candidates.flat()
+        boxes, scores = candidates.boxes.copy(), np.full_like(candidates.scores, NONE)
+        if len(owners):
+            crops = cut_crops(pyramids, owners, boxes[owners, places], REFINE_PX)
+            found, corrections = self._networks.refine(crops)
+            boxes[owners, places] = square(correct(boxes[owners, places], corrections.astype(float)))
+            scores[owners, places] = np.where(found >= self._thresholds[1], found, NONE)
+        return Candidates(boxes, scores)
+
+    def _output(self, pyramids: list[Pyramid], candidates: Candidates) -> list[Faces]:
+        owners, places = candidates.flat()
+        if not len(owners):
+            return [Faces.none() for _ in pyramids]
+        boxes = candidates.boxes[owners, places]
+        scores, corrections, points = self._networks.output(cut_crops(pyramids, owners, boxes, OUTPUT_PX))
+        sides = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
+        landmarks = points.astype(float) * sides + boxes[:, None, :2] - 1
+        boxes = correct(boxes, corrections.astype(float))
+        results = []
+        for index in range(len(pyramids)):
+            rows = np.flatnonzero((owners == index) & (scores >= self._thresholds[2]))
+            rows = rows[suppress_nested(boxes[rows], scores[rows].astype(float), 0.5)]
+            results.append(Faces(boxes[rows], scores[rows].astype(float), landmarks[rows]))
+        return results
+
+
+class MtcnnFast(_Stages):
+    """The three networks at one thoroughness; a cascade has several."""
+
+    def __init__(self, networks: Networks, search: Search) -> None:
+        super().__init__(networks, search.thresholds)
+        self._search = search
+
+    def detect(self, views: Sequence[View]) -> list[Faces]:
+        """Return the faces of each view, or of the part of it that its hint leaves, best score first."""
+        if not views:
+            return []
+        search = self._search
+        regions = [search_region(view) for view in views]
+        layouts = [self._layout(region) for region in regions]
+        pyramids = [
+            build_pyramid(view.pixels, region, _OUTPUT_OVER_CELL * min(layout.places[0][2:]))
+            for view, region, layout in zip(views, regions, layouts, strict=True)
+        ]
+        answers = self._networks.propose([pack(*pair) for pair in zip(pyramids, layouts, strict=True)])
+        tables = [self._cells(*three) for three in zip(regions, layouts, answers, strict=True)]
+        candidates = suppress(gather(tables, search.cells), 0.5, search.refined)
+        return self._output(pyramids, suppress(self._refine(pyramids, candidates), 0.5, search.output))
+
+    def _layout(self, region: Region) -> Layout:
+        least_px = max(self._search.least_px, self._search.least_share * region.short_px)
+        ratio = CELL_PX / min(least_px, region.short_px)
+        return build_layout(round(region.height_px * ratio), round(region.width_px * ratio))
+
+    def _cells(self, region: Region, layout: Layout, answer: tuple[Floats32, Floats32]) -> tuple[Floats, Floats]:
+        """Return the boxes (n, 4) and scores (n,) of the best cells of one picture."""
+        scores = answer[0].reshape(-1)[layout.cells]
+        chosen = np.flatnonzero(scores >= self._thresholds[0])
+        if len(chosen) > self._search.cells:
+            chosen = chosen[np.argsort(-scores[chosen], kind="stable")[: self._search.cells]]
+        scale = (layout.widths / region.width_px)[layout.scales[chosen], None]
+        corner = layout.corners[chosen].astype(float)
+        # MTCNN counts pixels from one: a cell begins at its second pixel.
+        low, high = (corner + 1) / scale, (corner + CELL_PX) / scale
+        moves = answer[1].reshape(4, -1)[:, layout.cells[chosen]].T.astype(float)
+        boxes = np.concatenate([low, high], axis=1) + moves * (high - low)[:, [0, 1, 0, 1]]
+        return square(boxes + [region.left, region.top] * 2), scores[chosen].astype(float)
+
+
+class MtcnnBox(_Stages):
+    """The second and third network on the face that the dataset annotated; nothing where it gives no face box."""
+
+    def __init__(self, networks: Networks, thresholds: tuple[float, float, float] = (0.0, 0.0, 0.8)) -> None:
+        super().__init__(networks, thresholds)
+
+    def detect(self, views: Sequence[View]) -> list[Faces]:
+        """Return the annotated face of each view, if the networks see one there."""
+        hinted = [index for index, view in enumerate(views) if view.hint is not None and view.hint.kind == "face"]
+        results = [Faces.none() for _ in views]
+        if hinted:
+            for index, faces in zip(hinted, self._detect([views[index] for index in hinted]), strict=True):
+                results[index] = faces
+        return results
+
+    def _detect(self, views: Sequence[View]) -> list[Faces]:
+        regions = [search_region(view) for view in views]
+        boxes = np.stack([_box_sizes(view.hint) for view in views if view.hint is not None])
+        pyramids = []
+        for view, region, sizes in zip(views, regions, boxes, strict=True):
+            # The box at 96 px: what the last network is shown is then never enlarged where the picture has the pixels.
+            share = 2 * OUTPUT_PX / max(1.0, sizes[1, 2] - sizes[1, 0])
+            short_px = max(CELL_PX, round(region.short_px * share))
+            pyramids.append(build_pyramid(view.pixels, region, short_px))
+        candidates = Candidates(boxes, np.ones(boxes.shape[:2]))
+        return self._output(pyramids, suppress(self._refine(pyramids, candidates), 0.0, 1))
+
+
+class Given(MtcnnBox):
+    """Trust the box: the landmarks are the networks', whatever they think of it; a box around a body is no face box."""
+
+    name = "given"
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__(networks, (0.0, 0.0, 0.0))
+
+    def _detect(self, views: Sequence[View]) -> list[Faces]:
+        found = super()._detect(views)
+        boxes = [view.hint.box[None] for view in views if view.hint is not None]
+        return [Faces(box, faces.scores, faces.landmarks) for box, faces in zip(boxes, found, strict=True)]
+
+
+def search_region(view: View) -> Region:
+    """Return the part of a picture to search: around an annotated face, the upper part of a body, or all of it."""
+    height, width = view.pixels.shape[:2]
+    if view.hint is None:
+        return Region(0, 0, width, height)
+    box = view.hint.box
+    sides = np.maximum(box[2:] - box[:2], 1)[[0, 1, 0, 1]]
+    reach = np.array(_REACH[view.hint.kind]) * sides * [-1, -1, 1, 1]
+    left, top, right, bottom = np.clip(np.round(box + reach), 0, [width, height, width, height]).astype(int).tolist()
+    if right - left < CELL_PX or bottom - top < CELL_PX:
+        return Region(0, 0, width, height)  # a box beyond the picture says nothing
+    return Region(left, top, right, bottom)
+
+
+def _box_sizes(hint: Hint) -> Floats:
+    """Return a box as squares of several sizes about its centre, (k, 4)."""
+    centre = (hint.box[:2] + hint.box[2:]) / 2
+    half = np.array(_BOX_SIZES)[:, None] * max(1.0, float((hint.box[2:] - hint.box[:2]).max())) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
