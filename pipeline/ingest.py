@@ -62,7 +62,7 @@ def ingest(
     dump = Dump(tree, root, params, columns or {})
     samples = _read(reader, dump, dataset, progress)
     accepted = accept_mismatch or dataset in params.accept_mismatch
-    verdict = compare(reader.name, samples.listed, src, accepted=accepted)
+    verdict = compare(reader.name, samples.listed, dump, name=dataset, accepted=accepted)
     given = {**params.plain(), "format": fmt, "dataset": dataset, "columns": dict(columns or {})}
     with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
         output.reject(samples.rejects)

@@ -1,26 +1,172 @@
-"""Known releases have known counts per class and split; a dump that contradicts them is not what it says."""
+"""Known releases have known counts per class and split; a dump that contradicts them is not what it says.
 
-from collections.abc import Mapping
+Four questions: are these the counts of another release; are they the right ones with the classes in another order; is
+there more of anything than the release has; do valence and arousal fit the labels they stand beside.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from pipeline.errors import SourceError
+from pipeline.sources.orders import affect_order, count_order
+from pipeline.sources.releases import RELEASES, Release
+from pipeline.sources.rows import Dump
 from pipeline.sources.samples import Listed
+from pipeline.sources.spellings import common_name
+
+# Copies of a release differ by a handful of broken files.
+_TOLERANCE: Final = 1.02
+_SPARE_ROWS: Final = 5
+# Fewer rows may have the counts of another release by chance.
+_MIN_ROWS: Final = 200
+_MAX_CONTRADICTED: Final = 0.5
+_ACCEPT: Final = "--accept-mismatch, or ingest.accept_mismatch in params.yaml, reads it all the same"
+_SPLITS: Final = {
+    "training": "train", "train": "train", "validation": "val", "val": "val", "valid": "val", "publictest": "val",
+    "test": "test", "privatetest": "test",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the counts of a dump say."""
+    """What the counts say: `kind` is exact, subset, mismatch (which was accepted) or unknown."""
 
     kind: str
-    notes: tuple[str, ...] = ()
     release: str | None = None
     share: float | None = None
+    notes: tuple[str, ...] = ()
 
     def plain(self) -> Mapping[str, Any]:
         """Return it as summary.json keeps it."""
         return {"verdict": self.kind, "release": self.release, "share": self.share}
 
 
-def compare(fmt: str, listed: Listed, src: str, *, accepted: bool) -> Verdict:
-    """Compare the counts of a dump with those of the release."""
-    return Verdict("unknown")
+class Tally:
+    """Rows by class, in all and by split, under common names: what two dumps are compared by."""
+
+    def __init__(self, labels: Mapping[tuple[str, str], int], rows: Mapping[str, int]) -> None:
+        self.total: Counter[str] = Counter()
+        self.by_split: dict[str, Counter[str]] = {}
+        self.rows: Counter[str] = Counter()
+        for (split, label), count in labels.items():
+            self.total[common_name(label)] += count
+            self.by_split.setdefault(_split(split), Counter())[common_name(label)] += count
+        for split, count in rows.items():
+            self.rows[_split(split)] += count
+
+    def parts(self, other: "Tally") -> Iterator[tuple[str, Counter[str], Counter[str]]]:
+        """Yield (name, own, other's) of each split that both have; of everything where they share none."""
+        shared = sorted(self.by_split.keys() & other.by_split.keys())
+        yield from ((f" in {split}", self.by_split[split], other.by_split[split]) for split in shared)
+        if not shared:
+            yield "", self.total, other.total
+
+
+def compare(fmt: str, listed: Listed, dump: Dump, *, name: str, accepted: bool) -> Verdict:
+    """Compare the counts of a dump with those of its release.
+
+    Args:
+        fmt: the format it was read as.
+        listed: what the dump lists, pictures there or not.
+        dump: the dump, for what its reader noted.
+        name: what the person calls the dataset.
+        accepted: a mismatch is a note, not an error.
+
+    Raises:
+        SourceError: the counts are not those of the release, and nobody said that this is all right.
+    """
+    release = expected_release(fmt, name)
+    found = _tally(listed, release)
+    problem = next(_problems(release, found, listed, dump), None)
+    if problem is None:
+        return _agreed(release, found)
+    if not accepted:
+        raise SourceError(f"{dump.tree.src}: {problem}; {_ACCEPT}")
+    return Verdict("mismatch", release.name if release else None, None, (f"accepted: {problem}",))
+
+
+def expected_release(fmt: str, name: str) -> Release | None:
+    """Return the release of a format; of a layout without one, the release that the dataset is named after."""
+    found = next((release for release in RELEASES if fmt in release.formats), None)
+    if found is not None or fmt not in {"folder", "csv"}:
+        return found
+    plain = _plain(name)
+    named = [release for release in RELEASES if _plain(release.name) in plain or plain in release.formats]
+    return max(named, key=lambda release: len(release.name), default=None)
+
+
+def _tally(listed: Listed, release: Release | None) -> Tally:
+    if release is None or not release.sequences:
+        return Tally(listed.labels, listed.rows)
+    known = {label for labels in release.labels.values() for label in labels}
+    counts = Counter((split, label) for split, label, _ in listed.sequences if label in known)
+    return Tally(counts, {split: sum(n for (of, _), n in counts.items() if of == split) for split, _ in counts})
+
+
+def _of_release(release: Release) -> Tally:
+    labels = {(split, label): count for split, of in release.labels.items() for label, count in of.items()}
+    return Tally(labels, release.rows)
+
+
+def _problems(release: Release | None, found: Tally, listed: Listed, dump: Dump) -> Iterator[str]:
+    if dump.contradicted > _MAX_CONTRADICTED * dump.compared:
+        yield f"the table contradicts the folders in {dump.contradicted} of {dump.compared} rows"
+    if release is not None:
+        known = _of_release(release)
+        excess = next(_excess(release, found, known), None)
+        other = _with_these_counts(found) if excess or not known.total else None
+        if other is not None and other is not release:
+            yield f"these are the counts of {other.name}, not of {release.name}"
+        for part, own, of_release in found.parts(known):
+            if (order := count_order(own, of_release)) is not None:
+                yield f"the counts{part} are those of {release.name} with its labels in another order: {order}"
+        if excess is not None:
+            yield excess
+    affect = {common_name(label): values for label, values in listed.affect.items()}
+    if (order := affect_order(affect)) is not None:
+        yield f"valence and arousal contradict the labels, as with codes of another order: {order}"
+
+
+def _excess(release: Release, found: Tally, known: Tally) -> Iterator[str]:
+    for part, own, of_release in found.parts(known):
+        for label, count in sorted(own.items()):
+            if label in of_release and count > of_release[label] * _TOLERANCE + _SPARE_ROWS:
+                yield f"{count} rows of {label}{part}, where {release.name} has {of_release[label]}"
+    for split in sorted(found.rows.keys() & known.rows.keys()):
+        if not known.total and found.rows[split] > known.rows[split] * _TOLERANCE + _SPARE_ROWS:
+            yield f"{found.rows[split]} rows in {split}, where {release.name} has {known.rows[split]}"
+
+
+def _with_these_counts(found: Tally) -> Release | None:
+    """Return the release that has these very counts, over all its splits or in one of them."""
+    if found.total.total() < _MIN_ROWS:
+        return None
+    for release in RELEASES:
+        known = _of_release(release)
+        if not release.sequences and found.total in [known.total, *known.by_split.values()]:
+            return release
+    return None
+
+
+def _agreed(release: Release | None, found: Tally) -> Verdict:
+    if release is None:
+        named = _with_these_counts(found)
+        notes = (f"these are the counts of {named.name}",) if named else ()
+        return Verdict("unknown", named.name if named else None, None, notes)
+    known = _of_release(release)
+    exact = found.by_split == known.by_split if known.total else found.rows == known.rows
+    size = found.rows.total()
+    share = round(size / release.size(), 4)
+    kind = "exact" if exact else "subset"
+    notes = () if exact else (f"{size} of the {release.size()} of {release.name}, {share:.1%}",)
+    return Verdict(kind, release.name, share, notes)
+
+
+def _split(name: str) -> str:
+    return _SPLITS.get(name.casefold(), name)
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.casefold().replace("+", "plus") if char.isalnum())

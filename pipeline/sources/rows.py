@@ -9,6 +9,8 @@ from pipeline.params import IngestParams
 from pipeline.schema import Reason
 from pipeline.sources.tree import Tree
 
+# Under this name are counted the rows of a dump without splits.
+NO_SPLIT: Final = "all"
 Box = tuple[float, float, float, float]
 
 PICTURE_SUFFIXES: Final = frozenset(

@@ -12,10 +12,9 @@ import pyarrow as pa
 
 from pipeline.output import Reject
 from pipeline.schema import SAMPLES, Reason
-from pipeline.sources.rows import Annotation, Refusal, Row
+from pipeline.sources.rows import NO_SPLIT, Annotation, Refusal, Row
 from pipeline.sources.tree import DamagedError, Tree
 
-NO_SPLIT: Final = "all"
 _BATCH_ROWS: Final = 4096
 # The columns that a reader gives, by the name of the annotation's attribute.
 _COLUMNS: Final = {
@@ -40,6 +39,7 @@ class Listed:
     rows: Counter[str] = field(default_factory=Counter)  # by split
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)  # by split and label, of rows with one label
     affect: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # valence and arousal by label
+    sequences: set[tuple[str, str, str]] = field(default_factory=set)  # split, label, sequence
 
     def add(self, row: Annotation) -> None:
         """Count one row."""
@@ -48,6 +48,8 @@ class Listed:
         if len(row.labels) != 1:
             return
         self.labels[split, row.labels[0]] += 1
+        if row.sequence is not None:
+            self.sequences.add((split, row.labels[0], row.sequence))
         if row.valence is not None and row.arousal is not None:
             self.affect.setdefault(row.labels[0], []).append((row.valence, row.arousal))
 

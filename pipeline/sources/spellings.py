@@ -3,19 +3,25 @@
 from collections.abc import Sequence
 from typing import Final
 
+# The common name first.
 _SAME: Final = (
-    {"anger", "angry"},
-    {"contempt", "contemptuous"},
-    {"disgust", "disgusted"},
-    {"fear", "fearful", "afraid", "scared"},
-    {"happy", "happiness", "joy"},
-    {"neutral", "neutrality", "natural"},
-    {"sad", "sadness"},
-    {"surprise", "surprised", "suprise"},
-    {"none"},
-    {"uncertain"},
-    {"noface", "nonface"},
+    ("anger", "angry"),
+    ("contempt", "contemptuous"),
+    ("disgust", "disgusted"),
+    ("fear", "fearful", "afraid", "scared"),
+    ("happy", "happiness", "joy"),
+    ("neutral", "neutrality", "natural"),
+    ("sad", "sadness"),
+    ("surprise", "surprised", "suprise"),
+    ("none",),
+    ("uncertain",),
+    ("no-face", "noface", "nonface"),
 )
+# The codes in the names of JAFFE's and KDEF's pictures.
+_CODES: Final = {
+    "AN": "anger", "DI": "disgust", "FE": "fear", "AF": "fear", "HA": "happy", "NE": "neutral", "SA": "sad",
+    "SU": "surprise",
+}  # fmt: skip
 
 
 def native_label(text: str, labels: Sequence[str]) -> str | None:
@@ -26,8 +32,16 @@ def native_label(text: str, labels: Sequence[str]) -> str | None:
         labels: the dataset's labels in their native spelling.
     """
     plain = _plain(text)
-    same = next((names for names in _SAME if plain in names), {plain})
-    return next((label for label in labels if _plain(label) in same), None)
+    same = next((names for names in _SAME if plain in names), (plain,))
+    return next((label for label in labels if _plain(label) in same or label in same), None)
+
+
+def common_name(label: str) -> str:
+    """Return one name for a label however a dataset spells it, so that the counts of two datasets compare."""
+    if label in _CODES:
+        return _CODES[label]
+    plain = _plain(label)
+    return next((names[0] for names in _SAME if plain in names), label.casefold())
 
 
 def _plain(text: str) -> str:
