@@ -1,0 +1,56 @@
+"""What can be read, where each dataset is to be had and under which terms; `prep formats` prints it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One format: the dataset, what its reader yields beyond labels, where to ask for it, the terms in short."""
+
+    dataset: str
+    gives: str
+    where: str
+    terms: str
+
+
+_AFFECTNET: Final = ("mohammadmahoor.com/affectnet", "research only; agreement signed by the head of a laboratory")
+_CKPLUS: Final = ("jeffcohn.net/Resources", "non-commercial research; signed agreement")
+_RAFDB: Final = ("whdeng.cn/RAF/model1.html", "non-commercial research; password on request by a member of staff")
+_EMOTIC: Final = ("s3.sunai.uoc.edu/emotic", "non-commercial research; request form; pictures partly of MSCOCO, ADE20K")
+_FER2013: Final = (
+    "kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
+    "rules of the competition; pictures found on the web, their rights not cleared",
+)
+_OWN: Final = ("your own pictures", "yours to know: consent and rights of everyone shown")
+
+CATALOG: Final = {
+    "affectnet": Entry("AffectNet, csv lists", "box, 68 points, split, valence, arousal", *_AFFECTNET),
+    "affectnet_npy": Entry("AffectNet-8, npy arrays", "68 points, split, valence, arousal", *_AFFECTNET),
+    "affectnet_folder": Entry("AffectNet, class folders and labels.csv", "csv checked against folders", *_AFFECTNET),
+    "ckplus": Entry("CK+, sequences", "68 points, subject, sequence", *_CKPLUS),
+    "ck48": Entry("CK+48, class folders", "subject, sequence", *_CKPLUS),
+    "rafdb": Entry("RAF-DB basic", "box, 5 points, split", *_RAFDB),
+    "rafdb_compound": Entry("RAF-DB compound", "two classes at once, box, 5 points, split", *_RAFDB),
+    "emotic": Entry("EMOTIC, mat", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC),
+    "emotic_csv": Entry("EMOTIC, csv", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC),
+    "fer2013": Entry("FER2013, csv of pixels", "split", *_FER2013),
+    "fer2013_folder": Entry("FER2013, class folders", "split; added copies left out", *_FER2013),
+    "ferplus": Entry(
+        "FER+", "ten votes, split", "github.com/microsoft/FERPlus", "labels MIT; the pictures are those of FER2013"
+    ),
+    "jaffe": Entry("JAFFE", "subject", "zenodo.org/records/3451524", "non-commercial research; on request"),
+    "expw": Entry(
+        "ExpW",
+        "several faces a picture, boxes",
+        "mmlab.ie.cuhk.edu.hk/projects/socialrelation",
+        "non-commercial research",
+    ),
+    "kdef": Entry("KDEF", "subject", "kdef.se", "non-commercial research; request form"),
+    "rafd": Entry("RaFD", "subject", "rafd.socsci.ru.nl", "scientific research; application"),
+    "sfew": Entry(
+        "SFEW 2.0", "split, scene", "users.cecs.anu.edu.au/~few_group/AFEW.html", "academic research; signed agreement"
+    ),
+    "folder": Entry("any folder of class folders", "split", *_OWN),
+    "csv": Entry("any csv", "box, subject, sequence, split, valence, arousal, dominance", *_OWN),
+}

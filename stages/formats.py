@@ -1,0 +1,38 @@
+"""`prep formats`: what can be read, where to get it and under which terms."""
+
+import sys
+
+import typer
+
+
+def formats() -> None:
+    """Print every format that `prep ingest` reads, with where to get the dataset and under which terms."""
+    from pipeline.sources import READERS
+    from pipeline.sources.catalog import CATALOG
+
+    heads = ("format", "dataset", "layout", "beyond labels", "where", "terms")
+    rows = []
+    for reader in READERS:
+        entry = CATALOG[reader.name]
+        rows.append((reader.name, entry.dataset, reader.layout, entry.gives, entry.where, entry.terms))
+    if sys.stdout.isatty():
+        _print_table(heads, rows)
+    else:
+        _print_lines(heads, rows)
+
+
+def _print_table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*heads, show_lines=True)
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False).print(table)
+
+
+def _print_lines(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print one line a format in columns of even width: for pipes, which have none of their own."""
+    widths = [max(len(row[place]) for row in (heads, *rows)) for place in range(len(heads))]
+    for row in (heads, *rows):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
