@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from torch import nn
 
+from models import classical
 from models.inputs import InputSpec
 from models.networks import plain, pretrained
 from models.networks.weights import Hub, State, read_weights
@@ -35,6 +36,7 @@ class Entry:
         input: what it reads, for a side in pixels or None for its own.
         hub: where its published weights are, if there are any.
         min_size_px: the smallest side it takes.
+        whole_crop: it looks for the face in the crop itself, and wants all of it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Entry:
     input: Callable[[int | None], InputSpec]
     hub: Callable[[], Hub] | None = None
     min_size_px: int = 32
+    whole_crop: bool = False
 
 
 def list_models() -> list[Entry]:
@@ -181,6 +184,15 @@ _LIST: Final = (
         lambda size_px: pretrained.facenet_input(size_px or _FACENET_SIZE_PX),
         pretrained.facenet_hub,
         75,
+    ),
+    Entry("hog-svm", "classical", "HOG with an RBF SVM", classical.build_hog_svm, classical.hog_input),
+    Entry(
+        "descriptor-linear",
+        "classical",
+        "dlib's face descriptor with a linear classifier",
+        classical.build_descriptor_linear,
+        classical.descriptor_input,
+        whole_crop=True,
     ),
 )
 _ENTRIES: Final = {_normal(entry.name): entry for entry in _LIST}

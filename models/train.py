@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import shutil
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
 from models.registry import find_model
 from models.training_course import COLUMNS, Course
 from models.training_engine import reproducible
-from models.training_run import TRAIN, VAL, Job, count_rows, run_training
+from models.training_run import TRAIN, VAL, Job, count_rows, run_classical, run_training
 from pipeline.errors import DataError
 from pipeline.lineage.identity import PARTIAL_SUFFIX
 from pipeline.output import Source, StageOutput, stage_output
@@ -58,7 +59,10 @@ def train(
     with stage_output(out, stage="train", sources=_sources(job), params=settings, tools=_TOOLS) as output:
         with reproducible(params.threads):
             torch.manual_seed(seed)
-            network, course = run_training(job, state, output.folder / "dvclive")
+            if job.entry.kind == "classical":
+                network, course = run_classical(job)
+            else:
+                network, course = run_training(job, state, output.folder / "dvclive")
         output.contract = dict(job.folder.contract)
         summary = _write(output, job, network, course)
     shutil.rmtree(state, ignore_errors=True)
@@ -109,14 +113,14 @@ def _write(output: StageOutput, job: Job, network: nn.Module, course: Course) ->
         epochs=len(course.rows),
         best_epoch=course.best + 1,
         validation_rows=count_rows(job.folder, VAL),
-        validation={name: _number(value) for name, value in validation.items() if value == value},  # noqa: PLR0124
+        validation={name: _number(value) for name, value in validation.items() if not math.isnan(value)},
     )
 
 
 def _cell(value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    return "" if value != value else f"{value:.{_DECIMALS}f}"  # noqa: PLR0124  a nan is not itself
+    return "" if math.isnan(value) else f"{value:.{_DECIMALS}f}"
 
 
 def _number(value: float) -> float:

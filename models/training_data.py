@@ -55,10 +55,17 @@ class Faces:
 class Epochs(Protocol):
     """Batches, epoch by epoch."""
 
-    def __iter__(self) -> Iterator[Faces]: ...
-    def __len__(self) -> int: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def __iter__(self) -> Iterator[Faces]:
+        """Yield the batches of the epoch that begins."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the iteration is."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
 
 
 @dataclass(frozen=True, slots=True)

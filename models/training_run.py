@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from models.affect import TASK_OUTPUTS
+from models.classical import Classical
 from models.inputs import InputSpec
 from models.networks.layers import open_last
 from models.registry import Entry, create_model
-from models.training_course import Course, Phase
-from models.training_data import Epochs, Reading, build_epochs
+from models.training_course import Course, Phase, score_classes
+from models.training_data import Epochs, Faces, Reading, build_epochs, read_faces
 from models.training_engine import build_trainer
 from models.training_loss import Objective, balance_classes
 from models.training_module import Learner
@@ -44,8 +45,12 @@ class Job:
 
     @property
     def spec(self) -> InputSpec:
-        """What the network reads, with the side and zoom of the parameters."""
-        return replace(self.entry.input(self.params.size_px), zoom=self.params.zoom)
+        """What the network reads: its side, and the part of the crop that leaves the margin of the parameters."""
+        spec = self.entry.input(self.params.size_px)
+        align = self.folder.contract.get("align", {})
+        if self.entry.whole_crop or "margin" not in align:
+            return spec
+        return replace(spec, zoom=min(1.0, (1 - 2 * align["margin"]) / (1 - 2 * self.params.margin)))
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -97,6 +102,33 @@ def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, Course]:
     return network, course
 
 
+def run_classical(job: Job) -> tuple[nn.Module, Course]:
+    """Fit a classical baseline; its course is one epoch."""
+    model = build_network(job)
+    if not isinstance(model, Classical) or job.params.task != "emotion":
+        raise UsageError(f"train.task: {job.entry.name} answers emotion alone, not {job.params.task}")
+    faces = read_faces(_reading(job, TRAIN))
+    held = read_faces(_reading(job, VAL)) if count_rows(job.folder, VAL) else None
+    model.fit(faces, held)
+    course = Course("last")
+    objective = Objective(job.params, torch.ones(len(CLASSES)))
+    sums, scores = [], {}
+    for part in (faces, held):
+        outputs = model(part.pixels) if part is not None else torch.zeros(0, len(CLASSES))
+        sums.append(_sums(objective, outputs, part))
+        scores = score_classes(outputs, part.labels) if part is held and part is not None else scores
+    course.record("fit", sums, scores)
+    course.best_state = model.state_dict()
+    return model, course
+
+
+def _sums(objective: Objective, outputs: Tensor, faces: Faces | None) -> tuple[float, float, float]:
+    if faces is None:
+        return 0.0, 0.0, 0.0
+    loss = objective.loss(outputs, objective.targets(faces), faces).item()
+    return loss * len(faces), objective.right(outputs, faces).sum().item(), float(len(faces))
+
+
 def build_network(job: Job) -> nn.Module:
     """Return the network of a job with the weights it starts from."""
     params = job.params
@@ -140,21 +172,20 @@ def _run_phase(
     if job.params.compile:
         network.compile()
     resume = str(state) if state.is_file() else None
-    trainer.fit(learner, epochs, validation, ckpt_path=resume, weights_only=True)
+    try:
+        trainer.fit(learner, epochs, validation, ckpt_path=resume, weights_only=True)
+    except SystemExit:
+        # Lightning turns Ctrl+C into an exit; the command line has its own word for it.
+        raise KeyboardInterrupt from None
 
 
 def _epochs(job: Job, trainer: lightning.Trainer, split: str, epoch: Callable[[], int]) -> Epochs:
-    reading = Reading(
-        job.shards,
-        split,
-        job.spec,
-        job.params.batch_size,
-        job.seed,
-        job.params.cache_mb,
-        trainer.global_rank,
-        trainer.world_size,
-    )
+    reading = replace(_reading(job, split), rank=trainer.global_rank, world_size=trainer.world_size)
     return build_epochs(reading, epoch, shuffle=split == TRAIN)
+
+
+def _reading(job: Job, split: str) -> Reading:
+    return Reading(job.shards, split, job.spec, job.params.batch_size, job.seed, job.params.cache_mb)
 
 
 def _fingerprint(job: Job) -> str:

@@ -1,5 +1,6 @@
 """What goes on around the steps: the state to go on from after a kill, the progress bar, DVCLive's logs."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,14 +31,14 @@ class StateKeeper(Checkpoint):  # type: ignore[misc]  # lightning ships no types
         self._steps = steps
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: lightning.Trainer, _module: lightning.LightningModule, _outputs: Any, _batch: Any, batch_idx: int
     ) -> None:
         """Save after some batches."""
         done = batch_idx + 1
         if self._steps and done % self._steps == 0 and done < trainer.num_training_batches:
             self._save(trainer)
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
         """Save after an epoch."""
         self._save(trainer)
 
@@ -57,7 +58,7 @@ class ProgressReport(Callback):  # type: ignore[misc]
         self._epochs = epochs
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: lightning.Trainer, _module: lightning.LightningModule, outputs: Any, _batch: Any, batch_idx: int
     ) -> None:
         """Report one batch more."""
         an_epoch = int(trainer.num_training_batches)
@@ -77,7 +78,7 @@ class LiveLog(Callback):  # type: ignore[misc]
 
             self.live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
         """Log the epochs that have not been; the module writes one down after all callbacks were told of its end."""
         if trainer.is_global_zero:
             self.write()
@@ -86,7 +87,7 @@ class LiveLog(Callback):  # type: ignore[misc]
         """Log every epoch that has not been logged."""
         for row, scores in list(zip(self._course.rows, self._course.scores, strict=True))[self._logged :]:
             for name, value in {**row, **{f"val_{name}": value for name, value in scores.items()}}.items():
-                if name not in {"epoch", "phase"} and value == value:  # a nan is a set that is not there
+                if name not in {"epoch", "phase"} and not math.isnan(value):
                     self.live.log_metric(name, value)
             self.live.next_step()
             self._logged += 1

@@ -1,4 +1,4 @@
-"""One shape for every network that is built from parts: blocks in order, pooling, head. The blocks open from the end."""
+"""One shape for every network that is built from parts: blocks in order, pooling, head."""
 
 from collections.abc import Sequence
 

@@ -45,7 +45,7 @@ def torchvision_builder(name: str) -> Callable[[int, int, State | None], nn.Modu
         if state is not None:
             load_base(whole, state, "classifier")
         blocks = list(_split_at_pooling(whole.features)) if name.startswith("vgg") else list(whole.features)
-        linear = [module for module in whole.classifier if isinstance(module, nn.Linear)][0]
+        linear = next(module for module in whole.classifier if isinstance(module, nn.Linear))
         width = 512 if name.startswith("vgg") else linear.in_features
         return Classifier(blocks, *global_average(width, classes))
 
