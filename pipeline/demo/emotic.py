@@ -30,6 +30,7 @@ CATEGORIES: Final[Mapping[Emotion, tuple[str, ...]]] = {
     Emotion.surprise: ("Surprise",),
 }
 NO_VALENCE: Final = "no valence"
+CONFLICTING: Final = "conflicting categories"
 CONFLICT: Final = ("Anger", "Happiness", "Sadness")
 # Said of most people, of any mood: a category that belongs to none of the eight classes.
 _BYSTANDER: Final = "Engagement"
@@ -40,6 +41,7 @@ _NAMES: Final = {
     "emodb_small": "{:018x}.jpg",
     "ade20k": "sun_{:016x}.jpg",
 }
+_TOGETHER: Final = 5  # every so many pictures show two people
 _DOMINANCE: Final = 0.1
 # Head and shoulders of the portrait, in its pixels: x0, y0, x1, y1.
 _BODY: Final = np.array([(100, 8), (330, 8), (330, 300), (100, 300)], dtype=float)
@@ -67,7 +69,7 @@ class Row:
 
 
 def build_rows(count: int, seed: int) -> list[Row]:
-    """Plan about `count` faces; every sixth picture shows two people."""
+    """Plan about `count` faces; every fifth picture shows two people."""
     return [
         row
         for number, (split, share) in enumerate(_SPLITS.items())
@@ -82,10 +84,14 @@ def _plan(split: str, count: int, seed: int, number: int) -> list[Row]:
     actors = list(zip(cast(people, count), emotions, strict=True))
     rows: list[Row] = []
     while actors:
-        together = 2 if len(rows) % 6 == 4 and len(actors) > 1 else 1
-        group = [actors.pop(0) for _ in range(together)]
-        planted = None if split != "test" else {0: "conflicting categories", 1: NO_VALENCE}.get(len(actors))
+        group = [actors.pop(0)]
+        if len(rows) % _TOGETHER == _TOGETHER - 1 and actors:
+            group.append(actors.pop())  # from the other end: somebody else
+        planted = NO_VALENCE if split == "test" and not rows else None
         rows.append(_picture(split, group, len(rows), (seed, 26, number), random, planted))
+    if split == "test":
+        conflict = [(people[-1], Emotion.sad)]
+        rows.append(_picture(split, conflict, len(rows), (seed, 26, number), random, CONFLICTING))
     return rows
 
 
@@ -114,8 +120,7 @@ def _picture(
             roll_deg=float(random.uniform(-12, 12)),
             yaw_deg=float(random.uniform(-12, 12)),
         )
-        conflict = planted is not None and planted != NO_VALENCE
-        categories = (CONFLICT,) if conflict else _annotate(split, emotion, random)
+        categories = (CONFLICT,) * 3 if planted == CONFLICTING else _annotate(split, emotion, random)
         bodies.append(Body(person, figure, role, categories, planted))
     shot = Shot(f"emotic/{database}/images/{name}", size, tuple(body.figure for body in bodies), (*seed, index))
     return Row(shot, split, database, tuple(bodies))
@@ -226,7 +231,7 @@ def _truth(row: Row, photo: Photo) -> list[Truth]:
             n=number,
             subject_id=body.person.name,
             split=row.split,
-            label=None if body.categories == (CONFLICT,) else body.role.emotion.name,
+            label=None if body.planted == CONFLICTING else body.role.emotion.name,
             valence=None if body.planted == NO_VALENCE else body.role.valence,
             arousal=None if body.planted == NO_VALENCE else body.role.arousal,
             roll_deg=body.figure.roll_deg,

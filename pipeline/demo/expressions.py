@@ -73,6 +73,10 @@ EXPRESSIONS: Final[Mapping[Emotion, Expression]] = {
     Emotion.sad: Expression({"1": 0.9, "4": 0.3, "15": 0.9, "17": 0.5, "7": 0.25}, -0.7, -0.35),
     Emotion.surprise: Expression({"1": 0.9, "2": 1.0, "5": 0.9, "26": 1.0}, 0.15, 0.8),
 }
+# The least that is left between the lids, between lid and brow, and of the red of a lip.
+_EYE_PX: Final = 3.6
+_BROW_PX: Final = 5.0
+_LIP_PX: Final = 1.8
 # Landmark -> the one on the other side.
 _MIRROR: Final = np.array(
     [
@@ -110,3 +114,22 @@ def moves(units: Units) -> Points:
             elif side == "R":
                 total[landmark] += (0, down * intensity)
     return total
+
+
+def keep_apart(face: Points) -> Points:
+    """Return the 68 landmarks without crossings, in portrait pixels: a warp cannot fold a face.
+
+    Brows stay above the eyes, eyes stay open, and lips keep some red.
+    """
+    held = face.copy()
+    for upper, lower in (([37, 38], [41, 40]), ([43, 44], [47, 46])):
+        closed = np.maximum(0, _EYE_PX - (held[lower, 1] - held[upper, 1])) / 2
+        held[upper, 1] -= closed
+        held[lower, 1] += closed
+    for brow, lid in (([17, 18, 19, 20, 21], [36, 37, 38, 39]), ([22, 23, 24, 25, 26], [42, 43, 44, 45])):
+        held[brow, 1] = np.minimum(held[brow, 1], np.interp(held[brow, 0], *held[lid].T) - _BROW_PX)
+    upper, lower = [49, 50, 51, 52, 53], [55, 56, 57, 58, 59]
+    held[upper, 1] = np.minimum(held[upper, 1], np.interp(held[upper, 0], *held[60:65].T) - _LIP_PX)
+    rim = held[[60, 67, 66, 65, 64]].T
+    held[lower, 1] = np.maximum(held[lower, 1], np.interp(held[lower, 0], *rim) + _LIP_PX)
+    return held

@@ -11,7 +11,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from pipeline.demo.expressions import Units, at_rest, moves
+from pipeline.demo.expressions import Units, at_rest, keep_apart, moves
 from pipeline.demo.look import build_mask
 from pipeline.demo.people import Person, shape_face, shape_hair
 from pipeline.demo.portrait import INTEROCULAR_PX, Pixels, Points, blend
@@ -43,7 +43,7 @@ class Figure:
 
     def face(self) -> Points:
         """Return the 68 landmarks in portrait pixels."""
-        face = shape_face(at_rest(), self.person.shape) + moves(self.units)
+        face = keep_apart(shape_face(at_rest(), self.person.shape) + moves(self.units))
         face[:, 0] += round(float(np.sin(np.deg2rad(self.yaw_deg))), 9) * _DEPTH_PX
         return face
 
@@ -161,8 +161,8 @@ def _align(canvas: Pixels, landmarks: Points, side_px: int) -> Pixels:
     template = np.array([(0.31, 0.38), (0.69, 0.38), (0.5, 0.58), (0.34, 0.76), (0.66, 0.76)]) * side_px
     # A similarity is one complex factor and a shift; its least-squares solution needs no decomposition.
     wanted, given = (points[:, 0] + 1j * points[:, 1] for points in (template, five_points(landmarks)))
-    centred = wanted - wanted.mean()
-    factor = (centred.conj() * (given - given.mean())).sum() / (np.abs(centred) ** 2).sum()
+    centred = given - given.mean()
+    factor = (centred.real**2 + centred.imag**2).sum() / (centred.conj() * (wanted - wanted.mean())).sum()
     x, y = np.meshgrid(np.arange(side_px), np.arange(side_px))
     found = given.mean() + factor * (x + 1j * y - wanted.mean())
     return sample(canvas, np.stack([found.real, found.imag], -1).astype(np.float32))
