@@ -18,9 +18,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from models.loading.decode import Decoding, Task
+from models.loading.decode import Blocks, Decoding, Task
 from models.loading.order import EpochOrder, Window
-from models.loading.rows import Rows, concat_rows, read_piece
+from models.loading.rows import PieceReader, Rows, concat_rows
 from pipeline.errors import ModelError, UsageError
 from pipeline.shards.read import ShardFolder, open_shards
 
@@ -100,13 +100,15 @@ class ShardLoader:
         self.batch_size = batch_size
         self.workers = workers
         self._split = split
-        self._entries = self.folder.entries(split)
+        entries = self.folder.entries(split)
+        self._pieces = PieceReader(self.folder, entries)
         self._order = EpochOrder(
-            [entry.rows for entry in self._entries], self.folder.row_group_rows, shuffle, seed, rank, world_size
+            [entry.rows for entry in entries], self.folder.row_group_rows, shuffle, seed, rank, world_size
         )
         self._epoch = 0
         self._position = 0  # samples yielded in this epoch
         self._resume = False
+        self._blocks = Blocks(2 * workers + 4)  # what is ahead, and what a training loop holds
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch: the same for every rank."""
@@ -179,7 +181,7 @@ class ShardLoader:
         """Yield batches that are being decoded, with more of them begun behind each."""
         ahead: deque[Decoding] = deque()
         for rows in self._batches(pool):
-            ahead.append(Decoding(rows, pool))
+            ahead.append(Decoding(rows, pool, self._blocks))
             if len(ahead) > 2 * self.workers:
                 yield ahead.popleft()
         yield from ahead
@@ -200,7 +202,7 @@ class ShardLoader:
         """Yield windows in their mixed order; the next one is being read meanwhile."""
         ahead: deque[tuple[Window, list[Task[Rows]]]] = deque()
         for window in self._order.windows(self._epoch, self._position):
-            reads = [Task(partial(read_piece, self.folder, self._entries, piece), pool) for piece in window.pieces]
+            reads = [Task(partial(self._pieces.read, piece), pool) for piece in window.pieces]
             ahead.append((window, reads))
             if len(ahead) > 1:
                 yield _mixed(*ahead.popleft())

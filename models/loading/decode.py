@@ -4,6 +4,8 @@ simplejpeg (libjpeg-turbo) releases the interpreter's lock while it decodes, so 
 share memory for nothing.
 """
 
+import sys
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, Final, Generic, TypeVar
@@ -17,6 +19,7 @@ from pipeline.errors import DataError
 
 _CHUNK_ROWS: Final = 8  # what a thread decodes at a time: some milliseconds
 
+Pixels = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
 
 
@@ -40,16 +43,44 @@ class Task(Generic[Result]):
         return self._future.result()
 
 
+class Blocks:
+    """Blocks of pixels, given out again when nobody holds them any more.
+
+    Fresh memory costs some percent of the decoding, because the kernel clears it first. A block that is still held, by
+    a tensor, by a view of one or by a thread, is never given out.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._blocks: deque[Pixels] = deque(maxlen=most)
+
+    def take(self, shape: tuple[int, ...]) -> Pixels:
+        """Return a block of this shape with whatever is in it."""
+        for block in self._blocks:
+            if block.shape == shape and sys.getrefcount(block) == _UNHELD:
+                return block
+        block = np.empty(shape, np.uint8)
+        self._blocks.append(block)
+        return block
+
+
+def _references_of_an_unheld_block() -> int:
+    """Count what the container, the loop and the call hold, in a loop like that of `Blocks.take`."""
+    return max(sys.getrefcount(block) for block in deque([np.empty(1, np.uint8)]))
+
+
+_UNHELD: Final = _references_of_an_unheld_block()
+
+
 class Decoding:
     """The pictures of one batch on their way to one block of memory (B, H, W, 3)."""
 
-    def __init__(self, rows: Rows, pool: Executor | None) -> None:
+    def __init__(self, rows: Rows, pool: Executor | None, blocks: Blocks) -> None:
         self.rows = rows
         height, width = _size(rows)
-        self._pixels = np.empty((len(rows), height, width, 3), np.uint8)
+        self._pixels = blocks.take((len(rows), height, width, 3))
         self._tasks = [Task(_Chunk(self, start), pool) for start in range(0, len(rows), _CHUNK_ROWS)]
 
-    def pixels(self) -> npt.NDArray[np.uint8]:
+    def pixels(self) -> Pixels:
         """Return the decoded pictures; helps decoding while it waits.
 
         Raises:
@@ -59,6 +90,7 @@ class Decoding:
             task.steal()
         for task in self._tasks:
             task.result()
+        self._tasks = []  # they hold this object in turn, and with it the pixels
         return self._pixels
 
     def decode(self, start: int) -> None:

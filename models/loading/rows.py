@@ -1,5 +1,6 @@
 """Rows in memory, still encoded: what a window holds and a batch is cut from."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -13,7 +14,8 @@ from models.loading.order import Piece
 from pipeline.errors import TableError
 from pipeline.shards.read import ShardEntry, ShardFolder
 
-_COLUMNS: Final = ("sample_id", "dataset", "label", "label_probs", "valence", "arousal", "weight", "image")
+_COLUMNS: Final = ["sample_id", "dataset", "label", "label_probs", "valence", "arousal", "weight", "image.bytes"]
+_FOOTERS_KEPT: Final = 64
 
 Array = npt.NDArray[Any]
 
@@ -57,21 +59,36 @@ def concat_rows(parts: Sequence[Rows]) -> Rows:
     return Rows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Rows)))
 
 
-def read_piece(folder: ShardFolder, entries: Sequence[ShardEntry], piece: Piece) -> Rows:
-    """Read the rows of one piece of one row group.
+class PieceReader:
+    """Reads pieces of one split; safe to use from several threads. Keeps the last few footers, not the files."""
 
-    Raises:
-        TableError: the shard is missing or torn, or has other rows than the manifest says.
-    """
-    location = folder.parquet(entries[piece.shard])
-    try:
-        with location.open_arrow() as stream, pq.ParquetFile(stream) as parquet:
-            group = parquet.read_row_group(piece.group, columns=list(_COLUMNS), use_threads=False)
-    except (OSError, pa.ArrowException, IndexError) as error:
-        raise TableError(f"{location}: not a readable shard: {str(error).splitlines()[0]}") from None
-    if len(group) < piece.end:
-        raise TableError(f"{location}: row group {piece.group} has {len(group)} rows, fewer than shards.json says")
-    return _rows(group.combine_chunks().slice(piece.start, len(piece)).to_batches()[0])
+    def __init__(self, folder: ShardFolder, entries: Sequence[ShardEntry]) -> None:
+        self._folder = folder
+        self._entries = entries
+        self._footers: OrderedDict[int, pq.FileMetaData] = OrderedDict()
+
+    def read(self, piece: Piece) -> Rows:
+        """Read the rows of one piece of one row group.
+
+        Raises:
+            TableError: the shard is missing or torn, or has other rows than the manifest says.
+        """
+        location = self._folder.parquet(self._entries[piece.shard])
+        footer = self._footers.get(piece.shard)
+        try:
+            with location.open_arrow() as stream, pq.ParquetFile(stream, metadata=footer) as parquet:
+                self._keep(piece.shard, parquet.metadata)
+                group = parquet.read_row_group(piece.group, columns=_COLUMNS, use_threads=False)
+        except (OSError, pa.ArrowException, IndexError) as error:
+            raise TableError(f"{location}: not a readable shard: {str(error).splitlines()[0]}") from None
+        if len(group) < piece.end:
+            raise TableError(f"{location}: row group {piece.group} has {len(group)} rows, fewer than shards.json says")
+        return _rows(group.combine_chunks().slice(piece.start, len(piece)).to_batches()[0])
+
+    def _keep(self, shard: int, footer: pq.FileMetaData) -> None:
+        self._footers[shard] = footer
+        if len(self._footers) > _FOOTERS_KEPT:
+            self._footers.popitem(last=False)
 
 
 def _rows(batch: pa.RecordBatch) -> Rows:
