@@ -236,6 +236,15 @@ class TrainParams(Section):
             raise PydanticCustomError("preset", "presets.{name}.{why}", {"name": name, "why": _explain(error)}) from None
 
 
+class PersonalizeParams(Section):
+    """How a network is fine-tuned on one person; `open_blocks` of its base train beside the head (null: all)."""
+
+    draws: Annotated[int, Field(ge=1, le=1000)]
+    steps: Count
+    learning_rate: Annotated[float, Field(gt=0)]
+    open_blocks: Annotated[int, Field(ge=0)] | None
+
+
 class EvaluateParams(Section):
     """How a checkpoint is tested. `bootstrap_draws` are of the 95% intervals, `calibration_bins` of confidence."""
 
@@ -266,6 +275,7 @@ class Params(Section):
     split: SplitParams
     shard: ShardParams
     train: TrainParams
+    personalize: PersonalizeParams
     evaluate: EvaluateParams
     report: ReportParams
 

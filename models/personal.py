@@ -1,0 +1,232 @@
+"""A network of one's own: fine-tuned on a few labelled faces of one person, measured on that person's other faces.
+
+For each draw the person's faces are shuffled; the first K may be learned from and the others are the test, the same for
+every number of shots. So the curve over shots and the general network beside it are paired.
+"""
+
+import copy
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.augment import Augmentation
+from models.checkpoint import CHECKPOINT_NAME, Checkpoint
+from models.data import ShardLoader
+from models.evaluate import load_matching
+from models.networks.layers import open_last
+from models.training_engine import reproducible
+from pipeline.errors import DataError, ModelError, UsageError
+from pipeline.output import stage_output
+from pipeline.params import AugmentParams, PersonalizeParams
+from pipeline.shards.read import ShardFolder, iter_shards, open_shards
+from pipeline.workers import Progress, no_progress
+
+TEST: Final = "test"
+CURVE_NAME: Final = "curve.csv"
+PLOT_NAME: Final = "curve.png"
+COLUMNS: Final = ("shots", "draw", "faces", "general_accuracy", "personal_accuracy")
+_THREADS: Final = 2
+_FEWEST_OTHERS: Final = 1
+_TOOLS: Final = ("numpy", "torch")
+# Mild: a few faces of one person already differ in little but expression.
+_STRENGTHS: Final = AugmentParams(
+    shift=0.05, shear_deg=0, zoom=0.05, flip=0.5, rotation_deg=8, crop=0, pad=0, noise=0, blur_px=0, brightness=0.1,
+    contrast=0.1, erase=0,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The faces of one person in the test set: images uint8 (N, 3, H, W), labels int64 (N,)."""
+
+    subject_id: str
+    images: Tensor
+    labels: Tensor
+
+
+def personalize(
+    shards: Path,
+    run: Path,
+    out: Path,
+    params: PersonalizeParams,
+    *,
+    subject: str,
+    shots: int,
+    seed: int,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Fine-tune a network on a few faces of one person, several times, and write the learning curve.
+
+    Args:
+        shards: the folder whose test set holds the person; nobody in it has been trained on.
+        run: the folder with the general network.
+        out: gets curve.csv (a row a number of shots and draw), curve.png and summary.json.
+        params: how.
+        subject: the person's subject_id.
+        shots: the largest number of faces to learn from.
+        seed: of the draws.
+        progress: called with fine-tunings done.
+
+    Returns:
+        summary.json, with the mean accuracy of both networks for each number of shots.
+
+    Raises:
+        UsageError: no such person, or too few faces for so many shots.
+        ModelError: a network that cannot be fine-tuned, or one of another preprocessing.
+    """
+    settings = {**params.plain(), "subject": subject, "shots": shots, "seed": seed}
+    with stage_output(out, stage="personalize", sources=[shards, run], params=settings, tools=_TOOLS) as output:
+        folder = open_shards(shards)
+        general = load_matching(run / CHECKPOINT_NAME, folder)
+        if general.network is None or general.info.task != "emotion":
+            raise ModelError(f"{run}: {general.info.model} cannot be fine-tuned on classes; train another train.model")
+        person = read_person(shards, folder, subject)
+        _check_shots(person, shots)
+        with reproducible(_THREADS):
+            rows = list(_curve(general, person, params, shots, seed, progress))
+        output.contract = dict(general.contract)
+        _write_curve(output.path(CURVE_NAME), rows)
+        curve = summarize(rows)
+        draw_curve(output.path(PLOT_NAME), curve, subject)
+        count = len(person.labels)
+        return output.finish(rows_in=count, rows_out=count, subject=subject, curve=curve)
+
+
+def read_person(shards: Path, folder: ShardFolder, subject: str) -> Person:
+    """Read the faces of one person of the test set.
+
+    Raises:
+        UsageError: nobody there has this subject_id; names those with the most faces.
+        DataError: there is no test set.
+    """
+    if TEST not in folder.splits:
+        raise DataError(f"{shards}: no test rows; personalize needs people nobody trained on")
+    table = pa.concat_tables(iter_shards(folder, TEST, ["subject_id", "copy"]))
+    subjects = np.array([name if name is not None else "" for name in table["subject_id"].to_pylist()])
+    mine = subjects == subject
+    if not subject or not mine.any():
+        names, counts = np.unique(subjects[subjects != ""], return_counts=True)
+        most = ", ".join(f"{names[i]} ({counts[i]})" for i in np.argsort(-counts, kind="stable")[:5])
+        raise UsageError(
+            f"--subject: nobody in the test set is called {subject!r}; the most faces have {most or 'nobody'}"
+        )
+    images: list[Tensor] = []
+    labels: list[Tensor] = []
+    first = 0
+    for batch in ShardLoader(shards, TEST, batch_size=256, shuffle=False, seed=0):
+        picked = torch.from_numpy(mine[first : first + len(batch)])
+        images.append(batch.images[picked])
+        labels.append(batch.labels[picked])
+        first += len(batch)
+    return Person(subject, torch.cat(images), torch.cat(labels))
+
+
+def fine_tune(general: Checkpoint, images: Tensor, labels: Tensor, params: PersonalizeParams, seed: int) -> Checkpoint:
+    """Return a copy of a network after some steps on a few faces; batch statistics stay as they were.
+
+    Args:
+        general: the network to start from; it is left as it is.
+        images: uint8 (K, 3, H, W).
+        labels: int64 (K,).
+        params: steps, learning rate and how many blocks are open.
+        seed: of augmentation and dropout.
+    """
+    personal = Checkpoint(general.info, copy.deepcopy(general.module))
+    network = personal.module.eval()
+    open_last(network, params.open_blocks)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=params.learning_rate)
+    augment = Augmentation(_STRENGTHS, general.spec.size_px)
+    pixels = general.spec.resize(images)
+    torch.manual_seed(seed)
+    for _ in range(params.steps):
+        loss = functional.cross_entropy(network(general.spec.normalize(augment(pixels))), labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+        optimizer.step()
+    return personal
+
+
+def shot_counts(shots: int) -> list[int]:
+    """Return the numbers of shots of the curve: 1, 2, 4 … and `shots` itself."""
+    return sorted({*(2**power for power in range(shots.bit_length()) if 2**power <= shots), shots})
+
+
+def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return, by number of shots, the mean accuracy of both networks and the spread of their difference over draws."""
+    curve = {}
+    for shots in sorted({row["shots"] for row in rows}):
+        mine = [row for row in rows if row["shots"] == shots]
+        general = np.array([row["general_accuracy"] for row in mine])
+        personal = np.array([row["personal_accuracy"] for row in mine])
+        gain = personal - general
+        values = {"general": general.mean(), "personal": personal.mean(), "gain": gain.mean(), "gain_std": gain.std()}
+        curve[str(shots)] = {name: round(float(value), 6) for name, value in values.items()}
+    return curve
+
+
+def draw_curve(path: Path, curve: dict[str, dict[str, float]], subject: str) -> None:
+    """Draw the learning curve: accuracy of both networks over the number of shots."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    shots = [int(name) for name in curve]
+    personal = np.array([values["personal"] for values in curve.values()])
+    spread = np.array([values["gain_std"] for values in curve.values()])
+    axes.plot(shots, [values["general"] for values in curve.values()], "--", color="0.4", label="general network")
+    axes.plot(shots, personal, "o-", color="tab:blue", label="fine-tuned on this person")
+    axes.fill_between(shots, personal - spread, personal + spread, color="tab:blue", alpha=0.15)
+    axes.set(xlabel="labelled faces of the person", ylabel="accuracy on the others", title=f"Personal model: {subject}")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(shots, [str(count) for count in shots])
+    axes.minorticks_off()
+    axes.set_ylim(0, 1)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _curve(
+    general: Checkpoint, person: Person, params: PersonalizeParams, shots: int, seed: int, progress: Progress
+) -> Any:
+    counts = shot_counts(shots)
+    right = torch.from_numpy(general.predict(person.images).argmax(1)) == person.labels
+    for draw in range(params.draws):
+        order = torch.from_numpy(np.random.default_rng([seed, draw]).permutation(len(person.labels)))
+        others = order[shots:]
+        before = right[others].double().mean().item()
+        for number, count in enumerate(counts):
+            known = order[:count]
+            personal = fine_tune(general, person.images[known], person.labels[known], params, seed + draw)
+            answers = torch.from_numpy(personal.predict(person.images[others]).argmax(1))
+            after = (answers == person.labels[others]).double().mean().item()
+            yield dict(zip(COLUMNS, (count, draw, len(others), before, after), strict=True))
+            progress(draw * len(counts) + number + 1, params.draws * len(counts), f"{count} shots")
+
+
+def _check_shots(person: Person, shots: int) -> None:
+    most = len(person.labels) - _FEWEST_OTHERS
+    if not 1 <= shots <= most:
+        raise UsageError(
+            f"--shots: {person.subject_id} has {len(person.labels)} faces in the test set; expected 1 to {most}, not {shots}"
+        )
+
+
+def _write_curve(path: Path, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: f"{value:.6f}" if isinstance(value, float) else value for name, value in row.items()})
+    path.write_text(text.getvalue(), encoding="utf-8")

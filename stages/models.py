@@ -1,0 +1,20 @@
+"""`prep models`: what can be trained."""
+
+import typer
+
+
+def models() -> None:
+    """Print every network that `train.model` takes: its kind, the side of its input, what it is.
+
+    Every other name of timm.list_models() works too.
+    """
+    from models.registry import list_models
+
+    rows = [("model", "kind", "side", "weights", "what")]
+    for entry in list_models():
+        weights = "published" if entry.hub is not None else "-"
+        rows.append((entry.name, entry.kind, f"{entry.input(None).size_px} px", weights, entry.what))
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    typer.echo("and any name of timm.list_models()")

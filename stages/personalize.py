@@ -1,0 +1,38 @@
+"""`prep personalize`: a network fine-tuned on one person."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stages import project
+from stages.progress import bar
+
+
+def personalize(
+    subject: Annotated[str, typer.Option(help="The subject_id of a person in the test set.")],
+    shots: Annotated[int, typer.Option(min=1, help="How many labelled faces of that person may be learned from.")],
+    run: Annotated[Path, typer.Option(help="The folder with the general network.")] = project.TRAIN,
+    shards: Annotated[Path, typer.Option(help="The shards whose test set holds the person.")] = project.SHARDS,
+    out: Annotated[Path, typer.Option(help="Folder for the learning curve.")] = project.RUNS / "personalize",
+) -> None:
+    """Fine-tune on a few faces of one person and compare with the general network on that person's other faces."""
+    from models.personal import personalize as fine_tune
+
+    params = project.load_params()
+    with bar("personalize") as progress:
+        summary = fine_tune(
+            shards,
+            run,
+            out,
+            params.personalize,
+            subject=subject,
+            shots=shots,
+            seed=params.seed,
+            progress=progress,
+        )
+    last = summary["curve"][str(shots)]
+    typer.echo(
+        f"{subject}: accuracy {last['general']:.3f} before and {last['personal']:.3f} after {shots} faces, "
+        f"{last['gain']:+.3f} ± {last['gain_std']:.3f} over {params.personalize.draws} draws -> {out}"
+    )
