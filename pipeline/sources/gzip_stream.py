@@ -84,7 +84,7 @@ class GzipStream(io.RawIOBase):
         return self._at
 
     def _next(self, want: int) -> bytes:
-        while want:
+        while want and (not self._inflater.eof or self._join_next()):
             try:
                 chunk = self._inflater.decompress(self._packed, want)
             except zlib.error as error:
@@ -94,29 +94,21 @@ class GzipStream(io.RawIOBase):
                 self._at += len(chunk)
                 self._keep_point()
                 return chunk
-            if not self._more():
-                return b""
+            if not self._inflater.eof and not self._packed:
+                self._packed = self._file.read(_CHUNK_BYTES)
+                if not self._packed:
+                    raise SourceError(f"{self._path}: damaged: it ends in the middle; fetch it again")
         return b""
 
-    def _more(self) -> bool:
-        """Get more to inflate; False at the end of the data."""
-        if not self._packed:
+    def _join_next(self) -> bool:
+        """Begin the next of joined gzip files; False where only padding follows."""
+        while not (rest := self._packed.lstrip(b"\0")):
             self._packed = self._file.read(_CHUNK_BYTES)
-        if self._inflater.eof:
-            # gzip files may be joined, and padded with zeros.
-            self._packed = self._packed.lstrip(b"\0")
-            if self._packed:
-                self._inflater = zlib.decompressobj(_GZIP)
-            return bool(self._packed) or bool(self._peek())
-        if not self._packed:
-            raise SourceError(f"{self._path}: damaged: it ends in the middle; fetch it again")
+            if not self._packed:
+                return False
+        self._packed = rest
+        self._inflater = zlib.decompressobj(_GZIP)
         return True
-
-    def _peek(self) -> bool:
-        at = self._file.tell()
-        more = bool(self._file.read(1))
-        self._file.seek(at)
-        return more
 
     def _keep_point(self) -> None:
         file_at, last = self._file.tell(), self._points[-1]

@@ -2,6 +2,7 @@
 
 import csv
 import tempfile
+import weakref
 from array import array
 from collections.abc import Iterator
 from functools import lru_cache
@@ -25,6 +26,7 @@ class PixelTable:
         columns = [squash(cell) for cell in table.header or COLUMNS]
         self._column = columns.index("pixels")
         self._stream = _seekable(tree, name)
+        weakref.finalize(self, self._stream.close)
         self._places = array("Q", _line_places(self._stream))
         self._skip = 0 if table.header is None else 1
 

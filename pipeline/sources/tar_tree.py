@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import weakref
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
@@ -23,6 +24,7 @@ class TarTree(ArchiveTree):
         with self.file.open("rb") as stream:
             self._gzipped = stream.read(2) == GZIP_MAGIC
         self._stream: Any = GzipStream(self.file) if self._gzipped else self.file.open("rb")
+        weakref.finalize(self, self._stream.close)
         self._places: dict[str, int] = {}
         self._index(refuser(src))
 

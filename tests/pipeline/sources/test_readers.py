@@ -1,0 +1,314 @@
+"""Every layout of the field, with its traps: what ingest makes of it."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from pipeline.sources import READERS, open_pictures, open_tree, recognise
+from pipeline.sources.catalog import CATALOG
+from pipeline.taxonomy import read_taxonomy
+from tests.pipeline.sources.trees import POINTS_68, WRITERS, Read, write_ckplus, write_fer2013, write_ferplus
+
+FORMATS = sorted(WRITERS)
+FLAT_68 = [value for point in POINTS_68 for value in point]
+
+
+@pytest.fixture
+def read(tmp_path):
+    def run(fmt, **options):
+        WRITERS[fmt](tmp_path / "raw")
+        return Read(tmp_path / "raw", tmp_path / "out", **options)
+
+    return run
+
+
+def test_every_reader_has_a_tree_here_and_an_entry_in_the_catalog():
+    assert {reader.name for reader in READERS} == set(WRITERS) == set(CATALOG)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_layout_is_recognised_and_every_picture_can_be_read(fmt, tmp_path, read):
+    found = read(fmt)
+    assert found.summary["format"] == fmt
+    assert recognise(open_tree(str(tmp_path / "raw")))[0] == fmt
+    pictures = open_pictures(str(tmp_path / "raw"), fmt)
+    for row in found.rows:
+        content = pictures.read(row["source_path"], int(row["sample_id"].rpartition("#")[2]))
+        assert pictures.source_md5(row["source_path"], content) == row["source_md5"]
+        file = (tmp_path / "raw" / row["source_path"]).read_bytes()
+        assert hashlib.md5(file).hexdigest() == row["source_md5"]
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("wrapper", ["unpacked", "a/b"])
+def test_layout_is_recognised_one_and_two_folders_deeper(fmt, wrapper, tmp_path):
+    WRITERS[fmt](tmp_path / "raw" / wrapper)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    WRITERS[fmt](tmp_path / "plain")
+    plain = Read(tmp_path / "plain", tmp_path / "plain_out")
+    assert found.summary["format"] == fmt
+    assert found.labels() == {f"{wrapper}/{path}": labels for path, labels in plain.labels().items()}
+    assert found.summary["rejected"] == plain.summary["rejected"]
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_every_native_label_is_in_the_taxonomy_of_its_format(reader):
+    assert set(reader.labels) <= set(read_taxonomy(reader.name).labels)
+
+
+def test_affectnet(read):
+    found = read("affectnet")
+    at = "Manually_Annotated_Images"
+    native = "neutral happy sad surprise fear disgust anger contempt none uncertain no-face".split()
+    suffixes = "jpg JPG jpeg png PNG tif bmp jpg jpg jpg jpg".split()
+    wanted = {f"{at}/{code}/h{code}.{suffix}": native[code] for code, suffix in enumerate(suffixes)}
+    wanted |= {f"{at}/700/v.jpg": "surprise", "Automatically_Annotated_Images/1/a.jpg": "anger"}
+    assert found.labels() == wanted
+    rows = {row["source_path"]: row for row in found.rows}
+    happy = rows[f"{at}/1/h1.JPG"]
+    assert happy["source_box"] == [1, 2, 31, 42]
+    assert happy["source_box_kind"] == "face"
+    assert happy["source_landmarks"] == FLAT_68
+    assert (happy["valence"], happy["arousal"], happy["source_split"]) == (0.5, -0.25, "training")
+    assert rows[f"{at}/9/h9.jpg"]["valence"] is None  # -2
+    assert (rows[f"{at}/700/v.jpg"]["valence"], rows[f"{at}/700/v.jpg"]["arousal"]) == (None, None)  # NaN, beyond 1
+    assert rows[f"{at}/700/v.jpg"]["source_split"] == "validation"
+    assert found.summary["rejected"] == {"bad_row": 1, "missing_file": 1}
+    assert "validation.csv row 3" in next(r["detail"] for r in found.rejects if r["reason"] == "bad_row")
+
+
+def test_affectnet_lists_can_be_chosen(read):
+    found = read("affectnet", affectnet_lists="manual")
+    assert "automatic" not in found.summary["counts"]
+    assert any("automatically_annotated.csv was passed over" in note for note in found.summary["notes"])
+
+
+def test_affectnet_npy_reads_strings_without_dimensions_and_never_a_pickle(read):
+    found = read("affectnet_npy")
+    assert found.labels() == {
+        "train_set/images/0.jpg": "neutral", "train_set/images/1.jpg": "happy", "train_set/images/2.jpg": "sad",
+        "val_set/images/7.jpg": "contempt",
+    }  # fmt: skip
+    row = found.rows[0]
+    assert (row["valence"], row["arousal"], row["source_split"]) == (-0.5, None, "training")
+    assert row["source_landmarks"] == list(np.arange(136.0))
+    assert found.reasons() == [
+        ("bad_row", "train_set/images/9.jpg"), ("bad_row", "val_set/images/8.jpg"),
+        ("missing_file", "train_set/images/6.jpg"), ("unlabelled", "train_set/images/5.jpg"),
+    ]  # fmt: skip
+
+
+def test_affectnet_folder_reports_conflicts_and_never_settles_them(read):
+    found = read("affectnet_folder")
+    assert found.labels() == {"anger/a.jpg": "anger", "happy/c.jpg": "happy", "sad/unlisted.jpg": "sad"}
+    assert found.reasons() == [("conflicting_labels", "anger/b.jpg"), ("missing_file", "happy/gone.jpg")]
+    assert any("1 pictures are in no row" in note for note in found.summary["notes"])
+
+
+@pytest.mark.parametrize("labels", ["Emotion", "Emotions", "Emotion_labels", "Emotion_labels/Emotion"])
+def test_ckplus_labels_the_last_frames_and_the_first_and_no_others(tmp_path, labels):
+    write_ckplus(tmp_path / "raw", labels=labels)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    at = "cohn-kanade-images"
+    assert found.labels() == {
+        f"{at}/S005/001/S005_001_00000001.png": "neutral",
+        f"{at}/S005/001/S005_001_00000004.png": "disgust",
+        f"{at}/S005/001/S005_001_00000005.png": "disgust",
+        f"{at}/S005/001/S005_001_00000006.png": "disgust",
+        f"{at}/S010/002/S010_002_00000001.png": "neutral",
+        f"{at}/S010/002/S010_002_00000002.png": "contempt",
+    }
+    row = found.rows[0]
+    assert (row["subject_id"], row["sequence_id"], row["source_split"]) == ("S005", "S005_001", None)
+    assert row["source_landmarks"] == FLAT_68
+    # 2 frames between, 8 of the sequences without a label, 4 of the one with code 9.
+    assert found.summary["rejected"] == {"bad_row": 4, "unlabelled": 10}
+    assert found.summary["rows_in"] == 20
+
+
+def test_ckplus_frames_are_a_parameter(read):
+    found = read("ckplus", ckplus_peak_frames=1, ckplus_neutral_frames=2)
+    assert [label for path, label in found.labels().items() if "S005" in path] == ["neutral", "neutral", "disgust"]
+
+
+def test_ck48(read):
+    found = read("ck48")
+    assert found.labels()["sadness/S011_002_00000021.png"] == "sadness"
+    assert {(row["subject_id"], row["sequence_id"]) for row in found.rows} == {
+        ("S010", "S010_004"), ("S011", "S011_002"), ("S011", "S011_006"),
+    }  # fmt: skip
+
+
+def test_rafdb(read):
+    found = read("rafdb")
+    names = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+    wanted = {f"Image/original/train_{code:05d}.jpg": name for code, name in enumerate(names, 1)}
+    assert found.labels() == wanted | {"Image/original/test_0001.jpg": "happiness"}
+    row = found.rows[0]
+    assert row["source_box"] == [10.5, 20.25, 110.5, 140.75]
+    assert row["source_landmarks"] == [30, 40, 70, 41, 50, 60, 35, 80, 65, 81]
+    assert {row["source_split"] for row in found.rows} == {"train", "test"}
+    assert found.reasons() == [("bad_row", "test_0002.jpg"), ("missing_file", "test_0003.jpg")]
+
+
+def test_rafdb_aligned_pictures_have_no_box_of_the_original(read):
+    row = read("rafdb", rafdb_pictures="aligned").rows[0]
+    assert row["source_path"] == "Image/aligned/test_0001_aligned.jpg"
+    assert (row["source_box"], row["source_landmarks"]) == (None, None)
+
+
+def test_rafdb_compound(read):
+    found = read("rafdb_compound")
+    assert found.labels()["Image/original/train_0001.jpg"] == "happily surprised"
+    assert found.labels()["Image/original/train_0011.jpg"] == "disgustedly surprised"
+    assert found.labels()["Image/original/test_001.jpg"] == "fearfully surprised"
+    assert found.summary["rejected"] == {}
+
+
+def test_emotic_fields_are_read_by_name(read):
+    found = read("emotic")
+    rows = {row["sample_id"]: row for row in found.rows}
+    many = rows["d/emotic/mscoco/images/a.jpg#0"]
+    assert many["source_labels"] == ["Happiness", "Doubt/Confusion", "Disquietment"]
+    assert many["source_box"] == [-4.5, 2, 90, 200.5]
+    assert many["source_box_kind"] == "body"
+    assert (many["valence"], many["arousal"], many["dominance"]) == (1, -1, None)
+    one = rows["d/emotic/mscoco/images/a.jpg#1"]
+    assert (one["source_labels"], one["valence"]) == (["Anger"], 0)
+    for path, split in (("b.jpg", "val"), ("c d.jpg", "test")):
+        row = rows[f"d/emotic/mscoco/images/{path}#0"]
+        assert row["source_labels"] == ["Fear", "Pain", "Peace"]
+        assert (row["valence"], row["arousal"], row["source_split"]) == (-1, 1, split)
+    assert found.reasons() == [("missing_file", "mscoco/images/gone.jpg")]
+
+
+def test_emotic_csv_reads_literals_and_runs_nothing(read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = read("emotic_csv")
+    assert not (tmp_path / "pwned").exists()
+    assert found.labels() == {
+        "emotic/mscoco/images/a.jpg": ["Disconnection,Doubt/Confusion", "Anger"], "emotic/mscoco/images/b.jpg": "Peace",
+    }  # fmt: skip
+    assert [(row["valence"], row["arousal"], row["dominance"]) for row in found.rows[:2]] == [(0, -1, 1), (None, -1, 1)]
+    assert found.rows[2]["source_box"] == [1.5, 2, 3, 4]
+    assert found.summary["rejected"] == {"unlabelled": 1}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_fer2013_picture_is_its_row(tmp_path, newline):
+    write_fer2013(tmp_path / "raw", newline=newline)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    names = ["anger", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    assert [row["source_labels"] for row in found.rows] == [[name] for name in names]
+    assert [row["sample_id"] for row in found.rows] == [f"d/fer2013.csv#{n}" for n in range(7)]
+    assert [row["source_split"] for row in found.rows[4:]] == ["Training", "PublicTest", "PrivateTest"]
+    pictures = open_pictures(str(tmp_path / "raw"), "fer2013")
+    for n in (6, 0, 3):
+        assert pictures.read("fer2013.csv", n) == b"P5\n48 48\n255\n" + bytes([n * 10]) * 2304
+    assert found.summary["rejected"] == {"bad_row": 2}
+
+
+def test_fer2013_folder_keeps_the_originals_only(read):
+    found = read("fer2013_folder")
+    assert found.labels() == {
+        "train/angry/Training_123.jpg": "anger", "train/happy/Training_7.jpg": "happy",
+        "validation/neutral/PublicTest_9.jpg": "neutral", "test/sad/PrivateTest_1.jpg": "sad",
+    }  # fmt: skip
+    assert found.reasons() == [
+        ("not_original", "test/sad/stranger.jpg"),
+        ("not_original", "train/happy/Training_7.jpg5.jpg"),
+    ]
+
+
+def test_ferplus_joins_by_row_and_not_by_name(read):
+    found = read("ferplus")
+    assert [row["sample_id"] for row in found.rows] == [f"d/fer2013.csv#{n}" for n in range(3)]
+    labels = found.rows[0]["source_labels"]
+    assert dict(zip(labels, found.rows[0]["source_votes"], strict=True))["anger"] == 3
+    assert len(labels) == 10
+    assert found.rows[1]["source_votes"] == [0] * 9 + [10]
+    assert found.summary["counts"]["Training"] == {"NF": 1, "neutral": 1}
+    assert found.summary["rejected"] == {"bad_row": 1}
+
+
+def test_ferplus_tables_of_another_length_or_order_are_refused(tmp_path):
+    from pipeline.errors import SourceError
+
+    write_ferplus(tmp_path / "raw")
+    votes = tmp_path / "raw" / "fer2013new.csv"
+    rows = votes.read_bytes().split(b"\r\n")
+    votes.write_bytes(b"\r\n".join(rows[:-1]))
+    with pytest.raises(SourceError, match=r"fer2013.csv row 5 has no partner"):
+        Read(tmp_path / "raw", tmp_path / "out")
+    votes.write_bytes(b"\r\n".join([rows[0], rows[1], rows[3], rows[2], rows[4]]))
+    with pytest.raises(SourceError, match="not in the same order"):
+        Read(tmp_path / "raw", tmp_path / "out")
+
+
+def test_ferplus_pictures_as_files(tmp_path):
+    write_ferplus(tmp_path / "raw")
+    (tmp_path / "raw" / "fer2013.csv").unlink()
+    for name in ("FER2013Train/fer0000000.png", "FER2013Valid/fer0000002.png", "FER2013Test/fer0000003.png"):
+        (tmp_path / "raw" / name).parent.mkdir()
+        (tmp_path / "raw" / name).write_text(name)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert sorted(found.labels()) == ["FER2013Train/fer0000000.png", "FER2013Valid/fer0000002.png"]
+    assert found.summary["rejected"] == {"bad_row": 1, "missing_file": 1}
+
+
+def test_jaffe(read):
+    found = read("jaffe")
+    assert [(row["subject_id"], row["source_labels"]) for row in found.rows] == [
+        ("KA", ["AN"]), ("KA", ["HA"]), ("YM", ["SU"]),
+    ]  # fmt: skip
+
+
+def test_expw_has_a_row_a_face_and_boxes_from_top_left_right_bottom(read):
+    found = read("expw")
+    assert found.labels() == {"Images/angry_woman_1.jpg": ["happy", "anger"]}
+    assert [row["source_box"] for row in found.rows] == [[20, 10, 110, 120], [-7, 5, 50, 60]]
+    assert found.reasons() == [("bad_row", "awe_2.jpg"), ("missing_file", "gone_9.jpg")]
+
+
+def test_kdef_person_is_gender_and_number_in_both_sessions(read):
+    found = read("kdef")
+    rows = {row["source_path"]: row for row in found.rows}
+    assert rows["AF01/AF01ANFL.JPG"]["subject_id"] == rows["BF01/BF01AFS.JPG"]["subject_id"] == "F01"
+    assert rows["AM02/AM02SUHR.JPG"]["source_labels"] == ["SU"]
+    assert found.reasons() == [("bad_row", "AF01/AF01V.JPG")]
+
+
+def test_rafd(read):
+    found = read("rafd")
+    assert [(row["subject_id"], row["source_labels"]) for row in found.rows] == [
+        ("61", ["contemptuous"]),
+        ("01", ["angry"]),
+    ]
+
+
+def test_sfew_test_labels_are_not_public(read):
+    found = read("sfew")
+    assert {(row["source_split"], row["source_labels"][0]) for row in found.rows} == {
+        ("Train", "Angry"),
+        ("Val", "Happy"),
+    }
+    assert found.rows[0]["sequence_id"] == "Airheads_000519240"
+    assert [reject["reason"] for reject in found.rejects] == ["unlabelled"]
+
+
+def test_folder_keeps_the_names_of_classes_and_splits_as_they_stand(read):
+    found = read("folder")
+    assert found.labels() == {
+        "train/happy/a.jpg": "happy",
+        "train/sad/deeper/b.jpg": "sad",
+        "test/Furcht/c.PNG": "Furcht",
+    }
+    assert [row["source_split"] for row in found.rows] == ["test", "train", "train"]
+    assert found.reasons() == [("unlabelled", "train/loose.jpg")]
+
+
+def test_csv_keeps_labels_as_they_stand_and_says_what_became_of_doubles(read):
+    found = read("csv")
+    assert found.labels() == {"images/a.jpg": "HAPPINESS"}
+    assert found.reasons() == [("duplicate_row", "images/a.jpg"), ("unlabelled", "images/b.jpg")]
