@@ -18,7 +18,7 @@ def shard(
     ),
 ) -> None:
     """Balance the classes and write the faces of all datasets as shards that any tool opens."""
-    from pipeline.shards import write_shards
+    from pipeline.shards.write import write_shards
     from pipeline.workers import worker_count
 
     params = project.load_params()

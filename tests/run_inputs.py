@@ -12,8 +12,8 @@ from models.registry import find_model
 from pipeline.emotions import CLASSES
 from pipeline.output import stage_output
 from pipeline.params import EvaluateParams
-from pipeline.shards import write_shards
 from pipeline.shards.read import open_shards
+from pipeline.shards.write import write_shards
 from pipeline.tables import write_table
 from tests.shard_inputs import make_inputs, shard_params
 

@@ -1,5 +1,4 @@
-"""Shards: balanced Parquet and WebDataset that any tool opens: written, described in Croissant, read back."""
+"""Shards: balanced Parquet and WebDataset that any tool opens. Written by `write`, read back by `read`.
 
-from pipeline.shards.write import write_shards
-
-__all__ = ["write_shards"]
+Nothing is imported here, so that what only reads shards does not depend on the code that writes them.
+"""

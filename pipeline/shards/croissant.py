@@ -6,20 +6,19 @@ read them. `datePublished`, which Croissant recommends, is left out: the same da
 """
 
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
 from pipeline.emotions import CLASSES
 from pipeline.shards.columns import SHARD_SCHEMA
 from pipeline.shards.plan import SPLITS
+from pipeline.sources.catalog import CATALOG, Entry
 
 CROISSANT_NAME: Final = "croissant.json"
 _CR: Final = "http://mlcommons.org/croissant/"
-_UNKNOWN: Final = {"license": "not known to this project; ask whoever gave you the data"}
+_UNKNOWN: Final = Entry("unknown", "", "", "not known to this project; ask whoever gave you the data")
 # The terms that Croissant documents define for themselves, as the specification's appendix lists them.
 _TERMS: Final = """
     citeAs column equivalentProperty extract field fileObject fileProperty fileSet format includes isLiveDataset
@@ -90,20 +89,23 @@ def build_croissant(index: pa.Table, snapshot_id: str, contract: Mapping[str, An
     }
 
 
-def read_terms() -> dict[str, dict[str, str]]:
-    """Return title, licence and address of each release, by the name of its taxonomy."""
-    terms: dict[str, dict[str, str]] = yaml.safe_load((files(__package__) / "terms.yaml").read_text(encoding="utf-8"))
-    return terms
-
-
 def _sources(index: pa.Table, contract: Mapping[str, Any]) -> list[dict[str, Any]]:
-    terms = read_terms()
     rows = {entry["values"]: entry["counts"] for entry in pc.value_counts(index["dataset"]).to_pylist()}
     sources = []
     for dataset in sorted(rows):
+        # A taxonomy has the name of the format it is for.
         release = str((contract["taxonomy"].get(dataset) or {}).get("name", ""))
-        found = {"title": dataset, "url": "", **terms.get(release.split("_", maxsplit=1)[0], _UNKNOWN)}
-        sources.append({"dataset": dataset, "release": release, "rows": rows[dataset], **found})
+        entry = CATALOG.get(release, _UNKNOWN)
+        sources.append(
+            {
+                "dataset": dataset,
+                "release": release,
+                "title": entry.dataset,
+                "license": entry.terms,
+                "url": entry.where,
+                "rows": rows[dataset],
+            }
+        )
     return sources
 
 

@@ -51,7 +51,7 @@ def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Pa
 
     Raises:
         TableError: a table is missing or torn.
-        DataError: a sample of the split has no label, or two rows have one sample_id.
+        DataError: a sample of the split has no label, two rows have one sample_id, or a group is in two splits.
     """
     rows = read_table(split / "split.parquet", schema=SPLIT).sort_by("sample_id")
     labelled = pa.concat_tables(
@@ -59,6 +59,7 @@ def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Pa
     )
     files, places = _read_places(faces)
     _check_unique(rows, split / "split.parquet")
+    _check_groups(rows, split / "split.parquet")
     at_label = pc.index_in(rows["sample_id"], value_set=labelled["sample_id"])
     if at_label.null_count:
         unlabelled = rows.filter(pc.is_null(at_label))["sample_id"][0].as_py()
@@ -92,6 +93,14 @@ def _check_unique(rows: pa.Table, path: Path) -> None:
     if pc.count_distinct(ids).as_py() != len(ids):
         twice = next(entry["values"] for entry in pc.value_counts(ids).to_pylist() if entry["counts"] > 1)
         raise DataError(f"{path}: {twice!r} is there twice; a sample has one row")
+
+
+def _check_groups(rows: pa.Table, path: Path) -> None:
+    """Refuse a split that another hand changed: what must stay together is the one promise that shards make."""
+    pairs = rows.group_by(["group_id", "split"], use_threads=False).aggregate([])
+    if pc.count_distinct(pairs["group_id"]).as_py() != len(pairs):
+        both = next(entry["values"] for entry in pc.value_counts(pairs["group_id"]).to_pylist() if entry["counts"] > 1)
+        raise DataError(f"{path}: the group {both!r} is in more than one split; run split again")
 
 
 def place(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> tuple[list[Shard], pa.Table]:

@@ -7,7 +7,7 @@ import torch
 
 from models.data import ShardLoader
 from pipeline.errors import DataError, ModelError, TableError, UsageError
-from pipeline.shards import write_shards
+from pipeline.shards.write import write_shards
 from tests.shard_inputs import SIZE_PX, make_inputs, shard_params
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from models.data import ShardLoader
 from pipeline.errors import OutputError, TableError
-from pipeline.shards import write_shards
 from pipeline.shards.read import iter_shards, open_shards
+from pipeline.shards.write import write_shards
 from pipeline.storage import Location, is_address
 from tests.shard_inputs import make_inputs, shard_params
 

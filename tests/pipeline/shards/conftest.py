@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.shards import write_shards
+from pipeline.shards.write import write_shards
 from tests.shard_inputs import make_inputs, shard_params
 
 

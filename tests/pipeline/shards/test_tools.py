@@ -60,7 +60,7 @@ def test_hugging_face_datasets(hugging_face, inputs, shards, streaming, tmp_path
 
 
 def test_hugging_face_streams_equal_shares_of_whole_shards(hugging_face, inputs, tmp_path):
-    from pipeline.shards import write_shards
+    from pipeline.shards.write import write_shards
     from tests.shard_inputs import shard_params
 
     out = tmp_path / "out"

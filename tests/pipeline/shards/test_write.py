@@ -9,8 +9,8 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.lineage.identity import folder_files
 from pipeline.lineage.snapshot import read_snapshot
-from pipeline.schema import INDEX
-from pipeline.shards import write_shards
+from pipeline.schema import INDEX, SPLIT
+from pipeline.shards.write import write_shards
 from pipeline.tables import read_table
 from tests.shard_inputs import ALIGN, EQUALIZE, make_inputs, shard_params
 
@@ -191,6 +191,19 @@ def test_a_sample_of_the_split_without_label_is_an_error(tmp_path):
             seed=1,
             workers=1,
         )
+
+
+def test_a_group_in_two_splits_and_a_doubled_sample_are_errors(tmp_path):
+    inputs = make_inputs(tmp_path, rows=10)
+    path = inputs.split / "split.parquet"
+    rows = pq.read_table(path).to_pylist()
+    grouped = [{**row, "group_id": "twin" if row["split"] != "val" else row["group_id"]} for row in rows]
+    pq.write_table(pa.Table.from_pylist(grouped, SPLIT), path)
+    with pytest.raises(DataError, match=r"split\.parquet: the group 'twin' is in more than one split"):
+        write(inputs, tmp_path / "out")
+    pq.write_table(pa.Table.from_pylist([*rows, rows[0]], SPLIT), path)
+    with pytest.raises(DataError, match=r"split\.parquet: 'one/.*' is there twice"):
+        write(inputs, tmp_path / "out")
 
 
 def test_more_processes_than_training_rows_is_an_error(tmp_path):

@@ -1,0 +1,187 @@
+"""Reading and writing shards beside torchvision, webdataset, Hugging Face datasets and litdata: `make bench-shards`.
+
+All read the same faces in random order, decode them and yield uint8 batches of 64. Rounds are interleaved, so that
+whatever else the machine does falls on all alike, and the medians of the rounds' ratios are what counts. Besides the
+clock it takes the processor time of this process and its workers, which a busy machine hardly changes.
+"""
+
+import gc
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402 - the environment comes first
+import yaml  # noqa: E402
+
+from benchmarks.faces_input import cropped_faces, row, write_inputs  # noqa: E402
+from benchmarks.shards_peers import BATCH, READERS, WRITERS, clear, datasets  # noqa: E402
+from benchmarks.shards_report import OURS, Numbers, draw, tell  # noqa: E402
+from pipeline.params import ShardParams  # noqa: E402
+from pipeline.shards.write import write_shards  # noqa: E402
+from pipeline.shards.archive import write_tar  # noqa: E402
+from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, pa  # noqa: E402
+from pipeline.shards.container import write_parquet  # noqa: E402
+
+# In a process of its own, whose peak is its own: not the resource module's, which counts what was there before exec.
+READ_ALL = """
+import sys, torch
+from models.data import ShardLoader
+torch.set_num_threads(1)
+for batch in ShardLoader(sys.argv[1], "train", batch_size=64, shuffle=True, seed=0, workers=1):
+    pass
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def time_reader(name: str, root: Path, workers: int, count: int) -> Numbers:
+    """Read one epoch: faces a second, processor time a face, seconds to the first batch."""
+    reader, folder = READERS[name]
+    gc.collect()
+    before, start = processor_seconds(), time.perf_counter()
+    batches = reader(root / folder, workers)
+    first = next(batches)
+    assert first.dtype == torch.uint8
+    assert first.shape[1:] == (3, 224, 224)
+    first_s = time.perf_counter() - start
+    faces = len(first) + sum(len(batch) for batch in batches)
+    seconds = time.perf_counter() - start
+    assert faces == count, (name, faces)
+    del batches, first
+    gc.collect()
+    return {
+        "rate": (faces - BATCH) / (seconds - first_s),
+        "cpu_us": (processor_seconds() - before) / faces * 1e6,
+        "first_s": first_s,
+    }
+
+
+def time_writer(write: Callable[[Path], None], out: Path) -> Numbers:
+    """Write all faces once: seconds, processor seconds."""
+    clear(out)
+    gc.collect()
+    before, start = processor_seconds(), time.perf_counter()
+    write(out)
+    return {"seconds": time.perf_counter() - start, "cpu_s": processor_seconds() - before}
+
+
+def rows_of(count: int, start: int) -> pa.Table:
+    """Return rows as the stage hands them to the containers."""
+    rows = []
+    for number in range(start, start + count):
+        entry = row(number, b"")
+        has = {f"has_{name}": entry.get(name) is not None for name in AFFECTS}
+        rows.append({name: ({**entry, **has, "weight": 1.0, "copy": 0}).get(name) for name in ROW_SCHEMA.names})
+    return pa.Table.from_pylist(rows, ROW_SCHEMA)
+
+
+def our_writers(faces: list[bytes], contract: dict[str, object]) -> dict[str, Callable[[Path], None]]:
+    """Return our two containers, written from encoded faces as the others' writers do."""
+    common = {"snapshot": "0" * 64, "contract": contract}
+    shards = [(n, rows_of(len(faces[n : n + 1024]), n), faces[n : n + 1024]) for n in range(0, len(faces), 1024)]
+
+    def parquet(out: Path) -> None:
+        out.mkdir()
+        for n, rows, images in shards:
+            write_parquet(out / f"{n}.parquet", f"train-{n:05d}", rows, images, common)
+
+    def tar(out: Path) -> None:
+        out.mkdir()
+        for n, rows, images in shards:
+            write_tar(out / f"{n}.tar", f"train-{n:05d}", rows, images, common)
+
+    def both(out: Path) -> None:
+        parquet(out)
+        tar(out / "tar")
+
+    return {f"{OURS}, Parquet": parquet, f"{OURS}, tar": tar, f"{OURS}, both": both}
+
+
+def measure_memory(shards: Path, copies: int, scratch: Path) -> float:
+    """Return the peak MB of a process that reads `copies` times as many shards (hard links to the same bytes)."""
+    many = clear(scratch / "many")
+    (many / "parquet").mkdir(parents=True)
+    manifest = json.loads((shards / "shards.json").read_text())
+    entries = []
+    for _ in range(copies):
+        for entry in manifest["splits"]["train"]:
+            name = f"train-{len(entries):05d}"
+            os.link(shards / f"parquet/{entry['name']}.parquet", many / f"parquet/{name}.parquet")
+            entries.append({"name": name, "rows": entry["rows"]})
+    manifest["splits"] = {"train": entries}
+    (many / "shards.json").write_text(json.dumps(manifest))
+    command = [sys.executable, "-c", READ_ALL, str(many)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return int(done.stdout) / 1024
+
+
+def run(count: int, repeats: int, scratch: Path) -> dict[str, Any]:
+    """Measure everything."""
+    faces = cropped_faces(count, 224)
+    params = ShardParams.model_validate(
+        yaml.safe_load((ROOT / "params.yaml").read_text())["shard"] | {"balance": "none"}
+    )
+    inputs = write_inputs(scratch / "inputs", faces)
+    write_shards(*inputs, scratch / "ours", params, seed=0, workers=1)
+    labelled = [(face, number % 8) for number, face in enumerate(faces)]
+    contract = json.loads((scratch / "ours/shards.json").read_text())["contract"]
+    writers = our_writers(faces, contract)
+    writers |= {name: lambda out, write=write: write(out, labelled) for name, write in WRITERS.items()}
+    written: dict[str, list[Numbers]] = defaultdict(list)
+    for _ in range(repeats):
+        for name, write in writers.items():
+            written[name].append(time_writer(write, scratch / name))
+    read: dict[int, dict[str, list[Numbers]]] = {}
+    for workers in (1, 2):
+        rounds: dict[str, list[Numbers]] = defaultdict(list)
+        for _ in range(repeats):
+            for name in READERS:
+                rounds[name].append(time_reader(name, scratch, workers, count))
+        read[workers] = rounds
+    memory = {copies: measure_memory(scratch / "ours", copies, scratch) for copies in (1, 4, 16)}
+    facts = {
+        "faces": count,
+        "repeats": repeats,
+        "size_kb": round(sum(map(len, faces)) / len(faces) / 1000),
+        "cores": len(os.sched_getaffinity(0)),
+        "shards": -(-count // params.rows_per_shard),
+    }
+    return {"facts": facts, "read": read, "written": written, "memory": memory}
+
+
+def main() -> None:
+    """Measure, and write shards.md and shards.png beside this file."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--faces", type=int, default=2048)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    datasets.disable_progress_bars()
+    with tempfile.TemporaryDirectory(dir=ROOT / "benchmarks", prefix=".shards-") as scratch:
+        measured = run(options.faces, options.repeats, Path(scratch))
+    text = tell(measured)
+    (ROOT / "benchmarks/shards.md").write_text(text, encoding="utf-8")
+    draw(measured, ROOT / "benchmarks/shards.png")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
