@@ -55,8 +55,9 @@ def test_mtcnn_finds_every_face_with_its_five_points_where_the_truth_has_them(fa
 
 def test_dlib_finds_the_upright_ones(faces):
     detector = dlib.get_frontal_face_detector()
-    upright = [(row, pixels) for row, pixels in faces if abs(row["roll_deg"]) <= 8]
-    assert len(upright) > SEEN / 2
+    # The frames of a sequence between neutral and peak carry no label and are never read.
+    upright = [(row, pixels) for row, pixels in faces if abs(row["roll_deg"]) <= 8 and row["label"]]
+    assert len(upright) > SEEN / 3
     for row, pixels in upright:
         nose = dlib.point(*(round(value) for value in row["landmarks"][4:6]))
         assert any(box.contains(nose) for box in detector(pixels, 1)), row["source_path"]
