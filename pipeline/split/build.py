@@ -150,6 +150,8 @@ def _write(
     table = {"sample_id": ids, "split": row_splits[used].tolist(), "group_id": names}
     output.write_table("split.parquet", pa.table(table, schema=SPLIT))
     output.write_table(LINKS_NAME, links_table(rows, linked, used))
+    if params.duplicates != "none":
+        output.write_table("duplicates.parquet", linked.table)
     if params.folds:
         folds = pa.array(assigned.folds[groups.of_row[used]], pa.int16())
         output.write_table("folds.parquet", pa.table({"sample_id": ids, "fold": folds}))

@@ -9,9 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.components import Links, components
+from pipeline.duplicates import DUPLICATES, find_duplicates
+from pipeline.identities import find_identities
 from pipeline.params import SplitParams
-from pipeline.split.groups import Links, components
+from pipeline.split.groups import build_groups
 from pipeline.split.rows import Rows
+from pipeline.tables import table_files
 from pipeline.workers import Progress
 
 LINKS_NAME: Final = "links.parquet"
@@ -28,10 +32,11 @@ KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """Pairs of rows beyond what the tables say: (K, 2) duplicates and identities."""
+    """Pairs of rows beyond what the tables say: (K, 2) duplicates and identities, and the table of duplicates."""
 
     duplicates: Links
     identities: Links
+    table: pa.Table
 
     def arrays(self) -> list[Links]:
         """Return both."""
@@ -41,9 +46,30 @@ class Linked:
 def build_links(
     rows: Rows, aligned: Mapping[str, Path], params: SplitParams, *, workers: int, progress: Progress
 ) -> Linked:
-    """Find the same picture and the same person by the pixels, as far as the parameters ask."""
+    """Find the same picture and the same person by the pixels, as far as the parameters ask.
+
+    Raises:
+        TableError: a part is torn, or holds a face that cannot be decoded.
+    """
+    at = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
+    parts = [part for folder in aligned.values() for part in table_files(folder)]
     none = np.empty((0, 2), np.int64)
-    return Linked(none, none)
+    duplicates, identities, table = none, none, DUPLICATES.empty_table()
+    if params.duplicates != "none":
+        group = build_groups(rows, []).of_row.tolist()
+        found = find_duplicates(
+            parts,
+            near=params.duplicates == "near",
+            threshold=params.duplicate_similarity,
+            together=dict(zip(rows.sample_ids, group, strict=True)),
+            workers=workers,
+            progress=progress,
+        )
+        duplicates, table = found.pairs(at), found.table
+    if params.identities == "dlib":
+        pairs = find_identities(parts, threshold=params.identity_distance, workers=workers, progress=progress)
+        identities = np.array([(at[first], at[second]) for first, second in pairs], np.int64).reshape(-1, 2)
+    return Linked(duplicates, identities, table)
 
 
 def links_table(rows: Rows, linked: Linked, used: NDArray[np.int64]) -> pa.Table:

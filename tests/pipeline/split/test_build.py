@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.lineage.identity import folder_md5, folder_files
+from pipeline.lineage.identity import folder_files, folder_md5
 from pipeline.split import split
 from pipeline.tables import read_table
 
