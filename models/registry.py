@@ -68,7 +68,8 @@ def find_model(name: str) -> Entry:
     if not timm.is_model(name):
         known = ", ".join(entry.name for entry in _ENTRIES.values())
         raise UsageError(f"train.model: no network {name!r}; there are {known}, and every name of timm.list_models()")
-    has_hub = bool(timm.get_pretrained_cfg(name).hf_hub_id)
+    config = timm.get_pretrained_cfg(name)
+    has_hub = config is not None and bool(config.hf_hub_id)
     return Entry(
         name,
         "timm",
@@ -122,9 +123,9 @@ def _normal(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
-def _own(name: str, what: str, build: Build, channels: int) -> Entry:
+def _own(name: str, what: str, build: Build, channels: int, side_px: int = _OWN_SIZE_PX) -> Entry:
     mean, std = (0.5,) * channels, (0.25,) * channels
-    return Entry(name, "own", what, build, lambda size_px: InputSpec(size_px or _OWN_SIZE_PX, mean, std))
+    return Entry(name, "own", what, build, lambda size_px: InputSpec(size_px or side_px, mean, std))
 
 
 def _torchvision(name: str, what: str) -> Entry:
@@ -164,6 +165,7 @@ def _load_own(build: Callable[[int, int], nn.Module]) -> Build:
 
 _LIST: Final = (
     _own("proposed", "five convolutions with max-pooling, flatten, dense", _load_own(plain.build_proposed), 1),
+    _own("compact", "a small residual network with channel attention", _load_own(plain.build_compact), 1, 48),
     _own("baseline", "the plain CNN that overfits", _load_own(plain.build_baseline), 3),
     _torchvision("efficientnet_b0", "EfficientNet B0, ImageNet"),
     _torchvision("efficientnet_b3", "EfficientNet B3, ImageNet"),

@@ -1,6 +1,7 @@
 """Networks of torchvision, timm and facenet-pytorch, with our head and the normalization their weights expect."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import timm
 import torchvision
@@ -30,9 +31,7 @@ def facenet_input(size_px: int) -> InputSpec:
 
 def timm_input(name: str, size_px: int | None) -> InputSpec:
     """Return the input that timm states for a network."""
-    config = timm.get_pretrained_cfg(name)
-    if config is None:
-        raise UsageError(f"{name}: timm has no such network")
+    config = _config(name)
     return InputSpec(size_px or config.input_size[-1], tuple(config.mean), tuple(config.std))
 
 
@@ -83,10 +82,10 @@ def timm_builder(name: str) -> Callable[[int, int, State | None], nn.Module]:
     """Return what builds a network of timm."""
 
     def build(classes: int, size_px: int, state: State | None) -> nn.Module:
-        options = {} if timm.get_pretrained_cfg(name).fixed_input_size is False else {"img_size": size_px}
+        options: dict[str, Any] = {"img_size": size_px} if _config(name).fixed_input_size else {}
         network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, **options)
         if state is not None:
-            load_base(network, state, timm.get_pretrained_cfg(name).classifier or "head")
+            load_base(network, state, _config(name).classifier or "head")
         return network
 
     return build
@@ -98,12 +97,20 @@ def timm_hub(name: str) -> HuggingFace:
     Raises:
         ModelError: nobody published weights of this network.
     """
-    repository = timm.get_pretrained_cfg(name).hf_hub_id
+    repository = _config(name).hf_hub_id
     if not repository:
         raise ModelError(
             f"{name}: timm publishes no weights of it; give a file as train.weights, or train from scratch"
         )
     return HuggingFace(repository)
+
+
+def _config(name: str) -> Any:
+    """Return what timm knows of the published weights of a network."""
+    config = timm.get_pretrained_cfg(name)
+    if config is None:
+        raise UsageError(f"{name}: timm has no such network")
+    return config
 
 
 def _split_at_pooling(features: nn.Sequential) -> Iterator[nn.Sequential]:
