@@ -33,11 +33,33 @@ def write_table(path: Path, table: pa.Table, *, row_group_rows: int = _ROW_GROUP
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        pq.write_table(table, partial, compression="zstd", compression_level=_ZSTD_LEVEL, row_group_size=row_group_rows)
+        packed, codecs = _codecs(table.schema)
+        pq.write_table(
+            table,
+            partial,
+            compression=codecs,
+            compression_level=dict.fromkeys(packed, _ZSTD_LEVEL),
+            use_dictionary=packed,
+            row_group_size=row_group_rows,
+        )
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _codecs(schema: pa.Schema) -> tuple[list[str], dict[str, str]]:
+    """Return the columns to compress, and the codec of every column, by their names in the file.
+
+    A binary column holds encoded pictures: compressing them again, or looking for equal ones, takes time for nothing.
+    """
+    packed, codecs = [], {}
+    for field in schema:
+        path = f"{field.name}.list.element" if pa.types.is_nested(field.type) else field.name
+        codecs[path] = "NONE" if pa.types.is_binary(field.type) else "ZSTD"
+        if codecs[path] == "ZSTD":
+            packed.append(path)
+    return packed, codecs
 
 
 def table_files(path: Path) -> list[Path]:

@@ -43,7 +43,7 @@ def cut_face(found: Found, picture: Scaled, content: bytes, params: AlignParams)
     points = np.round(to_source(found.faces.landmarks[row], picture) * _GRID) / _GRID
     box = to_source(found.faces.boxes[row].reshape(2, 2), picture).reshape(-1)
     matrix = fit_similarity(from_source(points, picture)[None], target)[0]
-    finer = decode_finer(content, picture, float(np.hypot(matrix[0, 0], matrix[1, 0])), params)
+    finer = decode_finer(content, picture, float(np.hypot(*matrix[:, 0])), params)
     if finer is not None:
         picture, matrix = finer, fit_similarity(from_source(points, finer)[None], target)[0]
     pixels = warp_face(picture.pixels, matrix, params.size_px, params.border)

@@ -7,7 +7,7 @@ import dlib
 import numpy as np
 
 from pipeline.faces.detector import Faces, Pixels, View, as_rgb
-from pipeline.faces.dlib_hog import dlib_faces, model_file, shrink_to
+from pipeline.faces.dlib_hog import dlib_faces, model_file, resize_to
 
 _LONGEST_PX: Final = 640  # its time grows with the area: a second a megapixel on one core
 
@@ -26,7 +26,7 @@ class DlibMmod:
         return [self._detect(as_rgb(view.pixels)) for view in views]
 
     def _detect(self, pixels: Pixels) -> Faces:
-        small, scale = shrink_to(pixels, _LONGEST_PX)
+        small, scale = resize_to(pixels, _LONGEST_PX)
         found = self._find(small, 0)
         # Its confidence is a margin, 0 at its own threshold and about 1 for a clear face.
         scores = np.clip([face.confidence for face in found], 0, 1)

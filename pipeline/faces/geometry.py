@@ -58,9 +58,12 @@ def transform_points(matrix: Floats, points: Floats) -> Floats:
 
 
 def invert_similarity(matrix: Floats) -> Floats:
-    """Return the inverse of one (2, 3) affine matrix."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.hstack([linear, -linear @ matrix[:, 2:]])
+    """Return the inverse of one (2, 3) similarity."""
+    cosine, sine = matrix[0, 0], matrix[1, 0]
+    squared = cosine * cosine + sine * sine
+    cosine, sine = cosine / squared, sine / squared
+    x, y = matrix[0, 2], matrix[1, 2]
+    return np.array([[cosine, sine, -cosine * x - sine * y], [-sine, cosine, sine * x - cosine * y]])
 
 
 def roll_deg(landmarks: Floats) -> Floats:

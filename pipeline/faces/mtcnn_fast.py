@@ -22,6 +22,9 @@ _REACH: Final = {"face": (0.75, 0.75, 0.75, 0.75), "body": (0.1, 0.15, 0.1, -0.4
 _BOX_SIZES: Final = (0.8, 1.0, 1.25)
 # The pyramid begins at this many times the first network's finest scale: a face of 12 px there is one of 48 px here.
 _OUTPUT_OVER_CELL: Final = OUTPUT_PX // CELL_PX
+# Of two candidates of one face that overlap by more than this, the better one goes on.
+_PROPOSED_IOU: Final = 0.4
+_REFINED_IOU: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,8 @@ class MtcnnFast(_Stages):
         ]
         answers = self._networks.propose([pack(*pair) for pair in zip(pyramids, layouts, strict=True)])
         tables = [self._cells(*three) for three in zip(regions, layouts, answers, strict=True)]
-        candidates = suppress(gather(tables, search.cells), 0.5, search.refined)
-        return self._output(pyramids, suppress(self._refine(pyramids, candidates), 0.5, search.output))
+        candidates = suppress(gather(tables, search.cells), _PROPOSED_IOU, search.refined)
+        return self._output(pyramids, suppress(self._refine(pyramids, candidates), _REFINED_IOU, search.output))
 
     def _layout(self, region: Region) -> Layout:
         least_px = max(self._search.least_px, self._search.least_share * region.short_px)

@@ -36,6 +36,8 @@ _POOLS: Final = {"pnet": (2, 0, 0), "rnet": (3, 3, 0), "onet": (3, 3, 2, 0)}
 # fits the second-level cache.
 _STRIP_PX: Final = 32_768
 _CHUNKS: Final = {"pnet": 1, "rnet": 16, "onet": 8}
+# The layer whose PReLU is better done after its pooling (measured: a quarter of the network's time; not so elsewhere).
+_POOLED_FIRST: Final = ("pnet", 1)
 _DENSE: Final = {"rnet": 4, "onet": 5}
 _HEADS: Final = {"pnet": ("conv4_1", "conv4_2"), "rnet": ("dense5_1", "dense5_2")}
 _HEADS_ONET: Final = ("dense6_1", "dense6_2", "dense6_3")
@@ -147,6 +149,13 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
 
+    def split(self, current: str, sizes: tuple[int, ...]) -> list[str]:
+        names = [f"Split_{len(self.nodes)}_{part}" for part in range(len(sizes))]
+        lengths = f"lengths_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.array(sizes, np.int64), lengths))
+        self.nodes.append(helper.make_node("Split", [current, lengths], names, axis=1))
+        return names
+
     def constant(self, numbers: Floats32) -> str:
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(numbers, np.float32), name))
@@ -156,7 +165,7 @@ class _Graph:
 def build_graph(network: str) -> bytes:
     """Return `pnet`, `rnet` or `onet` as ONNX: "pixels" (n, 3, h, w) to the stacked heads (n, k, …)."""
     weights, graph = read_weights(network), _Graph()
-    current = _convolutions(graph, weights, _POOLS[network])
+    current = _convolutions(graph, weights, network)
     current = (
         _dense_head(graph, weights, network, current) if network in _DENSE else _cell_head(graph, weights, current)
     )
@@ -175,18 +184,51 @@ def build_graph(network: str) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _convolutions(graph: _Graph, weights: Weights, pools: tuple[int, ...]) -> str:
-    current = "pixels"
-    for number, pool in enumerate(pools, 1):
+def _convolutions(graph: _Graph, weights: Weights, network: str) -> str:
+    current, order = "pixels", None
+    for number, pool in enumerate(_POOLS[network], 1):
         kernel, bias = weights[f"conv{number}.weight"], weights[f"conv{number}.bias"]
+        slope = weights[f"prelu{number}.weight"]
+        if order is not None:
+            kernel, order = kernel[:, order], None
         if number == 1:
             bias = bias - kernel.sum(axis=(1, 2, 3)) * np.float32(_MEAN / _SPREAD)
             kernel = kernel / np.float32(_SPREAD)
+        if (network, number) == _POOLED_FIRST:
+            current, order = _pooled_prelu(graph, current, (kernel, bias, slope), pool)
+            continue
         current = graph.add("Conv", current, graph.constant(kernel), graph.constant(bias))
-        current = _prelu(graph, current, weights[f"prelu{number}.weight"])
+        current = _prelu(graph, current, slope)
         if pool:
             current = graph.add("MaxPool", current, kernel_shape=[pool] * 2, strides=[2, 2], ceil_mode=1)
     return current
+
+
+def _pooled_prelu(
+    graph: _Graph, current: str, layer: tuple[Floats32, Floats32, Floats32], pool: int
+) -> tuple[str, NDArray[np.intp]]:
+    """Add convolution, PReLU and max-pooling with the pooling before the PReLU, which then has a quarter of the work.
+
+    A PReLU that rises commutes with the maximum. One with a falling left arm takes its largest value at the largest or
+    at the smallest of what is pooled, and the smallest is had from the negated channel. Those six channels fill up the
+    sixteen that the convolution computes at once anyway.
+
+    Returns:
+        What the pooling gives, and the order of its channels.
+    """
+    kernel, bias, slope = layer
+    falling, rising = np.flatnonzero(slope < 0), np.flatnonzero(slope >= 0)
+    kernels = np.concatenate([kernel[falling], kernel[rising], -kernel[falling]])
+    biases = np.concatenate([bias[falling], bias[rising], -bias[falling]])
+    current = graph.add("Conv", current, graph.constant(kernels), graph.constant(biases))
+    current = graph.add("MaxPool", current, kernel_shape=[pool] * 2, strides=[2, 2], ceil_mode=1)
+    largest, straight, smallest = graph.split(current, (len(falling), len(rising), len(falling)))
+    left_arm = graph.add("Mul", smallest, graph.constant(-slope[falling].reshape(-1, 1, 1)))
+    fallen = graph.add("Max", graph.add("Relu", largest), left_arm)
+    up = slope[rising].reshape(-1, 1, 1)
+    line = graph.add("Mul", straight, graph.constant(up))
+    bend = graph.add("Mul", graph.add("Relu", straight), graph.constant(1 - up))
+    return graph.add("Concat", fallen, graph.add("Add", line, bend), axis=1), np.concatenate([falling, rising])
 
 
 def _prelu(graph: _Graph, current: str, slope: Floats32) -> str:

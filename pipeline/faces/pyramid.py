@@ -41,6 +41,11 @@ class Region:
         return self.bottom - self.top
 
     @property
+    def corners(self) -> tuple[int, int, int, int]:
+        """Return left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
+    @property
     def short_px(self) -> int:
         """Return the shorter side."""
         return min(self.width_px, self.height_px)
@@ -187,37 +192,41 @@ def cut_crops(pyramids: list[Pyramid], owners: NDArray[np.intp], boxes: Floats, 
         (n, 3, side_px, side_px) float32, 0..255.
     """
     crops = np.empty((len(boxes), 3, side_px, side_px), np.float32)
-    starts = np.searchsorted(owners, np.arange(len(pyramids) + 1))
+    xs, ys = _samples(pyramids, owners, boxes, side_px)
+    starts = np.searchsorted(owners, np.arange(len(pyramids) + 1)).tolist()
     for pyramid, start, end in zip(pyramids, starts[:-1], starts[1:], strict=True):
         if start == end:
             continue
-        xs, ys = _samples(pyramid, boxes[start:end], side_px)
-        shape = (end - start, side_px, side_px)
-        map_x = np.broadcast_to(xs[:, None, :], shape).reshape(-1, side_px)
-        map_y = np.broadcast_to(ys[:, :, None], shape).reshape(-1, side_px)
-        cut = cv2.remap(pyramid.sheet, map_x, map_y, cv2.INTER_LINEAR)
-        if cut.ndim == 2:
-            crops[start:end] = cut.reshape(-1, 1, side_px, side_px)
-        else:
-            crops[start:end] = cut.reshape(-1, side_px, side_px, 3).transpose(0, 3, 1, 2)
+        map_x = np.repeat(xs[start:end], side_px, axis=0)
+        map_y = np.repeat(ys[start:end].reshape(-1, 1), side_px, axis=1)
+        cut = cv2.remap(pyramid.sheet, map_x, map_y, cv2.INTER_LINEAR).reshape(end - start, side_px, side_px, -1)
+        crops[start:end] = cut.transpose(0, 3, 1, 2)
     return crops
 
 
-def _samples(pyramid: Pyramid, boxes: Floats, side_px: int) -> tuple[Floats32, Floats32]:
-    """Return the columns and rows of the sheet that the crops sample, (n, side_px) each.
+def _samples(
+    pyramids: list[Pyramid], owners: NDArray[np.intp], boxes: Floats, side_px: int
+) -> tuple[Floats32, Floats32]:
+    """Return the columns and rows of the sheets that the crops sample, (n, side_px) each.
 
     Each box is read from the level where it is between one and two times as large as the crop.
     """
-    region = pyramid.region
-    low = np.maximum(boxes[:, :2] - 1.5, [region.left, region.top])
-    high = np.maximum(np.minimum(boxes[:, 2:] - 0.5, [region.right, region.bottom]), low + 1)
-    sides = (high - low).max(axis=1) * pyramid.scale[0] / side_px
-    number = np.clip(np.floor(np.log2(np.maximum(sides, 1))), 0, len(pyramid.columns) - 1).astype(np.intp)
-    shrink = 0.5 ** number[:, None]
+    regions = np.array([pyramid.region.corners for pyramid in pyramids], float)[owners]
+    scales = np.array([pyramid.scale for pyramid in pyramids])[owners]
+    # facenet-pytorch cuts the fractions off: half a pixel towards the top left, on the average.
+    low = np.maximum(boxes[:, :2] - 1.5, regions[:, :2])
+    high = np.maximum(np.minimum(boxes[:, 2:] - 0.5, regions[:, 2:]), low + 1)
+    sides = (high - low).max(axis=1) * scales[:, 0] / side_px
+    last = np.array([len(pyramid.columns) - 1 for pyramid in pyramids])[owners]
+    number = np.minimum(np.log2(np.maximum(sides, 1)).astype(np.intp), last)
+    places = np.array(
+        [
+            (pyramids[owner].widths[level] - 1, pyramids[owner].heights[level] - 1, pyramids[owner].columns[level])
+            for owner, level in zip(owners.tolist(), number.tolist(), strict=True)
+        ]
+    )
     steps = (np.arange(side_px) + 0.5) / side_px
-    limits = pyramid.widths[number, None] - 1, pyramid.heights[number, None] - 1
-    at = []
-    for axis, offset in enumerate((region.left, region.top)):
-        edges = low[:, axis, None] - offset + steps * (high - low)[:, axis, None]
-        at.append(np.clip(edges * (pyramid.scale[axis] * shrink) - 0.5, 0, limits[axis]))
-    return (at[0] + pyramid.columns[number, None]).astype(np.float32), at[1].astype(np.float32)
+    edges = (low - regions[:, :2])[:, :, None] + steps * (high - low)[:, :, None]
+    at = edges * (scales * 0.5 ** number[:, None])[:, :, None] - 0.5
+    at = np.minimum(np.maximum(at, 0), places[:, :2, None])
+    return (at[:, 0] + places[:, 2:]).astype(np.float32), at[:, 1].astype(np.float32)

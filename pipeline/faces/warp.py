@@ -16,8 +16,8 @@ _BORDERS: Final[dict[str, int]] = {
     "replicate": cv2.BORDER_REPLICATE,
     "reflect": cv2.BORDER_REFLECT_101,
 }
-# Below this scale two neighbours no longer cover what lies between two samples: average first.
-_SHRINKS: Final = 0.8
+# A blur with less spread than this, in pixels, changes nothing that can be seen.
+_LEAST_SPREAD_PX: Final = 0.35
 
 
 def warp_face(pixels: Pixels, matrix: Floats, size_px: int, border: Border) -> Pixels:
@@ -30,45 +30,49 @@ def warp_face(pixels: Pixels, matrix: Floats, size_px: int, border: Border) -> P
         border: what fills the crop beyond the picture: black, the nearest pixel, or the picture mirrored.
 
     Returns:
-        (size_px, size_px) or (size_px, size_px, 3). Where the similarity shrinks, the picture is first averaged over
-        areas down to the crop's own scale, so that nothing finer than a crop pixel folds into it.
+        (size_px, size_px) or (size_px, size_px, 3). Where the similarity shrinks, the picture is averaged over whole
+        blocks and then blurred to the crop's own resolution first: nothing finer than a crop pixel folds into it.
     """
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < _SHRINKS:
-        pixels, matrix = _shrink(pixels, matrix, scale, size_px)
-    return np.asarray(
-        cv2.warpAffine(
-            pixels,
-            matrix,
-            (size_px, size_px),
-            flags=cv2.INTER_LINEAR,
-            borderMode=_BORDERS[border],
-            borderValue=(0, 0, 0),
-        ),
-        np.uint8,
+    if scale < 1:
+        pixels, matrix = _soften(pixels, matrix, scale, size_px)
+    warped = cv2.warpAffine(
+        pixels, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=_BORDERS[border], borderValue=(0, 0, 0)
     )
+    return np.asarray(warped, np.uint8)
 
 
-def _shrink(pixels: Pixels, matrix: Floats, scale: float, size_px: int) -> tuple[Pixels, Floats]:
-    """Average the part of the picture that the crop needs down to the crop's scale, and correct the similarity."""
-    left, top, right, bottom = _needed(pixels, matrix, size_px)
+def _soften(pixels: Pixels, matrix: Floats, scale: float, size_px: int) -> tuple[Pixels, Floats]:
+    """Take what is finer than a crop pixel out of the part of the picture that the crop needs."""
+    block = int(1 / scale)
+    # The spread that makes a picture sampled at 1 look as if sampled at 1 / scale (Lowe 2004: half a pixel each).
+    spread_px = 0.5 * float(np.sqrt(max(0.0, (1 / scale / block) ** 2 - 1)))
+    if block == 1 and spread_px < _LEAST_SPREAD_PX:
+        return pixels, matrix
+    left, top, right, bottom = _needed(pixels, matrix, size_px, block)
     part = pixels[top:bottom, left:right]
-    width = max(1, round((right - left) * scale))
-    height = max(1, round((bottom - top) * scale))
-    small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
-    step_x, step_y = (right - left) / width, (bottom - top) / height
-    # A pixel centre k of the small picture lies at (k + 0.5) * step - 0.5 + offset of the large one.
-    back = np.array([[step_x, 0, left + step_x / 2 - 0.5], [0, step_y, top + step_y / 2 - 0.5], [0, 0, 1]])
-    return np.asarray(small, np.uint8), matrix @ back
+    if block > 1:
+        size = (right - left) // block, (bottom - top) // block
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if spread_px >= _LEAST_SPREAD_PX:
+        side = 3 if spread_px < 0.6 else 5
+        part = np.asarray(cv2.GaussianBlur(part, (side, side), spread_px, borderType=cv2.BORDER_REPLICATE), np.uint8)
+    # The centre of pixel k of the part lies at (k + 0.5) * block - 0.5 + offset of the picture.
+    back = np.array([[block, 0, left + block / 2 - 0.5], [0, block, top + block / 2 - 0.5], [0, 0, 1]])
+    return part, matrix @ back
 
 
-def _needed(pixels: Pixels, matrix: Floats, size_px: int) -> tuple[int, int, int, int]:
+def _needed(pixels: Pixels, matrix: Floats, size_px: int, block: int) -> tuple[int, int, int, int]:
+    """Return the part of the picture that the crop samples, with room for the blur, in whole blocks where it can be.
+
+    A part that ends before the picture does so well outside the crop, except where blocks are cut off at the far edge.
+    """
     height, width = pixels.shape[:2]
-    reach = 2 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
     corners = crop_corners(matrix, size_px)
-    low, high = np.floor(corners.min(axis=0) - reach), np.ceil(corners.max(axis=0) + reach)
-    left, top = int(np.clip(low[0], 0, width - 1)), int(np.clip(low[1], 0, height - 1))
-    return left, top, int(np.clip(high[0], left + 1, width)), int(np.clip(high[1], top + 1, height))
+    low, high = np.floor(corners.min(axis=0)) - 4 * block, np.ceil(corners.max(axis=0)) + 4 * block
+    left, top = int(np.clip(low[0], 0, width - block)), int(np.clip(low[1], 0, height - block))
+    right, bottom = int(np.clip(high[0], left + block, width)), int(np.clip(high[1], top + block, height))
+    return left, top, right - (right - left) % block, bottom - (bottom - top) % block
 
 
 def crop_corners(matrix: Floats, size_px: int) -> Floats:

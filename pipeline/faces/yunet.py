@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import ParamsError
 from pipeline.faces.detector import Faces, Pixels, View, as_rgb
-from pipeline.faces.dlib_hog import shrink_to
+from pipeline.faces.dlib_hog import resize_to
 
 _LONGEST_PX: Final = 640
 _SCORE: Final = 0.6
@@ -38,7 +38,7 @@ class YuNet:
         return [self._detect(as_rgb(view.pixels)) for view in views]
 
     def _detect(self, pixels: Pixels) -> Faces:
-        small, scale = shrink_to(pixels, _LONGEST_PX)
+        small, scale = resize_to(pixels, _LONGEST_PX)
         self._find.setInputSize((small.shape[1], small.shape[0]))
         rows: Any = self._find.detect(np.ascontiguousarray(small[:, :, ::-1]))[1]
         if rows is None:
