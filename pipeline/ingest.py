@@ -14,7 +14,7 @@ from pipeline.schema import MANIFEST
 from pipeline.sources import Reader, Tree, locate, open_tree
 from pipeline.sources.fingerprints import Verdict, compare
 from pipeline.sources.rows import Dump
-from pipeline.sources.samples import Samples
+from pipeline.sources.samples import Samples, printable
 from pipeline.tables import rows_to_table
 from pipeline.workers import Progress, no_progress, worker_count
 
@@ -103,7 +103,7 @@ def _finish(
 
 
 def _manifest(tree: Tree) -> Any:
-    rows = ({"path": file.path, "size": file.size, "md5": file.md5} for file in tree.manifest())
+    rows = ({"path": printable(file.path), "size": file.size, "md5": file.md5} for file in tree.manifest())
     return rows_to_table(rows, MANIFEST)
 
 

@@ -112,7 +112,7 @@ class Delimited:
                 for cells in reader:
                     if any(cell.strip() for cell in cells):
                         yield reader.line_num, [readable(cell) for cell in cells]
-            except (csv.Error, UnicodeError) as error:
+            except csv.Error as error:
                 raise SourceError(
                     f"{self.where} row {reader.line_num}: not a readable table: {error}; a quote may be open before it"
                 ) from None
@@ -133,7 +133,10 @@ def read_text(tree: Tree, name: str) -> Iterator[TextIO]:
     with tree.open(name) as stream:
         # Undecodable bytes survive as surrogates, as they do in file names, until `readable` sees them.
         errors = "strict" if encoding == "utf-16" else "surrogateescape"
-        yield io.TextIOWrapper(stream, encoding, errors=errors, newline="")
+        try:
+            yield io.TextIOWrapper(stream, encoding, errors=errors, newline="")
+        except UnicodeError as error:
+            raise SourceError(f"{tree.src}/{name}: not readable as {encoding}: {error.args[-1]}") from None
 
 
 def read_lines(tree: Tree, name: str) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pipeline.errors import SourceError
 from pipeline.sources.orders import affect_order, count_order
 from pipeline.sources.releases import RELEASES, Release
-from pipeline.sources.rows import Dump
+from pipeline.sources.rows import NO_SPLIT, Dump
 from pipeline.sources.samples import Listed
 from pipeline.sources.spellings import common_name
 
@@ -59,7 +59,8 @@ class Tally:
     def parts(self, other: "Tally") -> Iterator[tuple[str, Counter[str], Counter[str]]]:
         """Yield (name, own, other's) of each split that both have; of everything where they share none."""
         shared = sorted(self.by_split.keys() & other.by_split.keys())
-        yield from ((f" in {split}", self.by_split[split], other.by_split[split]) for split in shared)
+        for split in shared:
+            yield "" if split == NO_SPLIT else f" in {split}", self.by_split[split], other.by_split[split]
         if not shared:
             yield "", self.total, other.total
 

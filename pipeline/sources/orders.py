@@ -70,14 +70,14 @@ def affect_order(affect: Mapping[str, Sequence[tuple[float, float]]]) -> str | N
     if len(labels) < 3:
         return None
     means = np.array([np.mean(affect[label], axis=0) for label in labels])
-    anchors = np.array([_PLACES[label] for label in labels])
+    names, anchors = list(_PLACES), np.array(list(_PLACES.values()))
     distances = np.linalg.norm(means[:, None] - anchors[None, :], axis=2)
     places = _best(distances**2)
     better = distances[range(len(labels)), places]
-    if better.max() > _NEAR or np.diag(distances).max() < _FAR:
+    given = distances[range(len(labels)), [names.index(label) for label in labels]]
+    if better.max() > _NEAR or given.max() < _FAR:
         return None
-    far = np.diag(distances) >= _FAR
-    order = {label: labels[place] for label, place, wrong in zip(labels, places, far, strict=True) if wrong}
+    order = {label: names[place] for label, place, far in zip(labels, places, given >= _FAR, strict=True) if far}
     return _describe(order, [])
 
 

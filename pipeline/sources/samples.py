@@ -90,6 +90,8 @@ class Samples:
             self.listed.add(row)
         if isinstance(row.path, Refusal):
             self._refuse(row.path.path, row.n, row.path.reason, row.path.detail)
+        elif printable(row.path) != row.path:
+            self._refuse(row.path, row.n, Reason.bad_row, f"{row.row}: its name is no UTF-8; rename it")
         elif not row.labels:
             self._refuse(row.path, row.n, Reason.unlabelled, f"{row.row}: no label")
         else:

@@ -1,0 +1,165 @@
+"""Counts against those of known releases: another release, shuffled classes, too much, a part."""
+
+import itertools
+import random
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.sources.orders import affect_order, count_order
+from pipeline.sources.releases import RELEASES
+from tests.pipeline.sources.trees import (
+    AFFECTNET_HEADER,
+    Read,
+    affectnet_row,
+    put,
+    write_affectnet_folder,
+    write_ckplus,
+)
+
+RAFDB = next(release for release in RELEASES if release.name == "RAF-DB basic")
+ORDER = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+
+
+def test_public_sizes():
+    sizes = {release.name: release.size() for release in RELEASES}
+    assert sizes == {
+        "AffectNet": 414799 + 5500, "AffectNet-8": 287651 + 4000, "CK+": 327, "CK+48": 981, "RAF-DB basic": 12271 + 3068,
+        "RAF-DB compound": 3954, "FER2013": 28709 + 2 * 3589, "FER+": 35887, "JAFFE": 213, "ExpW": 91793, "KDEF": 4900,
+        "RaFD": 8040, "SFEW 2.0": 891 + 431,
+    }  # fmt: skip
+
+
+def write_rafdb_list(root, codes=ORDER, share=1.0):
+    """Write the whole list of RAF-DB; only the first pictures are there, as in a copy that broke off."""
+    rows = []
+    for split, counts in RAFDB.labels.items():
+        labels = [label for label, count in counts.items() for _ in range(round(count * share))]
+        random.Random(5).shuffle(labels)
+        digits = 5 if split == "train" else 4
+        rows += [f"{split}_{n:0{digits}d}.jpg {codes.index(label) + 1}" for n, label in enumerate(labels, 1)]
+    put(root, "EmoLabel/list_patition_label.txt", "\n".join(rows))
+    put(root, "Image/original/train_00001.jpg")
+
+
+def test_whole_release_is_exact(tmp_path):
+    write_rafdb_list(tmp_path / "raw")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["fingerprint"] == {"verdict": "exact", "release": "RAF-DB basic", "share": 1.0}
+
+
+@pytest.mark.parametrize("share", [1.0, 0.1])
+def test_rafdb_in_alphabetical_order_is_refused(share, tmp_path):
+    write_rafdb_list(tmp_path / "raw", codes=sorted(ORDER), share=share)
+    with pytest.raises(SourceError, match=r"in another order: alphabetical codes \(.*'surprise' is anger") as caught:
+        Read(tmp_path / "raw", tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert "--accept-mismatch" in str(caught.value)
+
+
+def test_mismatch_can_be_accepted_by_option_or_parameter(tmp_path):
+    write_rafdb_list(tmp_path / "raw", codes=sorted(ORDER), share=0.05)
+    found = Read(tmp_path / "raw", tmp_path / "out", accept=True)
+    assert found.summary["fingerprint"]["verdict"] == "mismatch"
+    assert found.summary["notes"][-1].startswith("accepted: the counts")
+    assert Read(tmp_path / "raw", tmp_path / "out", accept_mismatch=["d"]).summary["rows_out"] == 1
+
+
+def test_subset_says_which_share_it_is(tmp_path):
+    write_rafdb_list(tmp_path / "raw", share=0.1)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["fingerprint"] == {"verdict": "subset", "release": "RAF-DB basic", "share": 0.0999}
+    assert "1532 of the 15339 of RAF-DB basic, 10.0%" in found.summary["notes"]
+
+
+@pytest.mark.parametrize(("name", "message"), [("ferplus", "not of FER\\+"), ("my-fer2013", "not of FER2013")])
+def test_mirror_that_is_another_release_is_refused(name, message, tmp_path):
+    rows = ["path,label,split"]
+    for split, counts in RAFDB.labels.items():
+        rows += [f"{split}/{label}/{n}.jpg,{label},{split}" for label, count in counts.items() for n in range(count)]
+    put(tmp_path / "raw", "labels.csv", "\n".join(rows))
+    put(tmp_path / "raw", "train/fear/0.jpg")
+    with pytest.raises(SourceError, match=f"these are the counts of RAF-DB basic, {message}"):
+        Read(tmp_path / "raw", tmp_path / "out", dataset=name)
+    found = Read(tmp_path / "raw", tmp_path / "out", dataset="faces")
+    assert "these are the counts of RAF-DB basic" in found.summary["notes"]
+
+
+def test_more_than_the_release_has_is_refused(tmp_path):
+    for n in range(60):
+        put(tmp_path / "raw", f"KA.AN{n}.{n}.tiff")
+    with pytest.raises(SourceError, match="60 rows of anger, where JAFFE has 30"):
+        Read(tmp_path / "raw", tmp_path / "out")
+
+
+def test_ckplus_is_counted_by_sequences(tmp_path):
+    write_ckplus(tmp_path / "raw")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["fingerprint"] == {"verdict": "subset", "release": "CK+", "share": round(2 / 327, 4)}
+
+
+def test_csv_that_contradicts_its_folders_is_refused(tmp_path):
+    write_affectnet_folder(tmp_path / "raw")
+    put(
+        tmp_path / "raw", "labels.csv", "pth,label,relFCs\nanger/a.jpg,fear,1\nanger/b.jpg,sad,1\nhappy/c.jpg,happy,1\n"
+    )
+    with pytest.raises(SourceError, match="the table contradicts the folders in 2 of 3 rows"):
+        Read(tmp_path / "raw", tmp_path / "out")
+    found = Read(tmp_path / "raw", tmp_path / "out", accept=True)
+    assert found.summary["rejected"] == {"conflicting_labels": 2}
+
+
+AFFECT = {
+    "neutral": (0, 0),
+    "happy": (0.7, 0.1),
+    "sad": (-0.6, -0.3),
+    "surprise": (0.2, 0.7),
+    "fear": (-0.2, 0.7),
+    "anger": (-0.5, 0.6),
+}
+AFFECTNET = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
+
+
+def write_affectnet_in(root, codes):
+    rows, rand = [], random.Random(1)
+    for n in range(20):
+        for label, (valence, arousal) in AFFECT.items():
+            given = valence + rand.gauss(0, 0.15), arousal + rand.gauss(0, 0.15)
+            rows.append(affectnet_row(f"1/{label}{n}.jpg", codes.index(label), f"{given[0]:.3f}", f"{given[1]:.3f}"))
+            put(root, f"Manually_Annotated_Images/1/{label}{n}.jpg")
+    put(root, "Manually_Annotated_file_lists/training.csv", "\n".join([AFFECTNET_HEADER, *rows]))
+
+
+def test_affectnet_with_codes_of_another_order_is_refused(tmp_path):
+    write_affectnet_in(tmp_path / "right", AFFECTNET)
+    assert Read(tmp_path / "right", tmp_path / "out").summary["rows_out"] == 120
+    write_affectnet_in(tmp_path / "wrong", sorted(AFFECTNET))
+    with pytest.raises(SourceError, match="valence and arousal contradict the labels"):
+        Read(tmp_path / "wrong", tmp_path / "out")
+
+
+def test_affectnet_counts_in_another_order_are_refused():
+    known = next(release for release in RELEASES if release.name == "AffectNet-8").labels["training"]
+    alphabet = dict(zip(known, [known[label] for label in sorted(known)], strict=True))
+    assert "alphabetical" in count_order(alphabet, known)
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations(ORDER, 2)))
+def test_any_two_swapped_classes_of_the_whole_release_are_named(pair):
+    known = RAFDB.labels["train"]
+    swapped = known | {pair[0]: known[pair[1]], pair[1]: known[pair[0]]}
+    told = count_order(swapped, known)
+    assert told == f"{pair[0]!r} is {pair[1]}, {pair[1]!r} is {pair[0]}" or set(told.split(", ")) == {
+        f"{pair[0]!r} is {pair[1]}", f"{pair[1]!r} is {pair[0]}",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_honest_subsets_are_never_called_shuffled(seed):
+    rand, known = random.Random(seed), RAFDB.labels["train"]
+    drawn = random.Random(seed).choices(list(known), list(known.values()), k=rand.randrange(50, 4000))
+    found = {label: drawn.count(label) for label in known}
+    assert count_order(found, known) is None
+    balanced = dict.fromkeys(known, rand.randrange(10, 280))
+    assert count_order(balanced, known) is None
+    assert affect_order({label: [(0.0, 0.0)] * 4 for label in known}) is None
