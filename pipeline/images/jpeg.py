@@ -48,6 +48,7 @@ _MAX_SCANS: Final = 100
 _GREY, _COLOUR, _CMYK = 1, 3, 4
 _COLORSPACES: Final = {_GREY: "GRAY", _COLOUR: "RGB", _CMYK: "CMYK"}
 _EXTRANEOUS: Final = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
+_BAND_ROWS: Final = 256
 _RESTARTS: Final = range(0xD0, 0xD8)
 _LEFT_OVER_BYTES: Final = 64
 _LEFT_OVER_SHARE: Final = 0.01
@@ -223,10 +224,12 @@ def _next_segment(content: bytes, position: int) -> _Segment:
     marker, start = content[found + 1], found + 2
     if marker in _NO_LENGTH:
         return _Segment(marker, start, start)
+    if marker == _SOI[1]:
+        raise ImageError(Reason.corrupt, "JPEG that begins twice")
     length = int.from_bytes(content[start : start + _LENGTH_BYTES], "big")
     if start + max(length, _LENGTH_BYTES) > len(content):
         raise ImageError(Reason.truncated, "JPEG that ends in its header")
-    if length < _LENGTH_BYTES or marker == _SOI[1]:
+    if length < _LENGTH_BYTES:
         raise ImageError(Reason.corrupt, f"JPEG segment 0x{marker:02x} of length {length}")
     return _Segment(marker, start + _LENGTH_BYTES, start + length)
 
@@ -251,5 +254,8 @@ def _read_frame(marker: int, segment: bytes) -> tuple[int, int, int]:
 
 def _from_inverted_cmyk(cmyk: Pixels) -> Pixels:
     """Convert CMYK as Adobe writes it into JPEG, inverted: red = cyan * black."""
-    product = cmyk[:, :, :3].astype(np.uint16) * cmyk[:, :, 3:]
-    return ((product + 127) // 255).astype(np.uint8)
+    rgb = np.empty((*cmyk.shape[:2], 3), np.uint8)
+    for top in range(0, len(cmyk), _BAND_ROWS):
+        band = cmyk[top : top + _BAND_ROWS]
+        rgb[top : top + _BAND_ROWS] = (band[:, :, :3].astype(np.uint16) * band[:, :, 3:] + 127) // 255
+    return rgb

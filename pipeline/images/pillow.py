@@ -22,6 +22,7 @@ _ALPHA: Final = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _OPAQUE: Final = frozenset({"1", "P", "RGBX", "CMYK", "YCbCr"})
 _KEYED: Final = frozenset({"1", "L", "P", "RGB"})
 _MAX_16_BIT: Final = 65535
+_BAND_ROWS: Final = 256
 _CUT: Final = ("truncated", "not enough", "unexpected end", "end of file", "eof", "buffer is not large enough")
 
 
@@ -63,7 +64,7 @@ def _convert(picture: Image.Image, kind: Format) -> Pixels:
     mode = picture.mode
     transparent = mode in _ALPHA or (mode in _KEYED and "transparency" in picture.info)
     if transparent:
-        return _over_white(np.array(picture.convert("RGBA")), kind, grey=mode in _GREY)
+        return _over_white(picture, kind, grey=mode in _GREY)
     if mode in _DIRECT:
         return np.array(picture)
     if mode == "CMYK" and kind is Format.JPEG:
@@ -84,17 +85,22 @@ def _grey_palette(picture: Image.Image) -> bool:
 
 
 def _scale_16_bit(picture: Image.Image) -> Pixels:
-    samples = np.array(picture).astype(np.uint32)
-    return ((samples * 255 + _MAX_16_BIT // 2) // _MAX_16_BIT).astype(np.uint8)
+    samples = np.array(picture)
+    return ((samples.astype(np.uint32) * 255 + _MAX_16_BIT // 2) // _MAX_16_BIT).astype(np.uint8)
 
 
-def _over_white(rgba: Pixels, kind: Format, *, grey: bool) -> Pixels:
-    alpha = rgba[:, :, 3:].astype(np.uint16)
-    colour = rgba[:, :, :1] if grey else rgba[:, :, :3]
+def _over_white(picture: Image.Image, kind: Format, *, grey: bool) -> Pixels:
     # Some writers of BMP leave the fourth byte at zero everywhere and mean opaque.
-    if kind is Format.BMP and not alpha.any():
-        alpha[:] = 255
-    blended = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    opaque = kind is Format.BMP and picture.getchannel("A").getbbox() is None
+    width, height = picture.size
+    channels = 1 if grey else 3
+    blended = np.empty((height, width, channels), np.uint8)
+    # In bands, so that the wide intermediate values of a large picture stay small.
+    for top in range(0, height, _BAND_ROWS):
+        bottom = min(top + _BAND_ROWS, height)
+        band = np.array(picture.crop((0, top, width, bottom)).convert("RGBA"))
+        alpha = np.uint16(255) if opaque else band[:, :, 3:].astype(np.uint16)
+        blended[top:bottom] = (band[:, :, :channels] * alpha + 255 * (255 - alpha) + 127) // 255
     return blended[:, :, 0] if grey else blended
 
 

@@ -5,7 +5,7 @@ Text, profiles and animation never reach the decoder, so nothing in them can blo
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from pipeline.errors import ImageError
@@ -18,6 +18,11 @@ from pipeline.schema import Reason
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _IHDR_BYTES: Final = 13
 _CHUNK_BYTES: Final = 12
+_STEP_BYTES: Final = 1 << 20
+_SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+# Where each pass of an interlaced PNG starts, x and y, and its steps (PNG specification, 8.2).
+_ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _MAX_CHUNKS: Final = 100_000
 _DECODED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
@@ -47,15 +52,44 @@ class PngPicture:
 
     def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- PNG has no cheaper part
         """See `Picture.decode`."""
-        parts = [_SIGNATURE]
+        parts, data = [_SIGNATURE], []
         for chunk in self._chunks:
             if chunk.kind in _DECODED:
                 parts.append(self._checked(chunk))
+                if chunk.kind == b"IDAT":
+                    data.append(self._content[chunk.start : chunk.end])
             elif chunk.kind[:1].isupper():
                 name = chunk.kind.decode("ascii", "replace")
                 raise ImageError(Reason.unsupported_format, f"PNG with a chunk {name} is not read; convert it")
         clean = b"".join(parts)
+        self._check_rows(data)
         return pillow.load_samples(pillow.open_pillow(clean, Format.PNG), Format.PNG)
+
+    def _check_rows(self, data: Sequence[bytes]) -> None:
+        """Inflate and count: a stream that is whole but short leaves the last rows black in Pillow's hands."""
+        expected = self._data_bytes()
+        inflater, found = zlib.decompressobj(), 0
+        try:
+            for part in data:
+                found += len(inflater.decompress(part, _STEP_BYTES))
+                while inflater.unconsumed_tail and found < expected:
+                    found += len(inflater.decompress(inflater.unconsumed_tail, _STEP_BYTES))
+                if found >= expected or inflater.eof:
+                    break
+        except zlib.error as error:
+            raise ImageError(Reason.corrupt, f"PNG: {error}") from None
+        if found < expected:
+            raise ImageError(Reason.truncated, f"PNG with {found} bytes of rows of {expected}")
+
+    def _data_bytes(self) -> int:
+        """Return the bytes that the rows take, each with its filter's number before it."""
+        depth, colour, _, _, interlaced = self._content[self._chunks[0].start + 8 : self._chunks[0].end]
+        if depth not in _DEPTHS.get(colour, ()):
+            raise ImageError(Reason.corrupt, f"PNG of colour type {colour} with {depth} bits a sample")
+        bits = depth * _SAMPLES[colour]
+        passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+        sizes = ((-(-(self.width - x) // dx), -(-(self.height - y) // dy)) for x, y, dx, dy in passes)
+        return sum(height * (1 + (width * bits + 7) // 8) for width, height in sizes if width > 0 and height > 0)
 
     def _checked(self, chunk: _Chunk) -> bytes:
         name = chunk.kind.decode("ascii", "replace")

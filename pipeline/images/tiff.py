@@ -1,7 +1,11 @@
 """TIFF: the first directory walked here, so that cut files, camera raw files and bombs never reach libtiff."""
 
+import os
 import struct
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from pipeline.errors import ImageError
@@ -19,6 +23,7 @@ _JPEG_TABLES: Final = 347
 _KINDS: Final = {1: "B", 3: "H", 4: "I"}  # byte, short, long: all that the tags above may be
 _UNDEFINED: Final = 7
 _UNCOMPRESSED: Final = 1
+_STDERR: Final = 2
 _HEADER_BYTES: Final = 8
 _ENTRY_BYTES: Final = 12
 _INLINE_BYTES: Final = 4
@@ -51,13 +56,28 @@ class TiffPicture:
         # Where nothing is compressed the byte counts may be wrong or absent, and Pillow sees an end by itself.
         if _first(self._tags, _COMPRESSION) != _UNCOMPRESSED:
             for starts, sizes in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
-                ends = (start + size for start, size in zip(self._tags.get(starts, ()), self._tags.get(sizes, ())))  # noqa: B905 -- counts may differ
-                if max(ends, default=0) > len(self._content):
+                pairs = zip(self._tags.get(starts, ()), self._tags.get(sizes, ()), strict=False)
+                if max((start + size for start, size in pairs), default=0) > len(self._content):
                     raise ImageError(Reason.truncated, "TIFF that ends in its picture data")
         picture = pillow.open_pillow(self._content, Format.TIFF)
         if picture.size != (self.width, self.height):
             raise ImageError(Reason.corrupt, "TIFF with two sizes")
-        return pillow.load_samples(picture, Format.TIFF)
+        with _quiet_libtiff():
+            return pillow.load_samples(picture, Format.TIFF)
+
+
+@contextmanager
+def _quiet_libtiff() -> Iterator[None]:
+    """Keep libtiff's complaints, which it writes past Python, off the terminal: the status says what is wrong."""
+    sys.stderr.flush()
+    kept = os.dup(_STDERR)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), _STDERR)
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
 
 
 def _read_tags(content: bytes) -> Tags:

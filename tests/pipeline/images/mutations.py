@@ -1,0 +1,83 @@
+"""1,600 mutated files, decoded in a process of their own: run as a script, it prints what came of them as JSON."""
+
+import json
+import resource
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import ImageError
+from pipeline.images import decode, decode_scaled, read_size
+from pipeline.schema import Reason
+from tests.pipeline.images.cases import plain_files
+
+COUNT = 1600
+MAX_PIXELS = 30_000_000
+REAL = Path("../shared/data/edge_cases")
+MAX_REAL_BYTES = 150_000
+
+
+def mutate(content: bytes, random: np.random.Generator) -> bytes:
+    """Damage a file in one of eight ways."""
+    data = bytearray(content)
+    at = int(random.integers(len(data)))
+    head = int(random.integers(min(len(data), 64)))
+    match int(random.integers(8)):
+        case 0:
+            data[at] ^= 1 << int(random.integers(8))
+        case 1:
+            data[at : at + int(random.integers(1, 64))] = random.bytes(int(random.integers(1, 64)))
+        case 2:
+            del data[at : at + int(random.integers(1, 256))]
+        case 3:
+            data[at:at] = random.bytes(int(random.integers(1, 256)))
+        case 4:
+            data[head : head + 4] = b"\xff\xff\xff\xff"
+        case 5:
+            data[head : head + 4] = bytes(4)
+        case 6:
+            other = int(random.integers(len(data)))
+            data[at : at + 40], data[other : other + 40] = data[other : other + 40], data[at : at + 40]
+        case _:
+            for place in random.integers(min(len(data), 200), size=3):
+                data[place] = int(random.integers(256))
+    return bytes(data)
+
+
+def outcome(content: bytes) -> str:
+    """Return "pixels" or the status; anything else ends the process."""
+    try:
+        pixels = decode(content, max_pixels=MAX_PIXELS)
+        header = read_size(content)
+        scaled = decode_scaled(content, 16, max_pixels=MAX_PIXELS)
+    except ImageError as error:
+        status, said = error.status, str(error)
+    else:
+        assert pixels.dtype == np.uint8
+        assert pixels.shape in {(header.height, header.width), (header.height, header.width, 3)}
+        assert (scaled.width, scaled.height) == (header.width, header.height)
+        return "pixels"
+    assert status in set(Reason), said
+    assert len(said.splitlines()) == 1, said
+    return status
+
+
+def main() -> None:
+    # More than this is a crash with MemoryError, which is no status.
+    resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+    seeds = list(plain_files().values())
+    if REAL.is_dir():
+        seeds += [path.read_bytes() for path in sorted(REAL.iterdir()) if path.stat().st_size < MAX_REAL_BYTES]
+    random = np.random.default_rng(20)
+    outcomes: Counter[str] = Counter()
+    for number in range(COUNT):
+        content = mutate(seeds[number % len(seeds)], random)
+        outcomes[outcome(content)] += 1
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    json.dump({"outcomes": outcomes, "peak_mib": peak_kib / 1024, "seeds": len(seeds)}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
