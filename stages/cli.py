@@ -14,12 +14,16 @@ from stages.demo import demo
 from stages.equalize import equalize
 from stages.evaluate import evaluate
 from stages.export import export
+from stages.formats import formats
 from stages.harmonize import harmonize
 from stages.ingest import ingest
+from stages.models import models
+from stages.personalize import personalize
 from stages.predict import predict
 from stages.report import report
 from stages.shard import shard
 from stages.split import split
+from stages.tables import tables
 from stages.trace import trace
 from stages.train import train
 from stages.verify import verify
@@ -45,6 +49,10 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     report,
     predict,
     export,
+    personalize,
+    tables,
+    formats,
+    models,
     trace,
     verify,
 )
@@ -61,10 +69,6 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every failure is one line on stderr."""
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
-    except BrokenPipeError:
-        # The reader of our output has gone (`prep formats | head`); Python must not complain while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("PREP_DEBUG"):
             raise

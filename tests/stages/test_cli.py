@@ -1,0 +1,116 @@
+"""The command line as its victim sees it: exit codes, one line on stderr, nothing else."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.cli import app, run
+from tests.imports import ROOT
+
+PREP = Path(sys.executable).parent / "prep"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    return tmp_path
+
+
+def said(capsys) -> str:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1, captured.err
+    return captured.err
+
+
+def test_no_command_prints_the_help(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["prep"])
+    from stages.cli import main
+
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    assert "Usage: prep" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(command.callback.__name__ for command in app.registered_commands))
+def test_every_command_has_a_help_text(name, capsys):
+    assert run([name, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert f"Usage: prep {name}" in printed
+    assert len(printed.splitlines()[2].strip()) > 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["algin"], "algin"),
+        (["align"], "--src"),
+        (["align", "--sorce", "x"], "--sorce"),
+        (["ingest", "--src", "x", "--format", "fer2014"], "fer2014"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(project, capsys, arguments, word):
+    (project / "x").mkdir()
+    assert run(arguments) == 2
+    assert word in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("size_px: 224", "size_px: many"), "params.yaml: align.size_px"),
+        (("size_px: 224", "size_px: 224\n  sise: 1"), "params.yaml: align.sise: unknown key"),
+        (("method: clahe", "method: magic"), "params.yaml: equalize.method"),
+        (("seed: 20\n", ""), "params.yaml: seed: missing"),
+        (("seed: 20", "seed: [20"), "params.yaml: not YAML"),
+    ],
+)
+def test_wrong_parameters_are_one_line_and_exit_2(project, capsys, change, message):
+    text = (project / "params.yaml").read_text()
+    assert change[0] in text
+    (project / "params.yaml").write_text(text.replace(*change, 1))
+    assert run(["split"]) == 2
+    assert message in said(capsys)
+
+
+def test_no_project_here_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["split"]) == 2
+    assert "params.yaml: cannot be read: No such file or directory; run prep from the project's root" in said(capsys)
+
+
+@pytest.mark.parametrize("command", ["ingest", "align"])
+def test_a_missing_or_empty_tree_is_one_line_and_exit_1(project, capsys, command):
+    assert run([command, "--src", "raw/none"]) == 1
+    assert "raw/none" in said(capsys)
+    (project / "raw" / "none").mkdir(parents=True)
+    assert run([command, "--src", "raw/none"]) == 1
+    assert "raw/none" in said(capsys)
+
+
+@pytest.mark.parametrize("command", ["split", "shard", "train", "evaluate", "report", "verify"])
+def test_a_stage_before_its_inputs_is_one_line_and_exit_1(project, capsys, command):
+    assert run([command]) == 1
+    assert "error: " in said(capsys)
+
+
+def test_an_unforeseen_error_is_one_line_unless_asked(project, capsys, monkeypatch):
+    monkeypatch.setattr("stages.trace.walk", lambda _: 1 / 0)
+    assert run(["trace", "x"]) == 1
+    assert said(capsys) == "error: unforeseen ZeroDivisionError: division by zero; PREP_DEBUG=1 shows where\n"
+    monkeypatch.setenv("PREP_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        run(["trace", "x"])
+
+
+def test_a_reader_that_goes_away_leaves_no_complaint():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([PREP, "formats"], stdout=writing, stderr=subprocess.PIPE, check=False, cwd=ROOT)
+    os.close(writing)
+    assert done.stderr == b""
