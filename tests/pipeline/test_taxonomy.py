@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError
+from pipeline.sources import READERS
 from pipeline.taxonomy import FOLDER, Lookup, Taxonomy, list_taxonomies, normalize, read_taxonomy, synonyms
 
 SEVEN = "anger disgust fear happy neutral sad surprise"
@@ -78,6 +79,12 @@ def test_no_entry_is_beyond_what_is_tested(name):
 
 def test_every_dataset_is_covered():
     assert set(NATIVE) == set(list_taxonomies())
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_every_label_that_a_reader_gives_is_known(reader):
+    lookup = Lookup(read_taxonomy(reader.name))
+    assert [label for label in reader.labels if lookup.find(label) is None] == []
 
 
 def test_the_emotic_categories_are_all_twenty_six():
