@@ -30,10 +30,10 @@ from benchmarks.faces_input import cropped_faces, row, write_inputs  # noqa: E40
 from benchmarks.shards_peers import BATCH, READERS, WRITERS, clear, datasets  # noqa: E402
 from benchmarks.shards_report import OURS, Numbers, draw, tell  # noqa: E402
 from pipeline.params import ShardParams  # noqa: E402
-from pipeline.shards.write import write_shards  # noqa: E402
 from pipeline.shards.archive import write_tar  # noqa: E402
 from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, pa  # noqa: E402
 from pipeline.shards.container import write_parquet  # noqa: E402
+from pipeline.shards.write import write_shards  # noqa: E402
 
 # In a process of its own, whose peak is its own: not the resource module's, which counts what was there before exec.
 READ_ALL = """
@@ -175,7 +175,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     datasets.disable_progress_bars()
-    with tempfile.TemporaryDirectory(dir=ROOT / "benchmarks", prefix=".shards-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="bench-shards-") as scratch:
         measured = run(options.faces, options.repeats, Path(scratch))
     text = tell(measured)
     (ROOT / "benchmarks/shards.md").write_text(text, encoding="utf-8")

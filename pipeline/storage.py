@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.errors import OutputError
+from pipeline.errors import OutputError, UsageError
 
 _SEPARATOR = "://"
 
@@ -44,72 +44,105 @@ class Location:
 
         Raises:
             OSError: missing, or the storage refuses.
+            UsageError: no such storage is known.
         """
         if self._path is not None:
             return self._path.read_bytes()
         filesystem, path = self._remote()
-        return bytes(filesystem.cat_file(path))
+        with _as_os_error():
+            return bytes(filesystem.cat_file(path))
 
     def open_arrow(self) -> Any:
         """Open for random reading by pyarrow: a local file mapped into memory, a remote one by ranges.
 
         Raises:
             OSError: missing, or the storage refuses.
+            UsageError: no such storage is known.
         """
         if self._path is not None:
             return pa.memory_map(str(self._path))
         filesystem, path = self._remote()
-        return filesystem.open(path, "rb")
+        with _as_os_error():
+            return filesystem.open(path, "rb")
 
-    def replace_with(self, folder: Path, last: Sequence[str]) -> None:
-        """Make this folder of a storage the same as a local one.
-
-        Args:
-            folder: what to put there.
-            last: names of the files without which a reader does not take the rest for complete: they are removed
-                first and put back at the very end, in this order.
+    def names(self) -> set[str]:
+        """Return the files below this folder of a storage, relative to it.
 
         Raises:
-            OutputError: something else is there, or the storage refuses.
+            OSError: the storage refuses.
+            UsageError: no such storage is known.
         """
         filesystem, root = self._remote()
-        try:
+        with _as_os_error():
             filesystem.invalidate_cache()
-            there = {path.removeprefix(f"{root}/") for path in filesystem.find(root)}
-            if there and not there & set(last):
-                raise OutputError(f"{self}: not empty and not an output of prep; give a new or empty address")
-            here = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+            return {path.removeprefix(f"{root}/") for path in filesystem.find(root)}
+
+    def replace_with(self, folder: Path, first: str, last: Sequence[str]) -> None:
+        """Make this folder of a storage the same as a local one; see `staged`.
+
+        Raises:
+            OSError: the storage refuses.
+            UsageError: no such storage is known.
+        """
+        filesystem, root = self._remote()
+        there = self.names()
+        here = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+        between = sorted(here - {first, *last})
+        with _as_os_error():
             for name in sorted(there & set(last)):
                 filesystem.rm_file(f"{root}/{name}")
-            for name in [*sorted(here - set(last)), *(name for name in last if name in here)]:
+            for name in [first, *between, *last]:
                 filesystem.put_file(str(folder / name), f"{root}/{name}")
-            for name in sorted(there - here - set(last)):
+            for name in sorted(there - here):
                 filesystem.rm_file(f"{root}/{name}")
-        except OSError as error:
-            raise OutputError(f"{self}: cannot be written: {error.strerror or error}") from None
 
     def _remote(self) -> tuple[Any, str]:
         import fsspec
 
-        filesystem, path = fsspec.core.url_to_fs(self._address)
+        try:
+            filesystem, path = fsspec.core.url_to_fs(self._address)
+        except (ValueError, ImportError) as error:
+            raise UsageError(f"{self}: not a storage that can be reached from here: {error}") from None
         return filesystem, path
 
 
 @contextmanager
-def staged(out: Path | str, last: Sequence[str]) -> Iterator[Path]:
+def _as_os_error() -> Iterator[None]:
+    """Turn what a storage's own library raises into the one error that reading a file raises."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def staged(out: Path | str, first: str, last: Sequence[str]) -> Iterator[Path]:
     """Give a local folder to write: `out` itself, or one that is put at the address when the block ends well.
 
     Args:
         out: a folder, or a storage address.
-        last: see `Location.replace_with`.
+        first: name of the file that is put there before all others, so that what an interrupted run left is known as
+            ours and replaced by the next.
+        last: names of the files without which a reader does not take the rest for complete: they are removed first
+            and put back at the very end, in this order.
 
     Raises:
-        OutputError: the address cannot be written.
+        OutputError: something else is at the address, or it cannot be written.
+        UsageError: no such storage is known.
     """
     if not is_address(out):
         yield Path(out)
         return
-    with tempfile.TemporaryDirectory(prefix="prep-") as scratch:
-        folder = Path(scratch, "out")
-        yield folder
-        Location(out).replace_with(folder, last)
+    target = Location(out)
+    try:
+        there = target.names()
+        if there and not there & {first, *last}:
+            raise OutputError(f"{target}: not empty and not an output of prep; give a new or empty address")
+        with tempfile.TemporaryDirectory(prefix="prep-") as scratch:
+            folder = Path(scratch, "out")
+            yield folder
+            target.replace_with(folder, first, last)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from None

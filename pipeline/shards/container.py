@@ -8,11 +8,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import OutputError
 from pipeline.shards.archive import count_members, sample_key, write_tar
-from pipeline.shards.columns import ROW_SCHEMA, SHARD_SCHEMA, shard_schema
+from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, SHARD_SCHEMA, shard_schema
 
 # Small groups, so that a reader can mix rows of many shards in little memory: 64 faces of 224 px are 2.5 MB.
 ROW_GROUP_ROWS: Final = 64
@@ -101,6 +102,10 @@ def _check_written(job: ShardJob) -> None:
 
 def shard_rows(rows: pa.Table, landmarks: npt.NDArray[np.float32]) -> pa.Table:
     """Return planned rows as `columns.ROW_SCHEMA`: masks and the landmarks (rows, 10) added."""
+    for name in AFFECTS:
+        # Not a number is not given, whatever wrote it.
+        given = pc.fill_null(pc.is_finite(rows[name]), False)
+        rows = rows.set_column(rows.column_names.index(name), name, pc.if_else(given, rows[name], None))
     columns = []
     for field in ROW_SCHEMA:
         if field.name == "landmarks":

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME
-from pipeline.output import Reject, StageOutput, stage_output
+from pipeline.output import SUMMARY_NAME, Reject, StageOutput, stage_output
 from pipeline.params import ShardParams
 from pipeline.schema import Reason
 from pipeline.shards.balance import balanced
@@ -62,7 +62,7 @@ def write_shards(
         TableError: an input table is missing or torn.
         OutputError: the folder cannot be written.
     """
-    with staged(out, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder:
+    with staged(out, SUMMARY_NAME, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder:
         return _write(faces, labels, split, folder, params, seed, workers, progress)
 
 

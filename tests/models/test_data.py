@@ -76,6 +76,20 @@ def test_the_order_does_not_depend_on_workers_and_changes_with_seed_and_epoch(sh
     assert ids(source) == first
 
 
+def test_pixels_that_somebody_holds_are_never_written_over(inputs, shards):
+    kept = {}
+    for batch in loader(shards, workers=2):
+        kept[batch.sample_ids[3]] = batch.images[3, :, 5:9]
+    for key, part in kept.items():
+        pixels = simplejpeg.decode_jpeg(inputs.pictures[key], "RGB")
+        assert np.array_equal(part.permute(1, 2, 0).numpy(), pixels[5:9])
+
+
+def test_memory_of_batches_that_nobody_holds_is_used_again(shards):
+    places = {batch.images.data_ptr() for batch in loader(shards)}
+    assert len(places) <= 4
+
+
 def test_shuffling_moves_samples_far(shards):
     stored = ids(loader(shards, shuffle=False))
     place = {key: at for at, key in enumerate(stored)}

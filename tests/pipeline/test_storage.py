@@ -3,7 +3,7 @@ import warnings
 import pytest
 
 from models.data import ShardLoader
-from pipeline.errors import OutputError, TableError
+from pipeline.errors import OutputError, TableError, UsageError
 from pipeline.shards.read import iter_shards, open_shards
 from pipeline.shards.write import write_shards
 from pipeline.storage import Location, is_address
@@ -84,6 +84,33 @@ def test_what_is_not_ours_is_left_alone(inputs, bucket):
     with pytest.raises(OutputError, match=r"s3://faces/mine: not empty"):
         write(inputs, f"{bucket}/mine")
     assert set(names("mine")) == {"mine/thesis.pdf"}
+
+
+def test_what_an_interrupted_run_left_is_replaced(inputs, bucket, monkeypatch):
+    import s3fs
+
+    put, sent = s3fs.S3FileSystem.put_file, []
+
+    def break_off(self, here, there, **options):
+        sent.append(there)
+        if len(sent) > 5:
+            raise ConnectionResetError("connection lost")
+        return put(self, here, there, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(s3fs.S3FileSystem, "put_file", break_off)
+        with pytest.raises(OutputError, match=r"s3://faces/shards: cannot be written: connection lost"):
+            write(inputs, f"{bucket}/shards")
+    assert "shards/shards.json" not in names()
+    write(inputs, f"{bucket}/shards")
+    assert len(open_shards(f"{bucket}/shards").entries("train")) == 2
+
+
+def test_an_unknown_storage_is_wrong_use(inputs):
+    with pytest.raises(UsageError, match=r"s4://bucket/x: not a storage"):
+        write(inputs, "s4://bucket/x")
+    with pytest.raises(UsageError, match=r"s4://bucket/x/shards\.json: not a storage"):
+        open_shards("s4://bucket/x")
 
 
 def test_an_unknown_bucket_is_one_line(inputs, bucket):

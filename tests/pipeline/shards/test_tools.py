@@ -14,6 +14,8 @@ from PIL import Image
 
 from pipeline.emotions import CLASSES
 from pipeline.images import decode_face
+from pipeline.shards.write import write_shards
+from tests.shard_inputs import shard_params
 
 
 @pytest.fixture
@@ -60,9 +62,6 @@ def test_hugging_face_datasets(hugging_face, inputs, shards, streaming, tmp_path
 
 
 def test_hugging_face_streams_equal_shares_of_whole_shards(hugging_face, inputs, tmp_path):
-    from pipeline.shards.write import write_shards
-    from tests.shard_inputs import shard_params
-
     out = tmp_path / "out"
     params = shard_params(processes=4)
     write_shards(inputs.faces, inputs.labels, inputs.split, out, params, seed=1, workers=1)
@@ -92,6 +91,23 @@ def test_webdataset(inputs, shards):
         assert row["class"] == CLASSES[row["label"]]
         assert sample["jpg"].size == (48, 48)
         assert row["contract"]["classes"] == list(CLASSES)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_webdataset_gives_every_process_the_same_number_of_samples(inputs, tmp_path, monkeypatch):
+    params = shard_params(processes=3)
+    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "out", params, seed=1, workers=1)
+    urls = [str(path) for path in sorted((tmp_path / "out/webdataset").glob("train-*.tar"))]
+    shares = []
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        source = webdataset.WebDataset(urls, shardshuffle=False, nodesplitter=webdataset.split_by_node)
+        shares.append([sample["__key__"] for sample in source])
+        del source
+        gc.collect()
+    assert len({len(share) for share in shares}) == 1
+    assert len({key for share in shares for key in share}) == 168
 
 
 def test_duckdb(inputs, shards):

@@ -206,6 +206,18 @@ def test_a_group_in_two_splits_and_a_doubled_sample_are_errors(tmp_path):
         write(inputs, tmp_path / "out")
 
 
+def test_a_valence_that_is_not_a_number_is_not_given(tmp_path):
+    inputs = make_inputs(tmp_path, rows=10)
+    path = inputs.labels["one"] / "labels.parquet"
+    table = pq.read_table(path)
+    broken = pa.array([float("nan")] * len(table), pa.float32())
+    pq.write_table(table.set_column(table.column_names.index("valence"), table.schema.field("valence"), broken), path)
+    write(inputs, tmp_path / "out")
+    rows = pq.read_table(tmp_path / "out/parquet/train-00000.parquet").to_pylist()
+    assert [row["valence"] for row in rows] == [None] * len(rows)
+    assert not any(row["has_valence"] for row in rows)
+
+
 def test_more_processes_than_training_rows_is_an_error(tmp_path):
     inputs = make_inputs(tmp_path, rows=4)
     with pytest.raises(DataError, match=r"shard\.processes = 64"):
