@@ -20,7 +20,7 @@ def align(
     params = load_params()
     dataset = dataset_name(params, src)
     samples = SAMPLES / dataset
-    ensure_samples(src, samples, dataset)
+    ensure_samples(src, samples)
     with bar(f"align {dataset}") as progress:
         summary = align_faces(
             samples, src, out or ALIGNED / dataset, params.align, workers=worker_count(), progress=progress
@@ -29,28 +29,15 @@ def align(
     typer.echo(f"{dataset}: {summary['rows_out']} of {summary['rows_in']} faces aligned ({found or 'none found'})")
 
 
-def ensure_samples(src: str, samples: Path, dataset: str) -> None:
+def ensure_samples(src: str, samples: Path) -> None:
     """Ingest the raw tree unless its samples are there and are of this very tree.
 
     In DVC they are a dependency, made by the stage before, and are not touched.
     """
-    from pipeline.ingest import ingest
     from pipeline.lineage.identity import identity
     from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
-    from pipeline.params import TableDataset
+    from stages.ingest import ingest
 
-    if (samples / SNAPSHOT_NAME).is_file() and read_snapshot(samples).inputs[0].md5 == identity(Path(src)):
-        return
-    params = load_params()
-    entry = params.datasets.get(dataset)
-    with bar(f"ingest {dataset}") as progress:
-        ingest(
-            src,
-            samples,
-            dataset=dataset,
-            fmt=entry.format if entry else "auto",
-            params=params.ingest,
-            columns=entry.named_columns() if isinstance(entry, TableDataset) else None,
-            accept_mismatch=False,
-            progress=progress,
-        )
+    known = read_snapshot(samples).inputs[0].md5 if (samples / SNAPSHOT_NAME).is_file() else None
+    if known is None or not Path(src).exists() or known != identity(Path(src)):
+        ingest(src, out=samples)

@@ -33,7 +33,7 @@ class Found:
 
 
 def _mtcnn(_: AlignParams) -> list[Attempt]:
-    return [*_mtcnn_box(_), *_mtcnn_coarse(_), *_mtcnn_fine(_), *_mtcnn_full(_)]
+    return [*_mtcnn_box(_), *_mtcnn_coarse(_), *_mtcnn_fine(_), *_mtcnn_padded(_), *_mtcnn_full(_)]
 
 
 def _mtcnn_box(_: AlignParams) -> list[Attempt]:
@@ -52,6 +52,12 @@ def _mtcnn_fine(_: AlignParams) -> list[Attempt]:
     from pipeline.faces.mtcnn_fast import FINE, MtcnnFast
 
     return [Attempt("mtcnn-fine", MtcnnFast(_networks(), FINE))]
+
+
+def _mtcnn_padded(_: AlignParams) -> list[Attempt]:
+    from pipeline.faces.mtcnn_fast import MtcnnPadded
+
+    return [Attempt("mtcnn-padded", MtcnnPadded(_networks()))]
 
 
 def _mtcnn_full(_: AlignParams) -> list[Attempt]:
@@ -102,6 +108,7 @@ BUILDERS: Final[dict[str, Callable[[AlignParams], list[Attempt]]]] = {
     "mtcnn-box": _mtcnn_box,
     "mtcnn-coarse": _mtcnn_coarse,
     "mtcnn-fine": _mtcnn_fine,
+    "mtcnn-padded": _mtcnn_padded,
     "mtcnn-full": _mtcnn_full,
     "mtcnn-exact": _mtcnn_exact,
     "dlib-hog": _dlib_hog,

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.faces.candidates import NONE, Candidates, correct, gather, square, suppress, suppress_nested
-from pipeline.faces.detector import Faces, Floats, Hint, View
+from pipeline.faces.detector import Faces, Floats, Hint, Pixels, View
 from pipeline.faces.networks import CELL_PX, OUTPUT_PX, REFINE_PX, Floats32, Networks
 from pipeline.faces.pyramid import Layout, Pyramid, Region, build_layout, build_pyramid, cut_crops, pack
 
@@ -20,6 +20,7 @@ from pipeline.faces.pyramid import Layout, Pyramid, Region, build_layout, build_
 _REACH: Final = {"face": (0.75, 0.75, 0.75, 0.75), "body": (0.1, 0.15, 0.1, -0.4)}
 # An annotated box is tried at these sizes: datasets draw them around the features, the face or the head.
 _BOX_SIZES: Final = (0.8, 1.0, 1.25)
+_ROOM: Final = 0.25  # around a picture, as a share of its short side
 # The pyramid begins at this many times the first network's finest scale: a face of 12 px there is one of 48 px here.
 _OUTPUT_OVER_CELL: Final = OUTPUT_PX // CELL_PX
 # Of two candidates of one face that overlap by more than this, the better one goes on.
@@ -44,8 +45,8 @@ class Search:
     thresholds: tuple[float, float, float]
 
 
-# A face of a quarter of the picture ends the search, if the last network is sure.
-COARSE: Final = Search(0.25, 12, cells=32, refined=10, output=4, thresholds=(0.6, 0.7, 0.9))
+# A face of three tenths of the picture ends the search, if the last network is sure.
+COARSE: Final = Search(0.3, 12, cells=32, refined=10, output=4, thresholds=(0.6, 0.7, 0.9))
 FINE: Final = Search(0.1, 12, cells=64, refined=20, output=6, thresholds=(0.6, 0.7, 0.9))
 # facenet-pytorch's defaults.
 FULL: Final = Search(0.0, 20, cells=256, refined=96, output=32, thresholds=(0.6, 0.7, 0.7))
@@ -128,6 +129,32 @@ class MtcnnFast(_Stages):
         moves = answer[1].reshape(4, -1)[:, layout.cells[chosen]].T.astype(float)
         boxes = np.concatenate([low, high], axis=1) + moves * (high - low)[:, [0, 1, 0, 1]]
         return square(boxes + [region.left, region.top] * 2), scores[chosen].astype(float)
+
+
+class MtcnnPadded:
+    """A coarse search of the picture with room around it: a face that fills its picture is cut off by no network then.
+
+    Only for pictures without an annotated box, whose surroundings are searched anyway.
+    """
+
+    name = "mtcnn"
+
+    def __init__(self, networks: Networks) -> None:
+        self._search = MtcnnFast(networks, COARSE)
+
+    def detect(self, views: Sequence[View]) -> list[Faces]:
+        """Return the faces of each view, best score first."""
+        free = [index for index, view in enumerate(views) if view.hint is None]
+        rooms = [int(_ROOM * min(views[index].pixels.shape[:2])) for index in free]
+        wide = [View(_pad(views[index].pixels, room)) for index, room in zip(free, rooms, strict=True)]
+        results = [Faces.none() for _ in views]
+        for index, room, faces in zip(free, rooms, self._search.detect(wide), strict=True):
+            results[index] = Faces(faces.boxes - room, faces.scores, faces.landmarks - room)
+        return results
+
+
+def _pad(pixels: Pixels, room: int) -> Pixels:
+    return np.pad(pixels, [(room, room), (room, room), (0, 0)][: pixels.ndim])
 
 
 class MtcnnBox(_Stages):

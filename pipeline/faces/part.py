@@ -15,8 +15,8 @@ from pipeline.errors import ImageError, LineageError
 from pipeline.faces.cascade import Attempt, build_cascade, find_faces
 from pipeline.faces.crop import Crop, cut_face
 from pipeline.faces.detector import Hint
-from pipeline.faces.scale import decode_for_search, hint_of, view_of
-from pipeline.images import Scaled
+from pipeline.faces.scale import hint_of, search_side_px, view_of
+from pipeline.images import Scaled, decode_scaled
 from pipeline.output import Reject
 from pipeline.params import AlignParams
 from pipeline.schema import FACES, LEDGER, SAMPLES, Reason
@@ -187,6 +187,10 @@ def _attempts(params: AlignParams) -> list[Attempt]:
     return _loaded[key]
 
 
+def _number(row: dict[str, Any]) -> int:
+    return int(row["sample_id"].rpartition("#")[2])
+
+
 class _Raw:
     """The pictures of a raw tree: checked against what was ingested, and read once though many rows are of one."""
 
@@ -195,6 +199,7 @@ class _Raw:
         self._src = src
         self._key: tuple[str, int] | None = None
         self._content = b""
+        self._decoded: tuple[int, Scaled] | None = None
 
     def decode(self, row: dict[str, Any], hint: Hint | None, params: AlignParams) -> tuple[bytes, Scaled]:
         """Return the bytes of a sample's picture and its pixels, at a scale that leaves enough for the crop.
@@ -203,10 +208,13 @@ class _Raw:
             ImageError: the picture cannot be used.
             LineageError: it is not the one that was ingested.
         """
-        key = row["source_path"], int(row["sample_id"].rpartition("#")[2])
+        key = row["source_path"], _number(row)
         if key != self._key:
             self._content = self._pictures.read(*key)
             if self._pictures.source_md5(key[0], self._content) != row["source_md5"]:
                 raise LineageError(f"{self._src}: {key[0]}: changed since it was ingested; run ingest again")
-            self._key = key
-        return self._content, decode_for_search(self._content, hint, params)
+            self._key, self._decoded = key, None
+        least_px = search_side_px(self._content, hint, params)
+        if self._decoded is None or self._decoded[0] < least_px:
+            self._decoded = least_px, decode_scaled(self._content, least_px, max_pixels=params.max_pixels)
+        return self._content, self._decoded[1]

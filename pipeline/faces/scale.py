@@ -49,8 +49,8 @@ def from_source(points: Floats, picture: Scaled) -> Floats:
     return (points + 0.5) * scale + offset - 0.5
 
 
-def decode_for_search(content: bytes, hint: Hint | None, params: AlignParams) -> Scaled:
-    """Decode a picture at the smallest scale that leaves enough of its face for the crop, as far as is known.
+def search_side_px(content: bytes, hint: Hint | None, params: AlignParams) -> int:
+    """Return the shorter side that leaves enough of a picture's face for the crop, as far as is known.
 
     Raises:
         ImageError: the picture cannot be used.
@@ -62,7 +62,7 @@ def decode_for_search(content: bytes, hint: Hint | None, params: AlignParams) ->
     else:
         face_px = _FACE_OVER_BOX[hint.kind] * float((hint.box[2:] - hint.box[:2]).min())
     least = short * _crop_eyes_px(params) / (_EYES_OVER_BOX * max(1.0, face_px))
-    return decode_scaled(content, int(np.ceil(min(short, least))), max_pixels=params.max_pixels)
+    return int(np.ceil(min(short, least)))
 
 
 def decode_finer(content: bytes, picture: Scaled, enlarged: float, params: AlignParams) -> Scaled | None:
