@@ -105,6 +105,9 @@ def _over_white(picture: Image.Image, kind: Format, *, grey: bool) -> Pixels:
 
 
 def _failure(kind: Format, error: Exception) -> ImageError:
+    if isinstance(error, UnidentifiedImageError) and kind is Format.TIFF:
+        # Its directory was found sound before: what Pillow has no name for is a kind of samples.
+        return ImageError(Reason.unsupported_format, "TIFF with samples that are not read; convert it to PNG")
     if isinstance(error, UnidentifiedImageError):
         return ImageError(Reason.corrupt, f"{kind}: the header cannot be read")
     if isinstance(error, MemoryError):

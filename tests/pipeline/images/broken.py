@@ -133,6 +133,10 @@ def _foreign_kinds() -> Iterator[Case]:
         yield Case(
             f"foreign-tiff-{mode}", save(Image.new(mode, (8, 8)), "TIFF"), status="unsupported_format", said=mode
         )
+    doubles = bytearray(save(Image.new("F", (8, 8)), "TIFF"))
+    bits = doubles.index(struct.pack("<HHI", 258, 3, 1)) + 8
+    doubles[bits : bits + 2] = struct.pack("<H", 64)
+    yield Case("foreign-tiff-64-bit", bytes(doubles), status="unsupported_format", said="samples")
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
     apple = b"\x89PNG\r\n\x1a\n" + header + chunk(b"CgBI", bytes(4)) + chunk(b"IDAT", b"x") + chunk(b"IEND", b"")
     yield Case("foreign-iphone-png", apple, status="unsupported_format", said="CgBI")
