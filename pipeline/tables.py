@@ -166,8 +166,10 @@ def _digest_column(digest: "hashlib._Hash", column: pa.Array) -> None:
             digest.update(b"null" if content is None else len(content).to_bytes(8, "little"))
             digest.update(content or b"")
         return
+    # One encoder for all: `json.dumps` with a default makes one a call.
+    encode = json.JSONEncoder(default=_jsonable).encode
     for value in column.to_pylist():
-        digest.update(json.dumps(value, default=_jsonable).encode())
+        digest.update(encode(value).encode())
         digest.update(b"\n")
 
 

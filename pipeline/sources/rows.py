@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Final
 
 from pipeline.params import IngestParams
@@ -122,9 +121,11 @@ def normal(base: str, given: str) -> str | None:
 
 def is_picture(name: str) -> bool:
     """Say whether a name ends like a picture's."""
-    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+    base, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    return bool(base) and dot + suffix.lower() in PICTURE_SUFFIXES
 
 
 def stem(name: str) -> str:
     """Return the base name without its last suffix."""
-    return PurePosixPath(name).stem
+    base = name.rpartition("/")[2]
+    return base.rpartition(".")[0] or base

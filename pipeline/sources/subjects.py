@@ -4,11 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Final
 
 from pipeline.errors import ParamsError
-from pipeline.sources.rows import Annotation, Dump, Row
+from pipeline.sources.rows import Annotation, Dump, Row, stem
 
 _LAST_NUMBER: Final = re.compile(r"^(.*\D)?\d+\D*$")
 # A prefix that fits this much of the pictures is a camera's or a collection's (`IMG_0001`), not a person's.
@@ -39,7 +38,7 @@ def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
 
 def subject_of(path: str) -> str | None:
     """Return a file's base name up to its last number, without what joins the two; None where nothing is left."""
-    found = _LAST_NUMBER.match(PurePosixPath(path).stem)
+    found = _LAST_NUMBER.match(stem(path))
     return ((found[1] or "").rstrip(" ._-(") or None) if found else None
 
 
@@ -52,7 +51,7 @@ def _matcher(pattern: str) -> Callable[[str], str | None]:
         raise ParamsError("params.yaml: columns.subject_pattern: needs one group, such as '^(.*)_[0-9]+'")
 
     def subject(path: str) -> str | None:
-        found = compiled.search(PurePosixPath(path).name)
+        found = compiled.search(path.rpartition("/")[2])
         return found[1] if found else None
 
     return subject
