@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.balance import missing_classes
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME
@@ -103,6 +104,9 @@ def _write(
             rows_out=pc.count_distinct(index["sample_id"]).as_py(),
             rows_written=len(index),
             classes=class_counts(index, CLASSES),
+            missing_classes=missing_classes(
+                index["label"].to_numpy(), index["split"].to_pylist(), index["dataset"].to_pylist()
+            ),
             quotas=balance.quotas,
             shards={name: len(entries) for name, entries in manifest["splits"].items()},
         )

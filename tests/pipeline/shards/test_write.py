@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.lineage.identity import folder_files
 from pipeline.lineage.snapshot import read_snapshot
-from pipeline.schema import INDEX, SPLIT
+from pipeline.schema import INDEX, LABELS, SPLIT
 from pipeline.shards.write import write_shards
 from pipeline.tables import read_table
 from tests.shard_inputs import ALIGN, EQUALIZE, make_inputs, shard_params
@@ -216,6 +216,16 @@ def test_a_valence_that_is_not_a_number_is_not_given(tmp_path):
     rows = pq.read_table(tmp_path / "out/parquet/train-00000.parquet").to_pylist()
     assert [row["valence"] for row in rows] == [None] * len(rows)
     assert not any(row["has_valence"] for row in rows)
+
+
+def test_a_class_that_a_dataset_lacks_is_said(tmp_path):
+    inputs = make_inputs(tmp_path, rows=60)
+    path = inputs.labels["two"] / "labels.parquet"
+    rows = [{**row, "label": 4 if row["label"] == 1 else row["label"]} for row in pq.read_table(path).to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, LABELS), path)
+    summary = write(inputs, tmp_path / "out")
+    assert summary["missing_classes"]["train"] == {"two": ["contempt"]}
+    assert {row["dataset"] for row in index_rows(tmp_path / "out") if row["label"] == 1} == {"one"}
 
 
 def test_more_processes_than_training_rows_is_an_error(tmp_path):
