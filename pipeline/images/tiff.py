@@ -19,6 +19,8 @@ _WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION = 256, 257, 259, 274
 _SUBFILE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
+_SAMPLES: Final = 277
+_MAX_SAMPLES: Final = 6
 _JPEG_TABLES: Final = 347
 _KINDS: Final = {1: "B", 3: "H", 4: "I"}  # byte, short, long: all that the tags above may be
 _UNDEFINED: Final = 7
@@ -47,6 +49,8 @@ class TiffPicture:
         tile = (_first(tags, _TILE_WIDTH), _first(tags, _TILE_LENGTH))
         if tile[0] * tile[1] > _MAX_TILE_PIXELS:
             raise ImageError(Reason.corrupt, f"TIFF with tiles of {tile[0]}x{tile[1]} pixels")
+        if _first(tags, _SAMPLES) > _MAX_SAMPLES:
+            raise ImageError(Reason.corrupt, f"TIFF with {_first(tags, _SAMPLES)} samples a pixel")
         self._content = content
         self._tags = tags
         self.width, self.height = turned_size(width, height, _first(tags, _ORIENTATION))

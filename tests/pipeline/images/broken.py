@@ -237,6 +237,10 @@ def _corrupt_others() -> Iterator[Case]:
         entry = tiles.index(struct.pack("<HH", tag, 2))
         tiles[entry : entry + 12] = struct.pack("<HHII", tile, 4, 1, 65520)
     yield Case("corrupt-tiff-tiles", bytes(tiles), status="corrupt", said="tiles")
+    many = bytearray(files["tiff"])
+    samples = many.index(struct.pack("<HHI", 277, 3, 1)) + 8
+    many[samples : samples + 2] = struct.pack("<H", 2048)
+    yield Case("corrupt-tiff-samples", bytes(many), status="corrupt", said="2048 samples")
     gif = files["gif"]
     yield Case("corrupt-gif-no-frame", gif[: 13 + 3 * 64] + b"\x3b" + bytes(20), status="corrupt", said="frame")
     webp = bytearray(files["webp-lossless"])
