@@ -1,4 +1,4 @@
-"""Index a tree of many small pictures: seconds, rows a second, memory; beside plain reading and hashing of the same files.
+"""Index a tree of many small pictures: seconds, rows a second and memory, beside plain reading and hashing of it.
 
 `make bench-ingest`. The pictures are random bytes of the size of small JPEGs: ingest reads, it does not decode.
 """
@@ -21,6 +21,7 @@ LAYOUTS = ("folder", "csv", "zip", "tar.gz")
 
 
 def write_tree(root: Path, count: int, size_bytes: int) -> None:
+    """Write class folders of pictures and a csv that lists them."""
     rand = random.Random(1)
     rows = ["path,label"]
     for n in range(count):
@@ -33,6 +34,7 @@ def write_tree(root: Path, count: int, size_bytes: int) -> None:
 
 
 def pack(root: Path, archive: Path) -> Path:
+    """Pack the pictures."""
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive, "w") as packed:
             for path in root.rglob("*.jpg"):
@@ -68,11 +70,13 @@ def ingest_once(src: str, fmt: str) -> None:
 
 
 def run(src: Path, fmt: str) -> dict[str, float]:
+    """Ingest in another process; return what it measured."""
     command = [sys.executable, __file__, "--once", str(src), "--format", fmt]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
+    """Print one line a layout."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=100_000)
     parser.add_argument("--bytes", type=int, default=6000, help="mean size of a picture")
@@ -86,9 +90,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "raw")
         write_tree(root, given.pictures, given.bytes)
-        print(
-            f"{given.pictures} pictures, {len(os.sched_getaffinity(0))} cores, PREP_WORKERS={os.environ.get('PREP_WORKERS')}"
-        )
+        workers = os.environ.get("PREP_WORKERS")
+        print(f"{given.pictures} pictures, {len(os.sched_getaffinity(0))} cores, PREP_WORKERS={workers}")
         for layout in given.layouts:
             src = root if layout in {"folder", "csv"} else pack(root, Path(folder, f"packed.{layout}"))
             floor = hash_plainly(root)

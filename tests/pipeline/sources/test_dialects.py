@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.errors import DataError, ParamsError, SourceError
-from pipeline.sources.delimited import Delimited, read_lines
 from pipeline.sources import open_tree
+from pipeline.sources.delimited import Delimited, read_lines
 from tests.pipeline.sources.trees import Read, put
 
 WANTED = {"images/a b.jpg": "happy", "images/c.d.jpg": "Sad", "images/é.jpg": "FEAR"}
@@ -50,9 +50,7 @@ DIALECTS = {
     "header quoted alone": PLAIN.replace(HEAD, '"path","label"').encode(),
     "other names": PLAIN.replace(HEAD, "subDirectory_filePath,expression").encode(),
     "columns before and after": wide("7", "x").encode(),
-    "unnamed index of pandas": "\n".join(
-        f"{n if n else ''},{line}" for n, line in enumerate(PLAIN.splitlines())
-    ).encode(),
+    "unnamed index of pandas": "\n".join(f"{n or ''},{line}" for n, line in enumerate(PLAIN.splitlines())).encode(),
     "columns the other way": "\n".join(",".join(reversed(line.split(","))) for line in PLAIN.splitlines()).encode(),
     "rows with too many cells": PLAIN.replace("happy\n", "happy,,,\n").encode(),
     "backslashes": PLAIN.replace("images/", "images\\").encode(),
@@ -179,7 +177,7 @@ def test_one_table_a_split_and_several_that_fit_are_an_error(root, tmp_path):
     found = Read(root, tmp_path / "out")
     assert {row["source_split"] for row in found.rows} == {"train", "test"}
     put(root, "labels_v2.csv", PLAIN)
-    with pytest.raises(SourceError, match="several tables fit: labels_v2.csv, test.csv, train.csv; name one"):
+    with pytest.raises(SourceError, match=r"several tables fit: labels_v2.csv, test.csv, train.csv; name one"):
         Read(root, tmp_path / "out", fmt="csv")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,11 @@ from tests.pipeline.sources.test_archives import pack
 from tests.pipeline.sources.trees import Read, put
 
 NAMES = [
-    "with space.jpg", " leading.jpg", "trailing .jpg", "a.b.c.d.jpg", ".hidden.jpg", "..two.jpg", "UPPER.JPG", "no-ext.jpeg",
+    "with space.jpg", " leading.jpg", "trailing .jpg", "a.b.c.d.jpg", ".hidden.jpg", "..two.jpg", "UPPER.JPG",
+    "b.jpeg",
     "名前.jpg", "Ünï.jpg", "🙂.jpg", "עברית.jpg", "a'b.jpg", 'a"b.jpg', "a,b.jpg", "a;b.jpg", "a#0.jpg", "a%20b.jpg",
-    "a&b=c?.jpg", "-rf.jpg", "$(id).jpg", "`id`.jpg", "*.jpg", "[a].jpg", "a\tb.jpg", "x" * 251 + ".jpg", "ü" * 125 + ".jpg",
-    "CON.jpg", "a|b.jpg", "{}.jpg", "con\u0301.jpg",
+    "a&b=c?.jpg", "-rf.jpg", "$(id).jpg", "`id`.jpg", "*.jpg", "[a].jpg", "a\tb.jpg", "x" * 251 + ".jpg",
+    "ü" * 125 + ".jpg", "CON.jpg", "a|b.jpg", "{}.jpg", "con\u0301.jpg",
 ]  # fmt: skip
 
 
@@ -47,7 +49,6 @@ def test_names_are_kept_and_read_back(suffix, root, tmp_path):
 def test_names_are_found_through_a_csv(root, tmp_path):
     folder = tmp_path / "raw"
     folder.mkdir()
-    os.symlink(root, tmp_path / "elsewhere")
     for number, name in enumerate(NAMES):
         put(folder, f"images/{name}", f"{number}")
     rows = "".join('"images/{}",happy\n'.format(name.replace('"', '""')) for name in NAMES)
@@ -78,8 +79,7 @@ def test_name_that_is_no_utf8_is_a_sample_of_no_table_but_is_told(tmp_path):
     folder = tmp_path / "raw"
     put(folder, "happy/a.jpg")
     put(folder, "sad/b.jpg")
-    with open(os.fsencode(folder) + b"/happy/\xff\xfe.jpg", "wb") as stream:
-        stream.write(b"x")
+    Path(os.fsdecode(os.fsencode(folder) + b"/happy/\xff\xfe.jpg")).write_bytes(b"x")
     found = Read(folder, tmp_path / "out")
     assert sorted(found.labels()) == ["happy/a.jpg", "sad/b.jpg"]
     assert [(reject["reason"], reject["source_path"]) for reject in found.rejects] == [

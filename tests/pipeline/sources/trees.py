@@ -67,7 +67,7 @@ def affectnet_row(name: str, code: object, valence: object = 0.5, arousal: objec
 def write_affectnet(root: Path) -> None:
     codes = [
         (f"{code}/h{code}.{suffix}", code)
-        for code, suffix in enumerate("jpg JPG jpeg png PNG tif bmp jpg jpg jpg jpg".split())
+        for code, suffix in enumerate(["jpg", "JPG", "jpeg", "png", "PNG", "tif", "bmp", "jpg", "jpg", "jpg", "jpg"])
     ]
     rows = [affectnet_row(name, code, -2 if code >= 8 else 0.5, -2 if code >= 8 else -0.25) for name, code in codes]
     put(root, "Manually_Annotated_file_lists/training.csv", "\n".join([AFFECTNET_HEADER, *rows]))
@@ -233,11 +233,12 @@ def write_emotic(root: Path) -> None:
 
 def write_emotic_csv(root: Path) -> None:
     header = ",Index,Folder,Filename,Image Size,BBox,Categorical_Labels,Continuous_Labels,Gender,Age"
+    a = 'mscoco/images,a.jpg,"[640, 480]","[86, 58, 564, 628]"'
     for split, rows in {
         "train": [
-            """0,0,mscoco/images,a.jpg,"[640, 480]","[86, 58, 564, 628]","['Disconnection', 'Doubt/Confusion']","[5.5, 1.0, 10.0]",Male,Adult""",
-            """1,1,mscoco/images,a.jpg,"[640, 480]","[86, 58, 564, 628]","['Anger']","[nan, 1.0, 10.0]",Male,Adult""",
-            """2,2,mscoco/images,a.jpg,"[640, 480]","[86, 58, 564, 628]","__import__('os').system('touch pwned')","[1, 1, 1]",Male,Adult""",
+            f"""0,0,{a},"['Disconnection', 'Doubt/Confusion']","[5.5, 1.0, 10.0]",Male,Adult""",
+            f"""1,1,{a},"['Anger']","[nan, 1.0, 10.0]",Male,Adult""",
+            f"""2,2,{a},"__import__('os').system('touch pwned')","[1, 1, 1]",Male,Adult""",
         ],
         "test": ["""0,0,mscoco/images,b.jpg,"[640, 480]","[1.5, 2, 3, 4, 9]","['Peace']","[1, 1, 1]",Male,Kid"""],
     }.items():
