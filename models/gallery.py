@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from models.checkpoint import Checkpoint
 from models.data import ShardLoader
@@ -18,9 +19,11 @@ from pipeline.emotions import CLASSES
 from pipeline.output import StageOutput
 from pipeline.report.sheet import Tile, build_sheet, write_png
 
-_TILE_PX: Final = 112
+_TILE_PX: Final = 128
 _MISTAKE_COLUMNS: Final = 6
 _FACES_AT_ONCE: Final = 16
+_HIDES: Final = 0.65  # how much of the face the strongest heat hides
+_BLUR: Final = 1 / 48  # of the side: single pixels of a gradient are too small to be seen
 _NOTHING: Final = np.full((_TILE_PX, _TILE_PX, 3), 255, np.uint8)
 
 
@@ -111,10 +114,26 @@ def _explain_some(checkpoint: Checkpoint, faces: Pixels, targets: Sequence[int])
         return {"occlusion": place(occlusion_maps(checkpoint.predict, faces, targets), side)}
     images = torch.from_numpy(faces).permute(0, 3, 1, 2).to(checkpoint.device)
     classes = torch.tensor(targets, device=checkpoint.device)
-    kinds = {"gradient": gradient_maps(network, spec, images, classes)}
+    kinds = {"gradient": blur(gradient_maps(network, spec, images, classes))}
     if layer is not None:
-        kinds["Grad-CAM"] = gradcam_maps(network, layer, spec, images, classes)
+        kinds["Grad-CAM"] = gradcam_maps(network, before_pooling(layer), spec, images, classes)
     return {kind: place(maps, side, spec.zoom) for kind, maps in kinds.items()}
+
+
+def before_pooling(layer: nn.Module) -> nn.Module:
+    """Return what stands before the max-pooling that ends a block: its map is the same, twice as fine."""
+    if isinstance(layer, nn.Sequential) and len(layer) > 1 and isinstance(layer[-1], nn.MaxPool2d):
+        return layer[-2]
+    return layer
+
+
+def blur(maps: Maps) -> Maps:
+    """Spread maps (N, S, S) a little, their strongest place again at 1."""
+    import cv2
+
+    spread = np.stack([cv2.GaussianBlur(heat, (0, 0), heat.shape[0] * _BLUR) for heat in maps])
+    blurred: Maps = spread / np.maximum(spread.max(axis=(1, 2), keepdims=True), 1e-12)
+    return blurred
 
 
 def overlay(pixels: Pixels, heat: Maps) -> Pixels:
@@ -122,7 +141,7 @@ def overlay(pixels: Pixels, heat: Maps) -> Pixels:
     import cv2
 
     colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
-    share = 0.75 * heat[:, :, None]
+    share = _HIDES * heat[:, :, None]
     mixed: Pixels = (pixels * (1 - share) + colours * share).round().astype(np.uint8)
     return mixed
 
@@ -151,7 +170,7 @@ def build_mistake_sheet(faces: Sequence[Face], kinds: dict[str, Maps]) -> Pixels
     tiles = []
     for number, face in enumerate(faces):
         said = f"{CLASSES[face.predicted]} {face.confidence:.2f}"
-        tiles.append(Tile(face.pixels, (f"is {CLASSES[face.label]}", f"taken for {said}")))
+        tiles.append(Tile(face.pixels, (f"is {CLASSES[face.label]}", f"said {said}")))
         tiles += [Tile(overlay(face.pixels, maps[number]), (kind, said)) for kind, maps in kinds.items()]
     columns = (1 + len(kinds)) * max(1, _MISTAKE_COLUMNS // (1 + len(kinds)))
     return build_sheet(tiles, columns=columns, side_px=_TILE_PX, title="The most confident mistakes")

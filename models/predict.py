@@ -20,7 +20,8 @@ from pipeline.faces.cascade import Attempt, Found, build_cascade
 from pipeline.faces.choice import Choice
 from pipeline.faces.crop import cut_face
 from pipeline.faces.detector import Faces, View
-from pipeline.faces.geometry import TEMPLATE_NAME, box_sizes
+from pipeline.faces.geometry import TEMPLATE_NAME, box_sizes, overlaps
+from pipeline.faces.scale import search_side_px
 from pipeline.images import Scaled, decode, decode_face, decode_scaled, encode_face
 from pipeline.params import AlignParams, EqualizeParams
 from pipeline.report.sheet import font
@@ -29,11 +30,15 @@ Pixels = NDArray[np.uint8]
 
 # A guard against hostile files; it shapes no answer.
 MAX_PIXELS: Final = 100_000_000
-_FULL_SIZE_PX: Final = 1 << 30
+_THOROUGH: Final = "mtcnn-full"
+_COARSER: Final = frozenset({"mtcnn-box", "mtcnn-coarse", "mtcnn-fine", "mtcnn-padded"})
+_SURE: Final = 0.9  # of the detector, for a face beside those that the cascade found
+_SAME_FACE_IOU: Final = 0.2
 _BOX_COLOUR: Final = (255, 214, 10)
 _INK: Final = (20, 20, 20)
 # Thresholds that turn faces away when a dataset is built: here every face that is found is answered.
 _LET_ALL_PASS: Final = {
+    "yunet_file": None,
     "max_pixels": MAX_PIXELS,
     "min_score": 0.0,
     "min_box_iou": 0.0,
@@ -97,16 +102,27 @@ class Predictor:
         Returns:
             For each picture its faces, the largest first, none where no face was found; or why it cannot be used.
         """
-        pictures = [_decode(content) for content in contents]
-        usable = [picture for picture in pictures if isinstance(picture, Scaled)]
+        pictures = [self._decode(content) for content in contents]
+        usable = [
+            (content, picture)
+            for content, picture in zip(contents, pictures, strict=True)
+            if isinstance(picture, Scaled)
+        ]
         answered = iter(self._answer(usable))
         return [next(answered) if isinstance(picture, Scaled) else picture for picture in pictures]
 
-    def _answer(self, pictures: list[Scaled]) -> list[list[AnsweredFace]]:
-        found = find_all(self._attempts, [View(picture.pixels) for picture in pictures])
+    def _decode(self, content: bytes) -> Scaled | ImageError:
+        """Decode as `align` does a picture without a box: at a scale that leaves enough for the crop."""
+        try:
+            return decode_scaled(content, search_side_px(content, None, self._align), max_pixels=MAX_PIXELS)
+        except ImageError as error:
+            return error
+
+    def _answer(self, pictures: list[tuple[bytes, Scaled]]) -> list[list[AnsweredFace]]:
+        found = find_all(self._attempts, [View(picture.pixels) for _, picture in pictures])
         crops = [
-            (number, cut_face(face, picture, self._align))
-            for number, (picture, faces) in enumerate(zip(pictures, found, strict=True))
+            (number, cut_face(face, picture, content, self._align))
+            for number, ((content, picture), faces) in enumerate(zip(pictures, found, strict=True))
             for face in faces
         ]
         seen = [self._equalized(crop.image) for _, crop in crops]
@@ -123,21 +139,44 @@ class Predictor:
 
 
 def find_all(attempts: Sequence[Attempt], views: Sequence[View]) -> list[list[Found]]:
-    """Return all faces of each view, the largest first: those of the first attempt that finds any."""
+    """Return all faces of each view, the largest first.
+
+    The first attempt that finds any decides, as in `align`. It may be a coarse one that sees large faces only; so the
+    most thorough attempt then looks for others.
+    """
     results: list[list[Found]] = [[] for _ in views]
     for attempt in attempts:
         pending = [number for number, found in enumerate(results) if not found]
-        if not pending:
-            break
-        for number, faces in zip(pending, attempt.detector.detect([views[n] for n in pending]), strict=True):
-            results[number] = [
-                Found(attempt, faces, Choice(row, None, len(faces) - 1)) for row in _largest_first(faces)
-            ]
-    return results
+        for number, faces in zip(pending, _detect(attempt, views, pending), strict=True):
+            results[number] = [_found(attempt, faces, row) for row in range(len(faces))]
+    thorough = next((attempt for attempt in attempts if attempt.name == _THOROUGH), None)
+    if thorough is not None:
+        more = [number for number, found in enumerate(results) if found and found[0].attempt.name in _COARSER]
+        for number, faces in zip(more, _detect(thorough, views, more), strict=True):
+            results[number] += _others(results[number], thorough, faces)
+    return [sorted(found, key=_size, reverse=True) for found in results]
 
 
-def _largest_first(faces: Faces) -> list[int]:
-    return [int(row) for row in np.argsort(-box_sizes(faces.boxes), kind="stable")] if len(faces) else []
+def _detect(attempt: Attempt, views: Sequence[View], numbers: Sequence[int]) -> list[Faces]:
+    return attempt.detector.detect([views[number] for number in numbers]) if numbers else []
+
+
+def _found(attempt: Attempt, faces: Faces, row: int) -> Found:
+    return Found(attempt, faces, Choice(row, None, len(faces) - 1))
+
+
+def _others(known: Sequence[Found], attempt: Attempt, faces: Faces) -> list[Found]:
+    """Return the faces that are sure and not among those known."""
+    boxes = np.array([found.faces.boxes[found.choice.row] for found in known])
+    return [
+        _found(attempt, faces, row)
+        for row in range(len(faces))
+        if faces.scores[row] >= _SURE and overlaps(boxes, faces.boxes[row]).max() < _SAME_FACE_IOU
+    ]
+
+
+def _size(found: Found) -> float:
+    return float(box_sizes(found.faces.boxes[found.choice.row][None])[0])
 
 
 def read_align(contract: Mapping[str, Any]) -> AlignParams:
@@ -173,13 +212,6 @@ def read_equalize(contract: Mapping[str, Any]) -> EqualizeParams:
 def _first(error: ValidationError) -> str:
     detail = error.errors()[0]
     return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
-
-
-def _decode(content: bytes) -> Scaled | ImageError:
-    try:
-        return decode_scaled(content, _FULL_SIZE_PX, max_pixels=MAX_PIXELS)
-    except ImageError as error:
-        return error
 
 
 def _rgb(pixels: Pixels) -> Pixels:

@@ -47,14 +47,28 @@ def make_run(
 ) -> Path:
     """Write a run folder as train does, with random weights."""
     folder = open_shards(shards)
+    with stage_output(out, stage="train", sources=[shards], params={}) as output:
+        make_checkpoint(
+            output.folder,
+            contract or folder.contract,
+            model=model,
+            classes=classes,
+            seed=seed,
+            shards=folder.snapshot_id,
+        )
+        output.finish(rows_in=0, rows_out=0)
+    return out
+
+
+def make_checkpoint(
+    out: Path, contract: dict, *, model: str = "proposed", classes=CLASSES, seed: int = 1, shards: str = "none"
+) -> Path:
+    """Write an untrained network's checkpoint into a folder and return its path."""
     entry = find_model(model)
     torch.manual_seed(seed)
     size_px = max(entry.min_size_px, 32)
     network = entry.build(len(classes), size_px, None)
-    info = CheckpointInfo(
-        entry.name, classes, entry.input(size_px), contract or folder.contract, folder.snapshot_id, "emotion", False, {}
-    )
-    with stage_output(out, stage="train", sources=[shards], params={}) as output:
-        save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
-        output.finish(rows_in=0, rows_out=0)
-    return out
+    info = CheckpointInfo(entry.name, classes, entry.input(size_px), contract, shards, "emotion", False, {})
+    out.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(out / CHECKPOINT_NAME, network, info)
+    return out / CHECKPOINT_NAME

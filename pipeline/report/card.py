@@ -15,6 +15,7 @@ from pipeline.lineage.snapshot import read_snapshot
 from pipeline.lineage.walk import Node, iter_nodes, walk
 from pipeline.output import SUMMARY_NAME
 from pipeline.schema import INDEX, LEDGER
+from pipeline.sources.catalog import CATALOG
 from pipeline.tables import read_table
 
 LICENCE_NOTE: Final = (
@@ -77,9 +78,11 @@ def dataset_nodes(root: Node, dataset: str) -> dict[str, Node]:
 def _describe_dataset(root: Node, name: str, shards: Path) -> dict[str, Any]:
     nodes = dataset_nodes(root, name)
     ingest = nodes["ingest"]
-    summary = _read_json(Path(ingest.path) / SUMMARY_NAME)
+    fmt = str(_read_json(Path(ingest.path) / SUMMARY_NAME).get("format", ""))
     return {
-        "format": summary.get("format", ""),
+        "format": fmt,
+        "terms": CATALOG[fmt].terms if fmt in CATALOG else "",
+        "where": CATALOG[fmt].where if fmt in CATALOG else "",
         "raw": {node.path: node.md5 for node in ingest.inputs if node.stage is None},
         "stages": {stage: _counts(Path(nodes[stage].path)) for stage in STAGES if stage in nodes},
         "snapshots": {stage: nodes[stage].snapshot for stage in STAGES if stage in nodes},

@@ -64,7 +64,8 @@ def _overview(card: Mapping[str, Any]) -> list[str]:
 
 
 def _dataset(name: str, facts: Mapping[str, Any], pictures: Iterable[str]) -> list[str]:
-    parts = [f"<h2>{escape(name)}</h2>", f"<p>Format: {escape(str(facts['format']))}</p>"]
+    about = [f"Format: {facts['format']}", f"Terms: {facts['terms']}", f"To be had at: {facts['where']}"]
+    parts = [f"<h2>{escape(name)}</h2>", *(f"<p>{escape(line)}</p>" for line in about)]
     parts.append(_step_table("Rows in, out and rejected", facts["stages"]))
     if facts["classes"]:
         rows = [

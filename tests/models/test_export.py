@@ -42,7 +42,7 @@ def faces(count, size_px=112):
         ("proposed", {}),
         ("proposed", {"size_px": 112, "flips": True}),
         ("baseline", {"zoom": 0.8, "flips": True}),
-        ("efficientnet_b0", {"size_px": 64}),
+        ("resnet10t", {"size_px": 64}),
     ],
 )
 def test_onnx_runtime_answers_the_same(tmp_path, name, changes):

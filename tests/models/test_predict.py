@@ -1,0 +1,122 @@
+import io
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from skimage import data
+
+from models.checkpoint import load_checkpoint
+from models.predict import Predictor, draw_faces, read_align, read_equalize
+from pipeline.emotions import CLASSES
+from pipeline.equalize import equalize
+from pipeline.errors import ImageError, ModelError
+from pipeline.faces.align import align
+from pipeline.images import decode_face
+from pipeline.ingest import ingest
+from pipeline.lineage.snapshot import read_snapshot
+from pipeline.params import read_params
+from tests.imports import ROOT
+from tests.run_inputs import make_checkpoint
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    """The NASA portrait that scikit-image ships, as a JPEG."""
+    return encoded(data.astronaut())
+
+
+def encoded(pixels):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=92)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def faces(portrait, tmp_path_factory):
+    """The portrait and a wall as a dataset, through the stages."""
+    root = tmp_path_factory.mktemp("predict")
+    for name, content in (("happy/portrait.jpg", portrait), ("sad/wall.jpg", encoded(data.brick()))):
+        (root / "raw" / name).parent.mkdir(parents=True)
+        (root / "raw" / name).write_bytes(content)
+    params = read_params(ROOT / "params.yaml")
+    ingest(str(root / "raw"), root / "samples", dataset="one", fmt="folder", params=params.ingest)
+    align(root / "samples", str(root / "raw"), root / "aligned", params.align, workers=1)
+    equalize(root / "aligned", root / "faces", params.equalize, workers=1)
+    return root / "faces"
+
+
+@pytest.fixture(scope="module")
+def predictor(faces):
+    path = make_checkpoint(faces.parent / "run", {**read_snapshot(faces).contract, "classes": list(CLASSES)})
+    return Predictor(load_checkpoint(path))
+
+
+def test_the_network_sees_the_very_face_that_the_stages_make(faces, portrait, predictor):
+    (row,) = pq.read_table(faces / "part-00000.parquet").to_pylist()
+    (answered,) = predictor.predict([portrait])
+    (face,) = answered
+    assert np.array_equal(face.pixels, decode_face(row["image"]))
+    np.testing.assert_allclose(face.box, row["face_box"], atol=1e-3)
+    np.testing.assert_allclose(face.landmarks, row["landmarks"], atol=1e-3)
+    expected = predictor.checkpoint.predict(face.pixels[None])[0]
+    np.testing.assert_allclose(list(face.probabilities.values()), expected, atol=1e-6)
+    assert list(face.probabilities) == list(CLASSES)
+    assert face.predicted == CLASSES[expected.argmax()]
+
+
+def test_every_face_of_a_picture_is_answered_the_largest_first(predictor):
+    astronaut = data.astronaut()
+    small = np.asarray(Image.fromarray(astronaut).resize((256, 256)))
+    wide = np.full((512, 768, 3), 255, np.uint8)
+    wide[:, :512], wide[200:456, 512:] = astronaut, small
+    (faces,) = predictor.predict([encoded(wide)])
+    assert len(faces) == 2
+    widths = [face.box[2] - face.box[0] for face in faces]
+    assert widths[0] > 1.7 * widths[1]
+    assert faces[0].box[0] < 512 < faces[1].box[0]
+
+
+def test_pictures_without_a_face_or_that_are_none_do_not_stop_the_others(portrait, predictor):
+    answers = predictor.predict([encoded(data.brick()), b"hello", portrait, portrait[: len(portrait) // 2]])
+    assert answers[0] == []
+    assert isinstance(answers[1], ImageError)
+    assert answers[1].status == "not_an_image"
+    assert len(answers[2]) == 1
+    assert isinstance(answers[3], ImageError)
+    assert answers[3].status == "truncated"
+    assert predictor.predict([]) == []
+
+
+def test_boxes_are_drawn_where_the_faces_are(portrait, predictor):
+    ((face,),) = predictor.predict([portrait])
+    drawn = draw_faces(portrait, [face])
+    changed = np.abs(drawn.astype(int) - data.astronaut()).max(axis=2) > 100
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    x0, _, x1, y1 = face.box
+    assert drawn.shape == (512, 512, 3)
+    assert columns.min() == pytest.approx(x0, abs=3)
+    assert columns.max() == pytest.approx(x1, abs=40)  # the words may be wider than the box
+    assert rows.max() == pytest.approx(y1, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"align": {"template": "other"}}, "faces of template other"),
+        ({"align": None}, "faces of template None"),
+        ({"equalize": {"method": "clahe"}}, "does not say how to equalize: space"),
+    ],
+)
+def test_a_contract_that_cannot_be_replayed_is_refused(faces, change, said):
+    contract = {**read_snapshot(faces).contract, **change}
+    with pytest.raises(ModelError, match=said):
+        (read_align(contract), read_equalize(contract))
+
+
+def test_a_detector_that_is_not_here_is_one_line(faces, tmp_path):
+    contract = read_snapshot(faces).contract
+    contract = {**contract, "align": {**contract["align"], "cascade": ["no_such_package:Detector"]}}
+    path = make_checkpoint(tmp_path, contract)
+    with pytest.raises(ModelError, match="detector that is not here"):
+        Predictor(load_checkpoint(path))
