@@ -16,7 +16,7 @@ from pipeline.duplicates.register import Floats
 Pairs = NDArray[np.int64]
 
 # Of the crop as it is, and registered: strangers' photos end at the same black border, registered faces do not.
-MIN_COSINES: Final = (0.93, 0.88)
+MIN_COSINES: Final = (0.92, 0.86)
 _TABLES: Final = 48
 _MIN_BITS, _MAX_BITS = 8, 24
 # In a bucket of very many, as of a film's frames, each is compared with its next neighbours only: they form a chain.

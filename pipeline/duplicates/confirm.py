@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.duplicates.register import Pixels, band_pass
+from pipeline.duplicates.register import Floats, Pixels, band_pass
 
 SIDE_PX: Final = 96
 # Of the crop's side; beyond it is mostly background.
@@ -19,7 +19,9 @@ _SHARE: Final = 0.75
 _BORDER_PX: Final = 6
 _MAX_STRETCH: Final = 1.6
 _GAUSSIAN_PX: Final = 5
-_COARSE_ALIKE: Final = 0.975
+_COARSE_ALIKE: Final = 0.85
+_BAND_PX: Final = (1.0, 5.0)
+_COARSE_BAND_PX: Final = (0.7, 4.0)
 
 Motion = NDArray[np.float32]
 
@@ -41,13 +43,15 @@ def similarity(first: Pixels, second: Pixels) -> float:
     if np.array_equal(first, second):
         return 1.0
     halves = [cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for pixels in (first, second)]
+    coarse = [band_pass(np.asarray(half, np.uint8), *_COARSE_BAND_PX) for half in halves]
+    bands = [band_pass(pixels, *_BAND_PX) for pixels in (first, second)]
     try:
-        alike, motion = _align(np.asarray(halves[0]), np.asarray(halves[1]), np.eye(2, 3, dtype=np.float32), 20)
+        alike, motion = _align(coarse[0], coarse[1], np.eye(2, 3, dtype=np.float32), 20)
         if alike < _COARSE_ALIKE:
             return 0.0
         # Pixel centres of the half picture lie at 2 k + 0.5 of the whole one.
         motion[:, 2] = 2 * motion[:, 2] + 0.5 - 0.5 * motion[:, :2].sum(axis=1)
-        _, motion = _align(first, second, motion, 15)
+        _, motion = _align(bands[0], bands[1], motion, 15)
     except cv2.error:
         # A flat picture, or two that have nothing in common: the iteration does not converge.
         return 0.0
@@ -56,19 +60,19 @@ def similarity(first: Pixels, second: Pixels) -> float:
         return 0.0
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(second, motion, (SIDE_PX, SIDE_PX), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    return _correlation(_detail(first), _detail(np.asarray(moved, np.uint8)))
+    return _correlation(_inner(bands[0]), _inner(band_pass(np.asarray(moved, np.uint8), *_BAND_PX)))
 
 
-def _align(first: Pixels, second: Pixels, motion: Motion, iterations: int) -> tuple[float, Motion]:
+def _align(first: Floats, second: Floats, motion: Motion, iterations: int) -> tuple[float, Motion]:
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, iterations, 1e-4)
-    everywhere = np.ones_like(first)
+    everywhere = np.ones(first.shape, np.uint8)
     alike, found = cv2.findTransformECC(first, second, motion, cv2.MOTION_AFFINE, criteria, everywhere, _GAUSSIAN_PX)
     return float(alike), np.asarray(found, np.float32)
 
 
-def _detail(pixels: Pixels) -> NDArray[np.float64]:
-    band = band_pass(pixels, 1.0, 5.0)[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX].astype(np.float64)
-    return np.asarray(band - band.mean())
+def _inner(band: Floats) -> NDArray[np.float64]:
+    pixels = band[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX].astype(np.float64)
+    return np.asarray(pixels - pixels.mean())
 
 
 def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

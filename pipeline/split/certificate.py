@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.emotions import CLASSES
-from pipeline.errors import PrepError
+from pipeline.errors import PrepError, TableError
 from pipeline.params import SplitParams
 from pipeline.schema import INDEX, SPLIT
 from pipeline.split.groups import Groups
 from pipeline.split.links import KINDS, LINKS_NAME, Linked, link_values
-from pipeline.split.official import Places
+from pipeline.split.official import Place, Places
 from pipeline.split.rows import Rows
 from pipeline.tables import read_table
 
@@ -41,13 +42,15 @@ def build_certificate(
     values = link_values(rows, linked)
     names = {"groups": [groups.names[group] for group in groups.of_row[used]]}
     names |= {KINDS[kind]: [of_row[row] for row in used.tolist()] for kind, of_row in values.items()}
+    shares = _shares(rows, row_splits, used)
     return {
         "crossing": {kind: len(crossing(of_row, splits)) for kind, of_row in names.items()},
         "counts": {kind: len({name for name in of_row if name is not None}) for kind, of_row in names.items()},
         "samples": dict(sorted(Counter(splits).items())),
         "largest_group": max(Counter(names["groups"]).values(), default=0),
         "resolved": _resolved(rows, groups, places, row_splits),
-        "shares": _shares(rows, row_splits, used),
+        "shares": shares,
+        "off_by_more_than_tolerance": _off(shares, _free_datasets(rows, places), params),
         "policy": {
             "spanning_groups": "test is left whole, then validation; the rest of the group is dropped",
             "same_picture": params.duplicates,
@@ -94,6 +97,25 @@ def _shares(rows: Rows, row_splits: NDArray[np.str_], used: NDArray[np.int64]) -
     return shares
 
 
+def _free_datasets(rows: Rows, places: Places) -> list[str]:
+    return sorted(set(rows.datasets[places.rows == Place.free].tolist()))
+
+
+def _off(shares: dict[str, Any], datasets: Sequence[str], params: SplitParams) -> dict[str, dict[str, float]]:
+    """Return by how much a class misses its test share where groups were too large to reach it; half a row is granted.
+
+    Only datasets without an official split were asked for shares, and only without folds.
+    """
+    asked = 1 - params.train_share
+    off: dict[str, dict[str, float]] = {}
+    for dataset in () if params.folds else datasets:
+        for name, of_class in shares.get(dataset, {}).items():
+            missed = of_class["test"] - asked
+            if abs(missed) > params.tolerance_points / 100 + 0.5 / of_class["rows"]:
+                off.setdefault(dataset, {})[name] = round(missed, 4)
+    return off
+
+
 def check(split_folder: Path, shards: Path) -> list[str]:
     """Count again what crosses splits, from the shards that were written.
 
@@ -132,7 +154,10 @@ def _problems(split_folder: Path, shards: Path) -> Iterator[str]:
 def _written(shards: Path) -> Iterator[tuple[str, str, str, str | None]]:
     """Yield sample_id, split by the shard's name, dataset and subject of every row of every Parquet shard."""
     for file in sorted((shards / "parquet").glob("*.parquet")):
-        names = pq.read_schema(file).names
+        try:
+            names = pq.read_schema(file).names
+        except (OSError, pa.ArrowException):
+            raise TableError(f"{file}: not a readable Parquet file; write the shards again") from None
         wanted = [name for name in ("sample_id", "dataset", "subject_id") if name in names]
         split = file.name.rpartition("-")[0]
         for row in read_table(file, wanted).to_pylist():

@@ -1,0 +1,133 @@
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.duplicates import DUPLICATES, find_duplicates
+from pipeline.errors import TableError
+
+from .conftest import crop, made_face
+
+THRESHOLD = 0.93
+
+
+def gamma(pixels, power):
+    return np.round(255 * (pixels / 255) ** power).astype(np.uint8)
+
+
+def encoded(pixels, quality):
+    return cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
+
+
+def shifted(pixels):
+    move = np.array([[1, 0, 2], [0, 1, -2]], np.float32)
+    return cv2.warpAffine(pixels, move, pixels.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+
+
+def resized(pixels, scale):
+    small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, pixels.shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+CHANGES = {
+    "resized": lambda pixels: resized(pixels, 0.5),
+    "quality 30": lambda pixels: encoded(pixels, 30),
+    "quality 95": lambda pixels: encoded(pixels, 95),
+    "shifted": shifted,
+    "mirrored": lambda pixels: pixels[:, ::-1],
+    "darker": lambda pixels: gamma(pixels, 2.0),
+    "brighter": lambda pixels: gamma(pixels, 0.5),
+    "mirrored, darker, smaller": lambda pixels: encoded(gamma(resized(pixels, 0.7), 1.4), 60)[:, ::-1],
+}
+
+
+def found_pairs(files, **options):
+    given = {"near": True, "threshold": THRESHOLD, "workers": 1} | options
+    table = find_duplicates(files, **given).table
+    assert table.schema == DUPLICATES
+    return table.to_pylist()
+
+
+def test_each_changed_copy_is_found_and_no_stranger(write_faces):
+    faces = [made_face(seed) for seed in range(60)]
+    changed = [change(faces[index]) for index, change in enumerate(CHANGES.values())]
+    rows = found_pairs([write_faces(faces, "a"), write_faces(changed, "b")])
+    expected = [(f"a/{index:04d}.png#0", f"b/{60 + index:04d}.png#0") for index in range(len(changed))]
+    assert [(row["first"], row["second"]) for row in rows] == expected
+    assert [row["mirrored"] for row in rows] == [name.startswith("mirrored") for name in CHANGES]
+
+
+def test_same_pixels_are_said_to_be_the_same(write_faces):
+    face = made_face(1)
+    rows = found_pairs([write_faces([face, made_face(2), face]), write_faces([face])], near=False)
+    assert [(row["first"][2:6], row["second"][2:6], row["kind"]) for row in rows] == [
+        ("0000", "0002", "pixels"),
+        ("0002", "0003", "pixels"),
+    ]
+    assert {row["similarity"] for row in rows} == {1.0}
+
+
+def test_grey_and_colour_copies_are_near(write_faces):
+    face = made_face(3)
+    others = [made_face(seed) for seed in range(10, 30)]
+    rows = found_pairs([write_faces([face, cv2.cvtColor(face, cv2.COLOR_GRAY2RGB), *others])])
+    assert [(row["first"][2:6], row["second"][2:6]) for row in rows] == [("0000", "0001")]
+
+
+def test_pairs_in_one_group_are_not_looked_at_again(write_faces):
+    faces = [made_face(seed) for seed in range(20)]
+    file = write_faces([*faces, gamma(faces[0], 1.5)])
+    assert len(found_pairs([file])) == 1
+    assert found_pairs([file], together={"a/0000.png#0": 7, "a/0020.png#0": 7}) == []
+
+
+@pytest.mark.slow  # starts processes four times
+def test_workers_do_not_change_the_result(write_faces):
+    faces = [made_face(seed) for seed in range(6)]
+    files = [write_faces(faces), write_faces([shifted(face) for face in faces[:2]])]
+    assert found_pairs(files, workers=2) == found_pairs(files)
+    assert len(found_pairs(files)) == 2
+
+
+@pytest.mark.parametrize(
+    "faces", [[], [made_face(0)], [np.zeros((64, 64), np.uint8)] * 3, [np.full((8, 8, 3), 9, np.uint8)]]
+)
+def test_few_or_flat_faces_are_no_trouble(write_faces, faces):
+    rows = found_pairs([write_faces(faces)])
+    assert len(rows) == max(0, len(faces) - 1)
+
+
+def test_a_torn_face_is_named(write_faces, tmp_path):
+    import pyarrow as pa
+
+    from pipeline.tables import write_table
+
+    file = tmp_path / "part-00009.parquet"
+    write_table(file, pa.table({"sample_id": ["x/1.png#0"], "image": pa.array([b"\xff\xd8torn"], pa.binary())}))
+    with pytest.raises(TableError, match=r"part-00009\.parquet: x/1\.png#0: .*run align again"):
+        found_pairs([file])
+
+
+@pytest.mark.parametrize(("jitter", "least"), [(0.0, 0.99), (0.02, 0.97)])
+def test_real_photographs_aligned_anew(photos, write_faces, jitter, least):
+    """Copies of small photographs in the wild, each landmark off by a share of the distance of the eyes."""
+    random = np.random.default_rng(0)
+    originals = [crop(*photo) for photo in photos]
+    changed, planted = [], []
+    for index, (pixels, points) in enumerate(photos):
+        name = list(CHANGES)[index % len(CHANGES)]
+        picture, at = CHANGES[name](pixels), points.copy()
+        if name.startswith("mirrored"):
+            at[:, 0] = pixels.shape[1] - 1 - at[:, 0]
+            at = at[[1, 0, 2, 4, 3]]
+        if name == "shifted":
+            at += (2, -2)
+        eyes = np.linalg.norm(points[1] - points[0])
+        changed.append(crop(np.ascontiguousarray(picture), at + random.normal(0, jitter * eyes, at.shape)))
+        planted.append((f"a/{index:04d}.png#0", f"b/{len(photos) + index:04d}.png#0"))
+    rows = found_pairs([write_faces(originals, "a"), write_faces(changed, "b")])
+    pairs = {(row["first"], row["second"]) for row in rows}
+    recall = np.mean([pair in pairs for pair in planted])
+    assert recall >= least
+    count = len(originals)
+    strangers = {tuple(sorted(int(name[2:6]) % count for name in pair)) for pair in pairs - set(planted)}
+    assert len({pair for pair in strangers if pair[0] != pair[1]}) < count * (count - 1) / 2 / 10_000
