@@ -39,7 +39,7 @@ def build_page(card: Mapping[str, Any], sheets: Mapping[str, Sequence[str]]) -> 
 def _identity(card: Mapping[str, Any]) -> list[str]:
     rows = [(name, _code(value)) for name, value in card["snapshot"].items()]
     rows += [
-        (f"{name}: raw {path}", f"{_code(md5)} (md5, as DVC has it)")
+        (f"{name}: {path}", f"{_code(md5)} (md5, as DVC has it)")
         for name, facts in card["datasets"].items()
         for path, md5 in facts["raw"].items()
     ]
