@@ -65,7 +65,7 @@ def align(
     ) as output:
         output.contract = {"align": build_contract(params)}
         parts = [
-            Part(number, table, min(PART_ROWS, rows - first), src, fmt, output.folder, params)
+            Part(number, first, table, min(PART_ROWS, rows - first), src, fmt, output.folder, params)
             for number, first in enumerate(range(0, rows, PART_ROWS))
         ]
         if not parts:

@@ -37,6 +37,7 @@ class Part:
     """Which rows to work on, and where things are. Travels to a worker process."""
 
     number: int
+    first: int
     samples: Path
     rows: int
     src: str
@@ -130,7 +131,7 @@ def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> I
 
 def _read_rows(part: Part) -> list[dict[str, Any]]:
     """Read the rows of one part out of the row groups that hold them."""
-    first, last = part.number * PART_ROWS, part.number * PART_ROWS + part.rows
+    first, last = part.first, part.first + part.rows
     found, start = [], 0
     with pq.ParquetFile(part.samples) as parquet:
         for group in range(parquet.metadata.num_row_groups):

@@ -1,0 +1,117 @@
+"""dlib's detectors, the choice among faces, and the cascade."""
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ParamsError
+from pipeline.faces.cascade import BUILDERS, build_cascade, find_faces
+from pipeline.faces.choice import choose
+from pipeline.faces.detector import Faces, Hint, View
+from pipeline.faces.dlib_hog import DlibHog
+from pipeline.faces.dlib_mmod import DlibMmod
+from pipeline.faces.yunet import YuNet
+from tests.pipeline.faces.inputs import PORTRAIT_POINTS, align_params, portrait
+
+
+@pytest.mark.parametrize("detector", [DlibHog, DlibMmod])
+def test_dlib_finds_the_portrait(detector):
+    pixels = portrait()[20:260, 100:340]
+    for faces in detector().detect([View(pixels), View(pixels[:, :, 1])]):
+        best = int(np.argmax(faces.scores))
+        assert 0.5 < faces.scores[best] <= 1
+        # dlib gives the corners of the eyes and the base of the nose; the mouth follows from the template.
+        assert np.abs(faces.landmarks[best, :3] - PORTRAIT_POINTS[:3] + [100, 20]).max() < 6
+        assert np.abs(faces.landmarks[best, 3:] - PORTRAIT_POINTS[3:] + [100, 20]).max() < 14
+
+
+def test_dlib_sees_no_face_in_noise():
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype(np.uint8)
+    assert len(DlibHog().detect([View(noise)])[0]) == 0
+    assert len(DlibHog().detect([View(noise[:3, :2])])[0]) == 0
+
+
+@pytest.mark.parametrize("file", [None, "nowhere.onnx"])
+def test_yunet_asks_for_its_file(file):
+    with pytest.raises(ParamsError, match=r"align\.yunet_file"):
+        YuNet(file)
+
+
+def test_yunet_names_a_file_that_is_none(tmp_path):
+    (tmp_path / "a.onnx").write_bytes(b"no network")
+    with pytest.raises(ParamsError, match="OpenCV cannot read it"):
+        YuNet(str(tmp_path / "a.onnx"))
+
+
+def _faces(*boxes):
+    boxes = np.array(boxes, float)
+    return Faces(boxes, np.linspace(1, 0.9, len(boxes)), np.zeros((len(boxes), 5, 2)))
+
+
+def test_the_largest_without_a_box():
+    choice = choose(_faces([0, 0, 10, 10], [50, 50, 90, 90], [0, 0, 20, 20]), None)
+    assert choice is not None
+    assert (choice.row, choice.others, choice.box_iou) == (1, 2, None)
+
+
+def test_the_face_in_the_box():
+    faces = _faces([0, 0, 40, 40], [50, 50, 70, 70])
+    choice = choose(faces, Hint(np.array([48.0, 49, 72, 71]), "face"))
+    assert choice is not None
+    assert choice.row == 1
+    assert choice.box_iou == pytest.approx(400 / (24 * 22))
+    assert choose(faces, Hint(np.array([200.0, 200, 240, 240]), "face")) is None
+
+
+def test_the_face_of_the_body():
+    """The neighbour's face overlaps the box, a drawing on the shirt is too low, a billboard is too large."""
+    body = Hint(np.array([100.0, 100, 200, 400]), "body")
+    faces = _faces([60, 110, 110, 170], [130, 330, 160, 360], [0, 0, 400, 300], [130, 110, 170, 160])
+    choice = choose(faces, body)
+    assert choice is not None
+    assert choice.row == 3
+    assert choose(_faces([130, 330, 160, 360]), body) is None
+
+
+def test_no_face_is_no_choice():
+    assert choose(Faces.none(), None) is None
+
+
+def test_every_name_builds_or_says_what_it_needs():
+    for name in BUILDERS:
+        if name == "yunet":
+            with pytest.raises(ParamsError):
+                build_cascade(align_params(cascade=[name]))
+        else:
+            assert build_cascade(align_params(cascade=[name]))
+
+
+def test_mtcnn_stands_for_its_steps():
+    names = [attempt.name for attempt in build_cascade(align_params(cascade=["mtcnn"]))]
+    assert names == ["mtcnn-box", "mtcnn-coarse", "mtcnn-fine", "mtcnn-padded", "mtcnn-full"]
+
+
+@pytest.mark.parametrize("name", ["no.such.module:Thing", "json:Thing"])
+def test_own_detector_that_is_not_there(name):
+    with pytest.raises(ParamsError, match=r"align\.cascade"):
+        build_cascade(align_params(cascade=[name]))
+
+
+def test_later_attempts_see_only_what_was_missed():
+    seen = []
+
+    class Spy:
+        name = "spy"
+
+        def detect(self, views):
+            seen.extend(view.pixels.shape[0] for view in views)
+            return [Faces.none() for _ in views]
+
+    from pipeline.faces.cascade import Attempt
+
+    attempts = [*build_cascade(align_params(cascade=["mtcnn-coarse"])), Attempt("spy", Spy(), one_at_a_time=True)]
+    told = []
+    views = [View(portrait()), View(np.zeros((77, 77), np.uint8)), View(np.zeros((55, 90, 3), np.uint8))]
+    found = find_faces(attempts, views, told.append)
+    assert [result is None for result in found] == [False, True, True]
+    assert seen == [77, 55]
+    assert told == [1, 2]

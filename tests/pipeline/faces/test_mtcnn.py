@@ -1,0 +1,164 @@
+"""MTCNN exact and fast, against facenet-pytorch on the same pictures."""
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.faces.candidates import Candidates, suppress
+from pipeline.faces.detector import Hint, View
+from pipeline.faces.geometry import overlaps
+from pipeline.faces.mtcnn_exact import MtcnnExact
+from pipeline.faces.mtcnn_fast import COARSE, FINE, FULL, Given, MtcnnBox, MtcnnFast, MtcnnPadded
+from pipeline.faces.networks import cpu_networks
+from pipeline.faces.pyramid import build_layout
+from pipeline.images import decode
+from tests.pipeline.faces.inputs import (
+    PORTRAIT_POINTS,
+    facenet_detect,
+    facenet_mtcnn,
+    portrait,
+    shared_photos,
+    turned,
+)
+
+BOX = np.array([171.0, 60.0, 278.0, 193.0])
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    return facenet_mtcnn()
+
+
+def _assert_same(pixels, oracle):
+    rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+    boxes, scores, landmarks = facenet_detect(oracle, rgb)
+    found = MtcnnExact(cpu_networks()).detect([View(pixels)])[0]
+    assert len(found) == len(boxes)
+    for box, score, points in zip(boxes, scores, landmarks, strict=True):
+        row = int(np.argmax(overlaps(found.boxes, box)))
+        assert np.abs(found.boxes[row] - box).max() < 0.5
+        assert np.abs(found.landmarks[row] - points).max() < 0.5
+        assert found.scores[row] == pytest.approx(score, abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [(512, 512), (377, 251), (120, 97), (40, 64)])
+def test_exact_is_facenet_pytorch(oracle, size):
+    _assert_same(cv2.resize(portrait(), size[::-1], interpolation=cv2.INTER_AREA), oracle)
+
+
+def test_exact_is_facenet_pytorch_on_photographs(oracle):
+    photos = shared_photos("landmarks68/images/*.jpg")[::30] + shared_photos("muxspace/images/*.jpg")[5::300]
+    photos += shared_photos("dlib_faces/2008_0*.jpg", "edge_cases/single_face.jpg", "edge_cases/two_people.jpg")
+    for photo in photos:
+        _assert_same(decode(photo.read_bytes(), max_pixels=10**8), oracle)
+
+
+def test_fast_finds_what_facenet_finds(oracle):
+    photos = shared_photos("landmarks68/images/*.jpg")[3::12]
+    views = [View(decode(photo.read_bytes(), max_pixels=10**8)) for photo in photos]
+    agreeing = 0
+    for view, faces in zip(views, MtcnnFast(cpu_networks(), COARSE).detect(views), strict=True):
+        boxes, _, landmarks = facenet_detect(oracle, view.pixels)
+        if len(faces) and len(boxes):
+            row = int(np.argmax(overlaps(boxes, faces.boxes[0])))
+            side = boxes[row, 2] - boxes[row, 0]
+            agreeing += bool(np.abs(landmarks[row] - faces.landmarks[0]).mean() < 0.05 * side)
+    assert agreeing >= len(views) - 1
+
+
+@pytest.mark.parametrize("search", [COARSE, FINE, FULL])
+@pytest.mark.parametrize("angle_deg", [-25, 0, 25])
+def test_every_search_finds_the_portrait(search, angle_deg):
+    pixels, points = turned(portrait(), PORTRAIT_POINTS, angle_deg, 1.6, (60, 120))
+    faces = MtcnnFast(cpu_networks(), search).detect([View(pixels)])[0]
+    assert np.abs(faces.landmarks[0] - points).max() < 8
+
+
+def test_a_small_face_needs_the_finer_search():
+    pixels = cv2.resize(portrait(), (128, 128), interpolation=cv2.INTER_AREA)
+    pixels = np.pad(pixels, [(20, 150), (50, 120), (0, 0)], mode="edge")
+    assert not len(MtcnnFast(cpu_networks(), COARSE).detect([View(pixels)])[0])
+    faces = MtcnnFast(cpu_networks(), FINE).detect([View(pixels)])[0]
+    assert np.abs(faces.landmarks[0] - (PORTRAIT_POINTS / 4 + [50, 20])).max() < 3
+
+
+def test_company_changes_nothing():
+    """What is found in a picture does not depend on which others are searched with it, to the last bit."""
+    views = [
+        View(turned(portrait(), PORTRAIT_POINTS, angle, scale, (0, 90))[0]) for angle in (-10, 15) for scale in (1, 2)
+    ]
+    views += [View(np.zeros((90, 70), np.uint8)), View(portrait()[:300, 100:350, 0])]
+    for detector in (MtcnnFast(cpu_networks(), COARSE), MtcnnFast(cpu_networks(), FINE), MtcnnPadded(cpu_networks())):
+        together = detector.detect(views)
+        for view, faces in zip(views, together, strict=True):
+            alone = detector.detect([view])[0]
+            assert np.array_equal(alone.boxes, faces.boxes)
+            assert np.array_equal(alone.landmarks, faces.landmarks)
+            assert np.array_equal(alone.scores, faces.scores)
+
+
+@pytest.mark.parametrize("growth", [0.85, 1.0, 1.3])
+def test_a_box_is_enough(growth):
+    centre, half = (BOX[:2] + BOX[2:]) / 2, (BOX[2:] - BOX[:2]) / 2 * growth
+    view = View(portrait(), Hint(np.concatenate([centre - half, centre + half]), "face"))
+    faces = MtcnnBox(cpu_networks()).detect([view, View(portrait())])
+    assert np.abs(faces[0].landmarks[0] - PORTRAIT_POINTS).max() < 6
+    assert len(faces[1]) == 0
+
+
+def test_a_body_box_is_searched_in_its_upper_part():
+    wide = np.concatenate([portrait(), portrait()], axis=1)
+    body = np.array([512 + 60, 10, 512 + 440, 511], float)
+    faces = MtcnnFast(cpu_networks(), COARSE).detect([View(wide, Hint(body, "body"))])[0]
+    assert len(faces) == 1
+    assert np.abs(faces.landmarks[0] - PORTRAIT_POINTS - [512, 0]).max() < 6
+
+
+def test_given_trusts_the_box():
+    empty = Hint(np.array([400.0, 10, 480, 90]), "face")
+    faces = Given(cpu_networks()).detect([View(portrait(), empty)])[0]
+    assert faces.boxes.tolist() == [[400, 10, 480, 90]]
+    assert not len(MtcnnBox(cpu_networks()).detect([View(portrait(), empty)])[0])
+
+
+def test_a_face_that_fills_its_picture():
+    tight = portrait()[70:185, 178:272]
+    faces = MtcnnPadded(cpu_networks()).detect([View(tight)])[0]
+    assert np.abs(faces.landmarks[0] - (PORTRAIT_POINTS - [178, 70])).max() < 8
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 400), (11, 11), (12, 12, 3), (13, 900, 3), (25, 17)])
+def test_tiny_and_thin_pictures(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    hint = Hint(np.array([-50.0, -50, -10, -10]), "face")
+    networks = cpu_networks()
+    detectors = [MtcnnFast(networks, COARSE), MtcnnFast(networks, FULL), MtcnnPadded(networks), MtcnnBox(networks)]
+    for detector in [*detectors, MtcnnExact(networks)]:
+        for view in (View(pixels), View(pixels, hint)):
+            assert len(detector.detect([view])) == 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(12, 12), (48, 48), (41, 67), (67, 41), (120, 180)])
+def test_layout_cells_lie_within_their_scale(height, width):
+    layout = build_layout(height, width)
+    columns = (layout.size[1] - 12) // 2 + 1
+    tops, lefts, highs, wides = np.array(layout.places)[layout.scales].T
+    x, y = 2 * (layout.cells % columns), 2 * (layout.cells // columns)
+    assert (x - lefts == layout.corners[:, 0]).all()
+    assert (y - tops == layout.corners[:, 1]).all()
+    assert (layout.corners[:, 0] + 12 <= wides).all()
+    assert (layout.corners[:, 1] + 12 <= highs).all()
+    assert max(tops + highs) <= layout.size[0]
+    assert max(lefts + wides) <= layout.size[1]
+
+
+def test_suppression_against_opencv():
+    random = np.random.default_rng(4)
+    corner, side = random.uniform(0, 60, (3, 40, 2)), random.uniform(20, 40, (3, 40, 1))
+    boxes, scores = np.concatenate([corner, corner + side], axis=2), random.uniform(0.1, 1, (3, 40))
+    kept = suppress(Candidates(boxes, scores), 0.4, 40)
+    for index in range(3):
+        sized = np.concatenate([corner[index], side[index].repeat(2, axis=1)], axis=1)
+        wanted = cv2.dnn.NMSBoxes(sized, scores[index].astype(np.float32), 0.0, 0.4)
+        found = kept.scores[index][kept.scores[index] > 0]
+        assert found.tolist() == scores[index][np.asarray(wanted)].tolist()
