@@ -1,0 +1,128 @@
+"""The data card of two small datasets that went through the real stages."""
+
+import io
+import json
+import re
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from skimage import data
+
+from pipeline.equalize import equalize
+from pipeline.errors import LineageError
+from pipeline.faces.align import align
+from pipeline.harmonize import harmonize
+from pipeline.ingest import ingest
+from pipeline.lineage.identity import identity
+from pipeline.lineage.snapshot import read_snapshot
+from pipeline.params import ReportParams, read_params
+from pipeline.report.write import write_report
+from pipeline.shards.write import write_shards
+from pipeline.split import split
+from tests.imports import ROOT
+from tests.shard_inputs import shard_params
+
+PARAMS = ReportParams(contact_faces=5)
+
+
+def encoded(pixels, quality):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Dataset `one`: the NASA portrait in two classes, and a wall in each."""
+    root = tmp_path_factory.mktemp("report")
+    params = read_params(ROOT / "params.yaml")
+    face, wall = data.astronaut()[:256, 100:356], data.brick()
+    raw = root / "raw" / "one"
+    for label in ("happy", "sad"):
+        (raw / label).mkdir(parents=True)
+        for number in range(3):
+            turned = np.roll(face, 5 * number + (label == "sad"), axis=1)
+            (raw / label / f"face{number}.jpg").write_bytes(encoded(turned, 90 - number))
+        (raw / label / "wall.jpg").write_bytes(encoded(wall, 80 if label == "sad" else 81))
+    (raw / "happy" / "torn.jpg").write_bytes(encoded(face, 90)[:2000])
+    small = params.align.model_copy(update={"size_px": 64})
+    ingest(str(raw), root / "samples", dataset="one", fmt="folder", params=params.ingest)
+    align(root / "samples", str(raw), root / "aligned", small, workers=1)
+    equalize(root / "aligned", root / "faces", params.equalize, workers=1)
+    harmonize(root / "samples", root / "labels", params.harmonize)
+    free = params.split.model_copy(update={"duplicates": "none"})
+    one = {"one": root / "labels"}
+    split({"one": root / "aligned"}, one, {"one": "both"}, root / "split", free, seed=1, workers=1)
+    write_shards({"one": root / "faces"}, one, root / "split", root / "shards", shard_params(), seed=1, workers=1)
+    return root / "shards"
+
+
+@pytest.fixture(scope="module")
+def out(shards):
+    write_report(shards, shards.parent / "out", PARAMS)
+    return shards.parent / "out"
+
+
+@pytest.fixture(scope="module")
+def card(out):
+    return json.loads((out / "card.json").read_text())
+
+
+def test_every_row_is_counted_by_stage_and_reason(card):
+    stages = card["datasets"]["one"]["stages"]
+    assert list(stages) == sorted(["ingest", "align", "equalize", "harmonize"])
+    assert stages["align"]["rows_in"] == 9
+    assert stages["align"]["rows_out"] == 6
+    assert stages["align"]["rejected"] == {"no_face": 2, "truncated": 1}
+
+
+def test_misses_are_told_by_class(card):
+    classes = card["datasets"]["one"]["classes"]
+    assert classes["happy"] == {"labelled": 5, "with_face": 3, "missed_share": 0.4}
+    assert classes["sad"] == {"labelled": 4, "with_face": 3, "missed_share": 0.25}
+    assert classes["fear"] == {"labelled": 0, "with_face": 0, "missed_share": 0.0}
+
+
+def test_class_counts_are_those_of_the_shards(card, shards):
+    index = pq.read_table(shards / "index.parquet").to_pandas()
+    for name, counts in card["datasets"]["one"]["splits"].items():
+        assert sum(counts.values()) == (index.split == name).sum()
+
+
+def test_the_raw_tree_has_the_hash_that_dvc_gives_it(card, shards):
+    ((path, md5),) = card["datasets"]["one"]["raw"].items()
+    assert path.endswith("raw/one")
+    assert md5 == identity(shards.parent / "raw" / "one")
+    assert card["snapshot"]["shards"] == read_snapshot(shards).id
+    assert "personal data" in card["licence"]
+
+
+def test_the_page_shows_facts_and_pictures_that_are_there(out, card):
+    page = (out / "index.html").read_text()
+    assert card["snapshot"]["shards"] in page
+    assert "Faces are personal data" in page
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert pictures == ["contact/one-typical.png", "contact/one-doubtful.png"]
+    for picture in pictures:
+        with Image.open(out / picture) as opened:
+            assert np.asarray(opened).std() > 20
+    assert "<script" not in page
+
+
+def test_again_it_is_the_same_bytes(out, shards):
+    write_report(shards, shards.parent / "again", PARAMS)
+    for path in sorted(out.rglob("*")):
+        if path.is_file():
+            assert (shards.parent / "again" / path.relative_to(out)).read_bytes() == path.read_bytes()
+
+
+def test_a_step_that_is_gone_is_one_line(shards):
+    (shards.parent / "labels").rename(shards.parent / "gone")
+    try:
+        with pytest.raises(LineageError, match="labels: missing") as error:
+            write_report(shards, shards.parent / "out2", PARAMS)
+    finally:
+        (shards.parent / "gone").rename(shards.parent / "labels")
+    assert "\n" not in str(error.value)
