@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates tables
 
 help: ## list the targets
-	@grep -hE '^[a-z %-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 setup: $(STAMP) ## create .venv and install the locked dependencies
 
@@ -48,8 +48,17 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
-bench-ingest bench-align bench-duplicates bench-shards: bench-%: setup ## measure beside what people use now; writes benchmarks/
-	python benchmarks/$*.py
+bench-align: setup ## detection and alignment beside facenet-pytorch, dlib, mtcnn and deepface
+	python benchmarks/align.py
+
+bench-shards: setup ## writing and reading shards beside torchvision, webdataset, datasets and litdata
+	python benchmarks/shards.py
+
+bench-ingest: setup ## reading a tree of 100,000 small pictures
+	python benchmarks/ingest.py
+
+bench-duplicates: setup ## finding the same picture among 100,000 faces; recall and false pairs by threshold
+	python benchmarks/duplicates.py
 
 tables: setup ## fill the two tables of the thesis from the experiments of `dvc exp run`
 	prep tables
