@@ -1,0 +1,118 @@
+import csv
+import io
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+from skimage import data
+
+from pipeline.emotions import CLASSES
+from pipeline.faces.align import build_contract
+from pipeline.params import read_params
+from stages.cli import run
+from tests.imports import ROOT
+from tests.run_inputs import make_checkpoint
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A checkpoint and a folder: a portrait, a wall, a text file; a torn picture beside."""
+    root = tmp_path_factory.mktemp("predict")
+    params = read_params(ROOT / "params.yaml")
+    align = params.align.model_copy(update={"size_px": 64})
+    contract = {"align": build_contract(align), "equalize": params.equalize.plain(), "classes": list(CLASSES)}
+    make_checkpoint(root / "run", contract)
+    pictures = root / "pictures"
+    pictures.mkdir()
+    Image.fromarray(data.astronaut()).save(pictures / "portrait.png")
+    Image.fromarray(data.brick()).save(pictures / "wall.png")
+    (pictures / "notes.txt").write_text("no picture")
+    (root / "torn.png").write_bytes((pictures / "portrait.png").read_bytes()[:9000])
+    return root
+
+
+def prep(folder, capsys, *arguments, code=0):
+    assert run(["predict", "--run", str(folder / "run"), *map(str, arguments)]) == code
+    return capsys.readouterr()
+
+
+def test_every_face_is_a_line_and_text_files_are_passed_over(folder, capsys):
+    said = prep(folder, capsys, folder / "pictures")
+    face, wall = said.out.splitlines()
+    assert "portrait.png: face 1 of 1" in face
+    assert all(name in face for name in CLASSES)
+    assert wall.endswith("wall.png: no face found")
+    assert said.err == ""
+
+
+def test_json_and_csv_say_the_same(folder, capsys):
+    content = json.loads(prep(folder, capsys, folder / "pictures", "--json").out)
+    assert content["classes"] == list(CLASSES)
+    portrait, wall = content["pictures"]
+    assert wall["faces"] == []
+    (face,) = portrait["faces"]
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert face["class"] == max(face["probabilities"], key=face["probabilities"].get)
+    x0, y0, x1, y1 = face["box"]
+    assert 150 < x0 < x1 < 300
+    assert 40 < y0 < y1 < 200
+    (row,) = csv.DictReader(io.StringIO(prep(folder, capsys, folder / "pictures", "--format", "csv").out))
+    assert row["class"] == face["class"]
+    assert float(row["x0"]) == pytest.approx(x0, abs=0.01)
+    assert float(row["happy"]) == pytest.approx(face["probabilities"]["happy"], abs=1e-6)
+
+
+def test_a_picture_is_drawn_with_its_boxes(folder, capsys, tmp_path):
+    prep(folder, capsys, folder / "pictures" / "portrait.png", "--out", tmp_path / "drawn.png")
+    with Image.open(tmp_path / "drawn.png") as drawn:
+        assert drawn.size == (512, 512)
+        assert (np.asarray(drawn) != data.astronaut()).any()
+    prep(folder, capsys, folder / "pictures", "--out", tmp_path / "all")
+    assert len(list((tmp_path / "all").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["torn.png"], 1, "torn.png: truncated"),
+        (["pictures/notes.txt"], 1, "notes.txt: not_an_image"),
+        (["nowhere.png"], 1, "nowhere.png: not there"),
+        (["run/nothing"], 1, "nothing: not there"),
+        (["pictures", "--out", "one.png"], 2, "pictures need a folder"),
+        (["pictures/wall.png", "--out", "pictures/wall.png"], 2, "is the picture itself"),
+    ],
+)
+def test_errors_are_one_line(folder, capsys, monkeypatch, arguments, code, said):
+    monkeypatch.chdir(folder)
+    error = prep(folder, capsys, *arguments, code=code).err
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_picture_that_cannot_be_used_does_not_stop_the_others(folder, capsys):
+    said = prep(folder, capsys, folder / "torn.png", folder / "pictures" / "portrait.png", code=1)
+    assert "portrait.png: face 1 of 1" in said.out
+    assert "torn.png: truncated" in said.err
+
+
+def test_no_checkpoint_is_one_line(folder, capsys, tmp_path):
+    assert run(["predict", "--run", str(tmp_path / "no"), str(folder / "pictures")]) == 1
+    error = capsys.readouterr().err
+    assert "run prep train first" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_export_writes_onnx_that_runs(folder, capsys, tmp_path):
+    assert run(["export", "--to", "onnx", "--run", str(folder / "run"), "--out", str(tmp_path / "m" / "a.onnx")]) == 0
+    session = onnxruntime.InferenceSession(tmp_path / "m" / "a.onnx")
+    (given,) = session.get_inputs()
+    assert given.shape[1:] == [3, 64, 64]
+    (answer,) = session.run(None, {given.name: np.zeros((2, 3, 64, 64), np.uint8)})
+    np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_an_unknown_target_is_wrong_use(folder, capsys):
+    assert run(["export", "--to", "coreml", "--run", str(folder / "run")]) == 2
+    assert "onnx" in capsys.readouterr().err
