@@ -219,7 +219,8 @@ def _check_shots(person: Person, shots: int) -> None:
     most = len(person.labels) - _FEWEST_OTHERS
     if not 1 <= shots <= most:
         raise UsageError(
-            f"--shots: {person.subject_id} has {len(person.labels)} faces in the test set; expected 1 to {most}, not {shots}"
+            f"--shots: {person.subject_id} has {len(person.labels)} faces in the test set; "
+            f"expected 1 to {most}, not {shots}"
         )
 
 

@@ -1,4 +1,4 @@
-"""`prep tables`, `make tables`: the two tables of the thesis, with and without augmentation, filled from DVC's experiments.
+"""`prep tables`: the two tables of the thesis, with and without augmentation, filled from DVC's experiments.
 
 A row is a network, a column a test set: balanced accuracy on the rows whose face was found, with its 95% interval.
 Of several experiments with one network the newest counts. Published figures stand beside ours where a csv gives them

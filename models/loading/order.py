@@ -9,9 +9,12 @@ where the rows do not divide, as torch's `DistributedSampler` does. Rows inside 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,41 +68,39 @@ class EpochOrder:
     def windows(self, epoch: int, skip: int = 0) -> Iterator[Window]:
         """Yield the windows of an epoch, without the first `skip` rows."""
         pieces = self._pieces(epoch)
-        for number, start in enumerate(range(0, len(pieces), self.window_groups)):
-            chosen = tuple(pieces[start : start + self.window_groups])
+        number = 0
+        while chosen := tuple(islice(pieces, self.window_groups)):
             size = sum(map(len, chosen))
             if skip < size:
                 yield Window(chosen, self._mixed(epoch, number, size)[skip:])
             skip = max(0, skip - size)
+            number += 1
 
     def _mixed(self, epoch: int, window: int, size: int) -> npt.NDArray[np.int64]:
         if not self.shuffle:
             return np.arange(size)
         return np.random.default_rng((self.seed, epoch, self.rank, window)).permutation(size)
 
-    def _pieces(self, epoch: int) -> list[Piece]:
-        line = self._line(epoch)
-        pieces: list[Piece] = []
-        skip, left = self.rank * self.rows, self.rows
-        while left > 0:  # more than one round only where the line is continued from its beginning
-            for piece in line:
-                if left <= 0:
-                    break
-                if skip >= len(piece):
-                    skip -= len(piece)
-                    continue
-                end = min(piece.end, skip + left)
-                pieces.append(Piece(piece.shard, piece.group, skip, end))
-                left -= end - skip
-                skip = 0
-        return pieces
+    def _pieces(self, epoch: int) -> Iterator[Piece]:
+        shards, groups, sizes = self._line(epoch)
+        ends = np.cumsum(sizes)
+        at, left = self.rank * self.rows, self.rows
+        while left > 0:
+            at %= int(ends[-1])  # the line is continued from its beginning
+            place = int(np.searchsorted(ends, at, side="right"))
+            start = at - int(ends[place] - sizes[place])
+            size = min(left, int(sizes[place]) - start)
+            yield Piece(int(shards[place]), int(groups[place]), start, start + size)
+            at, left = at + size, left - size
 
-    def _line(self, epoch: int) -> list[Piece]:
-        groups = [
-            Piece(shard, group, 0, min(self.group_rows, rows - group * self.group_rows))
-            for shard, rows in enumerate(self.shard_rows)
-            for group in range(-(-rows // self.group_rows))
-        ]
+    def _line(self, epoch: int) -> tuple[Integers, Integers, Integers]:
+        """Return shard, group and number of rows of every row group in the order of the epoch, as arrays."""
+        rows = np.asarray(self.shard_rows, np.int64)
+        counts = -(-rows // self.group_rows)
+        shards = np.repeat(np.arange(len(rows)), counts)
+        groups = np.arange(len(shards)) - np.repeat(np.cumsum(counts) - counts, counts)
+        sizes = np.minimum(self.group_rows, rows[shards] - groups * self.group_rows)
         if not self.shuffle:
-            return groups
-        return [groups[at] for at in np.random.default_rng((self.seed, epoch)).permutation(len(groups))]
+            return shards, groups, sizes
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(shards))
+        return shards[order], groups[order], sizes[order]

@@ -1,0 +1,98 @@
+"""Checkpoints: the same bytes, the same answers, and a clear word about any other file."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models.checkpoint import CheckpointInfo, load_checkpoint, read_info, save_checkpoint
+from models.inputs import InputSpec
+from models.registry import create_model, find_model
+from pipeline.emotions import CLASSES
+from pipeline.errors import ModelError
+
+
+def make_info(**changes):
+    spec = find_model("proposed").input(32)
+    values = {
+        "model": "proposed", "classes": CLASSES, "input": spec, "contract": {"align": {"size_px": 48}},
+        "shards": "ab" * 32, "task": "emotion", "flips": False, "params": {"epochs": 1},
+    }  # fmt: skip
+    return CheckpointInfo(**{**values, **changes})
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return create_model("proposed", size_px=32)
+
+
+@pytest.fixture
+def faces():
+    return np.random.default_rng(0).integers(0, 256, (70, 48, 48, 3), dtype=np.uint8)
+
+
+def test_the_same_weights_are_the_same_bytes(network, tmp_path):
+    for name in "ab":
+        save_checkpoint(tmp_path / name, network.to(memory_format=torch.channels_last), make_info())
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert read_info(tmp_path / "a") == make_info()
+
+
+def test_all_layouts_of_faces_give_the_same_probabilities(network, faces, tmp_path):
+    save_checkpoint(tmp_path / "model.safetensors", network, make_info())
+    checkpoint = load_checkpoint(tmp_path)
+    answers = checkpoint.predict(faces)
+    assert answers.shape == (70, 8)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers.sum(1), 1, atol=1e-6)
+    np.testing.assert_array_equal(answers, checkpoint.predict(torch.from_numpy(faces).permute(0, 3, 1, 2)))
+    grey = faces[..., :1].repeat(3, axis=3)
+    np.testing.assert_allclose(checkpoint.predict(grey), checkpoint.predict(grey[..., 0]), atol=1e-6)
+    assert checkpoint.predict(faces[:0]).shape == (0, 8)
+
+
+def test_flips_answer_a_face_and_its_mirror_image_alike(network, faces, tmp_path):
+    save_checkpoint(tmp_path / "model.safetensors", network, make_info(flips=True))
+    checkpoint = load_checkpoint(tmp_path)
+    np.testing.assert_allclose(checkpoint.predict(faces), checkpoint.predict(faces[:, :, ::-1]), atol=2e-3)
+
+
+def test_other_files_are_named_with_what_is_wrong(network, tmp_path):
+    with pytest.raises(ModelError, match="run prep train first"):
+        load_checkpoint(tmp_path)
+    (tmp_path / "torn").write_bytes(b"\x10" * 40)
+    save_file({"weight": torch.zeros(1)}, tmp_path / "foreign")
+    for name in ("torn", "foreign"):
+        with pytest.raises(ModelError, match=f"{name}: not a checkpoint of prep train"):
+            load_checkpoint(tmp_path / name)
+    save_checkpoint(tmp_path / "whole", network, make_info())
+    (tmp_path / "cut").write_bytes((tmp_path / "whole").read_bytes()[:-100])
+    with pytest.raises(ModelError, match="cut: not a checkpoint"):
+        load_checkpoint(tmp_path / "cut")
+    save_checkpoint(tmp_path / "other", network, make_info(model="baseline"))
+    with pytest.raises(ModelError, match="other: its weights do not fit baseline"):
+        load_checkpoint(tmp_path / "other")
+
+
+def test_nothing_is_pickled(network, tmp_path):
+    save_checkpoint(tmp_path / "a", network, make_info())
+    state = load_file(tmp_path / "a")
+    assert set(state) == set(network.state_dict())
+
+
+def test_grey_is_opencvs_and_the_resize_is_torchvisions(faces):
+    import cv2
+    from torchvision.transforms import v2
+
+    images = torch.from_numpy(faces).permute(0, 3, 1, 2)
+    grey = InputSpec(48, (0.5,), (0.25,)).resize(images)[:, 0].numpy().astype(int)
+    expected = np.stack([cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in faces]).astype(int)
+    assert np.abs(grey - expected).max() <= 1
+    small = InputSpec(32, (0.5,) * 3, (0.25,) * 3).resize(images)
+    oracle = v2.functional.resize(images, [32, 32], antialias=True)
+    assert (small.int() - oracle.int()).abs().max() <= 1
+    half = InputSpec(24, (0.5,) * 3, (0.25,) * 3, zoom=0.5).resize(images)
+    assert torch.equal(half, images[..., 12:36, 12:36])
+    normal = InputSpec(48, (0.5,) * 3, (0.25,) * 3).normalize(images)
+    torch.testing.assert_close(normal, (images.float() / 255 - 0.5) / 0.25)

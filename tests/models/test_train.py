@@ -1,0 +1,228 @@
+"""Training: the same bytes on every run, whatever was killed; chosen on validation; the test set untouched."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from models.checkpoint import load_checkpoint, read_info
+from models.train import train
+from pipeline.errors import DataError, ModelError, UsageError
+from tests.models.training_inputs import ROOT, make_training_shards, train_params
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return make_training_shards(tmp_path_factory.mktemp("training"))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def content(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def read_losses(folder):
+    with (folder / "losses.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+EVERYTHING = {
+    "augment": "strong", "mixup": 0.2, "ema": 0.9, "label_smoothing": 0.1, "class_weights": 1.0, "optimizer": "adamw",
+    "weight_decay": 0.05, "schedule": "cosine", "warmup_epochs": 0.5, "clip_norm": 1.0, "soft_labels": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+def test_a_rerun_gives_the_same_bytes_whatever_threads_the_machine_offers(shards, here, changes):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train(shards, here / "one", train_params(threads=2, **changes), seed=5)
+    torch.set_num_threads(4)
+    train(shards, here / "two", train_params(threads=2, **changes), seed=5)
+    assert torch.get_num_threads() == 4
+    torch.set_num_threads(before)
+    assert content(here / "one") == content(here / "two")
+
+
+def test_another_seed_gives_other_weights(shards, here):
+    for seed in (5, 6):
+        train(shards, here / str(seed), train_params(epochs=1), seed=seed)
+    one, two = (load_checkpoint(here / str(seed)).module.state_dict() for seed in (5, 6))
+    assert not torch.equal(one["blocks.0.0.weight"], two["blocks.0.0.weight"])
+
+
+PHASES = {"head_epochs": 1, "open_blocks": 1, "epochs": 2, "augment": "thesis"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stops"),
+    [({**EVERYTHING, "cache_mb": 4096}, (1, 3, 7)), ({**EVERYTHING, "cache_mb": 0}, (3,)), (PHASES, (3, 7))],
+    ids=["memory", "streamed", "phases"],
+)
+def test_an_interrupted_training_ends_with_the_same_weights(shards, here, changes, stops):
+    params = train_params(**changes)
+    train(shards, here / "whole", params, seed=5)
+    for stop in stops:
+
+        def interrupt(done, total, note, stop=stop):
+            if done == stop:
+                raise KeyboardInterrupt
+
+        handler = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            train(shards, here / "parts", params, seed=5, progress=interrupt)
+        signal.signal(signal.SIGINT, handler)
+        assert not (here / "parts").exists()
+    first = []
+    train(shards, here / "parts", params, seed=5, progress=lambda done, total, note: first.append(done))
+    assert first[0] > 1  # it did go on, and not begin again
+    assert content(here / "whole") == content(here / "parts")
+    assert sorted(path.name for path in here.iterdir()) == ["parts", "whole"]
+
+
+SCRIPT = """
+import sys, pathlib, time
+from models.train import train
+from tests.models.training_inputs import train_params
+def report(done, total, note):
+    print(done, flush=True)
+    time.sleep(0.05)
+params = train_params(ema=0.9, augment="thesis")
+train(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), params, seed=5, progress=report)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_gone_on_from(shards, here):
+    params = train_params(ema=0.9, augment="thesis")
+    train(shards, here / "whole", params, seed=5)
+    command = [sys.executable, "-c", SCRIPT, str(shards), str(here / "parts")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        while process.stdout.readline().strip() != "3":
+            time.sleep(0.001)
+        process.kill()
+    assert not (here / "parts").exists()
+    train(shards, here / "parts", params, seed=5)
+    assert content(here / "whole") == content(here / "parts")
+
+
+def test_other_parameters_do_not_go_on_from_a_state(shards, here):
+    def interrupt(done, total, note):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(shards, here / "out", train_params(), seed=5, progress=interrupt)
+    signal.signal(signal.SIGINT, handler)
+    first = []
+    train(shards, here / "out", train_params(), seed=6, progress=lambda done, total, note: first.append(done))
+    assert first[0] == 1
+
+
+def test_the_outputs_say_what_was_trained_on_what(shards, here):
+    summary = train(shards, here / "out", train_params(flips=True), seed=5)
+    rows = read_losses(here / "out")
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert list(rows[0]) == ["epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy"]
+    info = read_info(here / "out")
+    manifest = json.loads((shards / "manifest.json").read_text())
+    assert info.shards == manifest["snapshot"]
+    assert info.contract == manifest["contract"]
+    assert info.flips
+    assert info.params["epochs"] == 2
+    assert summary["rows_in"] == summary["rows_out"] == sum(e["rows"] for e in manifest["splits"]["train"])
+    # align.margin is 0.25 there and 0.05 is to be left: (1 - 2 * 0.25) / (1 - 2 * 0.05).
+    assert info.input.zoom == pytest.approx(0.5 / 0.9)
+    live = json.loads((here / "out/dvclive/metrics.json").read_text())
+    assert f"{live['val_loss']:.6f}" == rows[-1]["val_loss"]
+    assert not any("time" in path for path in content(here / "out"))
+
+
+def test_the_kept_weights_are_the_best_on_validation(shards, here):
+    summary = train(shards, here / "out", train_params(epochs=4, select="loss", learning_rate=0.02), seed=5)
+    losses = [float(row["val_loss"]) for row in read_losses(here / "out")]
+    assert summary["best_epoch"] == 1 + int(np.argmin(losses))
+    assert summary["validation"]["loss"] == min(losses)
+
+
+def test_the_test_set_is_not_read(shards, here):
+    import shutil
+
+    shutil.copytree(shards, here / "shards")
+    for path in (here / "shards/parquet").glob("test-*"):
+        path.write_bytes(b"not to be read")
+    train(here / "shards", here / "out", train_params(epochs=1), seed=5)
+
+
+def test_it_stops_early_when_nothing_gets_better(shards, here):
+    summary = train(shards, here / "out", train_params(epochs=30, patience=1, learning_rate=1e-12), seed=5)
+    assert summary["epochs"] < 30
+
+
+def test_feature_extraction_leaves_the_base_alone_then_opens_it_from_the_end(shards, here):
+    changes = {"epochs": 2, "select": "last", "learning_rate": 0.01, "fine_tune_rate": 0.01, "open_blocks": 1}
+    train(shards, here / "features", train_params(head_epochs=2, **changes), seed=5)
+    train(shards, here / "both", train_params(head_epochs=1, **changes), seed=5)
+    features, both = (load_checkpoint(here / name).module.state_dict() for name in ("features", "both"))
+    same = [torch.equal(features[f"blocks.{n}.0.weight"], both[f"blocks.{n}.0.weight"]) for n in range(5)]
+    assert same == [True, True, True, True, False]
+    assert torch.equal(features["blocks.0.1.running_mean"], torch.zeros(32))
+    assert [row["phase"] for row in read_losses(here / "both")] == ["features", "finetune"]
+
+
+def test_memory_and_stream_see_the_same_faces(shards, here):
+    """Without shuffling within reach of the seed the sums over one epoch agree: same rows, same validation."""
+    for name, cache_mb in (("memory", 4096), ("stream", 0)):
+        train(shards, here / name, train_params(epochs=1, learning_rate=1e-12, cache_mb=cache_mb), seed=5)
+    memory, stream = (read_losses(here / name)[0] for name in ("memory", "stream"))
+    assert float(memory["val_loss"]) == pytest.approx(float(stream["val_loss"]), abs=0.02)
+    assert memory["val_accuracy"] == stream["val_accuracy"]
+
+
+@pytest.mark.parametrize("task", ["valence", "affect"])
+@pytest.mark.parametrize("loss", ["mse", "ccc"])
+def test_valence_and_arousal_train_where_they_are_given(shards, here, task, loss):
+    summary = train(shards, here / "out", train_params(task=task, affect_loss=loss), seed=5)
+    names = ("valence", "arousal") if task == "affect" else ("valence",)
+    for name in names:
+        assert {f"{name}_ccc", f"{name}_rmse", f"{name}_sign_agreement"} <= set(summary["validation"])
+        assert summary["validation"][f"{name}_rows"] < summary["validation_rows"]  # one dataset gives none
+    checkpoint = load_checkpoint(here / "out")
+    answers = checkpoint.predict_affect(np.zeros((2, 48, 48, 3), np.uint8))
+    assert answers.shape == (2, 2)
+    assert np.isnan(answers).any() == (task == "valence")
+    with pytest.raises(ModelError, match=f"trained on {task}, not on classes"):
+        checkpoint.predict(np.zeros((2, 48, 48, 3), np.uint8))
+
+
+@pytest.mark.parametrize("model", ["hog-svm", "descriptor-linear"])
+def test_the_classical_baselines_are_trained_and_answer_from_the_file(shards, here, model):
+    summary = train(shards, here / "out", train_params(model=model, size_px=None), seed=5)
+    assert summary["epochs"] == 1
+    assert read_losses(here / "out")[0]["phase"] == "fit"
+    answers = load_checkpoint(here / "out").predict(np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), np.uint8))
+    np.testing.assert_allclose(answers.sum(1), 1, atol=1e-6)
+    with pytest.raises(UsageError, match="answers emotion alone"):
+        train(shards, here / "out", train_params(model=model, task="affect"), seed=5)
+
+
+def test_missing_shards_and_unknown_networks_are_one_line(shards, here):
+    with pytest.raises(DataError, match="run prep shard first"):
+        train(here / "none", here / "out", train_params(), seed=5)
+    with pytest.raises(UsageError, match="no network 'alexnet-9'"):
+        train(shards, here / "out", train_params(model="alexnet-9"), seed=5)
+    assert list(here.iterdir()) == []

@@ -1,0 +1,70 @@
+"""The losses against torch's own, and what mixes and balances."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from models.training_loss import balance_classes, mix, soft_cross_entropy
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(12, 8, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(0, 8, (12,), generator=generator)
+
+
+def one_hot(labels):
+    return functional.one_hot(labels, 8).double()
+
+
+def test_hard_targets_with_class_weights_are_torchs_cross_entropy(batch):
+    logits, labels = batch
+    weights = torch.linspace(0.5, 2, 8, dtype=torch.float64)
+    found = soft_cross_entropy(logits, one_hot(labels), weights, torch.ones(12), 0.0)
+    torch.testing.assert_close(found, functional.cross_entropy(logits, labels, weight=weights))
+
+
+def test_smoothing_and_soft_targets_are_torchs(batch):
+    logits, labels = batch
+    even = torch.ones(8, dtype=torch.float64), torch.ones(12)
+    found = soft_cross_entropy(logits, one_hot(labels), *even, 0.1)
+    torch.testing.assert_close(found, functional.cross_entropy(logits, labels, label_smoothing=0.1))
+    soft = torch.softmax(logits.flip(0), 1)
+    torch.testing.assert_close(soft_cross_entropy(logits, soft, *even, 0.0), functional.cross_entropy(logits, soft))
+
+
+def test_a_sample_of_weight_two_counts_like_two_samples(batch):
+    logits, labels = batch
+    even = torch.ones(8, dtype=torch.float64)
+    weights = torch.ones(12)
+    weights[4] = 2
+    twice = torch.cat([torch.arange(12), torch.tensor([4])])
+    torch.testing.assert_close(
+        soft_cross_entropy(logits, one_hot(labels), even, weights, 0.0),
+        functional.cross_entropy(logits[twice], labels[twice]),
+    )
+
+
+def test_balance_is_scikit_learns_and_averages_one():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = torch.tensor([0] * 10 + [3] * 40 + [7] * 50)
+    expected = compute_class_weight("balanced", classes=np.array([0, 3, 7]), y=labels.numpy())
+    found = balance_classes(labels, 8, 1.0)
+    np.testing.assert_allclose(found[[0, 3, 7]], expected, rtol=1e-6)
+    half = balance_classes(labels, 8, 0.5)
+    assert half[labels].mean().item() == pytest.approx(1)
+    assert (half[0] / half[7]).item() == pytest.approx(5**0.5)
+    assert torch.equal(balance_classes(labels, 8, 0.0), torch.ones(8))
+
+
+def test_mixup_blends_faces_and_targets_by_the_same_share():
+    torch.manual_seed(1)
+    pixels = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 1, 2, 2)
+    targets = torch.eye(6)
+    mixed, soft = mix(pixels, targets, 0.4)
+    torch.testing.assert_close(soft.sum(1), torch.ones(6))
+    # Each face is its number times its share, so the targets say what the pixels must be.
+    torch.testing.assert_close(mixed[:, 0, 0, 0], soft @ torch.arange(6.0))
