@@ -27,14 +27,18 @@ def crop(pixels, points):
 
 @pytest.fixture(scope="session")
 def photos():
-    """(pixels, five points) of each photograph."""
+    """(pixels, five points, whose) of each photograph; some are frames of one film, which bear one name."""
     table = SHARED / "keypoints68.csv"
     if not table.is_file():
         pytest.skip("the shared photographs of landmarks68 are not here")
     with table.open(newline="") as stream:
         rows = list(csv.reader(stream))[1:]
     files = {path.name: path for path in SHARED.rglob("*") if path.suffix.lower() in (".jpg", ".png")}
-    return [(cv2.imread(str(files[row[0]]), 0), five_points(row)) for row in rows if row[0] in files]
+    return [
+        (cv2.imread(str(files[row[0]]), 0), five_points(row), row[0].rpartition("_")[0])
+        for row in rows
+        if row[0] in files
+    ]
 
 
 def made_face(seed):
