@@ -92,19 +92,23 @@ class PieceReader:
 
 
 def _rows(batch: pa.RecordBatch) -> Rows:
-    def numbers(name: str) -> Array:
-        return np.asarray(batch.column(name).to_numpy(zero_copy_only=False))
-
     return Rows(
         images=_views(batch.column("image").field("bytes")),
-        labels=numbers("label"),
-        probs=np.asarray(batch.column("label_probs").flatten().to_numpy()).reshape(len(batch), -1),
-        valence=numbers("valence").astype(np.float32),
-        arousal=numbers("arousal").astype(np.float32),
-        weights=numbers("weight"),
+        labels=_numbers(batch.column("label"), np.int64),
+        probs=_numbers(batch.column("label_probs").flatten(), np.float32).reshape(len(batch), -1),
+        valence=_numbers(batch.column("valence"), np.float32),
+        arousal=_numbers(batch.column("arousal"), np.float32),
+        weights=_numbers(batch.column("weight"), np.float32),
         sample_ids=_objects(batch.column("sample_id").to_pylist()),
         datasets=_objects(batch.column("dataset").to_pylist()),
     )
+
+
+def _numbers(column: pa.Array, dtype: type[np.generic]) -> Array:
+    """Return numbers, NaN for null. Arrow's own way to NumPy would first import pandas: half a second."""
+    if column.null_count:
+        return np.array([np.nan if value is None else value for value in column.to_pylist()], dtype)
+    return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * np.dtype(dtype).itemsize)
 
 
 def _views(pictures: pa.Array) -> Array:

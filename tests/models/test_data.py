@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -166,6 +168,16 @@ def test_a_state_of_another_order_is_refused(shards, change):
     state = loader(shards).state_dict()
     with pytest.raises(ModelError, match="the state has"):
         loader(shards, **change).load_state_dict(state)
+
+
+def test_a_first_batch_loads_no_pandas(shards):
+    code = (
+        "import sys; from models.data import ShardLoader; "
+        f"next(iter(ShardLoader({str(shards)!r}, 'train', batch_size=8, shuffle=True, seed=1))); "
+        "print('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_unknown_split_missing_folder_and_bad_numbers_are_named(shards, tmp_path):
