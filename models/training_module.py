@@ -82,6 +82,10 @@ class Learner(lightning.LightningModule):
         del dataloader_idx
         return batch.to(device)
 
+    def on_train_start(self) -> None:
+        """Put the modules in their modes: Lightning leaves them as it finds them."""
+        self.train()
+
     def on_train_epoch_start(self) -> None:
         """Begin the sums of an epoch."""
         self.sums.zero_()

@@ -229,11 +229,22 @@ class TrainParams(Section):
         return self if self.preset == "none" else self._with(self.preset)
 
     def _with(self, name: str) -> Self:
-        values = {**self.plain(), **self.presets[name], "preset": "none", "presets": {}}
         try:
-            return self.model_validate(values)
+            return self.model_validate({**self.plain(), **self._values(name, ()), "preset": "none", "presets": {}})
         except ValidationError as error:
-            raise PydanticCustomError("preset", "presets.{name}.{why}", {"name": name, "why": _explain(error)}) from None
+            raise PydanticCustomError(
+                "preset", "presets.{name}.{why}", {"name": name, "why": _explain(error)}
+            ) from None
+
+    def _values(self, name: str, above: tuple[str, ...]) -> dict[str, Any]:
+        """Return the keys of a preset, on top of those of the one it names as its own `preset`."""
+        if name not in self.presets or name in above:
+            raise PydanticCustomError(
+                "preset", "presets: {name} has no other preset to begin with", {"name": above[-1]}
+            )
+        values = dict(self.presets[name])
+        base = values.pop("preset", "none")
+        return values if base == "none" else {**self._values(base, (*above, name)), **values}
 
 
 class PersonalizeParams(Section):

@@ -119,11 +119,18 @@ def _read_run(revision: Mapping[str, Any]) -> Iterator[Run]:
     metrics = ((data.get("metrics") or {}).get(METRICS) or {}).get("data")
     values = ((data.get("params") or {}).get(project.PARAMS.as_posix()) or {}).get("data") or {}
     train = values.get("train") or {}
-    preset = (train.get("presets") or {}).get(train.get("preset"), {})
-    train = {**train, **preset}
+    train = _with_preset(train, str(train.get("preset")))
     if metrics and "model" in train:
         name = revision.get("name") or str(revision.get("rev", ""))[:7]
         yield Run(name, train["model"], train.get("augment", "none"), metrics)
+
+
+def _with_preset(train: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the keys of the train section with a preset on top, and the preset that it begins with below that."""
+    preset = (train.get("presets") or {}).get(name)
+    if preset is None:
+        return train
+    return {**_with_preset(train, str(preset.get("preset"))), **preset}
 
 
 def _experiments() -> list[Mapping[str, Any]]:

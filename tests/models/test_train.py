@@ -15,6 +15,7 @@ import torch
 from models.checkpoint import load_checkpoint, read_info
 from models.train import train
 from pipeline.errors import DataError, ModelError, UsageError
+from pipeline.shards.read import open_shards
 from tests.models.training_inputs import ROOT, make_training_shards, train_params
 
 
@@ -139,12 +140,12 @@ def test_the_outputs_say_what_was_trained_on_what(shards, here):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert list(rows[0]) == ["epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy"]
     info = read_info(here / "out")
-    manifest = json.loads((shards / "manifest.json").read_text())
-    assert info.shards == manifest["snapshot"]
-    assert info.contract == manifest["contract"]
+    folder = open_shards(shards)
+    assert info.shards == folder.snapshot_id
+    assert info.contract == folder.contract
     assert info.flips
     assert info.params["epochs"] == 2
-    assert summary["rows_in"] == summary["rows_out"] == sum(e["rows"] for e in manifest["splits"]["train"])
+    assert summary["rows_in"] == summary["rows_out"] == sum(entry.rows for entry in folder.entries("train"))
     # align.margin is 0.25 there and 0.05 is to be left: (1 - 2 * 0.25) / (1 - 2 * 0.05).
     assert info.input.zoom == pytest.approx(0.5 / 0.9)
     live = json.loads((here / "out/dvclive/metrics.json").read_text())
@@ -185,12 +186,13 @@ def test_feature_extraction_leaves_the_base_alone_then_opens_it_from_the_end(sha
 
 
 def test_memory_and_stream_see_the_same_faces(shards, here):
-    """Without shuffling within reach of the seed the sums over one epoch agree: same rows, same validation."""
+    """They mix in different orders; with a network that hardly moves and no batch statistics, the sums agree."""
     for name, cache_mb in (("memory", 4096), ("stream", 0)):
-        train(shards, here / name, train_params(epochs=1, learning_rate=1e-12, cache_mb=cache_mb), seed=5)
+        params = train_params(model="baseline", epochs=1, learning_rate=1e-12, cache_mb=cache_mb)
+        train(shards, here / name, params, seed=5)
     memory, stream = (read_losses(here / name)[0] for name in ("memory", "stream"))
-    assert float(memory["val_loss"]) == pytest.approx(float(stream["val_loss"]), abs=0.02)
-    assert memory["val_accuracy"] == stream["val_accuracy"]
+    for column in ("train_loss", "val_loss", "train_accuracy", "val_accuracy"):
+        assert float(memory[column]) == pytest.approx(float(stream[column]), abs=2e-6)
 
 
 @pytest.mark.parametrize("task", ["valence", "affect"])
