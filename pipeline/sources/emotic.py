@@ -3,16 +3,13 @@
 Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019.
 """
 
-import io
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import numpy as np
-
 from pipeline.errors import SourceError
 from pipeline.schema import Reason
-from pipeline.sources.matlab import check_mat
+from pipeline.sources.matlab import as_list, read_mat
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join
 from pipeline.sources.tree import Tree
@@ -67,11 +64,11 @@ class Emotic(Reader):
         name = _mat_name(dump.tree, dump.root) or ""
         content = _load(dump.tree, name)
         for split in _SPLITS:
-            for number, item in enumerate(_sequence(content.get(split)), 1):
+            for number, item in enumerate(content.get(split, []), 1):
                 row = f"{name} {split} row {number}"
                 given = join(str(_field(item, "folder") or ""), str(_field(item, "filename") or ""))
                 path = dump.find(given, picture_folders(dump), row)
-                for place, person in enumerate(_sequence(_field(item, "person")), 1):
+                for place, person in enumerate(as_list(_field(item, "person")), 1):
                     yield _person(person, path, split, f"{row} person {place}")
 
 
@@ -85,50 +82,32 @@ def picture_folders(dump: Dump) -> list[str]:
     return [dump.at("emotic"), dump.root, dump.at("images")]
 
 
-def _load(tree: Tree, name: str) -> dict[str, Any]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    content = tree.read(name)
-    check_mat(content, f"{tree.src}/{name}")
-    stream: Any = io.BytesIO(content)  # scipy-stubs know of names only
-    try:
-        found: dict[str, Any] = loadmat(stream, squeeze_me=True, struct_as_record=False, chars_as_strings=True)
-    except (MatReadError, NotImplementedError, ValueError, TypeError, OSError, KeyError, IndexError) as error:
-        raise SourceError(f"{tree.src}/{name}: not a readable mat file: {' '.join(str(error).split())}") from None
-    if not any(split in found for split in _SPLITS):
+def _load(tree: Tree, name: str) -> dict[str, list[Any]]:
+    found = read_mat(tree.read(name), _SPLITS, f"{tree.src}/{name}")
+    if not found:
         raise SourceError(f"{tree.src}/{name}: holds none of the variables {', '.join(_SPLITS)}")
     return found
 
 
 def _field(item: Any, name: str) -> Any:
-    return getattr(item, name, None)
-
-
-def _sequence(value: Any) -> list[Any]:
-    """Return the elements of cells and arrays, however deep they lie or whether squeezing made them scalars."""
-    if value is None or (isinstance(value, str) and not value):
-        return []
-    if not isinstance(value, np.ndarray):
-        return [value]
-    return [inner for one in value.ravel().tolist() for inner in _sequence(one)]
+    return item.get(name) if isinstance(item, dict) else None
 
 
 def _person(person: Any, path: str | Refusal, split: str, row: str) -> Row:
     # Several people annotated val and test: the release combines them itself.
-    categories = _sequence(_field(person, "combined_categories"))
+    categories = as_list(_field(person, "combined_categories"))
     if not categories:
-        given = _sequence(_field(person, "annotations_categories"))
-        categories = [label for one in given for label in _sequence(_field(one, "categories"))]
+        given = as_list(_field(person, "annotations_categories"))
+        categories = [label for one in given for label in as_list(_field(one, "categories"))]
     affect = _field(person, "combined_continuous")
     if affect is None:
-        affect = next(iter(_sequence(_field(person, "annotations_continuous"))), None)
+        affect = next(iter(as_list(_field(person, "annotations_continuous"))), None)
     labels = emotic_labels([str(label) for label in categories])
     if isinstance(labels, str):
         return Refusal(
             path if isinstance(path, str) else path.path, Reason.bad_row, f"{row}: no category of EMOTIC: {labels!r}"
         )
-    box = emotic_box([float(value) for value in _sequence(_field(person, "body_bbox"))])
+    box = emotic_box([value for value in as_list(_field(person, "body_bbox")) if isinstance(value, int | float)])
     values = [unit_scale(_field(affect, name)) for name in _AFFECTS]
     return Annotation(
         path,

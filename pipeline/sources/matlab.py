@@ -1,8 +1,20 @@
-"""A look at a MATLAB file before a library reads it: how large its compressed variables become."""
+"""MATLAB files: measured before they are inflated, and read in a process of their own.
 
+SciPy's reader takes a file at its word: a damaged one makes it read beyond its memory and die. So it dies elsewhere.
+"""
+
+import io
+import json
+import os
+import resource
 import struct
+import subprocess
+import sys
 import zlib
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
 
 from pipeline.errors import SourceError
 
@@ -11,6 +23,63 @@ MAX_MAT_RATIO: Final = 200
 _HEADER_BYTES: Final = 128
 _COMPRESSED: Final = 15
 _CHUNK_BYTES: Final = 1 << 20
+# Address space of the reading process; a forged size then fails instead of filling the machine.
+_MAX_ADDRESS_BYTES: Final = 8 << 30
+
+
+def read_mat(content: bytes, names: Sequence[str], where: str) -> dict[str, list[Any]]:
+    """Return variables as plain values: structs as dicts, arrays and cells as flat lists, whatever their shape.
+
+    Args:
+        content: the file.
+        names: the variables to read; those that are missing are left out.
+        where: the file's name, for errors.
+
+    Raises:
+        SourceError: it cannot be read, or inflates beyond the limits.
+    """
+    check_mat(content, where)
+    # Not multiprocessing: that runs the caller's main module again, which may be a notebook or a pipe.
+    done = subprocess.run(
+        [sys.executable, "-P", __file__, *names],
+        input=content,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+    )
+    if done.returncode < 0:
+        raise SourceError(f"{where}: not a readable mat file: its reader died of signal {-done.returncode}")
+    if done.returncode > 0:
+        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"])[-1]
+        raise SourceError(f"{where}: not a readable mat file: {last[:200]}")
+    found: dict[str, list[Any]] = json.loads(done.stdout)
+    return found
+
+
+def _main(names: Sequence[str]) -> None:
+    """Be the reading process: a mat file comes in, JSON goes out."""
+    from scipy.io import loadmat
+
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_ADDRESS_BYTES, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    stream: Any = io.BytesIO(sys.stdin.buffer.read())  # scipy-stubs know of names only
+    found = loadmat(stream, squeeze_me=True, struct_as_record=False, variable_names=list(names))
+    json.dump({name: as_list(_plain(found[name])) for name in names if name in found}, sys.stdout)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "_fieldnames"):
+        return {name: _plain(getattr(value, name)) for name in vars(value)["_fieldnames"]}
+    if isinstance(value, np.ndarray):
+        return [_plain(one) for one in value.ravel().tolist()]
+    return value if isinstance(value, str | int | float) else None
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return the elements of cells and arrays, however deep they lie or whether squeezing made them scalars."""
+    if value is None or value == "":
+        return []
+    return [inner for one in value for inner in as_list(one)] if isinstance(value, list) else [value]
 
 
 def check_mat(content: bytes, where: str) -> None:
@@ -42,3 +111,7 @@ def _check_inflated(data: bytes, where: str) -> None:
         data = inflater.unconsumed_tail
         if total > limit:
             raise SourceError(f"{where}: a variable inflates to more than {limit} bytes; refused")
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

@@ -136,10 +136,10 @@ def _decoded(info: zipfile.ZipInfo) -> str:
 def _check_apart(infos: list[zipfile.ZipInfo], directory_at: int, refuse: Refuser) -> None:
     """Refuse members that share bytes: the trick of zip bombs without nesting (Fifield, WOOT 2019)."""
     ordered = sorted(infos, key=lambda info: info.header_offset)
-    ends = [info.header_offset for info in ordered[1:]] + [directory_at]
+    ends = [*(info.header_offset for info in ordered), directory_at][1:]
     for info, end in zip(ordered, ends, strict=True):
-        if info.header_offset + _LOCAL_HEADER.size + info.compress_size > end:
-            raise refuse(info.filename, "overlaps another")
+        if info.header_offset < 0 or info.header_offset + _LOCAL_HEADER.size + info.compress_size > end:
+            raise refuse(info.filename, "overlaps another, or lies outside")
 
 
 def _check_total(tree: ZipTree) -> None:

@@ -2,8 +2,11 @@
 
 import json
 import os
+import random
+import struct
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from pipeline.lineage.verify import Verifier
 from pipeline.params import Params, TableDataset, read_params
 from pipeline.sources import open_pictures, open_tree
 from pipeline.sources.folder_tree import FolderTree
+from pipeline.sources.matlab import read_mat
 from pipeline.sources.subjects import subject_of
 from stages.cli import run
 from tests.pipeline.sources.trees import WRITERS, Read, put, write_affectnet, write_ckplus, write_folder, write_rafdb
@@ -134,10 +138,28 @@ def test_unreadable_mat_is_one_line(content, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_mat_bomb_is_refused(tmp_path):
-    import struct
-    import zlib
+@pytest.mark.parametrize("seed", [1, 2])
+def test_damaged_mat_is_one_line(seed, tmp_path):
+    WRITERS["emotic"](tmp_path)
+    whole = (tmp_path / "Annotations/Annotations.mat").read_bytes()
+    length = struct.unpack_from("<I", whole, 132)[0]
+    variable, rand = bytearray(zlib.decompress(whole[136 : 136 + length])), random.Random(seed)
+    for _ in range(8):
+        variable[rand.randrange(len(variable))] = rand.choice([0, 255, 1, 6, 9])
+    packed = zlib.compress(bytes(variable))
+    with pytest.raises(SourceError, match=r"^a\.mat: not a readable mat file: [^\n]*$"):
+        read_mat(whole[:128] + struct.pack("<II", 15, len(packed)) + packed, ("train",), "a.mat")
 
+
+def test_mat_that_kills_its_reader_is_one_line(tmp_path, monkeypatch):
+    reader = put(tmp_path, "python", "#!/bin/sh\ncat > /dev/null\nkill -SEGV $$\n")
+    reader.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(reader))
+    with pytest.raises(SourceError, match=r"^a\.mat: not a readable mat file: its reader died of signal 11$"):
+        read_mat(b"", (), "a.mat")
+
+
+def test_mat_bomb_is_refused(tmp_path):
     data = zlib.compress(bytes(64 << 20), 9)
     header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
     put(tmp_path / "raw", "Annotations/Annotations.mat", header + struct.pack("<II", 15, len(data)) + data)

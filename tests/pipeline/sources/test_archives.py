@@ -41,7 +41,7 @@ def pack(folder: Path, archive: Path, *, top: str = "") -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz", ".tgz"])
-@pytest.mark.parametrize("fmt", ["rafdb", "emotic", "fer2013", "ckplus", "csv"])
+@pytest.mark.parametrize("fmt", ["rafdb", "affectnet_npy", "fer2013", "ckplus", "csv"])
 def test_archive_reads_like_its_folder(fmt, suffix, tmp_path):
     WRITERS[fmt](tmp_path / "raw")
     folder = Read(tmp_path / "raw", tmp_path / "out")
@@ -251,17 +251,17 @@ def zip_cut(path):
 
 
 def gz_of_zeros(path):
-    make_tar(path, [("a.jpg", bytes(32 << 20))])
+    make_tar(path, [("a.jpg", bytes(16 << 20))])
 
 
 def gz_after_the_end(path):
     make_tar(path, [("a.jpg", PICTURE)])
-    path.write_bytes(path.read_bytes() + gzip.compress(bytes(32 << 20)))
+    path.write_bytes(path.read_bytes() + gzip.compress(bytes(16 << 20)))
 
 
 def gz_pax_header(path):
     info = tarfile.TarInfo("a.jpg")
-    info.pax_headers = {"comment": "x" * (64 << 20)}
+    info.pax_headers = {"comment": "x" * (8 << 20)}
     with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as packed:
         packed.addfile(info)
 
@@ -275,7 +275,7 @@ def tar_pax_header(path):
 
 def gz_long_name(path):
     with tarfile.open(path, "w:gz", format=tarfile.GNU_FORMAT) as packed:
-        packed.addfile(tarfile.TarInfo("n" * (48 << 20)))
+        packed.addfile(tarfile.TarInfo("n" * (8 << 20)))
 
 
 def tar_declares_more(path):
@@ -325,11 +325,11 @@ BOMBS = [
     ("zip that stores more", ".zip", zip_stored_lie),
     ("zip with a wrong checksum", ".zip", zip_wrong_crc),
     ("zip cut short", ".zip", zip_cut),
-    ("gzip of 32 MB of zeros", ".tar.gz", gz_of_zeros),
+    ("gzip of 16 MB of zeros", ".tar.gz", gz_of_zeros),
     ("gzip with a bomb after the end", ".tar.gz", gz_after_the_end),
-    ("gzip with a pax header of 64 MB", ".tar.gz", gz_pax_header),
+    ("gzip with a pax header of 8 MB", ".tar.gz", gz_pax_header),
     ("tar with a pax header of 4 MB", ".tar", tar_pax_header),
-    ("gzip with a name of 48 MB", ".tar.gz", gz_long_name),
+    ("gzip with a name of 8 MB", ".tar.gz", gz_long_name),
     ("tar that declares 1 TB", ".tar", tar_declares_more),
     ("tar with a hole of 8 GB", ".tar", tar_sparse),
     ("tar cut short", ".tar", tar_cut),

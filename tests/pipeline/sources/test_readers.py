@@ -41,15 +41,15 @@ def test_layout_is_recognised_and_every_picture_can_be_read(fmt, tmp_path, read)
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
-@pytest.mark.parametrize("wrapper", ["unpacked", "a/b"])
-def test_layout_is_recognised_one_and_two_folders_deeper(fmt, wrapper, tmp_path):
-    WRITERS[fmt](tmp_path / "raw" / wrapper)
-    found = Read(tmp_path / "raw", tmp_path / "out")
+def test_layout_is_recognised_one_and_two_folders_deeper(fmt, tmp_path):
     WRITERS[fmt](tmp_path / "plain")
-    plain = Read(tmp_path / "plain", tmp_path / "plain_out")
-    assert found.summary["format"] == fmt
-    assert found.labels() == {f"{wrapper}/{path}": labels for path, labels in plain.labels().items()}
-    assert found.summary["rejected"] == plain.summary["rejected"]
+    plain = Read(tmp_path / "plain", tmp_path / "out")
+    for wrapper in ("unpacked", "a/b"):
+        WRITERS[fmt](tmp_path / wrapper[0] / wrapper)
+        found = Read(tmp_path / wrapper[0], tmp_path / "out")
+        assert found.summary["format"] == fmt
+        assert found.labels() == {f"{wrapper}/{path}": labels for path, labels in plain.labels().items()}
+        assert found.summary["rejected"] == plain.summary["rejected"]
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
