@@ -24,6 +24,9 @@ _MISTAKE_COLUMNS: Final = 6
 _FACES_AT_ONCE: Final = 16
 _HIDES: Final = 0.65  # how much of the face the strongest heat hides
 _BLUR: Final = 1 / 48  # of the side: single pixels of a gradient are too small to be seen
+# Occlusion asks the model some dozens of times a face.
+_OCCLUDED_TYPICAL: Final = 1
+_OCCLUDED_MISTAKES: Final = 4
 _NOTHING: Final = np.full((_TILE_PX, _TILE_PX, 3), 255, np.uint8)
 
 
@@ -74,6 +77,8 @@ def write_gallery(
         per_class: how many faces a mean map is made of.
         mistakes: how many mistakes are shown.
     """
+    if checkpoint.network is None:
+        per_class, mistakes = min(per_class, _OCCLUDED_TYPICAL), min(mistakes, _OCCLUDED_MISTAKES)
     typical, wrong = choose_typical(labels, per_class), choose_mistakes(labels, probabilities, mistakes)
     pixels = read_faces(loader, {*typical, *wrong})
     for name, rows, build in (("classes", typical, build_class_sheet), ("mistakes", wrong, build_mistake_sheet)):

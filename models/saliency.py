@@ -20,7 +20,7 @@ Maps = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 _SHARPNESS: Final = 99.0  # percentile of a map that is drawn at full strength
-_OCCLUSION_STEPS: Final = 8  # positions of the hidden patch along a side
+_OCCLUSION_STEPS: Final = 6  # positions of the hidden patch along a side
 _GREY: Final = 127
 
 
@@ -63,7 +63,7 @@ def occlusion_maps(predict: Callable[[Pixels], Maps], images: Pixels, targets: S
         targets: N classes.
 
     Returns:
-        (N, 8, 8) maps from 0 to 1; the patch is a quarter of the side wide.
+        (N, 6, 6) maps from 0 to 1; the patch is a quarter of the side wide.
     """
     rows = np.arange(len(images))
     before = predict(images)[rows, list(targets)]

@@ -33,7 +33,9 @@ class Form(StrEnum):
 
 
 def predict(
-    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or folders of pictures.", show_default=False)],
+    pictures: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or folders of pictures.", show_default=False)
+    ],
     run: Annotated[Path, typer.Option(help="A checkpoint, or the folder with model.safetensors.")] = project.TRAIN,
     out: Annotated[
         Path | None,
