@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.output import Reject
 from pipeline.schema import SAMPLES, Reason
@@ -102,6 +103,7 @@ class Samples:
         self._flush()
         table = pa.Table.from_batches(self._batches, SAMPLES)
         self._batches.clear()
+        self._first.clear()
         if self._doubts:
             doubtful = sorted(self._doubts)
             for ordinal, sample in zip(doubtful, table.take(doubtful).to_pylist(), strict=True):
@@ -110,7 +112,7 @@ class Samples:
                     Reject(sample["sample_id"], self._dataset, Reason.conflicting_labels, detail, sample["source_path"])
                 )
             table = table.filter(pa.array([ordinal not in self._doubts for ordinal in range(table.num_rows)]))
-        self.table = table.sort_by("sample_id").combine_chunks()
+        self.table = _sorted(table)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the number of samples by split and label; of votes, the label with the most counts."""
@@ -167,6 +169,16 @@ class Samples:
         arrays = [pa.array(columns[field_.name], field_.type) for field_ in SAMPLES]
         self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=SAMPLES))
         self._waiting.clear()
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    """Sort by sample_id, one column at a time: the whole is never there twice."""
+    order = pc.sort_indices(table["sample_id"])
+    columns = []
+    for name in SAMPLES.names:
+        columns.append(table[name].take(order).combine_chunks())
+        table = table.drop_columns([name])
+    return pa.table(columns, schema=SAMPLES)
 
 
 def printable(text: str) -> str:
