@@ -72,8 +72,11 @@ class Classical(nn.Module):
         """Return logits (N, classes) of images (N, channels, S, S), float in [0, 1]."""
         return self._logits(self._standardized(self.extract(_as_pixels(images))))
 
-    def fit(self, faces: Faces, validation: Faces | None) -> None:
+    def fit(self, faces: Faces, validation: Faces | None) -> tuple[Tensor, Tensor | None]:
         """Fit features, classifier and temperature; the strength is chosen by balanced accuracy on validation.
+
+        Returns:
+            The logits (N, classes) of both sets, so that no feature is extracted twice.
 
         Raises:
             DataError: all faces have the same class.
@@ -96,6 +99,7 @@ class Classical(nn.Module):
             scores.append(self._balanced_accuracy(asked, held.labels))
         self.solve(known.numpy(), places, strengths[int(np.argmax(scores))])
         self.temperature = self._best_temperature(asked, held.labels)
+        return self._logits(known), None if validation is None else self._logits(asked)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Take the shapes from the file: how many features and vectors there are is known after fitting alone."""

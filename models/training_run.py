@@ -109,22 +109,20 @@ def run_classical(job: Job) -> tuple[nn.Module, Course]:
         raise UsageError(f"train.task: {job.entry.name} answers emotion alone, not {job.params.task}")
     faces = read_faces(_reading(job, TRAIN))
     held = read_faces(_reading(job, VAL)) if count_rows(job.folder, VAL) else None
-    model.fit(faces, held)
+    learned, answered = model.fit(faces, held)
     course = Course("last")
     objective = Objective(job.params, torch.ones(len(CLASSES)))
-    sums, scores = [], {}
-    for part in (faces, held):
-        outputs = model(part.pixels) if part is not None else torch.zeros(0, len(CLASSES))
-        sums.append(_sums(objective, outputs, part))
-        scores = score_classes(outputs, part.labels) if part is held and part is not None else scores
+    sums = [_sums(objective, learned, faces), (0.0, 0.0, 0.0)]
+    scores: dict[str, float] = {}
+    if held is not None and answered is not None:
+        sums[1] = _sums(objective, answered, held)
+        scores = score_classes(answered, held.labels)
     course.record("fit", sums, scores)
     course.best_state = model.state_dict()
     return model, course
 
 
-def _sums(objective: Objective, outputs: Tensor, faces: Faces | None) -> tuple[float, float, float]:
-    if faces is None:
-        return 0.0, 0.0, 0.0
+def _sums(objective: Objective, outputs: Tensor, faces: Faces) -> tuple[float, float, float]:
     loss = objective.loss(outputs, objective.targets(faces), faces).item()
     return loss * len(faces), objective.right(outputs, faces).sum().item(), float(len(faces))
 

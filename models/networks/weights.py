@@ -2,10 +2,13 @@
 
 import hashlib
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from safetensors import SafetensorError
@@ -19,6 +22,7 @@ State = Mapping[str, Tensor]
 # torchvision and facenet-pytorch name a file by the first digits of its SHA-256.
 _HASH_IN_NAME: Final = re.compile(r"-([0-9a-f]{8})\.pth$")
 _CHUNK_BYTES: Final = 1 << 20
+_CONNECT_S: Final = 5.0
 
 
 class Hub(Protocol):
@@ -67,13 +71,27 @@ class HuggingFace:
         Raises:
             ModelError: see `TorchHub.fetch`.
         """
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
+        name = "model.safetensors"
+        path = try_to_load_from_cache(self.repository, name)
         try:
-            path = hf_hub_download(self.repository, "model.safetensors")
+            if not isinstance(path, str):
+                _reach_hub()
+                path = hf_hub_download(self.repository, name)
         except Exception as error:  # noqa: BLE001  the hub's client raises errors of four libraries when it is offline
-            raise ModelError(_absent(f"model.safetensors of {self.repository}", "a folder", error)) from None
+            where = f"the cache by hf download {self.repository} on a machine that reaches it"
+            raise ModelError(_absent(f"{name} of {self.repository}", where, error)) from None
         return load_file(path)
+
+
+def _reach_hub() -> None:
+    """Fail at once where the hub cannot be reached; its own client tries for half a minute."""
+    from huggingface_hub.constants import ENDPOINT
+
+    address = urlsplit(ENDPOINT)
+    if not getproxies():
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=_CONNECT_S).close()
 
 
 def read_weights(path: Path, sha256: str | None = None) -> State:
