@@ -73,13 +73,13 @@ def dlib_faces(pixels: Pixels, found: Sequence[Any], scores: Floats, predictor: 
     if not len(found):
         return Faces.none()
     boxes = np.array([[box.left(), box.top(), box.right() + 1, box.bottom() + 1] for box in found], float)
-    landmarks = np.stack([_five_points(predictor(pixels, box)) for box in found])
+    shapes = [[(point.x, point.y) for point in predictor(pixels, box).parts()] for box in found]
+    landmarks = np.stack([five_points(np.array(shape, float)) for shape in shapes])
     return Faces(boxes / scale, np.asarray(scores, float), (landmarks + 0.5) / scale - 0.5)
 
 
-def _five_points(shape: Any) -> Floats:
-    """Return our five points from dlib's: the right eye's corners, the left eye's, the base of the nose."""
-    given = np.array([[point.x, point.y] for point in shape.parts()], float)
+def five_points(given: Floats) -> Floats:
+    """Return our five points from dlib's (5, 2): the corners of both eyes, then the base of the nose."""
     eyes = np.stack([given[[2, 3]].mean(axis=0), given[[0, 1]].mean(axis=0)])
     eyes = eyes[np.argsort(eyes[:, 0])]
     anchors = np.vstack([eyes, given[4]])

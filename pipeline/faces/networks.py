@@ -119,9 +119,9 @@ def load_networks() -> Networks:
         return cpu_networks()
     if device.split(":")[0] != "cuda":
         raise ParamsError(f"PREP_DEVICE: expected cpu or cuda, not {device!r}")
-    from pipeline.faces.networks_cuda import cuda_networks
+    from pipeline.faces.networks_torch import torch_networks
 
-    return cuda_networks(device)
+    return torch_networks(device)
 
 
 def face_share(background: Floats32, face: Floats32) -> Floats32:

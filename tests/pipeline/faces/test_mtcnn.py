@@ -48,7 +48,11 @@ def test_exact_is_facenet_pytorch(oracle, size):
 
 def test_exact_is_facenet_pytorch_on_photographs(oracle):
     photos = shared_photos("landmarks68/images/*.jpg")[::30] + shared_photos("muxspace/images/*.jpg")[5::300]
-    photos += shared_photos("dlib_faces/2008_0*.jpg", "edge_cases/single_face.jpg", "edge_cases/two_people.jpg")
+    photos += shared_photos(
+        "dlib_faces/2008_0*.jpg",
+        "edge_cases/single_face.jpg",
+        "edge_cases/two_people.jpg",
+    )
     for photo in photos:
         _assert_same(decode(photo.read_bytes(), max_pixels=10**8), oracle)
 

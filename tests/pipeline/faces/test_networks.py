@@ -10,6 +10,7 @@ import torch
 from pipeline.errors import ModelError, ParamsError
 from pipeline.faces import networks, weights
 from pipeline.faces.networks import cpu_networks, load_networks
+from pipeline.faces.networks_torch import torch_networks
 
 
 def _facenet(name: str):
@@ -92,6 +93,22 @@ def test_cuda_that_is_not_there(monkeypatch):
     monkeypatch.setenv("PREP_DEVICE", "cuda")
     with pytest.raises(ParamsError, match="torch sees no GPU"):
         load_networks()
+
+
+def test_networks_in_torch_agree(pixels):
+    """What a GPU runs, on the CPU: sizes that share a padded run, and both kinds of crops."""
+    other = torch_networks("cpu")
+    pictures = [pixels[:1], pixels[1:2, :, :40, :36], pixels[2:3, :, :13, :48]]
+    for one, two in zip(cpu_networks().propose(pictures[:2]), other.propose(pictures[:2]), strict=True):
+        assert np.allclose(one[0], two[0], atol=1e-4)
+        assert np.allclose(one[1], two[1], atol=1e-4)
+    alone = other.propose(pictures[2:])[0]
+    assert np.allclose(alone[0], cpu_networks().propose(pictures[2:])[0][0], atol=1e-4)
+    for one, two in zip(cpu_networks().output(pixels), other.output(pixels), strict=True):
+        assert np.allclose(one, two, atol=1e-4)
+    small = np.ascontiguousarray(pixels[:, :, :24, :24])
+    for one, two in zip(cpu_networks().refine(small), other.refine(small), strict=True):
+        assert np.allclose(one, two, atol=1e-4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

@@ -1,4 +1,4 @@
-"""MTCNN's networks on a GPU: facenet-pytorch's own modules, in large batches."""
+"""MTCNN's networks in torch: facenet-pytorch's own modules, in large batches on a GPU."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ _MEAN: Final = 127.5
 _SPREAD: Final = 128.0
 
 
-class CudaNetworks:
-    """The networks on one GPU. Answers differ from the CPU's in the last bits, boxes by far less than a pixel."""
+class TorchNetworks:
+    """The networks on one device. A GPU's answers differ in the last bits, its boxes by far less than a pixel."""
 
     def __init__(self, device: str) -> None:
         # TF32 would round the products to ten bits; these networks are too small to need the speed.
@@ -36,7 +36,8 @@ class CudaNetworks:
         """See `Networks`."""
         nothing = np.zeros(0, np.float32)
         answers: list[tuple[Floats32, Floats32]] = [(nothing, nothing) for _ in pictures]
-        for size, indices in _by_size(pictures).items():
+        # One picture needs no padding: an odd side then ends as facenet-pytorch's does.
+        for size, indices in _by_size(pictures, _ROUND_PX if len(pictures) > 1 else 1).items():
             step = max(1, _SWEEP_PX // (size[0] * size[1]))
             for at in range(0, len(indices), step):
                 some = indices[at : at + step]
@@ -66,10 +67,10 @@ class CudaNetworks:
             return [answer.cpu().numpy() for answer in network((given - _MEAN) / _SPREAD)]
 
 
-def _by_size(pictures: Sequence[Floats32]) -> dict[tuple[int, int], list[int]]:
+def _by_size(pictures: Sequence[Floats32], round_px: int) -> dict[tuple[int, int], list[int]]:
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for index, picture in enumerate(pictures):
-        height, width = (-(-extent // _ROUND_PX) * _ROUND_PX for extent in picture.shape[2:])
+        height, width = (-(-extent // round_px) * round_px for extent in picture.shape[2:])
         groups[height, width].append(index)
     return groups
 
@@ -87,12 +88,12 @@ def _cells(extent_px: int) -> int:
 
 
 @cache
-def cuda_networks(device: str) -> CudaNetworks:
-    """Return this process's networks on a GPU.
+def torch_networks(device: str) -> TorchNetworks:
+    """Return this process's networks on `cpu` or a GPU.
 
     Raises:
         ParamsError: there is no such GPU.
     """
-    if not torch.cuda.is_available():
+    if device != "cpu" and not torch.cuda.is_available():
         raise ParamsError(f"PREP_DEVICE: {device} was asked for, but torch sees no GPU; leave it empty for the CPU")
-    return CudaNetworks(device)
+    return TorchNetworks(device)

@@ -1,0 +1,170 @@
+"""Finding and aligning faces beside facenet-pytorch, dlib, mtcnn and deepface: `make bench-align`.
+
+Every tool gets the bytes of a picture and has to give the stored crop, on one thread, in this process (mtcnn and
+deepface in one of their own: benchmarks/requirements-peers.txt in an environment whose interpreter PEERS_PYTHON names).
+All see the same pictures in interleaved chunks. Times are processor time, which other load on the machine changes less
+than the clock; what counts are the medians of the rounds' ratios.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+os.environ |= dict.fromkeys(THREADS, "1") | {"PYTHONWARNINGS": "ignore"}
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import cv2  # noqa: E402 - the environment comes first
+import numpy as np  # noqa: E402
+
+from benchmarks.align_report import draw, tell  # noqa: E402
+from benchmarks.align_sets import SETS, Photo, errors, recall  # noqa: E402
+from benchmarks.align_tools import Answer, build_tools  # noqa: E402
+
+CHUNK = 32
+SCALE_RUN = """
+import resource, sys, time
+from pathlib import Path
+from pipeline.params import read_params
+if __name__ == "__main__":
+    from pipeline.faces.align import align
+    start = time.perf_counter()
+    summary = align(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), read_params(Path("params.yaml")).align,
+                    workers=int(sys.argv[4]))
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(time.perf_counter() - start, peak / 1024, summary["rows_out"])
+"""
+
+
+def measure(
+    photos: list[Photo], tools: dict[str, Callable[[list[Photo]], list[Answer]]], rounds: int
+) -> dict[str, Any]:
+    """Run every tool over the photos in turn, chunk by chunk; milliseconds a picture of each round, and the answers."""
+    times: dict[str, list[float]] = defaultdict(list)
+    answers: dict[str, list[Answer]] = {}
+    for number in range(rounds):
+        spent: dict[str, float] = defaultdict(float)
+        for start in range(0, len(photos), CHUNK):
+            chunk = photos[start : start + CHUNK]
+            for name, tool in tools.items():
+                before = time.process_time()
+                found = tool(chunk)
+                spent[name] += time.process_time() - before
+                if number == 0:
+                    answers.setdefault(name, []).extend(found)
+        for name, seconds in spent.items():
+            times[name].append(seconds / len(photos) * 1e3)
+    return {"times": dict(times), "answers": answers}
+
+
+def measure_peers(photos: list[Photo], times: dict[str, list[float]], answers: dict[str, list[Answer]]) -> str:
+    """Run mtcnn and deepface in their own environment; say why where they do not run."""
+    python = os.environ.get("PEERS_PYTHON", "")
+    if not python:
+        return "not installed here (PEERS_PYTHON names no interpreter)"
+    command = [python, str(ROOT / "benchmarks" / "align_peers.py")]
+    run = subprocess.run(
+        command, input=json.dumps([str(photo.path) for photo in photos]), capture_output=True, text=True, check=False
+    )
+    if run.returncode != 0:
+        return f"failed: {run.stderr.strip().splitlines()[-1:]}"
+    for name, result in json.loads(run.stdout.splitlines()[-1]).items():
+        times[name] = [result["ms"]]
+        answers[name] = [
+            Answer(
+                np.array(face["boxes"], float).reshape(-1, 4),
+                face["largest"],
+                np.array(face["points"]) if face["points"] else None,
+            )
+            for face in result["faces"]
+        ]
+    return "installed"
+
+
+def scale(photos: list[Photo], counts: tuple[int, int]) -> dict[str, Any]:
+    """Align trees of links to the photos: the time with one and two processes, and the peak memory of few and many."""
+    result: dict[str, Any] = {"counts": counts}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for count in counts:
+            raw = folder / f"raw_{count}" / "neutral"
+            raw.mkdir(parents=True)
+            for number in range(count):
+                (raw / f"{number:06d}{photos[number % len(photos)].path.suffix}").write_bytes(
+                    photos[number % len(photos)].content
+                )
+            _ingest(raw.parent, folder / f"samples_{count}")
+        runs = [(counts[0], 1), (counts[0], 2), (counts[0], 1), (counts[0], 2), (counts[1], 2)]
+        for count, workers in runs:
+            given = [str(folder / f"samples_{count}"), str(folder / f"raw_{count}"), str(folder / "out"), str(workers)]
+            done = subprocess.run(
+                [sys.executable, "-c", SCALE_RUN, *given], capture_output=True, text=True, check=True, cwd=ROOT
+            )
+            seconds, peak, _ = map(float, done.stdout.split())
+            result.setdefault(f"{count} x {workers}", []).append((seconds, peak))
+    return result
+
+
+def _ingest(raw: Path, samples: Path) -> None:
+    from pipeline.ingest import ingest
+    from pipeline.params import read_params
+
+    ingest(str(raw), samples, dataset="bench", fmt="folder", params=read_params(ROOT / "params.yaml").ingest)
+
+
+def main() -> None:
+    """Measure, then write benchmarks/align.json, align.md and align.png."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--counts", type=int, nargs=2, default=(1000, 20000), help="pictures of the two memory runs")
+    parser.add_argument("--no-scaling", action="store_true", help="leave out the runs over processes")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), help="measure these only and keep the rest")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    previous = ROOT / "benchmarks" / "align.json"
+    kept = json.loads(previous.read_text()) if previous.is_file() else {}
+    results: dict[str, Any] = {title: kept[title] for title in SETS if title in kept and title not in options.sets}
+    for title in options.sets:
+        build = SETS[title]
+        photos = build(ROOT.parent / "shared" / "data")
+        if not photos:
+            print(f"{title}: ../shared/data is not here", file=sys.stderr)
+            continue
+        tools = build_tools(with_boxes=photos[0].boxes is not None)
+        for tool in tools.values():
+            tool(photos[:2])  # warm
+        measured = measure(photos, tools, options.rounds)
+        peers = measure_peers(photos, measured["times"], measured["answers"])
+        results[title] = {
+            "photos": len(photos),
+            "peers": peers,
+            "tools": {
+                name: {
+                    "ms": times,
+                    "recall": recall(photos, measured["answers"].get(name)),
+                    "error": errors(photos, measured["answers"].get(name)),
+                }
+                for name, times in measured["times"].items()
+            },
+        }
+        print(title, json.dumps(results[title]["tools"]), file=sys.stderr)
+    if options.no_scaling:
+        results["scaling"] = kept.get("scaling", {})
+    else:
+        results["scaling"] = scale(SETS["video frames"](ROOT.parent / "shared" / "data"), tuple(options.counts))
+    previous.write_text(json.dumps(results, indent=1) + "\n")
+    (ROOT / "benchmarks" / "align.md").write_text(tell(results))
+    draw(results, ROOT / "benchmarks" / "align.png")
+
+
+if __name__ == "__main__":
+    main()
