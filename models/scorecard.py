@@ -11,10 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics import NO_ANSWER, SCORES, Answers, Bootstrap, Interval, Measured, answer, compare, measure
+from models.metrics import NO_ANSWER, Answers, Bootstrap, Interval, Measured, answer, compare, measure
 from pipeline.emotions import CLASSES
 
 _ALL: Final = tuple(range(len(CLASSES)))
+# The scores that stand in metrics.json for every set of rows, with an interval for the rows with a face.
+_HEADLINES: Final = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,10 @@ def _constant(rows: Rows) -> Rows:
 
 
 def brief(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
-    """Return the content of metrics.json: plain numbers in nested dicts, intervals of the main ones beside them."""
+    """Return the content of metrics.json: what a person compares between two runs, as plain numbers in nested dicts.
+
+    Every other number, and every other interval, is in details.json.
+    """
     return _nested({place: _describe(view, _brief) for place, view in views.items()})
 
 
@@ -137,9 +142,9 @@ def _describe(view: View, describe: Callable[[Measured], dict[str, Any]]) -> dic
     block: dict[str, Any] = describe(view.with_face) if view.with_face else {"rows": 0}
     for name, measured in (("all_rows", view.all_rows), ("shared_classes", view.shared_classes)):
         if measured is not None:
-            block[name] = _main(measured) if describe is _brief else describe(measured)
+            block[name] = _headline(measured) if describe is _brief else describe(measured)
     if view.commonest is not None:
-        block["commonest"] = {name: view.commonest.scores[name].value for name in SCORES if name != "ece"}
+        block["commonest"] = {name: view.commonest.scores[name].value for name in _HEADLINES}
     return block
 
 
@@ -148,16 +153,19 @@ def _main(measured: Measured) -> dict[str, Any]:
         "rows": measured.rows,
         "groups": measured.groups,
         **{name: interval.value for name, interval in measured.scores.items()},
-        "interval": {name: {"low": i.low, "high": i.high} for name, i in measured.scores.items()},
+        "interval": {
+            name: {"low": measured.scores[name].low, "high": measured.scores[name].high} for name in _HEADLINES
+        },
     }
+
+
+def _headline(measured: Measured) -> dict[str, Any]:
+    return {"rows": measured.rows, **{name: measured.scores[name].value for name in _HEADLINES}}
 
 
 def _brief(measured: Measured) -> dict[str, Any]:
-    per_class: dict[str, Any] = {
-        name: {**{score: i.value for score, i in scores.items()}, "support": measured.support[name]}
-        for name, scores in measured.per_class.items()
-    }
-    return _main(measured) | {"per_class": per_class}
+    f1 = {name: {"f1": scores["f1"].value} for name, scores in measured.per_class.items()}
+    return _main(measured) | {"per_class": f1}
 
 
 def _full(measured: Measured) -> dict[str, Any]:
