@@ -29,10 +29,10 @@ repro: setup ## run the whole pipeline on the embedded demo data (a second run d
 	dvc repro
 
 test: setup ## run all tests
-	python -m pytest -q -n $${PYTEST_WORKERS:-2}
+	python -m pytest -q -n $${PYTEST_WORKERS:-2} --dist loadfile
 
 test-fast: setup ## run the tests that take seconds
-	python -m pytest -q -n $${PYTEST_WORKERS:-2} -m 'not slow'
+	python -m pytest -q -n $${PYTEST_WORKERS:-2} --dist loadfile -m 'not slow'
 
 check: setup ## ruff, mypy --strict and the import rules
 	ruff check .

@@ -13,7 +13,7 @@ import yaml
 
 from tests.imports import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end_to_end")]
+pytestmark = pytest.mark.slow
 
 DATASETS = ("affectnet", "ckplus", "rafdb", "emotic")
 SMALL = {"demo": {"faces": 96}, "align": {"size_px": 64}, "train": {"epochs": 2}}
