@@ -1,6 +1,7 @@
 """`prep formats`: what can be read, where to get it and under which terms."""
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -21,7 +22,7 @@ def formats() -> None:
         _print_lines(heads, rows)
 
 
-def _print_table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -31,7 +32,7 @@ def _print_table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     Console(markup=False).print(table)
 
 
-def _print_lines(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_lines(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print one line a format in columns of even width: for pipes, which have none of their own."""
     widths = [max(len(row[place]) for row in (heads, *rows)) for place in range(len(heads))]
     for row in (heads, *rows):
