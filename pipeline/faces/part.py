@@ -1,5 +1,6 @@
 """One part of a table of samples, start to end: the unit of work of a process."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +28,7 @@ from pipeline.tables import part_name, rows_to_table, write_table
 PART_ROWS: Final = 512
 # Pictures that are decoded and searched together: this many, or fewer when they are large.
 _BATCH: Final = 32
+_BATCH_CUDA: Final = 256
 _BATCH_BYTES: Final = 64 << 20
 
 _CRASHED: Final = "the process died on this picture twice, the second time with this picture alone"
@@ -109,6 +111,7 @@ def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, un
 
 def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> Iterator[list[_Sample]]:
     """Decode the samples; yield those that can be, as many at once as make a batch and fit the memory."""
+    size = _BATCH_CUDA if os.environ.get("PREP_DEVICE", "").startswith("cuda") else _BATCH
     batch, pixels = [], 0
     for sample in samples:
         if sample.unit in units.crashed:
@@ -122,7 +125,7 @@ def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> I
             continue
         batch.append(sample)
         pixels += sample.picture.pixels.size
-        if len(batch) == _BATCH or pixels > _BATCH_BYTES:
+        if len(batch) == size or pixels > _BATCH_BYTES:
             yield batch
             batch, pixels = [], 0
     if batch:
