@@ -129,7 +129,7 @@ class Checkpoint:
         """Return the network's raw outputs (N, classes) on the CPU, float32: logits, or valence and arousal."""
         pixels = _as_tensor(images)
         with torch.inference_mode():
-            parts = [self._answer(part) for part in pixels.split(_BATCH_ROWS)]
+            parts = [self._answer(part) for part in torch.split(pixels, _BATCH_ROWS)]
         return torch.cat(parts) if parts else torch.zeros(0, len(self.info.classes))
 
     def predict(self, images: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:

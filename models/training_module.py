@@ -39,6 +39,8 @@ class Learner(lightning.LightningModule):
         seed: of every draw.
     """
 
+    sums: Tensor
+
     def __init__(
         self,
         network: nn.Module,
@@ -128,7 +130,7 @@ class Learner(lightning.LightningModule):
         if self.params.patience and since_best >= self.params.patience:
             self.trainer.should_stop = True
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Return the optimizer over what trains, and its schedule by steps."""
         optimizer = build_optimizer(self.network, self.params, self.phase.learning_rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
@@ -185,7 +187,7 @@ class Learner(lightning.LightningModule):
         """Return the rows of all batches of all processes, on the CPU."""
         whole = torch.cat(parts)
         if self.trainer.world_size > 1:
-            everyone = self.all_gather(whole.to(self.device))
+            everyone: Any = self.all_gather(whole.to(self.device))
             whole = everyone.flatten(0, 1)
         return whole.cpu()
 

@@ -15,7 +15,7 @@ from models.training_course import Course
 from pipeline.workers import Progress
 
 
-class StateKeeper(Checkpoint):  # type: ignore[misc]  # lightning ships no types here
+class StateKeeper(Checkpoint):
     """Saves the whole state of training, so that a killed run goes on where it was.
 
     After every `steps` batches, and after each epoch once validation has been written down. Never after the last batch
@@ -49,7 +49,7 @@ class StateKeeper(Checkpoint):  # type: ignore[misc]  # lightning ships no types
             partial.replace(self._path)
 
 
-class ProgressReport(Callback):  # type: ignore[misc]
+class ProgressReport(Callback):
     """Tells a progress bar how many batches are done, of all epochs of all phases."""
 
     def __init__(self, progress: Progress, before: int, epochs: int) -> None:
@@ -67,14 +67,14 @@ class ProgressReport(Callback):  # type: ignore[misc]
         self._progress(done, self._epochs * an_epoch, f"epoch {epoch + 1} loss {float(outputs['loss']):.3f}")
 
 
-class LiveLog(Callback):  # type: ignore[misc]
+class LiveLog(Callback):
     """Logs each epoch with DVCLive, as DVC and its extensions read it; epochs before a resume are logged once more."""
 
     def __init__(self, folder: Path, course: Course) -> None:
         self._course = course
         self._logged = 0
         with quiet_dvclive():
-            from dvclive import Live
+            from dvclive.live import Live
 
             self.live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
 
@@ -89,14 +89,14 @@ class LiveLog(Callback):  # type: ignore[misc]
             for name, value in {**row, **{f"val_{name}": value for name, value in scores.items()}}.items():
                 if name not in {"epoch", "phase"} and not math.isnan(value):
                     self.live.log_metric(name, value)
-            self.live.next_step()
+            self.live.next_step()  # type: ignore[no-untyped-call]  # dvclive's own
             self._logged += 1
 
     def close(self) -> None:
         """Write what is left."""
         self.write()
         with quiet_dvclive():
-            self.live.end()
+            self.live.end()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
