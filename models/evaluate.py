@@ -16,8 +16,8 @@ from models.data import ShardLoader
 from models.gallery import write_gallery
 from models.metrics import SCORES, Bootstrap
 from models.probe import Probe, probe_permutation
+from models.runtime import accelerator, reproducible
 from models.scorecard import Rows, Training, View, beside, brief, build_views, full
-from models.training_engine import accelerator, reproducible
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError, ModelError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot

@@ -22,7 +22,7 @@ from models.checkpoint import CHECKPOINT_NAME, Checkpoint
 from models.data import ShardLoader
 from models.evaluate import load_matching
 from models.networks.layers import open_last
-from models.training_engine import reproducible
+from models.runtime import reproducible
 from pipeline.errors import DataError, ModelError, UsageError
 from pipeline.output import stage_output
 from pipeline.params import AugmentParams, PersonalizeParams

@@ -19,8 +19,7 @@ from pipeline.errors import ModelError, UsageError
 Build = Callable[[int, int, State | None], nn.Module]
 Kind = Literal["own", "pretrained", "classical", "timm"]
 
-_DEFAULT_SIZE_PX: Final = 224  # the thesis trained every pretrained network at this side
-_OWN_SIZE_PX: Final = 48
+_DEFAULT_SIZE_PX: Final = 224  # the thesis trained every network at this side
 _FACENET_SIZE_PX: Final = 160
 
 
@@ -123,9 +122,9 @@ def _normal(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
-def _own(name: str, what: str, build: Build, channels: int) -> Entry:
-    mean, std = (0.5,) * channels, (0.25,) * channels
-    return Entry(name, "own", what, build, lambda size_px: InputSpec(size_px or _OWN_SIZE_PX, mean, std))
+def _own(name: str, what: str, build: Build) -> Entry:
+    mean, std = (0.5,) * 3, (0.25,) * 3
+    return Entry(name, "own", what, build, lambda size_px: InputSpec(size_px or _DEFAULT_SIZE_PX, mean, std))
 
 
 def _torchvision(name: str, what: str) -> Entry:
@@ -164,9 +163,9 @@ def _load_own(build: Callable[[int, int], nn.Module]) -> Build:
 
 
 _LIST: Final = (
-    _own("proposed", "five convolutions with max-pooling, flatten, dense", _load_own(plain.build_proposed), 1),
-    _own("compact", "a small residual network with channel attention", _load_own(plain.build_compact), 1),
-    _own("baseline", "the plain CNN that overfits", _load_own(plain.build_baseline), 3),
+    _own("proposed", "five convolutions with max-pooling, flatten, dense", _load_own(plain.build_proposed)),
+    _own("compact", "a small residual network with channel attention", _load_own(plain.build_compact)),
+    _own("baseline", "the plain CNN that overfits", _load_own(plain.build_baseline)),
     _torchvision("efficientnet_b0", "EfficientNet B0, ImageNet"),
     _torchvision("efficientnet_b3", "EfficientNet B3, ImageNet"),
     _torchvision("efficientnet_b5", "EfficientNet B5, ImageNet"),

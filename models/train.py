@@ -12,8 +12,8 @@ from torch import nn
 
 from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
 from models.registry import find_model
+from models.runtime import reproducible
 from models.training_course import COLUMNS, Course
-from models.training_engine import reproducible
 from models.training_run import TRAIN, VAL, Job, count_rows, run_classical, run_training
 from pipeline.errors import DataError
 from pipeline.lineage.identity import PARTIAL_SUFFIX

@@ -20,8 +20,8 @@ def build_proposed(classes: int, size_px: int) -> Classifier:
         classes: width of the output.
         size_px: side of the input; at least 32.
     """
-    widths = (32, 64, 128, 192, 256)
-    blocks = [_block(before, after) for before, after in zip((1, *widths), widths, strict=False)]
+    widths = (16, 32, 64, 96, 128)
+    blocks = [_block(before, after) for before, after in zip((3, *widths), widths, strict=False)]
     side = size_px // _STRIDE
     head = nn.Sequential(
         nn.Dropout(0.4), nn.Linear(widths[-1] * side * side, 256), nn.ReLU(), nn.Dropout(0.4), nn.Linear(256, classes)
@@ -57,7 +57,7 @@ def build_compact(classes: int, size_px: int) -> Classifier:
     """
     del size_px  # global average pooling takes any
     widths = (32, 64, 128, 256)
-    stem = nn.Sequential(nn.Conv2d(1, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU())
+    stem = nn.Sequential(nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU())
     first = ResidualBlock(widths[0], widths[0], 1)
     rest = [ResidualBlock(before, after, 2) for before, after in pairwise(widths)]
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,11 +1,12 @@
-"""Networks of torchvision, timm and facenet-pytorch, with our head and the normalization their weights expect."""
+"""Networks of torchvision, timm and facenet-pytorch, with our head and the normalization their weights expect.
+
+The libraries are imported by the functions that need them: timm and torchvision take seconds to import, and the
+project's own networks need neither.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import timm
-import torchvision
-from facenet_pytorch import InceptionResnetV1
 from torch import nn
 
 from models.inputs import IMAGENET_MEAN, IMAGENET_STD, InputSpec
@@ -40,7 +41,9 @@ def torchvision_builder(name: str) -> Callable[[int, int, State | None], nn.Modu
 
     def build(classes: int, size_px: int, state: State | None) -> nn.Module:
         del size_px  # these take any size from 32 px
-        whole = torchvision.models.get_model(name, weights=None)
+        from torchvision.models import get_model
+
+        whole = get_model(name, weights=None)
         if state is not None:
             load_base(whole, state, "classifier")
         blocks = list(_split_at_pooling(whole.features)) if name.startswith("vgg") else list(whole.features)
@@ -53,12 +56,16 @@ def torchvision_builder(name: str) -> Callable[[int, int, State | None], nn.Modu
 
 def torchvision_hub(name: str) -> TorchHub:
     """Return where torchvision's own weights of a network are."""
-    return TorchHub(torchvision.models.get_model_weights(name).DEFAULT.url)
+    from torchvision.models import get_model_weights
+
+    return TorchHub(get_model_weights(name).DEFAULT.url)
 
 
 def build_facenet(classes: int, size_px: int, state: State | None) -> nn.Module:
     """Build InceptionResnetV1 with its 512 face features and one dense layer."""
     del size_px
+    from facenet_pytorch import InceptionResnetV1
+
     base = InceptionResnetV1(pretrained=None)
     if state is not None:
         load_base(base, state, "logits")
@@ -82,6 +89,8 @@ def timm_builder(name: str) -> Callable[[int, int, State | None], nn.Module]:
     """Return what builds a network of timm."""
 
     def build(classes: int, size_px: int, state: State | None) -> nn.Module:
+        import timm
+
         options: dict[str, Any] = {"img_size": size_px} if _config(name).fixed_input_size else {}
         network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, **options)
         if state is not None:
@@ -107,6 +116,8 @@ def timm_hub(name: str) -> HuggingFace:
 
 def _config(name: str) -> Any:
     """Return what timm knows of the published weights of a network."""
+    import timm
+
     config = timm.get_pretrained_cfg(name)
     if config is None:
         raise UsageError(f"{name}: timm has no such network")
