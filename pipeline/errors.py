@@ -31,6 +31,10 @@ class ParamsError(UsageError):
     """params.yaml has an unknown key or a value that is not allowed."""
 
 
+class OutputUseError(UsageError):
+    """The folder to write is someone else's, another stage's, or what is being read."""
+
+
 class DataError(PrepError):
     """The data cannot be used as it is."""
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipeline.errors import LineageError, OutputError
+from pipeline.errors import LineageError, OutputError, OutputUseError
 from pipeline.lineage.identity import PARTIAL_SUFFIX, folder_files, identity
 from pipeline.lineage.snapshot import (
     SNAPSHOT_NAME,
@@ -146,12 +146,14 @@ def stage_output(
         tools: distributions whose version can change the result.
 
     Raises:
-        OutputError: the folder is in use, is not ours, or the disk is full.
+        OutputUseError: the folder is not ours, another stage's, or overlaps what is read.
+        OutputError: the folder is in use, or the disk is full.
         LineageError: an input changed while the stage ran.
     """
     out = Path(os.path.abspath(out))
     with _exclusive(out):
-        _check_replaceable(out)
+        _check_replaceable(out, stage)
+        _check_apart(out, sources)
         partial = out.with_name(f".{out.name}{PARTIAL_SUFFIX}")
         inputs = [_input(source) for source in sources]
         try:
@@ -209,13 +211,29 @@ def _check_unchanged(sources: Sequence[Path | Source], before: Sequence[Input]) 
             raise LineageError(f"{was.path}: changed while it was being read; run the stage again")
 
 
-def _check_replaceable(out: Path) -> None:
-    if out.is_dir():
-        ours = any((out / name).exists() for name in (SNAPSHOT_NAME, SUMMARY_NAME))
-        if not ours and any(out.iterdir()):
-            raise OutputError(f"{out}: not empty and not an output of prep; give --out a new or empty folder")
-    elif out.exists():
-        raise OutputError(f"{out}: is a file; --out takes a folder")
+def _check_replaceable(out: Path, stage: str) -> None:
+    shown = relative_path(out)
+    if not out.is_dir():
+        if out.exists():
+            raise OutputUseError(f"{shown}: is a file; --out takes a folder")
+        return
+    if (out / SNAPSHOT_NAME).is_file():
+        owner = read_snapshot(out).stage
+        if owner != stage:
+            raise OutputUseError(f"{shown}: holds the result of {owner}; give --out another folder")
+    elif not (out / SUMMARY_NAME).exists() and any(out.iterdir()):
+        raise OutputUseError(f"{shown}: not empty and not an output of prep; give --out a new or empty folder")
+
+
+def _check_apart(out: Path, sources: Sequence[Path | Source]) -> None:
+    """Refuse to write over what is being read."""
+    place = out.resolve()
+    for source in sources:
+        path = (source.path if isinstance(source, Source) else source).resolve()
+        if place == path or place in path.parents or path in place.parents:
+            raise OutputUseError(
+                f"{relative_path(out)}: is, holds or lies in {relative_path(path)}, which is read; give --out another"
+            )
 
 
 def _fresh(partial: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import LineageError, OutputError
+from pipeline.errors import LineageError, OutputError, OutputUseError
 from pipeline.lineage.identity import identity
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.output import Reject, Source, stage_output
@@ -91,14 +91,14 @@ def test_a_given_identity_is_taken_as_it_is(tmp_path):
 def test_a_folder_of_someone_else_is_never_replaced(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("ten years")
-    with pytest.raises(OutputError, match="not empty and not an output of prep"):
+    with pytest.raises(OutputUseError, match="home: not empty and not an output of prep"):
         run(tmp_path / "home")
     assert (tmp_path / "home" / "thesis.txt").read_text() == "ten years"
 
 
 def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(OutputError, match="out: is a file"):
+    with pytest.raises(OutputUseError, match="out: is a file"):
         run(tmp_path / "out")
 
 
@@ -107,7 +107,7 @@ def test_a_full_disk_changes_nothing(tmp_path):
     before = identity(tmp_path / "out")
     with (
         pytest.raises(OutputError, match="the disk is full; nothing was changed"),
-        stage_output(tmp_path / "out", stage="s", sources=[], params={}),
+        stage_output(tmp_path / "out", stage="split", sources=[], params={}),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert identity(tmp_path / "out") == before
@@ -115,7 +115,7 @@ def test_a_full_disk_changes_nothing(tmp_path):
 
 def _hold(folder: str) -> None:
     os.chdir(folder)
-    with stage_output(Path("out"), stage="s", sources=[], params={}) as output:
+    with stage_output(Path("out"), stage="split", sources=[], params={}) as output:
         output.path("half.bin").write_bytes(b"half")
         Path("holding").touch()
         time.sleep(60)
@@ -127,6 +127,7 @@ def test_two_runs_at_once_and_a_killed_run(tmp_path):
     process = multiprocessing.get_context("spawn").Process(target=_hold, args=(str(tmp_path),))
     process.start()
     while not (tmp_path / "holding").exists():
+        assert process.is_alive()
         time.sleep(0.01)
     with pytest.raises(OutputError, match="another run is writing it"):
         run(tmp_path / "out")
@@ -136,3 +137,23 @@ def test_two_runs_at_once_and_a_killed_run(tmp_path):
     assert (tmp_path / ".out.partial" / "half.bin").exists()
     run(tmp_path / "out", rows=7)
     assert not (tmp_path / ".out.partial").exists()
+
+
+def test_the_result_of_another_stage_is_never_replaced(tmp_path):
+    run(tmp_path / "out")
+    before = identity(tmp_path / "out")
+    with (
+        pytest.raises(OutputUseError, match="out: holds the result of split"),
+        stage_output(tmp_path / "out", stage="shard", sources=[], params={}),
+    ):
+        pass
+    assert identity(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("out", ["source", "source/inside", "."])
+def test_what_is_read_is_never_written_over(tmp_path, out):
+    (tmp_path / "summary.json").write_text("{}")
+    (tmp_path / "source" / "summary.json").write_text("{}")
+    with pytest.raises(OutputUseError, match="is, holds or lies in source, which is read"):
+        run(tmp_path / out)
+    assert (tmp_path / "source" / "a.txt").read_text() == "a"
