@@ -64,4 +64,4 @@ tables: setup ## fill the two tables of the thesis from the experiments of `dvc 
 	prep tables
 
 clean: ## remove every result, keep raw data and .venv
-	rm -rf data runs/report
+	rm -rf data runs

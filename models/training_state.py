@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.callbacks.checkpoint import Checkpoint
 
 from models.training_course import Course
+from pipeline.errors import OutputError
 from pipeline.workers import Progress
 
 
