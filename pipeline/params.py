@@ -1,5 +1,7 @@
 """params.yaml as frozen models: no defaults, no unknown keys, and an error that names the key and what it may be."""
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,6 +14,10 @@ from pipeline.errors import ParamsError
 Share = Annotated[float, Field(ge=0, lt=1)]
 UnitShare = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+# What numpy and torch both take.
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+# It is part of folder names, of every sample_id and of the stages that dvc.yaml makes of each dataset.
+DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Role = Literal["train", "test", "both"]
 # What `columns` of a dataset may say: the columns of a csv, the csv itself, the folder that its paths are relative to,
 # and a regular expression with one group that takes the subject from a picture's file name.
@@ -65,7 +71,7 @@ AnyDataset = Annotated[
 class DemoParams(Section):
     """How the demo's raw trees are rendered."""
 
-    seed: int
+    seed: Seed
     faces: Annotated[int, Field(ge=64, le=100_000)]
 
 
@@ -276,8 +282,8 @@ class ReportParams(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
-    datasets: Annotated[dict[str, AnyDataset], Field(min_length=1)]
+    seed: Seed
+    datasets: Annotated[dict[DatasetName, AnyDataset], Field(min_length=1)]
     demo: DemoParams
     ingest: IngestParams
     align: AlignParams
@@ -290,17 +296,56 @@ class Params(Section):
     evaluate: EvaluateParams
     report: ReportParams
 
+    @model_validator(mode="after")
+    def _check_sources(self) -> Self:
+        """Refuse a raw tree that two datasets name: its samples would be counted twice."""
+        first: dict[str, str] = {}
+        for name, dataset in self.datasets.items():
+            other = first.setdefault(os.path.realpath(dataset.src), name)
+            if other != name:
+                values = {"name": name, "src": dataset.src, "other": other}
+                raise PydanticCustomError("source", "datasets.{name}.src: {src} is that of {other} too", values)
+        return self
+
+
+class _DuplicateKeyError(yaml.YAMLError):
+    """A key is given twice in one mapping."""
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the floats of YAML 1.2, as DVC writes them (3e-05), and no key given twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault((key.tag, key.value), line) != line:
+                first = lines[key.tag, key.value]
+                raise _DuplicateKeyError(f"line {line}: {key.value} is given a second time, after line {first}")
+        return node
+
+
+# Behind PyYAML's own resolvers, so that whole numbers stay whole.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)
+
 
 def read_params(path: Path) -> Params:
     """Read and check params.yaml.
 
     Raises:
-        ParamsError: missing, not YAML, an unknown key, or a value that is not allowed; names the key.
+        ParamsError: missing, not YAML, an unknown key or one given twice, or a value that is not allowed; names it.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read: {error.strerror}; run prep from the project's root") from None
+    except _DuplicateKeyError as error:
+        raise ParamsError(f"{path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
@@ -322,6 +367,10 @@ def _explain_one(detail: Any) -> str:
             return f"{key}: unknown key"
         case "missing":
             return f"{key}: missing"
+        case "source":
+            return str(detail["msg"])
+        case "string_pattern_mismatch" if detail["loc"][-1] == "[key]":
+            return f"{key.removesuffix('.[key]')}: a name begins with a letter or digit, then also _ . -"
         case "preset":
             return f"{key}.{detail['msg']}"
         case _:
