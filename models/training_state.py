@@ -76,8 +76,12 @@ class LiveLog(Callback):
         self._logged = 0
         with quiet_dvclive():
             from dvclive.live import Live
+            from scmrepo.exceptions import SCMError
 
-            self.live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+            try:
+                self.live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+            except SCMError:
+                raise OutputError("git: this repository has no commit yet and DVCLive needs one; commit first") from None
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
         """Log the epochs that have not been; the module writes one down after all callbacks were told of its end."""
