@@ -81,7 +81,7 @@ class LiveLog(Callback):
             try:
                 self.live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
             except SCMError:
-                raise OutputError("git: this repository has no commit yet and DVCLive needs one; commit first") from None
+                raise OutputError("git: no commit yet, and DVCLive needs one; commit first") from None
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
         """Log the epochs that have not been; the module writes one down after all callbacks were told of its end."""
