@@ -63,13 +63,18 @@ def ingest(
     samples = _read(reader, dump, dataset, progress)
     accepted = accept_mismatch or dataset in params.accept_mismatch
     verdict = compare(reader.name, samples.listed, dump, name=dataset, accepted=accepted)
-    given = {**params.plain(), "format": fmt, "dataset": dataset, "columns": dict(columns or {})}
+    given = recorded_params(dataset, fmt, params, columns)
     with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
         output.reject(samples.rejects)
         output.write_table(SAMPLES_NAME, samples.table)
         output.write_table(MANIFEST_NAME, _manifest(tree))
         _check_unmoved(tree)
         return _finish(output, samples, reader, dump, dataset=dataset, why=why, verdict=verdict)
+
+
+def recorded_params(dataset: str, fmt: str, params: IngestParams, columns: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what the snapshot of an ingest keeps as its parameters; arguments as of `ingest`."""
+    return {**params.plain(), "format": fmt, "dataset": dataset, "columns": dict(columns or {})}
 
 
 def _read(reader: Reader, dump: Dump, dataset: str, progress: Progress) -> Samples:

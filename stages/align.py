@@ -1,12 +1,17 @@
 """`prep align`: every face of a raw tree, found and brought to the template."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.params import Params
+from stages.ingest import ingest_choices, run_ingest
 from stages.progress import bar
-from stages.project import ALIGNED, SAMPLES, dataset_name, load_params
+from stages.project import ALIGNED, SAMPLES, dataset_name, dataset_of, load_params
+
+if TYPE_CHECKING:
+    from pipeline.lineage.snapshot import Snapshot
 
 
 def align(
@@ -20,7 +25,7 @@ def align(
     params = load_params()
     dataset = dataset_name(params, src)
     samples = SAMPLES / dataset
-    ensure_samples(src, samples)
+    ensure_samples(params, src, samples)
     with bar(f"align {dataset}") as progress:
         summary = align_faces(
             samples, src, out or ALIGNED / dataset, params.align, workers=worker_count(), progress=progress
@@ -29,15 +34,25 @@ def align(
     typer.echo(f"{dataset}: {summary['rows_out']} of {summary['rows_in']} faces aligned ({found or 'none found'})")
 
 
-def ensure_samples(src: str, samples: Path) -> None:
-    """Ingest the raw tree unless its samples are there and are of this very tree.
+def ensure_samples(params: Params, src: str, samples: Path) -> None:
+    """Ingest the raw tree unless its samples are there, of this very tree, and read as params.yaml has it now.
 
-    In DVC they are a dependency, made by the stage before, and are not touched.
+    In DVC they are a dependency, made by the stage before, and are not touched. A format that was given to
+    `prep ingest` stays where params.yaml has none.
     """
-    from pipeline.lineage.identity import identity
     from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
-    from stages.ingest import ingest
 
-    known = read_snapshot(samples).inputs[0].md5 if (samples / SNAPSHOT_NAME).is_file() else None
-    if known is None or not Path(src).exists() or known != identity(Path(src)):
-        ingest(src, out=samples)
+    known = read_snapshot(samples) if (samples / SNAPSHOT_NAME).is_file() else None
+    given = str(known.params.get("format", "auto")) if known and dataset_of(params, src) is None else "auto"
+    if known is None or not _is_current(known, params, src, given):
+        run_ingest(params, src, format=given, out=samples)
+
+
+def _is_current(known: "Snapshot", params: Params, src: str, given: str) -> bool:
+    """Say whether samples are those that an ingest would write now; the tree is hashed only if all else agrees."""
+    from pipeline.ingest import recorded_params
+    from pipeline.lineage.identity import identity
+
+    if dict(known.params) != recorded_params(**ingest_choices(params, src, given)) or not Path(src).exists():
+        return False
+    return known.inputs[0].md5 == identity(Path(src))

@@ -1,10 +1,11 @@
 """`prep ingest`: a raw tree as it ships, to one table of samples."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from pipeline.params import Params, TableDataset
 from stages import project
 from stages.progress import bar
 
@@ -22,23 +23,37 @@ def ingest(
     ] = False,
 ) -> None:
     """Read a raw tree: one row a face, with all that the dump says of it, and why any row was left out."""
-    from pipeline.ingest import ingest as ingest_tree
-    from pipeline.params import TableDataset
+    run_ingest(project.load_params(), src, format=format, out=out, accept_mismatch=accept_mismatch)
 
-    params = project.load_params()
-    dataset = project.dataset_name(params, src)
-    entry = params.datasets.get(dataset)
-    known = entry if entry is not None and entry.src.rstrip("/") == src.rstrip("/") else None
+
+def ingest_choices(params: Params, src: str, format: str = "auto") -> dict[str, Any]:  # noqa: A002 - the option's name
+    """Return what params.yaml says of a source, as the arguments dataset, fmt, params and columns of an ingest."""
+    known = project.dataset_of(params, src)
+    entry = known[1] if known else None
+    return {
+        "dataset": project.dataset_name(params, src),
+        "fmt": entry.format if entry and format == "auto" else format,
+        "params": params.ingest,
+        "columns": entry.named_columns() if isinstance(entry, TableDataset) else None,
+    }
+
+
+def run_ingest(
+    params: Params,
+    src: str,
+    *,
+    format: str = "auto",  # noqa: A002 - the option's name
+    out: Path | None = None,
+    accept_mismatch: bool = False,
+) -> None:
+    """Ingest a source as params.yaml has it and say what came of it; for `prep ingest` and the stages that need it."""
+    from pipeline.ingest import ingest as ingest_tree
+
+    choices = ingest_choices(params, src, format)
+    dataset = choices["dataset"]
     with bar(f"ingest {dataset}") as progress:
         summary = ingest_tree(
-            src,
-            out or project.SAMPLES / dataset,
-            dataset=dataset,
-            fmt=known.format if known and format == "auto" else format,
-            params=params.ingest,
-            columns=known.named_columns() if isinstance(known, TableDataset) else None,
-            accept_mismatch=accept_mismatch,
-            progress=progress,
+            src, out or project.SAMPLES / dataset, accept_mismatch=accept_mismatch, progress=progress, **choices
         )
     for note in summary["notes"]:
         typer.echo(f"note: {note}", err=True)

@@ -1,9 +1,12 @@
 """Where things are in a project: params.yaml and the folders that dvc.yaml names. The only file that knows paths."""
 
+import os
+import re
 from pathlib import Path
 from typing import Final
 
-from pipeline.params import Params, read_params
+from pipeline.errors import UsageError
+from pipeline.params import Dataset, Params, read_params
 
 PARAMS: Final = Path("params.yaml")
 DATA: Final = Path("data")
@@ -18,6 +21,8 @@ SHARDS: Final = Path("data/shards")
 TRAIN: Final = Path("runs/train")
 EVALUATE: Final = Path("runs/evaluate")
 REPORT: Final = Path("runs/report")
+_ARCHIVE_SUFFIXES: Final = (".zip", ".tar.gz", ".tar", ".tgz")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def load_params() -> Params:
@@ -25,9 +30,29 @@ def load_params() -> Params:
     return read_params(PARAMS)
 
 
+def dataset_of(params: Params, src: str) -> tuple[str, Dataset] | None:
+    """Return name and entry of the dataset whose source this is, however its path is written; None if there is none."""
+    place = os.path.realpath(src)
+    known = params.datasets.items()
+    return next(((name, entry) for name, entry in known if os.path.realpath(entry.src) == place), None)
+
+
 def dataset_name(params: Params, src: str) -> str:
-    """Return the key of the dataset with this source, else the source's own base name without an archive suffix."""
-    for name, dataset in params.datasets.items():
-        if dataset.src.rstrip("/") == src.rstrip("/"):
-            return name
-    return Path(src.rstrip("/")).name.split(".")[0]
+    """Return the name of the dataset with this source, else the source's own base name without an archive suffix.
+
+    Raises:
+        UsageError: there is no source, or its base name cannot name a dataset.
+    """
+    if not src.strip():
+        raise UsageError("--src: expected a folder or an archive, not an empty text")
+    if (known := dataset_of(params, src)) is not None:
+        return known[0]
+    name = Path(src).name
+    suffix = next((end for end in _ARCHIVE_SUFFIXES if name.lower().endswith(end)), "")
+    name = name[: len(name) - len(suffix)]
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"--src {src!r}: {name!r} cannot name a dataset (a letter or digit, then also _ . -); "
+            "give the source an entry in params.yaml"
+        )
+    return name

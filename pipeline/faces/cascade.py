@@ -148,8 +148,13 @@ def _build(name: str, params: AlignParams) -> list[Attempt]:
     module, _, attribute = name.partition(":")
     try:
         detector: Detector = getattr(importlib.import_module(module), attribute)()
-    except (ImportError, AttributeError) as error:
-        raise ParamsError(f"params.yaml: align.cascade: {name}: {error}") from None
+        if not isinstance(detector.name, str) or not callable(detector.detect):
+            raise TypeError("name is no text or detect no method")
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise ParamsError(
+            f"params.yaml: align.cascade: {name}: expected a class made without arguments, with name and detect: {why}"
+        ) from None
     return [Attempt(detector.name, detector, one_at_a_time=True)]
 
 

@@ -90,7 +90,7 @@ def test_mtcnn_stands_for_its_steps():
     assert names == ["mtcnn-box", "mtcnn-coarse", "mtcnn-fine", "mtcnn-padded", "mtcnn-full"]
 
 
-@pytest.mark.parametrize("name", ["no.such.module:Thing", "json:Thing"])
+@pytest.mark.parametrize("name", ["no.such.module:Thing", "json:Thing", "os.path:join", "json:JSONDecoder"])
 def test_own_detector_that_is_not_there(name):
     with pytest.raises(ParamsError, match=r"align\.cascade"):
         build_cascade(align_params(cascade=[name]))

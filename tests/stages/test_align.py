@@ -1,0 +1,40 @@
+"""When `prep align` reads the raw tree again: only if the samples are not those that an ingest would write now."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.align import ensure_samples
+from stages.ingest import run_ingest
+from stages.project import load_params
+
+OWN = Path(__file__).parents[2] / "params.yaml"
+
+
+def test_samples_are_read_again_only_for_other_parameters_or_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes(OWN.read_bytes())
+    for name in ("happy/a.jpg", "sad/b.jpg"):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True)
+        (tmp_path / "mine" / name).write_bytes(name.encode())
+    samples = tmp_path / "data/samples/mine"
+    run_ingest(load_params(), "mine", format="folder", out=samples)
+
+    def is_written_again() -> bool:
+        before = samples.stat().st_ino, (samples / "snapshot.json").stat().st_mtime_ns
+        ensure_samples(load_params(), "mine", samples)
+        return before != (samples.stat().st_ino, (samples / "snapshot.json").stat().st_mtime_ns)
+
+    assert not is_written_again()
+    text = OWN.read_text().replace("ckplus_peak_frames: 3", "ckplus_peak_frames: 2")
+    (tmp_path / "params.yaml").write_text(text)
+    assert is_written_again()
+    assert not is_written_again()
+    entry = "datasets:\n  mine: {src: ./mine, format: auto, role: train}\n"
+    (tmp_path / "params.yaml").write_text(text.replace("datasets:\n", entry, 1))
+    assert is_written_again()
+    (tmp_path / "mine/sad/b.jpg").write_bytes(b"other")
+    assert is_written_again()
+    assert not is_written_again()

@@ -1,0 +1,44 @@
+"""Which dataset a source is, however its path is written."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.params import Params, read_params
+from stages.project import dataset_name, dataset_of
+
+PARAMS = read_params(Path(__file__).parents[2] / "params.yaml")
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    monkeypatch.chdir(tmp_path)
+    return PARAMS
+
+
+@pytest.mark.parametrize("src", ["raw/demo/rafdb", "raw/demo/rafdb/", "./raw/demo/rafdb", "raw/demo/../demo/rafdb"])
+def test_source_of_a_dataset(params: Params, src: str) -> None:
+    assert dataset_of(params, src) == ("rafdb", params.datasets["rafdb"])
+
+
+def test_link_to_a_source(params: Params, tmp_path: Path) -> None:
+    (tmp_path / "raw/demo/rafdb").mkdir(parents=True)
+    (tmp_path / "faces").symlink_to("raw/demo/rafdb")
+    assert dataset_name(params, "faces") == dataset_name(params, str(tmp_path / "faces")) == "rafdb"
+
+
+@pytest.mark.parametrize(
+    ("src", "name"),
+    [("a/v1.0", "v1.0"), ("a/v1.1/", "v1.1"), ("x.tar.gz", "x"), ("x.y.TGZ", "x.y"), ("x.zip", "x"), ("x.tar", "x")],
+)
+def test_name_of_another_source(params: Params, src: str, name: str) -> None:
+    assert dataset_of(params, src) is None
+    assert dataset_name(params, src) == name
+
+
+@pytest.mark.parametrize("src", ["", " ", ".", "..", "a/..", ".hidden", "a/.zip", "/"])
+def test_source_without_a_name(params: Params, src: str) -> None:
+    with pytest.raises(UsageError, match=r"^--src") as raised:
+        dataset_name(params, src)
+    assert "\n" not in str(raised.value)
