@@ -212,11 +212,14 @@ def _work(pipe: Connection, unit: Any, function: PartFunction[Any, Any]) -> None
     while True:
         try:
             job, only, crashed = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return
         answer: tuple[Exception | None, Any]
         try:
             answer = None, function(job, Units(at, only, crashed))
         except Exception as error:  # noqa: BLE001  whatever it is, the parent raises it
             answer = error, None
-        pipe.send(answer)
+        try:
+            pipe.send(answer)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the parent was killed: no one is left to hear it

@@ -1,6 +1,7 @@
 """`prep`: the stages as commands. Heavy modules are imported by the commands that need them, never here."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -11,6 +12,7 @@ from typer.exceptions import TyperException
 from pipeline.errors import PrepError, UsageError
 from stages.align import align
 from stages.demo import demo
+from stages.entry import INTERRUPTED
 from stages.equalize import equalize
 from stages.evaluate import evaluate
 from stages.export import export
@@ -35,6 +37,8 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+_INTERRUPTED: Final = 130
 
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     demo,
@@ -62,6 +66,7 @@ for _command in _COMMANDS:
 
 def main() -> None:
     """Run the command line. Exit 0: done; 1: the data cannot be used; 2: wrong use or parameters."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the unfinished folder is removed
     sys.exit(run(sys.argv[1:] or ["--help"]))
 
 
@@ -69,6 +74,8 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every failure is one line on stderr."""
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
+        if code == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
+            typer.echo(f"error: {INTERRUPTED}", err=True)
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("PREP_DEBUG"):
             raise
@@ -85,7 +92,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
         case TyperException():
             return f"{error.format_message()} See prep --help", UsageError.exit_code
         case typer.Abort() | KeyboardInterrupt():
-            return "interrupted; the previous results are as they were", 130
+            return INTERRUPTED, _INTERRUPTED
         case OSError():
             return f"{error.filename or 'input or output'}: {error.strerror or error}", PrepError.exit_code
         case _:

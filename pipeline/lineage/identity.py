@@ -16,6 +16,9 @@ from pipeline.errors import LineageError
 
 # What an interrupted run may leave beside an output; .dvcignore names the same pattern.
 PARTIAL_SUFFIX: Final = ".partial"
+# What DVC passes over unasked (dvc.ignore), and what .dvcignore names; a worktree's `.git` is a file.
+_IGNORED: Final = frozenset({".git", "__pycache__"})
+_IGNORED_FOLDERS: Final = frozenset({".hg", ".dvc"})
 _CHUNK_BYTES: Final = 1 << 20
 
 
@@ -44,17 +47,33 @@ def file_md5(path: Path) -> str:
     return digest.hexdigest()
 
 
+def is_ignored(name: str, *, folder: bool) -> bool:
+    """Say whether DVC passes over a file or folder of this name: by its own patterns or by the project's .dvcignore."""
+    if name.startswith(".") and name.endswith(PARTIAL_SUFFIX):
+        return True
+    return name in _IGNORED or (folder and name in _IGNORED_FOLDERS)
+
+
 def walk_files(folder: Path) -> Iterator[Path]:
-    """Yield every file below a folder as DVC sees it, in no stated order; unfinished outputs are passed over."""
+    """Yield every regular file below a folder as DVC sees it, in no stated order.
+
+    Links are followed, but none to a folder above it, which would go round for ever; nor are pipes and devices read.
+    """
+    opened = {str(folder): (os.path.realpath(folder),)}
     for root, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not _is_partial(name)]
+        above = opened.pop(root)
+        kept = []
+        for name in folders:
+            path = f"{root}/{name}"
+            real = os.path.realpath(path)
+            if not is_ignored(name, folder=True) and real not in above:
+                kept.append(name)
+                opened[path] = (*above, real)
+        folders[:] = kept
         for name in names:
-            if not _is_partial(name):
-                yield Path(root, name)
-
-
-def _is_partial(name: str) -> bool:
-    return name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
+            path = f"{root}/{name}"
+            if not is_ignored(name, folder=False) and Path(path).is_file():
+                yield Path(path)
 
 
 def folder_files(folder: Path) -> list[FileIdentity]:

@@ -84,8 +84,30 @@ def read_snapshot(folder: Path) -> Snapshot:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         inputs = tuple(Input(**entry) for entry in content.pop("inputs"))
-        return Snapshot(inputs=inputs, **content)
+        snapshot = Snapshot(inputs=inputs, **content)
+        _check_types(snapshot)
+        return snapshot
     except OSError as error:
         raise LineageError(f"{path}: cannot be read: {error.strerror}; run the stage that writes {folder}") from None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LineageError(f"{path}: not a snapshot: {error}") from None
+
+
+def _check_types(snapshot: Snapshot) -> None:
+    texts = {"stage": snapshot.stage, "id": snapshot.id}
+    for given in snapshot.inputs:
+        texts |= {"inputs.path": given.path, "inputs.md5": given.md5, "inputs.snapshot": given.snapshot or ""}
+        _check_texts(texts)
+    _check_texts(texts)
+    for name in ("params", "tools", "files", "contract"):
+        if not isinstance(getattr(snapshot, name), dict):
+            raise TypeError(f"{name} must be a mapping")
+    for name, entry in snapshot.files.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("md5"), str):
+            raise TypeError(f"files: {name} must have an md5")
+
+
+def _check_texts(texts: Mapping[str, Any]) -> None:
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be a text, not {value!r}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from pipeline.errors import SourceError
-from pipeline.lineage.identity import PARTIAL_SUFFIX, FileIdentity, folder_md5
+from pipeline.lineage.identity import FileIdentity, folder_md5, is_ignored
 from pipeline.sources.tree import Tree, stream_md5
 from pipeline.workers import Progress, no_progress
 
@@ -138,8 +138,7 @@ class FolderTree(Tree):
         except OSError as error:
             raise SourceError(f"{self._path(folder)}: cannot be read: {error.strerror}") from None
         for entry in found:
-            # An unfinished output, which DVC and `identity` pass over too.
-            if not (entry.name.startswith(".") and entry.name.endswith(PARTIAL_SUFFIX)):
+            if not is_ignored(entry.name, folder=entry.is_dir()):
                 self._take(entry, f"{folder}/{entry.name}" if folder else entry.name, opened)
 
     def _take(self, entry: os.DirEntry[str], name: str, opened: tuple[str, ...]) -> None:

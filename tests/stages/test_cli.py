@@ -1,6 +1,7 @@
 """The command line as its victim sees it: exit codes, one line on stderr, nothing else."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages.cli import app, run
+from stages.entry import INTERRUPTED
 from tests.imports import ROOT
 
 PREP = Path(sys.executable).parent / "prep"
@@ -114,3 +116,40 @@ def test_a_reader_that_goes_away_leaves_no_complaint():
     done = subprocess.run([PREP, "formats"], stdout=writing, stderr=subprocess.PIPE, check=False, cwd=ROOT)
     os.close(writing)
     assert done.stderr == b""
+
+
+def test_an_interruption_is_one_line_and_130(project, capsys, monkeypatch):
+    def interrupt(_):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("stages.trace.walk", interrupt)
+    assert run(["trace", "x"]) == 130
+    assert capsys.readouterr().err.strip() == f"error: {INTERRUPTED}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_prep_says_one_line(project, number):
+    code = f"""
+import os, sys, stages.trace
+stages.trace.walk = lambda _: os.kill(os.getpid(), {int(number)})
+sys.argv = ["prep", "trace", "x"]
+from stages.entry import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (130, f"error: {INTERRUPTED}")
+
+
+def test_an_interruption_while_importing_is_one_line(project):
+    code = """
+import sys
+class Interrupting:
+    def find_spec(self, name, *rest):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from stages.entry import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, f"error: {INTERRUPTED}\n")

@@ -1,10 +1,12 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import LineageError
 from pipeline.lineage.identity import file_md5, folder_files, identity
+from pipeline.sources.folder_tree import FolderTree
 
 NAMES = ("b.txt", "a.txt", "sub/deep/c.txt", "sub-2/d.txt", "Ünïcode näme.txt", "sub/.hidden", ".DS_Store", "sub.x/e")
 
@@ -62,3 +64,32 @@ def test_files_are_sorted_and_measured(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(LineageError, match="gone: cannot be read"):
         file_md5(tmp_path / "gone")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_dvc_passes_over_does_not_count(tmp_path, monkeypatch):
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(tmp_path)
+    plant(tmp_path / "tree")
+    for name in (".git/HEAD", "sub/.hg/x", "sub-2/.git", "__pycache__/x.pyc", ".old.partial/x", "hg/.hg"):
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_bytes(b"x")
+    Repo.init(str(tmp_path), no_scm=True).close()
+    (tmp_path / ".dvcignore").write_bytes((Path(__file__).parents[3] / ".dvcignore").read_bytes())
+    with Repo(str(tmp_path)) as repo:
+        (stage,) = repo.add(["tree"])
+        dvcs = stage.outs[0].hash_info.value
+    assert identity(tmp_path / "tree") == dvcs
+    tree = FolderTree("tree")
+    assert tree.identity() == dvcs
+    assert tree.names() == sorted((*NAMES, "hg/.hg"))
+
+
+def test_a_link_loop_and_a_pipe_end(tmp_path):
+    plant(tmp_path)
+    before = identity(tmp_path)
+    (tmp_path / "sub" / "up").symlink_to(tmp_path)
+    (tmp_path / "self").symlink_to("self")
+    os.mkfifo(tmp_path / "pipe")
+    assert identity(tmp_path) == before
