@@ -63,6 +63,7 @@ class AffectNet(Reader):
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
+        dump.notes.extend(_missing(dump))
         for kind, split, name in _lists(dump.tree, dump.root):
             if dump.params.affectnet_lists not in {kind, "both"}:
                 dump.notes.append(f"{name} was passed over: ingest.affectnet_lists is {dump.params.affectnet_lists}")
@@ -79,6 +80,14 @@ def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
                 if found in tree:
                     yield kind, split, found
                     break
+
+
+def _missing(dump: Dump) -> Iterator[str]:
+    """Say which of the two manual lists is not there while the other is."""
+    there = {split for _, split, _ in _lists(dump.tree, dump.root)}
+    for split, name in _LISTS["manual"]:
+        if split not in there and there & {"training", "validation"}:
+            yield f"{name}: no such file; its rows are missing"
 
 
 def _bases(dump: Dump, kind: str) -> list[str]:

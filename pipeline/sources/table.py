@@ -107,8 +107,25 @@ def _read_table(dump: Dump, name: str) -> Iterator[Row]:
     split = stem(name) if is_split(stem(name)) else None
     folder = name.rpartition("/")[0]
     bases = [dump.at(dump.columns["images"])] if "images" in dump.columns else [folder, dump.root]
+    unusable: dict[str, list[str]] = {}
     for record in _open(dump.tree, name, dump.columns).records():
-        yield _row(dump, record, columns, bases, split)
+        row = _row(dump, record, columns, bases, split)
+        if isinstance(row, Annotation):
+            for what in _unusable(row, record, columns):
+                unusable.setdefault(what, []).append(record.row)
+        yield row
+    for what, rows in unusable.items():
+        dump.notes.append(f"{rows[0]}: an unusable {what} is left empty, as in {len(rows)} rows in all")
+
+
+def _unusable(row: Annotation, record: Record, columns: Mapping[str, int]) -> Iterator[str]:
+    """Yield what a row gives but cannot be meant: affect beyond [-1, 1], a box without area, text for a number."""
+    for role, value in (("valence", row.valence), ("arousal", row.arousal), ("dominance", row.dominance)):
+        if value is None and role in columns and record.at(columns[role]):
+            yield f"{role} (expected -1 to 1)"
+    sides = [record.at(columns[side]) for side in ("x0", "y0", "x1", "y1", "width", "height") if side in columns]
+    if row.box is None and len(sides) >= 4 and any(sides):
+        yield "box (expected numbers, x1 > x0 and y1 > y0)"
 
 
 def _open(tree: Tree, name: str, given: Mapping[str, str]) -> Delimited:
