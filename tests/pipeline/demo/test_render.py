@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.demo import affectnet, render
-from pipeline.errors import OutputError
+from pipeline.errors import OutputUseError
 from pipeline.params import DemoParams
 
 SMALL = DemoParams(seed=5, faces=64)
@@ -87,6 +87,6 @@ def test_the_summary_counts_the_faces_of_each_dataset(small):
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="not an output of prep"):
+    with pytest.raises(OutputUseError, match="not an output of prep"):
         render(tmp_path, SMALL, workers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
