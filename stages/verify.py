@@ -8,7 +8,7 @@ import typer
 import yaml
 
 from pipeline.errors import LineageError
-from pipeline.lineage.verify import Problem, Verifier, find_outputs
+from pipeline.lineage.verify import Problem, Verifier, find_outputs, name_files
 from pipeline.lineage.walk import iter_nodes, owner, walk
 from stages import project
 
@@ -20,16 +20,19 @@ def verify(
 ) -> None:
     """Hash every link from the raw bytes to the results again; name what does not hold and exit with 1."""
     folders = _folders(file)
+    if not Path("dvc.lock").is_file():
+        typer.echo("note: dvc.lock is missing; the last links are checked by the snapshots only", err=True)
     verifier = Verifier(_locked(Path("dvc.lock")))
     problems: dict[str, Problem] = {}
     for folder in folders:
         found = list(verifier.check(folder)) + list(_certificate(folder))
         problems |= {problem.path: problem for problem in found if problem.path not in problems}
         typer.echo(f"{'broken' if found else 'holds '}  {folder}")
-    for problem in problems.values():
+    named = name_files(problems.values())
+    for problem in named:
         typer.echo(f"{problem.path}: {problem.detail}", err=True)
-    if problems:
-        raise LineageError(f"{len(problems)} of the links do not hold; the first: {next(iter(problems))}")
+    if named:
+        raise LineageError(f"{len(named)} of the links do not hold; the first: {named[0].path}")
 
 
 def _folders(file: Path | None) -> list[Path]:

@@ -60,8 +60,14 @@ class Verifier:
 
     def _check_own(self, path: Path) -> Iterator[Problem]:
         folder = owner(path)
-        if folder is not None:
-            yield from self._check_files(folder, read_snapshot(folder))
+        if folder is None:
+            return
+        try:
+            snapshot = read_snapshot(folder)
+        except PrepError as error:
+            yield Problem((folder / SNAPSHOT_NAME).as_posix(), str(error).partition(": ")[2])
+            return
+        yield from self._check_files(folder, snapshot)
 
     def _name_changed(self, result: Path, raw: Path) -> Iterator[Problem]:
         manifest = result / MANIFEST_NAME
@@ -96,6 +102,14 @@ def find_outputs(roots: Iterable[Path]) -> list[Path]:
     return sorted(
         path.parent for root in roots for path in root.rglob(SNAPSHOT_NAME) if ".partial" not in path.as_posix()
     )
+
+
+def name_files(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems without those of a folder in which a file is named too; other folders come last."""
+    given = list(problems)
+    below = {parent.as_posix() for problem in given for parent in Path(problem.path).parents}
+    kept = [problem for problem in given if problem.path not in below]
+    return sorted(kept, key=lambda problem: Path(problem.path).is_dir())
 
 
 def _compare(folder: Path, recorded: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Problem]:

@@ -95,6 +95,14 @@ def test_a_missing_or_empty_tree_is_one_line_and_exit_1(project, capsys, command
     assert "raw/none" in said(capsys)
 
 
+def test_verify_says_that_dvc_lock_is_missing(project, capsys):
+    (project / "data" / "x").mkdir(parents=True)
+    text = '{"stage": "a", "id": "b", "inputs": [], "params": {}, "tools": {}, "files": {}}'
+    (project / "data" / "x" / "snapshot.json").write_text(text)
+    assert run(["verify"]) == 0
+    assert "dvc.lock is missing" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["split", "shard", "train", "evaluate", "report", "verify"])
 def test_a_stage_before_its_inputs_is_one_line_and_exit_1(project, capsys, command):
     assert run([command]) == 1
