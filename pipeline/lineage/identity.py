@@ -59,7 +59,7 @@ def walk_files(folder: Path) -> Iterator[Path]:
 
     Links are followed, but none to a folder above it, which would go round for ever; nor are pipes and devices read.
     """
-    opened = {str(folder): (os.path.realpath(folder),)}
+    opened: dict[str, tuple[str, ...]] = {str(folder): (os.path.realpath(folder),)}
     for root, folders, names in os.walk(folder, followlinks=True):
         above = opened.pop(root)
         kept = []
