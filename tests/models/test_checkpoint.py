@@ -48,7 +48,8 @@ def test_all_layouts_of_faces_give_the_same_probabilities(network, faces, tmp_pa
     np.testing.assert_allclose(answers.sum(1), 1, atol=1e-6)
     np.testing.assert_array_equal(answers, checkpoint.predict(torch.from_numpy(faces).permute(0, 3, 1, 2)))
     grey = faces[..., :1].repeat(3, axis=3)
-    np.testing.assert_allclose(checkpoint.predict(grey), checkpoint.predict(grey[..., 0]), atol=1e-6)
+    # The two arrive in other memory layouts, whose convolutions sum in another order.
+    np.testing.assert_allclose(checkpoint.predict(grey), checkpoint.predict(grey[..., 0]), atol=1e-5)
     assert checkpoint.predict(faces[:0]).shape == (0, 8)
 
 

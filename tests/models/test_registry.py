@@ -81,7 +81,7 @@ def test_a_frozen_block_keeps_its_batch_statistics():
     rest_frozen(network)
     norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     before = [norm.running_mean.clone() for norm in norms]
-    network(torch.randn(8, 1, 32, 32))
+    network(torch.randn(8, 3, 32, 32))
     changed = [not torch.equal(norm.running_mean, mean) for norm, mean in zip(norms, before, strict=True)]
     assert changed == [False, False, False, False, True]
 
