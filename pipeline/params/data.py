@@ -1,0 +1,136 @@
+"""The parts of params.yaml for the stages from raw trees to shards, and for the data card."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from pipeline.params.section import PLAIN_TAG, TABLE_TAG, Count, Section, Seed, Share, UnitShare
+
+# It is part of folder names, of every sample_id and of the stages that dvc.yaml makes of each dataset.
+DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Role = Literal["train", "test", "both"]
+# What `columns` of a dataset may say: the columns of a csv, the csv itself, the folder that its paths are relative to,
+# and a regular expression with one group that takes the subject from a picture's file name.
+TableKey = Literal[
+    "file", "images", "subject_pattern", "path", "label", "subject", "sequence", "split",
+    "valence", "arousal", "dominance", "x0", "y0", "x1", "y1", "width", "height",
+]  # fmt: skip
+
+
+class Dataset(Section):
+    """One raw tree."""
+
+    src: str
+    format: str
+    role: Role
+
+
+class TableDataset(Dataset):
+    """A raw tree whose csv needs its columns named: role of a column -> its name; also where the pictures are."""
+
+    columns: Annotated[dict[TableKey, str], Field(min_length=1)]
+
+    def named_columns(self) -> dict[str, str]:
+        """Return `columns` for readers, who do not know params.yaml."""
+        return {str(role): column for role, column in self.columns.items()}
+
+
+def _kind(entry: Any) -> str:
+    named = "columns" in entry if isinstance(entry, dict) else isinstance(entry, TableDataset)
+    return TABLE_TAG if named else PLAIN_TAG
+
+
+AnyDataset = Annotated[
+    Annotated[TableDataset, Tag(TABLE_TAG)] | Annotated[Dataset, Tag(PLAIN_TAG)],
+    Discriminator(_kind),
+]
+
+
+class DemoParams(Section):
+    """How the demo's raw trees are rendered."""
+
+    seed: Seed
+    faces: Annotated[int, Field(ge=64, le=100_000)]
+
+
+class IngestParams(Section):
+    """What the readers choose where a dump offers more than one way."""
+
+    ckplus_peak_frames: Count
+    ckplus_neutral_frames: Annotated[int, Field(ge=0)]
+    rafdb_pictures: Literal["original", "aligned"]
+    affectnet_lists: Literal["manual", "automatic", "both"]
+    accept_mismatch: list[str]
+
+
+class AlignParams(Section):
+    """How faces are found and cropped. `size_px` is the side of the square crop; params.yaml explains the rest."""
+
+    size_px: Annotated[int, Field(ge=16, le=2048)]
+    margin: Annotated[float, Field(ge=0, lt=0.5)]
+    border: Literal["constant", "replicate", "reflect"]
+    cascade: Annotated[list[str], Field(min_length=1)]
+    yunet_file: str | None
+    max_pixels: Count
+    min_score: UnitShare
+    min_box_iou: UnitShare
+    min_face_px: Annotated[float, Field(ge=0)]
+    min_frontality: UnitShare
+    min_sharpness: Annotated[float, Field(ge=0)]
+    min_brightness: UnitShare
+    max_brightness: UnitShare
+    max_outside_share: UnitShare
+
+
+class EqualizeParams(Section):
+    """Histogram equalization; `clip_limit` and `tiles` are for CLAHE."""
+
+    method: Literal["none", "hist", "clahe"]
+    space: Literal["luma", "channels"]
+    clip_limit: Annotated[float, Field(gt=0, le=40)]
+    tiles: Annotated[int, Field(ge=1, le=64)]
+
+
+class HarmonizeParams(Section):
+    """What becomes of labels that are not one class."""
+
+    votes: Literal["majority", "distribution"]
+    mixed: Literal["dominant", "distribution"]
+    several: Literal["reject", "vote", "priority"]
+    affect: Literal["check", "ignore"]
+
+
+class SplitParams(Section):
+    """How rows without an official split are shared out."""
+
+    train_share: Annotated[float, Field(gt=0, lt=1)]
+    val_share: Share
+    held_out: Literal["official", "all"]
+    tolerance_points: Annotated[float, Field(ge=0, le=100)]
+    duplicates: Literal["none", "identical", "near"]
+    duplicate_similarity: Annotated[float, Field(gt=0, le=1)]
+    identities: Literal["none", "dlib"]
+    identity_distance: Annotated[float, Field(gt=0, lt=2)]
+    folds: Annotated[int, Field(ge=0, le=1000)]
+    fold: Annotated[int, Field(ge=0)]
+    fold_order: Literal["balanced", "subject"]
+
+
+class ShardParams(Section):
+    """How many of each class go into the shards."""
+
+    balance: Literal["none", "cap", "undersample", "oversample", "weights"]
+    train_per_class: Count
+    test_per_class: Count
+    balance_over: Literal["class", "dataset_and_class"]
+    max_copies: Annotated[int, Field(ge=1, le=1000)]
+    weighting: Literal["inverse", "effective"]
+    effective_beta: Annotated[float, Field(ge=0, lt=1)]
+    rows_per_shard: Count
+    processes: Count
+
+
+class ReportParams(Section):
+    """What the data card shows."""
+
+    contact_faces: Annotated[int, Field(ge=1, le=1000)]
