@@ -40,28 +40,29 @@ app: Final = typer.Typer(
 
 _INTERRUPTED: Final = 130
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    demo,
-    ingest,
-    align,
-    equalize,
-    harmonize,
-    split,
-    shard,
-    train,
-    evaluate,
-    report,
-    predict,
-    export,
-    personalize,
-    tables,
-    formats,
-    models,
-    trace,
-    verify,
+# In the order of the work; the line for `prep --help`, where a docstring would be cut off.
+_COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
+    (demo, "Render small raw trees to try everything on."),
+    (ingest, "Read a raw tree into a table: one row a face."),
+    (align, "Find every face and warp it to the template."),
+    (equalize, "Equalize the histogram of every face."),
+    (harmonize, "Give every sample one of the eight classes."),
+    (split, "Keep people and pictures out of two sets."),
+    (shard, "Balance the classes; write Parquet and WebDataset."),
+    (train, "Train the network that params.yaml names."),
+    (evaluate, "Test a network: metrics, confusion, saliency."),
+    (report, "Write the data card with its contact sheets."),
+    (predict, "Say which expression every face of a photo has."),
+    (export, "Export a network to ONNX."),
+    (personalize, "Fine-tune on a few faces of one person."),
+    (tables, "Fill the thesis's two tables from experiments."),
+    (formats, "List the datasets that can be read, and their terms."),
+    (models, "List the networks that can be trained."),
+    (trace, "Show which raw bytes a result came from."),
+    (verify, "Hash every link again, from raw bytes to results."),
 )
-for _command in _COMMANDS:
-    app.command()(_command)
+for _command, _line in _COMMANDS:
+    app.command(short_help=_line)(_command)
 
 
 def main() -> None:
