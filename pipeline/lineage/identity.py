@@ -19,6 +19,8 @@ PARTIAL_SUFFIX: Final = ".partial"
 # What DVC passes over unasked (dvc.ignore), and what .dvcignore names; a worktree's `.git` is a file.
 _IGNORED: Final = frozenset({".git", "__pycache__"})
 _IGNORED_FOLDERS: Final = frozenset({".hg", ".dvc"})
+# With one of these inside a tree, DVC leaves out more than these names: a raw tree that has one is refused.
+DVC_CONTROLS: Final = frozenset({".dvcignore", ".dvc"})
 _CHUNK_BYTES: Final = 1 << 20
 
 

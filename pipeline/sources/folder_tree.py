@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from pipeline.errors import SourceError
-from pipeline.lineage.identity import FileIdentity, folder_md5, is_ignored
+from pipeline.lineage.identity import DVC_CONTROLS, FileIdentity, folder_md5, is_ignored
 from pipeline.sources.tree import Tree, stream_md5
 from pipeline.workers import Progress, no_progress
 
@@ -138,6 +138,8 @@ class FolderTree(Tree):
         except OSError as error:
             raise SourceError(f"{self._path(folder)}: cannot be read: {error.strerror}") from None
         for entry in found:
+            if entry.name in DVC_CONTROLS:
+                raise SourceError(f"{entry.path}: with it DVC passes over files of this tree; move it out of the tree")
             if not is_ignored(entry.name, folder=entry.is_dir()):
                 self._take(entry, f"{folder}/{entry.name}" if folder else entry.name, opened)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import LineageError
+from pipeline.errors import LineageError, SourceError
 from pipeline.lineage.identity import file_md5, folder_files, identity
 from pipeline.sources.folder_tree import FolderTree
 
@@ -93,3 +93,13 @@ def test_a_link_loop_and_a_pipe_end(tmp_path):
     (tmp_path / "self").symlink_to("self")
     os.mkfifo(tmp_path / "pipe")
     assert identity(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["sub/.dvcignore", "sub/.dvc/config"])
+def test_a_raw_tree_of_which_dvc_would_leave_out_more_is_refused(tmp_path, name):
+    plant(tmp_path)
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("*.txt\n")
+    with pytest.raises(SourceError, match=r"sub/\.dvc.*: with it DVC passes over files of this tree"):
+        FolderTree(str(tmp_path)).names()
