@@ -14,7 +14,7 @@ from pipeline.errors import DataError
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.lineage.walk import Node, iter_nodes, walk
 from pipeline.output import SUMMARY_NAME
-from pipeline.schema import INDEX, LEDGER
+from pipeline.schema import INDEX, LEDGER, PREDICTIONS
 from pipeline.sources.catalog import CATALOG
 from pipeline.tables import read_table
 
@@ -34,7 +34,8 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
 
     Returns:
         Plain JSON: snapshot ids, contract, per dataset the raw tree with DVC's md5, counts in, out and rejected by
-        reason of each stage, classes with what was missed of each; the split, the shards, the main metrics.
+        reason of each stage, classes with what was missed of each; the split, the shards, the main metrics and the
+        confusion, actual class -> predicted class -> rows.
 
     Raises:
         LineageError: a step behind the shards is missing or was made anew.
@@ -42,7 +43,8 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
     """
     root = walk(shards)
     datasets = {dataset_of(node): node for node in iter_nodes(root) if node.stage == "ingest"}
-    steps = {node.stage: _counts(Path(node.path)) for node in iter_nodes(root) if node.stage in ("split", "shard")}
+    found = {node.stage: Path(node.path) for node in iter_nodes(root)}
+    steps = {stage: _counts(found[stage]) for stage in ("split", "shard") if stage in found}
     card: dict[str, Any] = {
         "licence": LICENCE_NOTE,
         "snapshot": {"shards": root.snapshot},
@@ -57,6 +59,7 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
         metrics = _read_json(evaluation / "metrics.json")
         card["snapshot"]["evaluation"] = read_snapshot(evaluation).id
         card["metrics"] = {name: metrics[name] for name in _HEADLINE if name in metrics}
+        card["confusion"] = _confusion(evaluation)
     return card
 
 
@@ -131,6 +134,16 @@ def _names(rows: pa.Table) -> Iterator[str]:
 def _per_class(rows: pa.Table) -> dict[str, int]:
     counts = Counter(rows["label"].to_pylist())
     return {name: counts[label] for label, name in enumerate(CLASSES)}
+
+
+def _confusion(evaluation: Path) -> dict[str, dict[str, int]]:
+    """Return how often each class (outer) was answered with each (inner)."""
+    answers = read_table(evaluation / "predictions.parquet", ["label", "predicted"], PREDICTIONS)
+    counts = Counter(zip(answers["label"].to_pylist(), answers["predicted"].to_pylist(), strict=True))
+    return {
+        actual: {predicted: counts[row, column] for column, predicted in enumerate(CLASSES)}
+        for row, actual in enumerate(CLASSES)
+    }
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -60,7 +60,21 @@ def _overview(card: Mapping[str, Any]) -> list[str]:
     if "metrics" in card:
         rows = [(name, _number(value)) for name, value in card["metrics"].items()]
         parts.append(_table("The network on the test set (rows with a face)", ("", ""), rows))
+        parts.append(_confusion_table(card["confusion"]))
     return parts
+
+
+def _confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> str:
+    """Return rows of actual classes, each cell the darker, the larger its share of the row."""
+    lines = ["<table><caption>Confusion: actual class by row, predicted class by column</caption>"]
+    lines.append("<tr><th></th>" + "".join(f"<th>{escape(name)}</th>" for name in confusion) + "</tr>")
+    for actual, counts in confusion.items():
+        total = sum(counts.values()) or 1
+        cells = "".join(
+            f'<td style="background: rgba(31, 119, 180, {count / total:.2f})">{count}</td>' for count in counts.values()
+        )
+        lines.append(f"<tr><th>{escape(actual)}</th>{cells}</tr>")
+    return "\n".join([*lines, "</table>"])
 
 
 def _dataset(name: str, facts: Mapping[str, Any], pictures: Iterable[str]) -> list[str]:

@@ -1,10 +1,12 @@
 """All stages through DVC in a repository of their own: once, again, by force, with a change, with a flipped byte."""
 
+import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -104,6 +106,15 @@ def test_dvc_shows_metrics_and_plots(project):
     page = project / "plots"
     call(project, "dvc", "plots", "show", "--out", str(page))
     assert "vega" in (page / "index.html").read_text().lower()
+
+
+def test_the_data_card_has_the_confusion_that_dvc_plots(project):
+    with (project / "runs/evaluate/confusion.csv").open() as stream:
+        pairs = Counter((row["actual"], row["predicted"]) for row in csv.DictReader(stream))
+    confusion = json.loads((project / "runs/report/card.json").read_text())["confusion"]
+    assert {(a, p): n for a, row in confusion.items() for p, n in row.items() if n} == pairs
+    page = (project / "runs/report/index.html").read_text()
+    assert "Confusion: actual class by row" in page
 
 
 def test_another_equalization_leaves_alignment_and_split_alone(project):
