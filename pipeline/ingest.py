@@ -10,7 +10,7 @@ from typing import Any, Final
 from pipeline.errors import LineageError, SourceError
 from pipeline.output import Source, StageOutput, relative_path, stage_output
 from pipeline.params import IngestParams
-from pipeline.schema import MANIFEST
+from pipeline.schema import MANIFEST, SAMPLES
 from pipeline.sources import Reader, Tree, locate, open_tree
 from pipeline.sources.fingerprints import Verdict, compare
 from pipeline.sources.rows import Dump
@@ -66,7 +66,7 @@ def ingest(
     given = recorded_params(dataset, fmt, params, columns)
     with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
         output.reject(samples.rejects)
-        output.write_table(SAMPLES_NAME, samples.table)
+        output.write_slices(SAMPLES_NAME, SAMPLES, samples.slices())
         output.write_table(MANIFEST_NAME, _manifest(tree))
         _check_unmoved(tree)
         return _finish(output, samples, reader, dump, dataset=dataset, why=why, verdict=verdict)
@@ -94,7 +94,7 @@ def _finish(
 ) -> dict[str, Any]:
     return output.finish(
         rows_in=samples.rows_in,
-        rows_out=samples.table.num_rows,
+        rows_out=samples.rows_out,
         dataset=dataset,
         format=reader.name,
         recognised=why,

@@ -33,7 +33,7 @@ from pipeline.lineage.snapshot import (
     write_snapshot,
 )
 from pipeline.schema import REJECTS, Reason
-from pipeline.tables import rows_to_table, write_table
+from pipeline.tables import rows_to_table, write_slices, write_table
 
 SUMMARY_NAME: Final = "summary.json"
 REJECTS_NAME: Final = "rejects.parquet"
@@ -79,6 +79,10 @@ class StageOutput:
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write one table."""
         write_table(self.path(name), table)
+
+    def write_slices(self, name: str, schema: pa.Schema, slices: Iterable[pa.Table]) -> None:
+        """Write one table that comes in slices; see `tables.write_slices`."""
+        write_slices(self.path(name), schema, slices)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write sorted JSON: the same content is the same bytes."""

@@ -31,17 +31,32 @@ def write_table(path: Path, table: pa.Table, *, row_group_rows: int = _ROW_GROUP
     Raises:
         OutputError: the disk is full or the folder cannot be written.
     """
+    write_slices(path, table.schema, [table], row_group_rows=row_group_rows)
+
+
+def write_slices(
+    path: Path, schema: pa.Schema, slices: Iterable[pa.Table], *, row_group_rows: int = _ROW_GROUP_ROWS
+) -> None:
+    """Write a table that comes in slices, in order, without holding more than one; whole or not at all.
+
+    Args:
+        path: the file.
+        schema: of every slice.
+        slices: each but the last of a multiple of `row_group_rows` rows, for the same bytes as the whole table gives.
+        row_group_rows: rows of a row group.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+    """
     partial = path.with_name(f".{path.name}.partial")
+    packed, codecs = _codecs(schema)
+    levels = dict.fromkeys(packed, _ZSTD_LEVEL)
     try:
-        packed, codecs = _codecs(table.schema)
-        pq.write_table(
-            table,
-            partial,
-            compression=codecs,
-            compression_level=dict.fromkeys(packed, _ZSTD_LEVEL),
-            use_dictionary=packed,
-            row_group_size=row_group_rows,
-        )
+        with pq.ParquetWriter(
+            partial, schema, compression=codecs, compression_level=levels, use_dictionary=packed
+        ) as writer:
+            for table in slices:
+                writer.write_table(table, row_group_size=row_group_rows)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -112,7 +127,9 @@ def iter_batches(
         try:
             with pq.ParquetFile(file) as parquet:
                 check_schema(file, parquet.schema_arrow, columns, None)
-                yield from parquet.iter_batches(rows, columns=None if columns is None else list(columns))
+                yield from parquet.iter_batches(
+                    rows, columns=None if columns is None else list(columns), use_threads=False
+                )
         except (OSError, pa.ArrowException) as error:
             raise TableError(f"{file}: not a readable Parquet file: {_first_line(error)}") from None
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from pipeline.errors import SourceError
 from pipeline.sources.orders import affect_order, count_order
 from pipeline.sources.releases import RELEASES, Release
@@ -125,7 +127,7 @@ def _problems(release: Release | None, found: Tally, listed: Listed, dump: Dump)
                 yield f"the counts{part} are those of {release.name} with its labels in another order: {order}"
         if excess is not None:
             yield excess
-    affect = {common_name(label): values for label, values in listed.affect.items()}
+    affect = {common_name(label): np.reshape(values, (-1, 2)) for label, values in listed.affect.items()}
     if (order := affect_order(affect)) is not None:
         yield f"valence and arousal contradict the labels, as with codes of another order: {order}"
 

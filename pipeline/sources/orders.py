@@ -60,7 +60,7 @@ def _subset_order(found: Counts, known: Counts) -> str | None:
     return _describe({label: labels[place] for label, place in zip(labels, places, strict=True)}, labels)
 
 
-def affect_order(affect: Mapping[str, Sequence[tuple[float, float]]]) -> str | None:
+def affect_order(affect: Mapping[str, Sequence[tuple[float, float]] | np.ndarray]) -> str | None:
     """Return how labels are shuffled, judged by the mean valence and arousal beside each; None where they are not.
 
     Args:

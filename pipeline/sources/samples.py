@@ -1,11 +1,15 @@
 """Rows of a reader gathered into the table of samples: ids given, doubles found, labels counted.
 
-Held in Arrow batches as they come, so that a million rows with 68 points each stay within hundreds of megabytes.
+Rows are packed as they come and sorted in slices as they are written, so that 100,000 of them with 68 points each take
+some hundred megabytes; `make bench-ingest` measures it.
 """
 
-from collections import Counter
-from collections.abc import Hashable, Sequence
+import hashlib
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,12 +20,13 @@ from pipeline.schema import SAMPLES, Reason
 from pipeline.sources.rows import NO_SPLIT, Annotation, Refusal, Row
 from pipeline.sources.tree import DamagedError, Tree
 
-_BATCH_ROWS: Final = 4096
+_BATCH_ROWS: Final = 8192
+# Of a slice that is written: whole row groups (`tables.write_slices`).
+_SLICE_ROWS: Final = 8192
 # The columns that a reader gives, by the name of the annotation's attribute.
 _COLUMNS: Final = {
     "source_box": "box",
     "source_box_kind": "box_kind",
-    "source_landmarks": "landmarks",
     "subject_id": "subject",
     "sequence_id": "sequence",
     "source_split": "split",
@@ -31,6 +36,10 @@ _COLUMNS: Final = {
     "arousal": "arousal",
     "dominance": "dominance",
 }
+_POINTS: Final = "source_landmarks"
+_BATCH: Final = pa.schema([field_ for field_ in SAMPLES if field_.name != _POINTS])
+_values: Final = attrgetter(*(_COLUMNS[name] for name in _BATCH.names if name in _COLUMNS))
+_COUNTED: Final = ("source_split", "source_labels", "source_votes")
 
 
 @dataclass(slots=True)
@@ -39,7 +48,8 @@ class Listed:
 
     rows: Counter[str] = field(default_factory=Counter)  # by split
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)  # by split and label, of rows with one label
-    affect: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # valence and arousal by label
+    # By label, of rows with both: valence, arousal, valence, …
+    affect: defaultdict[str, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("f")))
     sequences: set[tuple[str, str, str]] = field(default_factory=set)  # split, label, sequence
 
     def add(self, row: Annotation) -> None:
@@ -52,7 +62,7 @@ class Listed:
         if row.sequence is not None:
             self.sequences.add((split, row.labels[0], row.sequence))
         if row.valence is not None and row.arousal is not None:
-            self.affect.setdefault(row.labels[0], []).append((row.valence, row.arousal))
+            self.affect[row.labels[0]].extend((row.valence, row.arousal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +74,45 @@ class _First:
     row: str
 
 
+class _Points:
+    """A growing column of lists of numbers, packed: batches of them would have to be copied into one piece later."""
+
+    def __init__(self) -> None:
+        self._values = array("f")
+        self._ends = array("i", [0])
+        self._missing = array("b")
+
+    def add(self, points: Sequence[float] | None) -> None:
+        """Take one row."""
+        self._values.extend(points or ())
+        self._ends.append(len(self._values))
+        self._missing.append(points is None)
+
+    def column(self) -> pa.Array:
+        """Return all rows."""
+        values = pa.Array.from_buffers(pa.float32(), len(self._values), [None, pa.py_buffer(self._values)])
+        ends = pa.Array.from_buffers(pa.int32(), len(self._ends), [None, pa.py_buffer(self._ends)])
+        missing = pa.array(self._missing, pa.int8()).cast(pa.bool_())
+        return pa.ListArray.from_arrays(ends, values, mask=missing)
+
+
 class Samples:
-    """The samples of one raw tree: `add` every row, `close`, then take `table` and `rejects`."""
+    """The samples of one raw tree: `add` every row, `close`, then take `rows_out`, `slices` and `rejects`."""
 
     def __init__(self, dataset: str, tree: Tree) -> None:
         self.rows_in = 0
         self.listed = Listed()
         self.rejects: list[Reject] = []
-        self.table = SAMPLES.empty_table()
         self._dataset = dataset
         self._tree = tree
-        self._numbers: Counter[str] = Counter()
-        self._first: dict[Hashable, _First] = {}
+        self._numbers: Counter[bytes] = Counter()  # by the key of a path
+        self._first: dict[bytes, _First] = {}  # by the key of a face
         self._doubts: dict[int, str] = {}  # ordinal of a kept row -> the row that contradicts it
         self._kept = 0
-        self._waiting: list[tuple[Annotation, str, int]] = []
+        self._waiting: list[tuple[Any, ...]] = []  # values in the order of _BATCH
         self._batches: list[pa.RecordBatch] = []
+        self._points = _Points()
+        self._table = SAMPLES.empty_table()
 
     def add(self, row: Row) -> None:
         """Take one row."""
@@ -99,33 +132,40 @@ class Samples:
             self._take(row, row.path)
 
     def close(self) -> None:
-        """End the last batch, take out the rows that another contradicts, and sort."""
+        """End the last batch and take out the rows that another contradicts."""
         self._flush()
-        table = pa.Table.from_batches(self._batches, SAMPLES)
+        self._table = _in_one_piece(pa.Table.from_batches(self._batches, _BATCH), self._points.column())
         self._batches.clear()
         self._first.clear()
+        for ordinal, detail in sorted(self._doubts.items()):
+            sample_id, path = (self._table[name][ordinal].as_py() for name in ("sample_id", "source_path"))
+            self.rejects.append(Reject(sample_id, self._dataset, Reason.conflicting_labels, detail, path))
+
+    @property
+    def rows_out(self) -> int:
+        """Return the number of samples."""
+        return int(self._table.num_rows) - len(self._doubts)
+
+    def slices(self) -> Iterator[pa.Table]:
+        """Yield the table of samples, sorted by sample_id, a slice at a time."""
+        order = pc.sort_indices(self._table["sample_id"])
         if self._doubts:
-            doubtful = sorted(self._doubts)
-            for ordinal, sample in zip(doubtful, table.take(doubtful).to_pylist(), strict=True):
-                detail = self._doubts[ordinal]
-                self.rejects.append(
-                    Reject(sample["sample_id"], self._dataset, Reason.conflicting_labels, detail, sample["source_path"])
-                )
-            table = table.filter(pa.array([ordinal not in self._doubts for ordinal in range(table.num_rows)]))
-        self.table = _sorted(table)
+            order = order.filter(pc.invert(pc.is_in(order, pa.array(self._doubts.keys(), pa.uint64()))))
+        for start in range(0, len(order), _SLICE_ROWS):
+            yield self._table.take(order[start : start + _SLICE_ROWS])
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the number of samples by split and label; of votes, the label with the most counts."""
         found: Counter[tuple[str, str]] = Counter()
-        for batch in self.table.select(["source_split", "source_labels", "source_votes"]).to_batches(_BATCH_ROWS):
-            for split, labels, votes in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+        for rows in self.slices():
+            for split, labels, votes in zip(*(rows[name].to_pylist() for name in _COUNTED), strict=True):
                 counted = labels if votes is None else [labels[votes.index(max(votes))]]
                 found.update((split or NO_SPLIT, label) for label in counted)
         splits = sorted({split for split, _ in found})
         return {split: {label: n for (of, label), n in sorted(found.items()) if of == split} for split in splits}
 
     def _take(self, row: Annotation, path: str) -> None:
-        key = row.row if row.distinct else (path, row.n, row.box)
+        key = _key(row.row) if row.distinct else _key(path, row.n, row.box)
         first = self._first.get(key)
         if first is None:
             try:
@@ -135,7 +175,10 @@ class Samples:
                 return
             self._first[key] = _First(self._kept, row.labels, row.row)
             self._kept += 1
-            self._waiting.append((row, path, self._number(path, row.n)))
+            number = self._number(path, row.n)
+            name = f"{self._dataset}/{path}#{number}"
+            self._waiting.append((name, self._dataset, path, self._tree.md5(path), *_values(row)))
+            self._points.add(row.landmarks)
             if len(self._waiting) >= _BATCH_ROWS:
                 self._flush()
         elif _same(first.labels, row.labels):
@@ -146,8 +189,9 @@ class Samples:
             self._refuse(path, None, Reason.conflicting_labels, detail)
 
     def _number(self, path: str, given: int | None) -> int:
-        number = self._numbers[path] if given is None else given
-        self._numbers[path] = max(self._numbers[path], number + 1)
+        key = _key(path)
+        number = self._numbers[key] if given is None else given
+        self._numbers[key] = max(self._numbers[key], number + 1)
         return number
 
     def _refuse(self, path: str, n: int | None, reason: Reason, detail: str) -> None:
@@ -158,27 +202,24 @@ class Samples:
     def _flush(self) -> None:
         if not self._waiting:
             return
-        rows = [row for row, _, _ in self._waiting]
-        columns: dict[str, Sequence[Any]] = {
-            "sample_id": [f"{self._dataset}/{path}#{number}" for _, path, number in self._waiting],
-            "dataset": [self._dataset] * len(rows),
-            "source_path": [path for _, path, _ in self._waiting],
-            "source_md5": [self._tree.md5(path) for _, path, _ in self._waiting],
-            **{column: [getattr(row, name) for row in rows] for column, name in _COLUMNS.items()},
-        }
-        arrays = [pa.array(columns[field_.name], field_.type) for field_ in SAMPLES]
-        self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=SAMPLES))
+        columns = zip(*self._waiting, strict=True)
+        arrays = [pa.array(column, field_.type) for column, field_ in zip(columns, _BATCH, strict=True)]
+        self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=_BATCH))
         self._waiting.clear()
 
 
-def _sorted(table: pa.Table) -> pa.Table:
-    """Sort by sample_id, one column at a time: the whole is never there twice."""
-    order = pc.sort_indices(table["sample_id"])
+def _in_one_piece(table: pa.Table, points: pa.Array) -> pa.Table:
+    """Return the table of samples, its rows to be taken in any order; a column at a time, never all of it twice."""
     columns = []
     for name in SAMPLES.names:
-        columns.append(table[name].take(order).combine_chunks())
-        table = table.drop_columns([name])
+        columns.append(points if name == _POINTS else table[name].combine_chunks())
+        table = table if name == _POINTS else table.drop_columns([name])
     return pa.table(columns, schema=SAMPLES)
+
+
+def _key(*parts: object) -> bytes:
+    """Return what stands for a face or a path among hundreds of thousands: two never share one."""
+    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def printable(text: str) -> str:
