@@ -69,6 +69,8 @@ def ingest(
         output.write_slices(SAMPLES_NAME, SAMPLES, samples.slices())
         output.write_table(MANIFEST_NAME, _manifest(tree))
         _check_unmoved(tree)
+        if verdict.accepted is not None:
+            output.contract = {"accepted_mismatch": verdict.accepted}
         return _finish(output, samples, reader, dump, dataset=dataset, why=why, verdict=verdict)
 
 

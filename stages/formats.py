@@ -8,8 +8,8 @@ import typer
 
 def formats() -> None:
     """Print every format that `prep ingest` reads, with where to get the dataset and under which terms."""
+    from pipeline.catalog import CATALOG
     from pipeline.sources import READERS
-    from pipeline.sources.catalog import CATALOG
 
     heads = ("format", "dataset", "layout", "beyond labels", "where", "terms")
     rows = []

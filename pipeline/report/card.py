@@ -9,13 +9,13 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.catalog import CATALOG
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.lineage.walk import Node, iter_nodes, walk
 from pipeline.output import SUMMARY_NAME
 from pipeline.schema import INDEX, LEDGER, PREDICTIONS
-from pipeline.sources.catalog import CATALOG
 from pipeline.tables import read_table
 
 LICENCE_NOTE: Final = (

@@ -11,10 +11,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.catalog import CATALOG, Entry
 from pipeline.emotions import CLASSES
 from pipeline.shards.columns import SHARD_SCHEMA
 from pipeline.shards.plan import SPLITS
-from pipeline.sources.catalog import CATALOG, Entry
 
 CROISSANT_NAME: Final = "croissant.json"
 _CR: Final = "http://mlcommons.org/croissant/"

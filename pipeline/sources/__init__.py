@@ -22,6 +22,7 @@ from pipeline.sources.jaffe import Jaffe
 from pipeline.sources.kdef import Kdef
 from pipeline.sources.rafd import Rafd
 from pipeline.sources.rafdb import RafDb, RafDbCompound
+from pipeline.sources.rafdb_folder import RafDbFolder
 from pipeline.sources.reader import Reader
 from pipeline.sources.recognise import AUTO, find_reader, find_root, recognise_among
 from pipeline.sources.sfew import Sfew
@@ -36,6 +37,7 @@ READERS: Final[tuple[Reader, ...]] = (
     CkPlus(),
     Ck48(),
     RafDb(),
+    RafDbFolder(),
     RafDbCompound(),
     Emotic(),
     EmoticCsv(),

@@ -33,16 +33,18 @@ _SPLITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the counts say: `kind` is exact, subset, mismatch (which was accepted) or unknown."""
+    """What the counts say: `kind` is exact, subset, mismatch or unknown; `accepted` says what mismatch was accepted."""
 
     kind: str
     release: str | None = None
     share: float | None = None
     notes: tuple[str, ...] = ()
+    accepted: str | None = None
 
     def plain(self) -> Mapping[str, Any]:
         """Return it as summary.json keeps it."""
-        return {"verdict": self.kind, "release": self.release, "share": self.share}
+        kept = {"verdict": self.kind, "release": self.release, "share": self.share}
+        return kept if self.accepted is None else {**kept, "accepted": self.accepted}
 
 
 class Tally:
@@ -87,7 +89,7 @@ def compare(fmt: str, listed: Listed, dump: Dump, *, name: str, accepted: bool) 
         return _agreed(release, found)
     if not accepted:
         raise SourceError(f"{dump.tree.src}: {problem}; {_ACCEPT}")
-    return Verdict("mismatch", release.name if release else None, None, (f"accepted: {problem}",))
+    return Verdict("mismatch", release.name if release else None, None, (f"accepted: {problem}",), problem)
 
 
 def expected_release(fmt: str, name: str) -> Release | None:

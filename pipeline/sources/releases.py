@@ -76,7 +76,7 @@ RELEASES: Final = (
     ),
     _release(
         "RAF-DB basic",
-        ("rafdb",),
+        ("rafdb", "rafdb_folder"),
         {
             "train": dict(zip(_RAFDB_LABELS, (1290, 281, 717, 4772, 1982, 705, 2524), strict=True)),
             "test": dict(zip(_RAFDB_LABELS, (329, 74, 160, 1185, 478, 162, 680), strict=True)),

@@ -101,6 +101,7 @@ class Samples:
 
     def __init__(self, dataset: str, tree: Tree) -> None:
         self.rows_in = 0
+        self.rows_out = 0
         self.listed = Listed()
         self.rejects: list[Reject] = []
         self._dataset = dataset
@@ -112,6 +113,7 @@ class Samples:
         self._waiting: list[tuple[Any, ...]] = []  # values in the order of _BATCH
         self._batches: list[pa.RecordBatch] = []
         self._points = _Points()
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._table = SAMPLES.empty_table()
 
     def add(self, row: Row) -> None:
@@ -137,32 +139,33 @@ class Samples:
         self._table = _in_one_piece(pa.Table.from_batches(self._batches, _BATCH), self._points.column())
         self._batches.clear()
         self._first.clear()
+        self._numbers.clear()
         for ordinal, detail in sorted(self._doubts.items()):
             sample_id, path = (self._table[name][ordinal].as_py() for name in ("sample_id", "source_path"))
             self.rejects.append(Reject(sample_id, self._dataset, Reason.conflicting_labels, detail, path))
 
-    @property
-    def rows_out(self) -> int:
-        """Return the number of samples."""
-        return int(self._table.num_rows) - len(self._doubts)
+        self.rows_out = int(self._table.num_rows) - len(self._doubts)
 
     def slices(self) -> Iterator[pa.Table]:
-        """Yield the table of samples, sorted by sample_id, a slice at a time."""
+        """Yield the table of samples, sorted by sample_id, a slice at a time; once, then the rows are let go."""
         order = pc.sort_indices(self._table["sample_id"])
         if self._doubts:
             order = order.filter(pc.invert(pc.is_in(order, pa.array(self._doubts.keys(), pa.uint64()))))
         for start in range(0, len(order), _SLICE_ROWS):
-            yield self._table.take(order[start : start + _SLICE_ROWS])
+            found = self._table.take(order[start : start + _SLICE_ROWS])
+            self._count(found)
+            yield found
+        self._table = SAMPLES.empty_table()
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of samples by split and label; of votes, the label with the most counts."""
-        found: Counter[tuple[str, str]] = Counter()
-        for rows in self.slices():
-            for split, labels, votes in zip(*(rows[name].to_pylist() for name in _COUNTED), strict=True):
-                counted = labels if votes is None else [labels[votes.index(max(votes))]]
-                found.update((split or NO_SPLIT, label) for label in counted)
-        splits = sorted({split for split, _ in found})
-        return {split: {label: n for (of, label), n in sorted(found.items()) if of == split} for split in splits}
+        """Return the number of samples by split and label, of all slices; of votes, the label with the most counts."""
+        splits = sorted({split for split, _ in self._counts})
+        return {split: {label: n for (of, label), n in sorted(self._counts.items()) if of == split} for split in splits}
+
+    def _count(self, rows: pa.Table) -> None:
+        for split, labels, votes in zip(*(rows[name].to_pylist() for name in _COUNTED), strict=True):
+            counted = labels if votes is None else [labels[votes.index(max(votes))]]
+            self._counts.update((split or NO_SPLIT, label) for label in counted)
 
     def _take(self, row: Annotation, path: str) -> None:
         key = _key(row.row) if row.distinct else _key(path, row.n, row.box)

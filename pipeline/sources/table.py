@@ -9,6 +9,7 @@ from typing import Final
 
 from pipeline.errors import SourceError
 from pipeline.schema import Reason
+from pipeline.sources.boxes import box_columns
 from pipeline.sources.delimited import Delimited, Record, number, squash
 from pipeline.sources.folder import is_split
 from pipeline.sources.reader import Reader
@@ -19,7 +20,8 @@ from pipeline.sources.tree import Tree
 SUFFIXES: Final = (".csv", ".tsv")
 _MAX_TABLES: Final = 64
 _SAMPLE_ROWS: Final = 64
-_NUMBERS: Final = ("valence", "arousal", "dominance", "x0", "y0", "x1", "y1", "width", "height")
+_BOX: Final = ("x0", "y0", "x1", "y1", "width", "height")
+_NUMBERS: Final = ("valence", "arousal", "dominance", *_BOX)
 # What people call their columns, squashed: letters and digits in lower case; the most telling name first.
 KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "path": (
@@ -36,12 +38,6 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "valence": ("valence", "val", "v"),
     "arousal": ("arousal", "aro", "a"),
     "dominance": ("dominance", "dom", "d"),
-    "x0": ("x0", "xmin", "left", "x1", "boxx0", "bboxx1", "facex", "x"),
-    "y0": ("y0", "ymin", "top", "y1", "boxy0", "bboxy1", "facey", "y"),
-    "x1": ("xmax", "right", "x2", "boxx1", "bboxx2"),
-    "y1": ("ymax", "bottom", "y2", "boxy1", "bboxy2"),
-    "width": ("width", "w", "facewidth", "boxwidth"),
-    "height": ("height", "h", "faceheight", "boxheight"),
 }  # fmt: skip
 
 
@@ -123,7 +119,7 @@ def _unusable(row: Annotation, record: Record, columns: Mapping[str, int]) -> It
     for role, value in (("valence", row.valence), ("arousal", row.arousal), ("dominance", row.dominance)):
         if value is None and role in columns and record.at(columns[role]):
             yield f"{role} (expected -1 to 1)"
-    sides = [record.at(columns[side]) for side in ("x0", "y0", "x1", "y1", "width", "height") if side in columns]
+    sides = [record.at(columns[side]) for side in _BOX if side in columns]
     if row.box is None and len(sides) >= 4 and any(sides):
         yield "box (expected numbers, x1 > x0 and y1 > y0)"
 
@@ -143,7 +139,9 @@ def columns_of(tree: Tree, name: str, given: Mapping[str, str]) -> dict[str, int
         return _columns_by_content(table)
     places = {squash(cell): index for index, cell in reversed(list(enumerate(table.header)))}
     found: dict[str, int] = {}
-    for role in KNOWN.keys() & given.keys():
+    for role in (*KNOWN, *_BOX):
+        if role not in given:
+            continue
         if squash(given[role]) not in places:
             raise SourceError(f"{table.where}: no column {given[role]!r}; it has {', '.join(table.header)}")
         found[role] = places[squash(given[role])]
@@ -151,7 +149,8 @@ def columns_of(tree: Tree, name: str, given: Mapping[str, str]) -> dict[str, int
         index = next((places[known] for known in names if known in places), None)
         if role not in found and index is not None and index not in found.values():
             found[role] = index
-    return found
+    # A person who names one side names all of them.
+    return found if given.keys() & set(_BOX) else found | box_columns(places)
 
 
 def _columns_by_content(table: Delimited) -> dict[str, int]:

@@ -33,6 +33,8 @@ NATIVE = {
              "sadness": "sad", "surprise": "surprise"},
     "rafdb": {"Surprise": "surprise", "Fear": "fear", "Disgust": "disgust", "Happiness": "happy", "Sadness": "sad",
               "Anger": "anger", "Neutral": "neutral"},
+    "rafdb_folder": {"surprise": "surprise", "happiness": "happy", "sadness": "sad", "anger": "anger",
+                     "fear": "fear", "disgust": "disgust", "neutral": "neutral"},
     "rafdb_compound": COMPOUND,
     "emotic": EMOTIC_VOTES | dict.fromkeys(EMOTIC_NONE) | {"Disquietement": "fear"},
     "emotic_csv": EMOTIC_VOTES | dict.fromkeys(EMOTIC_NONE),
@@ -139,6 +141,7 @@ DIGESTS = {
     "kdef": (1, "72dd117895a6"),
     "rafd": (1, "668f4c7c5538"),
     "rafdb": (1, "d0e579d384ea"),
+    "rafdb_folder": (1, "b2e5a6ffefe4"),
     "rafdb_compound": (1, "812a07c4c31a"),
     "sfew": (1, "d22b98095512"),
 }  # fmt: skip

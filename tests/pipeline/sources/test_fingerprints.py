@@ -1,6 +1,7 @@
 """Counts against those of known releases: another release, shuffled classes, too much, a part."""
 
 import itertools
+import json
 import random
 
 import pytest
@@ -58,11 +59,23 @@ def test_rafdb_in_alphabetical_order_is_refused(share, tmp_path):
     assert "--accept-mismatch" in str(caught.value)
 
 
+def test_rafdb_folders_in_alphabetical_order_are_refused(tmp_path):
+    for code, label in enumerate(sorted(ORDER), 1):
+        for n in range(RAFDB.labels["train"][label] // 20):
+            put(tmp_path / "raw", f"train/{code}/train_{code}{n:04d}_aligned.jpg")
+    with pytest.raises(SourceError, match=r"in another order: alphabetical codes \(.*'surprise' is anger"):
+        Read(tmp_path / "raw", tmp_path / "out")
+
+
 def test_mismatch_can_be_accepted_by_option_or_parameter(tmp_path):
     write_rafdb_list(tmp_path / "raw", codes=sorted(ORDER), share=0.05)
     found = Read(tmp_path / "raw", tmp_path / "out", accept=True)
     assert found.summary["fingerprint"]["verdict"] == "mismatch"
     assert found.summary["notes"][-1].startswith("accepted: the counts")
+    # What was accepted is on the result, wherever it goes.
+    told = found.summary["fingerprint"]["accepted"]
+    assert told.startswith("the counts in t")
+    assert json.loads((tmp_path / "out/snapshot.json").read_text())["contract"] == {"accepted_mismatch": told}
     assert Read(tmp_path / "raw", tmp_path / "out", accept_mismatch=["d"]).summary["rows_out"] == 1
 
 

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from pipeline.catalog import CATALOG
 from pipeline.sources import READERS, open_pictures, open_tree, recognise
-from pipeline.sources.catalog import CATALOG
 from pipeline.taxonomy import read_taxonomy
 from tests.pipeline.sources.trees import POINTS_68, WRITERS, Read, write_ckplus, write_fer2013, write_ferplus
 
@@ -168,6 +168,26 @@ def test_rafdb_aligned_pictures_have_no_box_of_the_original(read):
     row = read("rafdb", rafdb_pictures="aligned").rows[0]
     assert row["source_path"] == "Image/aligned/test_0001_aligned.jpg"
     assert (row["source_box"], row["source_landmarks"]) == (None, None)
+
+
+def test_rafdb_folders_are_named_after_the_codes_and_checked_against_the_list(read):
+    found = read("rafdb_folder")
+    names = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+    wanted = {f"train/{code}/train_{code:05d}_aligned.jpg": name for code, name in enumerate(names, 1)}
+    assert found.labels() == wanted | {"test/4/test_0001_aligned.jpg": "happiness"}
+    assert {row["source_split"] for row in found.rows} == {"train", "test"}
+    assert found.reasons() == [
+        ("conflicting_labels", "test/1/test_0002_aligned.jpg"), ("missing_file", "train_00009_aligned.jpg"),
+    ]  # fmt: skip
+
+
+def test_rafdb_folders_may_lie_a_level_below_their_lists(tmp_path):
+    WRITERS["rafdb_folder"](tmp_path / "raw/DATASET")
+    for name in ("train_labels.csv", "test_labels.csv"):
+        (tmp_path / "raw/DATASET" / name).rename(tmp_path / "raw" / name)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["format"] == "rafdb_folder"
+    assert found.summary["rejected"] == {"conflicting_labels": 1, "missing_file": 1}
 
 
 def test_rafdb_compound(read):

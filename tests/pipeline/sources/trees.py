@@ -158,6 +158,16 @@ def write_rafdb(root: Path) -> None:
         put(root, f"Annotation/manual/{stem}_manu_attri.txt", "30 40\n70 41\n50 60\n35 80\n65 81\n0\n1\n2\n")
 
 
+def write_rafdb_folder(root: Path) -> None:
+    for code in range(1, 8):
+        put(root, f"train/{code}/train_{code:05d}_aligned.jpg")
+    put(root, "test/4/test_0001_aligned.jpg")
+    put(root, "test/1/test_0002_aligned.jpg")
+    rows = [f"train_{code:05d}_aligned.jpg,{code}" for code in range(1, 8)]
+    put(root, "train_labels.csv", "\n".join(["image,label", *rows, "train_00009_aligned.jpg,2"]))
+    put(root, "test_labels.csv", "image,label\ntest_0001_aligned.jpg,4\ntest_0002_aligned.jpg,7\n")
+
+
 def write_rafdb_compound(root: Path) -> None:
     rows = [f"train_{code:04d}.jpg {code}" for code in range(1, 12)] + ["test_001.jpg 8"]
     put(root, "EmoLabel/list_patition_label.txt", "\r\n".join(rows))
@@ -328,7 +338,8 @@ def write_csv(root: Path) -> None:
 
 WRITERS = {
     "affectnet": write_affectnet, "affectnet_npy": write_affectnet_npy, "affectnet_folder": write_affectnet_folder,
-    "ckplus": write_ckplus, "ck48": write_ck48, "rafdb": write_rafdb, "rafdb_compound": write_rafdb_compound,
+    "ckplus": write_ckplus, "ck48": write_ck48, "rafdb": write_rafdb, "rafdb_folder": write_rafdb_folder,
+    "rafdb_compound": write_rafdb_compound,
     "emotic": write_emotic, "emotic_csv": write_emotic_csv, "fer2013": write_fer2013,
     "fer2013_folder": write_fer2013_folder, "ferplus": write_ferplus, "jaffe": write_jaffe, "expw": write_expw,
     "kdef": write_kdef, "rafd": write_rafd, "sfew": write_sfew, "folder": write_folder, "csv": write_csv,

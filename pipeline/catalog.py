@@ -31,6 +31,7 @@ CATALOG: Final = {
     "ckplus": Entry("CK+, sequences", "68 points, subject, sequence", *_CKPLUS),
     "ck48": Entry("CK+48, class folders", "subject, sequence", *_CKPLUS),
     "rafdb": Entry("RAF-DB basic", "box, 5 points, split", *_RAFDB),
+    "rafdb_folder": Entry("RAF-DB basic, folders 1 to 7", "split; csv checked against folders", *_RAFDB),
     "rafdb_compound": Entry("RAF-DB compound", "two classes at once, box, 5 points, split", *_RAFDB),
     "emotic": Entry("EMOTIC, mat", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC),
     "emotic_csv": Entry("EMOTIC, csv", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC),

@@ -1,0 +1,80 @@
+"""RAF-DB basic as mirrors ship it: the aligned pictures in folders that are named after their code.
+
+Li, Deng, Du: Reliable Crowdsourcing and Deep Locality-Preserving Learning, CVPR 2017. Codes as in the release itself.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.schema import Reason
+from pipeline.sources.delimited import Delimited
+from pipeline.sources.folder import is_split
+from pipeline.sources.rafdb import RafDb
+from pipeline.sources.reader import Reader
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.sources.tree import Tree
+
+_NAMED: Final = re.compile(r"(train|test)_\d{4,5}(?:_aligned)?\.(?:jpe?g|png)", re.IGNORECASE | re.ASCII)
+_COLUMNS: Final = ("image", "label")
+
+
+class RafDbFolder(Reader):
+    """`train/1/train_00001_aligned.jpg`; where `train_labels.csv` lies beside it, the two are compared."""
+
+    name = "rafdb_folder"
+    labels = RafDb.labels
+    layout = "train/1/ to train/7/ and test/1/ to test/7/ with pictures named as train_00001_aligned.jpg"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        for _, _, folder in self._folders(tree, root):
+            found = next((name for name in tree.listing(folder).files if _NAMED.fullmatch(name)), None)
+            if found:
+                return f"{folder} holds pictures such as {found}"
+        return None
+
+    def begins(self, tree: Tree, root: str) -> bool:
+        """See `Reader.begins`."""
+        return next(self._folders(tree, root), None) is not None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        listed = {split: _listed(dump, split) for split in dump.tree.listing(dump.root).folders if is_split(split)}
+        for label, split, folder in self._folders(dump.tree, dump.root):
+            for path in dump.tree.below(folder):
+                if is_picture(path):
+                    yield self._row(dump, path, label, split, listed[split].pop(path.rpartition("/")[2], None))
+        for rest in listed.values():
+            for name, (_, row) in rest.items():
+                yield Refusal(name, Reason.missing_file, f"{row}: no such picture in the folders of the classes")
+
+    def _folders(self, tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
+        """Yield (label, split, folder) of each class."""
+        codes = {str(code): label for code, label in enumerate(self.labels, 1)}
+        for split in tree.listing(root).folders:
+            classes = tree.listing(join(root, split)).folders
+            if is_split(split) and classes and set(classes) <= codes.keys():
+                yield from ((codes[code], split, join(join(root, split), code)) for code in classes)
+
+    def _row(self, dump: Dump, path: str, label: str, split: str, listed: tuple[str, str] | None) -> Row:
+        code = str(self.labels.index(label) + 1)
+        if listed is not None:
+            dump.compared += 1
+            if listed[0] != code:
+                dump.contradicted += 1
+                detail = f"{listed[1]}: code {listed[0]}, but its folder says {code}, {label}"
+                return Refusal(path, Reason.conflicting_labels, detail)
+        return Annotation(path, (label,), path, split=split)
+
+
+def _listed(dump: Dump, split: str) -> dict[str, tuple[str, str]]:
+    """Return (code, where it stands) by the picture's base name, of the list of a split where there is one."""
+    beside = dump.root.rpartition("/")[0]
+    candidates = (join(folder, f"{split}_labels.csv") for folder in (dump.root, beside))
+    name = next((candidate for candidate in candidates if candidate in dump.tree), None)
+    if name is None:
+        return {}
+    records = Delimited(dump.tree, name, _COLUMNS).records()
+    found = ((record.get("image").rpartition("/")[2], record) for record in records)
+    return {base: (record.get("label"), record.row) for base, record in found if base}
