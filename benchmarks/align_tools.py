@@ -12,13 +12,13 @@ import torch
 
 from benchmarks.align_sets import Photo
 from pipeline.faces.cascade import Attempt, build_cascade, find_faces
-from pipeline.faces.crop import cut_face
+from pipeline.faces.crop import cut_faces
 from pipeline.faces.detector import Hint
 from pipeline.faces.dlib_hog import model_file
 from pipeline.faces.geometry import fit_similarity, template_points
 from pipeline.faces.scale import search_side_px, view_of
 from pipeline.faces.warp import warp_face
-from pipeline.images import decode, decode_scaled, encode_face
+from pipeline.images import Scaled, decode, encode_face, open_picture
 from pipeline.params import read_params
 
 PARAMS = read_params(Path(__file__).resolve().parent.parent / "params.yaml").align
@@ -67,20 +67,23 @@ def build_tools(*, with_boxes: bool) -> dict[str, Tool]:
 def ours(cascade: list[Attempt], photos: list[Photo], *, with_boxes: bool) -> list[Answer]:
     """Run the project's own steps, as `pipeline.faces.part` does."""
     hints = [Hint(box, "face") if with_boxes and (box := photo.labelled) is not None else None for photo in photos]
-    pictures = [
-        decode_scaled(photo.content, search_side_px(photo.content, hint, PARAMS), max_pixels=MAX_PIXELS)
-        for photo, hint in zip(photos, hints, strict=True)
-    ]
+    pictures = [_decode_scaled(photo.content, hint) for photo, hint in zip(photos, hints, strict=True)]
     views = [view_of(picture, hint) for picture, hint in zip(pictures, hints, strict=True)]
-    answers = []
-    for found, picture, photo in zip(find_faces(cascade, views, _say_nothing), pictures, photos, strict=True):
-        if found is None:
-            answers.append(NOTHING)
-            continue
-        columns = cut_face(found, picture, photo.content, PARAMS).columns
-        points = np.array(columns["landmarks"]).reshape(5, 2)
-        answers.append(Answer(np.array([columns["face_box"]]), 0, points, with_boxes))
+    results = find_faces(cascade, views, _say_nothing)
+    seen = [index for index, result in enumerate(results) if result is not None]
+    found = [result for result in results if result is not None]
+    contents = [photos[index].content for index in seen]
+    crops = cut_faces(found, [pictures[index] for index in seen], contents, PARAMS)
+    answers = [NOTHING for _ in photos]
+    for index, crop in zip(seen, crops, strict=True):
+        points = np.array(crop.columns["landmarks"]).reshape(5, 2)
+        answers[index] = Answer(np.array([crop.columns["face_box"]]), 0, points, with_boxes)
     return answers
+
+
+def _decode_scaled(content: bytes, hint: Hint | None) -> Scaled:
+    opened = open_picture(content)
+    return opened.decode_scaled(search_side_px(opened.header, hint, PARAMS), max_pixels=MAX_PIXELS)
 
 
 def _say_nothing(_: int) -> None:

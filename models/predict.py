@@ -18,11 +18,11 @@ from pipeline.equalize import equalize_pixels
 from pipeline.errors import ImageError, ModelError, ParamsError
 from pipeline.faces.cascade import Attempt, Found, build_cascade
 from pipeline.faces.choice import Choice
-from pipeline.faces.crop import cut_face
+from pipeline.faces.crop import cut_faces
 from pipeline.faces.detector import Faces, View
 from pipeline.faces.geometry import TEMPLATE_NAME, box_sizes, overlaps
 from pipeline.faces.scale import search_side_px
-from pipeline.images import Scaled, decode, decode_face, decode_scaled, encode_face
+from pipeline.images import Scaled, decode, decode_face, encode_face, open_picture
 from pipeline.params import AlignParams, EqualizeParams
 from pipeline.report.sheet import font
 
@@ -31,7 +31,7 @@ Pixels = NDArray[np.uint8]
 # A guard against hostile files; it shapes no answer.
 MAX_PIXELS: Final = 100_000_000
 _THOROUGH: Final = "mtcnn-full"
-_COARSER: Final = frozenset({"mtcnn-box", "mtcnn-coarse", "mtcnn-fine", "mtcnn-padded"})
+_COARSER: Final = frozenset({"mtcnn-box", "mtcnn-coarse", "mtcnn-medium", "mtcnn-fine", "mtcnn-padded"})
 _SURE: Final = 0.9  # of the detector, for a face beside those that the cascade found
 _SAME_FACE_IOU: Final = 0.2
 _BOX_COLOUR: Final = (255, 214, 10)
@@ -114,21 +114,24 @@ class Predictor:
     def _decode(self, content: bytes) -> Scaled | ImageError:
         """Decode as `align` does a picture without a box: at a scale that leaves enough for the crop."""
         try:
-            return decode_scaled(content, search_side_px(content, None, self._align), max_pixels=MAX_PIXELS)
+            opened = open_picture(content)
+            return opened.decode_scaled(search_side_px(opened.header, None, self._align), max_pixels=MAX_PIXELS)
         except ImageError as error:
             return error
 
     def _answer(self, pictures: list[tuple[bytes, Scaled]]) -> list[list[AnsweredFace]]:
         found = find_all(self._attempts, [View(picture.pixels) for _, picture in pictures])
-        crops = [
-            (number, cut_face(face, picture, content, self._align))
-            for number, ((content, picture), faces) in enumerate(zip(pictures, found, strict=True))
-            for face in faces
-        ]
-        seen = [self._equalized(crop.image) for _, crop in crops]
+        owners = [number for number, faces in enumerate(found) for _ in faces]
+        crops = cut_faces(
+            [face for faces in found for face in faces],
+            [pictures[number][1] for number in owners],
+            [pictures[number][0] for number in owners],
+            self._align,
+        )
+        seen = [self._equalized(crop.image) for crop in crops]
         answers = self.checkpoint.predict(np.stack([_rgb(pixels) for pixels in seen])) if seen else np.zeros((0, 8))
         results: list[list[AnsweredFace]] = [[] for _ in pictures]
-        for (number, crop), pixels, row in zip(crops, seen, answers, strict=True):
+        for number, crop, pixels, row in zip(owners, crops, seen, answers, strict=True):
             results[number].append(_describe(crop.columns, pixels, row, self.checkpoint.classes))
         return results
 

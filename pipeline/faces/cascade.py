@@ -33,7 +33,8 @@ class Found:
 
 
 def _mtcnn(_: AlignParams) -> list[Attempt]:
-    return [*_mtcnn_box(_), *_mtcnn_coarse(_), *_mtcnn_fine(_), *_mtcnn_padded(_), *_mtcnn_full(_)]
+    steps = (_mtcnn_box, _mtcnn_coarse, _mtcnn_medium, _mtcnn_fine, _mtcnn_padded, _mtcnn_full)
+    return [attempt for step in steps for attempt in step(_)]
 
 
 def _mtcnn_box(_: AlignParams) -> list[Attempt]:
@@ -46,6 +47,12 @@ def _mtcnn_coarse(_: AlignParams) -> list[Attempt]:
     from pipeline.faces.mtcnn_fast import COARSE, MtcnnFast
 
     return [Attempt("mtcnn-coarse", MtcnnFast(_networks(), COARSE))]
+
+
+def _mtcnn_medium(_: AlignParams) -> list[Attempt]:
+    from pipeline.faces.mtcnn_fast import MEDIUM, MtcnnFast
+
+    return [Attempt("mtcnn-medium", MtcnnFast(_networks(), MEDIUM))]
 
 
 def _mtcnn_fine(_: AlignParams) -> list[Attempt]:
@@ -107,6 +114,7 @@ BUILDERS: Final[dict[str, Callable[[AlignParams], list[Attempt]]]] = {
     "mtcnn": _mtcnn,
     "mtcnn-box": _mtcnn_box,
     "mtcnn-coarse": _mtcnn_coarse,
+    "mtcnn-medium": _mtcnn_medium,
     "mtcnn-fine": _mtcnn_fine,
     "mtcnn-padded": _mtcnn_padded,
     "mtcnn-full": _mtcnn_full,

@@ -1,5 +1,6 @@
 """From a found face to what is stored: the crop, its geometry in the source picture, and its line in the ledger."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -7,10 +8,10 @@ import cv2
 import numpy as np
 
 from pipeline.faces.cascade import Found
-from pipeline.faces.detector import Pixels
+from pipeline.faces.detector import Floats, Pixels
 from pipeline.faces.geometry import box_sizes, fit_similarity, frontality, roll_deg, template_points
 from pipeline.faces.scale import decode_finer, from_source, to_source
-from pipeline.faces.warp import outside_share, warp_face
+from pipeline.faces.warp import outside_shares, warp_face
 from pipeline.images import Scaled, encode_face
 from pipeline.params import AlignParams
 from pipeline.schema import Reason
@@ -30,40 +31,73 @@ class Crop:
     detail: str
 
 
-def cut_face(found: Found, picture: Scaled, content: bytes, params: AlignParams) -> Crop:
-    """Warp one face to the template and measure it.
+def cut_faces(
+    found: Sequence[Found],
+    pictures: Sequence[Scaled],
+    contents: Sequence[bytes],
+    params: AlignParams,
+    at: Callable[[int], None] | None = None,
+) -> list[Crop]:
+    """Warp one face of each picture to the template and measure it.
 
     Args:
-        found: the face, in pixels of the decoded picture.
-        picture: the decoded picture.
-        content: its bytes, to decode it again where the face is small in it.
+        found: the faces, in pixels of the decoded pictures.
+        pictures: the decoded pictures.
+        contents: their bytes, to decode one again where its face is small in it.
         params: template, size and thresholds.
+        at: told the index of the face that is being warped, if anyone wants to know.
     """
-    row, target = found.choice.row, template_points(params.size_px, params.margin)
-    points = np.round(to_source(found.faces.landmarks[row], picture) * _GRID) / _GRID
-    box = to_source(found.faces.boxes[row].reshape(2, 2), picture).reshape(-1)
-    matrix = fit_similarity(from_source(points, picture)[None], target)[0]
-    finer = decode_finer(content, picture, float(np.hypot(*matrix[:, 0])), params)
-    if finer is not None:
-        picture, matrix = finer, fit_similarity(from_source(points, finer)[None], target)[0]
-    pixels = warp_face(picture.pixels, matrix, params.size_px, params.border)
+    if not found:
+        return []
+    rows = [one.choice.row for one in found]
+    points = np.stack([one.faces.landmarks[row] for one, row in zip(found, rows, strict=True)])
+    points = np.round(to_source(points, pictures) * _GRID) / _GRID
+    boxes = np.stack([one.faces.boxes[row] for one, row in zip(found, rows, strict=True)])
+    boxes = to_source(boxes.reshape(-1, 2, 2), pictures).reshape(-1, 4)
+    target = template_points(params.size_px, params.margin)
+    matrices = fit_similarity(from_source(points, pictures), target)
+    enlarged = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]).tolist()
+    measures = _measure(points, boxes, [picture.pixels.shape for picture in pictures], matrices, params.size_px)
+    crops = []
+    for index, (one, picture, matrix) in enumerate(zip(found, pictures, matrices, strict=True)):
+        if at is not None:
+            at(index)
+        finer = decode_finer(contents[index], picture, enlarged[index], params)
+        if finer is None:
+            pixels = warp_face(picture.pixels, matrix, params.size_px, params.border)
+        else:
+            again = fit_similarity(from_source(points[index : index + 1], [finer]), target)[0]
+            pixels = warp_face(finer.pixels, again, params.size_px, params.border)
+        crops.append(_account(one, pixels, measures[index], (boxes[index], points[index]), params))
+    return crops
+
+
+def _measure(
+    points: Floats, boxes: Floats, shapes: Sequence[tuple[int, ...]], matrices: Floats, size_px: int
+) -> list[dict[str, float]]:
+    """Return what the ledger says of the geometry of each face."""
+    columns = {
+        "face_size_px": box_sizes(boxes),
+        "roll_deg": roll_deg(points),
+        "frontality": frontality(points),
+        "outside_share": outside_shares(shapes, matrices, size_px),
+    }
+    return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), axis=1).tolist()]
+
+
+def _account(
+    found: Found, pixels: Pixels, measures: dict[str, float], place: tuple[Floats, Floats], params: AlignParams
+) -> Crop:
+    """Judge one crop and encode it, unless it is refused."""
     shared = {
-        "face_score": float(found.faces.scores[row]),
+        "face_score": float(found.faces.scores[found.choice.row]),
         "detector": found.attempt.detector.name,
         "attempt": found.attempt.name,
         "box_iou": found.choice.box_iou,
     }
-    ledger = {
-        **shared,
-        "face_size_px": float(box_sizes(box[None])[0]),
-        "roll_deg": float(roll_deg(points[None])[0]),
-        "frontality": float(frontality(points[None])[0]),
-        **_light(pixels),
-        "outside_share": outside_share(picture.pixels.shape, matrix, params.size_px),
-        "other_faces": found.choice.others,
-    }
+    ledger = {**shared, **measures, **_light(pixels), "other_faces": found.choice.others}
     reason, detail = judge(ledger, params)
-    columns = {**shared, "face_box": box.tolist(), "landmarks": points.reshape(-1).tolist()}
+    columns = {**shared, "face_box": place[0].tolist(), "landmarks": place[1].reshape(-1).tolist()}
     return Crop(b"" if reason else encode_face(pixels), columns, ledger, reason, detail)
 
 

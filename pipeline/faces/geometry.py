@@ -58,12 +58,12 @@ def transform_points(matrix: Floats, points: Floats) -> Floats:
 
 
 def invert_similarity(matrix: Floats) -> Floats:
-    """Return the inverse of one (2, 3) similarity."""
-    cosine, sine = matrix[0, 0], matrix[1, 0]
+    """Return the inverse of similarities (..., 2, 3)."""
+    cosine, sine, x, y = matrix[..., 0, 0], matrix[..., 1, 0], matrix[..., 0, 2], matrix[..., 1, 2]
     squared = cosine * cosine + sine * sine
     cosine, sine = cosine / squared, sine / squared
-    x, y = matrix[0, 2], matrix[1, 2]
-    return np.array([[cosine, sine, -cosine * x - sine * y], [-sine, cosine, sine * x - cosine * y]])
+    rows = [[cosine, sine, -cosine * x - sine * y], [-sine, cosine, sine * x - cosine * y]]
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
 
 
 def roll_deg(landmarks: Floats) -> Floats:
@@ -92,8 +92,13 @@ def box_sizes(boxes: Floats) -> Floats:
 
 def overlaps(boxes: Floats, box: Floats) -> Floats:
     """Return the intersection over union of boxes (n, 4) with one box (4,)."""
-    low = np.maximum(boxes[:, :2], box[:2])
-    high = np.minimum(boxes[:, 2:], box[2:])
-    common = np.maximum(high - low, 0).prod(axis=1)
-    union = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1) + max(0.0, (box[2:] - box[:2]).prod()) - common
-    return np.asarray(common / np.maximum(union, 1e-12))
+    given = box.tolist()
+    # In plain floats: the boxes are few, and one call to NumPy takes longer than a box.
+    return np.array([_overlap(one, given) for one in boxes.tolist()])
+
+
+def _overlap(one: list[float], other: list[float]) -> float:
+    wide, high = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    common = max(wide, 0.0) * max(high, 0.0)
+    areas = [max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0) for box in (one, other)]
+    return common / max(sum(areas) - common, 1e-12)

@@ -12,14 +12,19 @@ from typing import Final
 import numpy as np
 
 from pipeline.faces.candidates import NONE, Candidates, correct, gather, square, suppress, suppress_nested
-from pipeline.faces.detector import Faces, Floats, Hint, Pixels, View
+from pipeline.faces.detector import Faces, Floats, Pixels, View
 from pipeline.faces.networks import CELL_PX, OUTPUT_PX, REFINE_PX, Floats32, Networks
 from pipeline.faces.pyramid import Layout, Pyramid, Region, build_layout, build_pyramid, cut_crops, pack
 
 # Around an annotated face is searched this many of its sides in each direction; of a body, its upper part.
 _REACH: Final = {"face": (0.75, 0.75, 0.75, 0.75), "body": (0.1, 0.15, 0.1, -0.4)}
-# An annotated box is tried at these sizes: datasets draw them around the features, the face or the head.
-_BOX_SIZES: Final = (0.8, 1.0, 1.25)
+# An annotated box is shown to the last network at this many times its 48 px, so that it is not enlarged there.
+_BOX_OVER_OUTPUT: Final = 2.0
+# Datasets draw boxes around the features, the face or the head. Where the second network is less sure of the box than
+# this, or makes it larger or smaller by more (the logarithm of their ratio), it is tried at other sizes, too.
+_SURE_SCORE: Final = 0.99
+_SURE_GROWTH: Final = 0.25
+_SIZES: Final = (0.65, 0.8, 1.25)
 _ROOM: Final = 0.25  # around a picture, as a share of its short side
 # The pyramid begins at this many times the first network's finest scale: a face of 12 px there is one of 48 px here.
 _OUTPUT_OVER_CELL: Final = OUTPUT_PX // CELL_PX
@@ -45,8 +50,9 @@ class Search:
     thresholds: tuple[float, float, float]
 
 
-# A face of three tenths of the picture ends the search, if the last network is sure.
-COARSE: Final = Search(0.3, 12, cells=32, refined=10, output=4, thresholds=(0.6, 0.7, 0.9))
+# A face of a third of the picture ends the search, if the last network is sure.
+COARSE: Final = Search(0.35, 12, cells=32, refined=10, output=4, thresholds=(0.6, 0.7, 0.9))
+MEDIUM: Final = Search(0.2, 12, cells=48, refined=16, output=4, thresholds=(0.6, 0.7, 0.9))
 FINE: Final = Search(0.1, 12, cells=64, refined=20, output=6, thresholds=(0.6, 0.7, 0.9))
 # facenet-pytorch's defaults.
 FULL: Final = Search(0.0, 20, cells=256, refined=96, output=32, thresholds=(0.6, 0.7, 0.7))
@@ -173,16 +179,22 @@ class MtcnnBox(_Stages):
         return results
 
     def _detect(self, views: Sequence[View]) -> list[Faces]:
-        regions = [search_region(view) for view in views]
-        boxes = np.stack([_box_sizes(view.hint) for view in views if view.hint is not None])
+        boxes = np.stack([view.hint.box for view in views if view.hint is not None])
+        sides = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1), 1.0)
         pyramids = []
-        for view, region, sizes in zip(views, regions, boxes, strict=True):
-            # The box at 96 px: what the last network is shown is then never enlarged where the picture has the pixels.
-            share = 2 * OUTPUT_PX / max(1.0, sizes[1, 2] - sizes[1, 0])
-            short_px = max(CELL_PX, round(region.short_px * share))
-            pyramids.append(build_pyramid(view.pixels, region, short_px))
-        candidates = Candidates(boxes, np.ones(boxes.shape[:2]))
-        return self._output(pyramids, suppress(self._refine(pyramids, candidates), 0.0, 1))
+        for view, side in zip(views, sides.tolist(), strict=True):
+            region = search_region(view)
+            short_px = max(CELL_PX, round(region.short_px * _BOX_OVER_OUTPUT * OUTPUT_PX / side))
+            pyramids.append(build_pyramid(view.pixels, region, short_px, levels=2))
+        best = self._refine(pyramids, _squares(boxes, sides, (1.0,)))
+        growth = (best.boxes[:, 0, 2] - best.boxes[:, 0, 0]) / sides
+        doubtful = np.flatnonzero((best.scores[:, 0] < _SURE_SCORE) | (abs(np.log(growth)) > _SURE_GROWTH))
+        others = self._refine([pyramids[row] for row in doubtful], _squares(boxes[doubtful], sides[doubtful], _SIZES))
+        for row, boxes_of_one, scores in zip(doubtful.tolist(), others.boxes, others.scores, strict=True):
+            chosen = int(np.argmax(scores))
+            if scores[chosen] > best.scores[row, 0]:
+                best.boxes[row, 0], best.scores[row, 0] = boxes_of_one[chosen], scores[chosen]
+        return self._output(pyramids, best)
 
 
 class Given(MtcnnBox):
@@ -204,17 +216,23 @@ def search_region(view: View) -> Region:
     height, width = view.pixels.shape[:2]
     if view.hint is None:
         return Region(0, 0, width, height)
-    box = view.hint.box
-    sides = np.maximum(box[2:] - box[:2], 1)[[0, 1, 0, 1]]
-    reach = np.array(_REACH[view.hint.kind]) * sides * [-1, -1, 1, 1]
-    left, top, right, bottom = np.clip(np.round(box + reach), 0, [width, height, width, height]).astype(int).tolist()
+    x0, y0, x1, y1 = view.hint.box.tolist()
+    across, down = max(1.0, x1 - x0), max(1.0, y1 - y0)
+    before, above, behind, below = _REACH[view.hint.kind]
+    left, right = _clip(x0 - before * across, width), _clip(x1 + behind * across, width)
+    top, bottom = _clip(y0 - above * down, height), _clip(y1 + below * down, height)
     if right - left < CELL_PX or bottom - top < CELL_PX:
         return Region(0, 0, width, height)  # a box beyond the picture says nothing
     return Region(left, top, right, bottom)
 
 
-def _box_sizes(hint: Hint) -> Floats:
-    """Return a box as squares of several sizes about its centre, (k, 4)."""
-    centre = (hint.box[:2] + hint.box[2:]) / 2
-    half = np.array(_BOX_SIZES)[:, None] * max(1.0, float((hint.box[2:] - hint.box[:2]).max())) / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+def _clip(place: float, extent: int) -> int:
+    return min(max(round(place), 0), extent)
+
+
+def _squares(boxes: Floats, sides: Floats, sizes: tuple[float, ...]) -> Candidates:
+    """Return boxes (n, 4) as squares about their centres, of several sizes over that of the box."""
+    centre = ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, None]
+    half = np.outer(sides, sizes)[:, :, None] / 2
+    squares = np.concatenate([centre - half, centre + half], axis=2)
+    return Candidates(squares, np.ones(squares.shape[:2]))

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 
 from pipeline.crew import NO_UNIT, Units
 from pipeline.errors import ImageError, LineageError
-from pipeline.faces.cascade import Attempt, build_cascade, find_faces
-from pipeline.faces.crop import Crop, cut_face
+from pipeline.faces.cascade import Attempt, Found, build_cascade, find_faces
+from pipeline.faces.crop import Crop, cut_faces
 from pipeline.faces.detector import Hint
 from pipeline.faces.scale import hint_of, search_side_px, view_of
-from pipeline.images import Scaled, decode_scaled
+from pipeline.images import Opened, Scaled, open_picture
 from pipeline.output import Reject
 from pipeline.params import AlignParams
 from pipeline.schema import FACES, LEDGER, SAMPLES, Reason
@@ -98,15 +98,23 @@ def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, un
     views = [view_of(sample.picture, sample.hint) for sample in samples if sample.picture is not None]
     units.at(NO_UNIT)
     found = find_faces(attempts, views, lambda index: units.at(samples[index].unit))
+    seen: list[tuple[_Sample, Found, Scaled]] = []
     for sample, result in zip(samples, found, strict=True):
-        units.at(sample.unit)
-        picture, sample.picture = sample.picture, None
-        content, sample.content = sample.content, b""
-        if result is None:
+        if result is None or sample.picture is None:
             sample.reason = Reason.no_face_in_box if sample.hint else Reason.no_face
-        elif picture is not None:
-            sample.crop = cut_face(result, picture, content, part.params)
-            sample.reason, sample.detail = sample.crop.reason, sample.crop.detail
+        else:
+            seen.append((sample, result, sample.picture))
+    crops = cut_faces(
+        [result for _, result, _ in seen],
+        [picture for _, _, picture in seen],
+        [sample.content for sample, _, _ in seen],
+        part.params,
+        lambda index: units.at(seen[index][0].unit),
+    )
+    for (sample, _, _), crop in zip(seen, crops, strict=True):
+        sample.crop, sample.reason, sample.detail = crop, crop.reason, crop.detail
+    for sample in samples:
+        sample.picture, sample.content = None, b""
 
 
 def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> Iterator[list[_Sample]]:
@@ -203,6 +211,7 @@ class _Raw:
         self._src = src
         self._key: tuple[str, int] | None = None
         self._content = b""
+        self._opened: Opened | None = None
         self._decoded: tuple[int, Scaled] | None = None
 
     def decode(self, row: dict[str, Any], hint: Hint | None, params: AlignParams) -> tuple[bytes, Scaled]:
@@ -217,8 +226,10 @@ class _Raw:
             self._content = self._pictures.read(*key)
             if self._pictures.source_md5(key[0], self._content) != row["source_md5"]:
                 raise LineageError(f"{self._src}: {key[0]}: changed since it was ingested; run ingest again")
-            self._key, self._decoded = key, None
-        least_px = search_side_px(self._content, hint, params)
+            self._key, self._opened, self._decoded = key, None, None
+        if self._opened is None:
+            self._opened = open_picture(self._content)
+        least_px = search_side_px(self._opened.header, hint, params)
         if self._decoded is None or self._decoded[0] < least_px:
-            self._decoded = least_px, decode_scaled(self._content, least_px, max_pixels=params.max_pixels)
+            self._decoded = least_px, self._opened.decode_scaled(least_px, max_pixels=params.max_pixels)
         return self._content, self._decoded[1]

@@ -4,6 +4,7 @@ A JPEG can be decoded at eighths of its size in a fraction of the time. Where th
 the face is; elsewhere a face of a quarter of the picture is assumed, and decoded again should it be smaller.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from pipeline.faces.detector import Floats, Hint, View
 from pipeline.faces.geometry import TEMPLATE
-from pipeline.images import Scaled, decode_scaled, read_size
+from pipeline.images import Header, Scaled, open_picture
 from pipeline.params import AlignParams
 
 # The distance between the eyes as a share of a face box's side, on the small side.
@@ -33,29 +34,24 @@ def view_of(picture: Scaled, hint: Hint | None) -> View:
     """Return a decoded picture with its hint brought to the decoded pixels."""
     if hint is None:
         return View(picture.pixels)
-    scale, offset = _axes(picture)
-    return View(picture.pixels, replace(hint, box=hint.box * np.tile(scale, 2) + np.tile(offset, 2)))
+    scale = np.array([picture.scale_x, picture.scale_y] * 2)
+    return View(picture.pixels, replace(hint, box=hint.box * scale + [picture.offset_x, picture.offset_y] * 2))
 
 
-def to_source(points: Floats, picture: Scaled) -> Floats:
-    """Bring points (n, 2) from the decoded picture to the full one; whole numbers are the centres of pixels."""
-    scale, offset = _axes(picture)
+def to_source(points: Floats, pictures: Sequence[Scaled]) -> Floats:
+    """Bring points (n, k, 2) from n decoded pictures to the full ones; whole numbers are the centres of pixels."""
+    scale, offset = _axes(pictures)
     return (points + 0.5 - offset) / scale - 0.5
 
 
-def from_source(points: Floats, picture: Scaled) -> Floats:
-    """Bring points (n, 2) from the full picture to the decoded one; whole numbers are the centres of pixels."""
-    scale, offset = _axes(picture)
+def from_source(points: Floats, pictures: Sequence[Scaled]) -> Floats:
+    """Bring points (n, k, 2) from n full pictures to the decoded ones; whole numbers are the centres of pixels."""
+    scale, offset = _axes(pictures)
     return (points + 0.5) * scale + offset - 0.5
 
 
-def search_side_px(content: bytes, hint: Hint | None, params: AlignParams) -> int:
-    """Return the shorter side that leaves enough of a picture's face for the crop, as far as is known.
-
-    Raises:
-        ImageError: the picture cannot be used.
-    """
-    header = read_size(content)
+def search_side_px(header: Header, hint: Hint | None, params: AlignParams) -> int:
+    """Return the shorter side that leaves enough of a picture's face for the crop, as far as is known."""
     short = min(header.width, header.height)
     if hint is None:
         face_px = _FACE_OVER_PICTURE * short
@@ -78,7 +74,7 @@ def decode_finer(content: bytes, picture: Scaled, enlarged: float, params: Align
         return None
     short = min(picture.width, picture.height)
     least = int(np.ceil(min(short, short * picture.scale_x * enlarged)))
-    return decode_scaled(content, least, max_pixels=params.max_pixels)
+    return open_picture(content).decode_scaled(least, max_pixels=params.max_pixels)
 
 
 def _crop_eyes_px(params: AlignParams) -> float:
@@ -86,5 +82,8 @@ def _crop_eyes_px(params: AlignParams) -> float:
     return float(TEMPLATE[1, 0] - TEMPLATE[0, 0]) * (1 - 2 * params.margin) * params.size_px
 
 
-def _axes(picture: Scaled) -> tuple[Floats, Floats]:
-    return np.array([picture.scale_x, picture.scale_y]), np.array([picture.offset_x, picture.offset_y])
+def _axes(pictures: Sequence[Scaled]) -> tuple[Floats, Floats]:
+    """Return scale and offset of each picture, (n, 1, 2)."""
+    axes = [(picture.scale_x, picture.scale_y, picture.offset_x, picture.offset_y) for picture in pictures]
+    scale, offset = np.split(np.array(axes)[:, None], 2, axis=2)
+    return scale, offset

@@ -1,6 +1,6 @@
 """The only door for encoded pictures that someone else made: magic bytes, limits, EXIF, colour, and one status each.
 
-`decode` and `decode_scaled` give pixels or raise `ImageError` with a status that is a reject reason:
+`decode` and `open_picture` give pixels or raise `ImageError` with a status that is a reject reason:
 
 ==================== ===============================================================================================
 truncated            the picture ends early: cut, empty, or complete in its container but not in its data
@@ -19,8 +19,8 @@ applied.
 How a face is stored: `encode_face` writes JPEG quality 98 with full colour resolution, one channel for grey.
 """
 
-from pipeline.images.door import Header, Scaled, decode, decode_scaled, read_size
+from pipeline.images.door import Header, Opened, Scaled, decode, open_picture
 from pipeline.images.picture import Pixels
 from pipeline.images.stored import decode_face, encode_face
 
-__all__ = ["Header", "Pixels", "Scaled", "decode", "decode_face", "decode_scaled", "encode_face", "read_size"]
+__all__ = ["Header", "Opened", "Pixels", "Scaled", "decode", "decode_face", "encode_face", "open_picture"]

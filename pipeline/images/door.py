@@ -1,4 +1,4 @@
-"""`decode`, `decode_scaled` and `read_size`: bytes in, pixels or one status out."""
+"""`decode` and `open_picture`: bytes in, pixels or one status out."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,15 +45,36 @@ class Scaled:
     height: int
 
 
-def read_size(content: bytes) -> Header:
-    """Read the size from the header alone; no pixel is decoded.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A picture of which only the header was read."""
+
+    header: Header
+    picture: Picture
+
+    def decode_scaled(self, min_side_px: int, *, max_pixels: int) -> Scaled:
+        """Decode a JPEG at 1/2, 3/8, 1/4 or 1/8 where that leaves both sides at least `min_side_px`; all else in full.
+
+        Raises:
+            ImageError: with one of the statuses in the package's docstring.
+        """
+        picture = self.picture
+        _check_size(picture, max_pixels, 1)
+        pixels = picture.decode(min_side_px)
+        in_full = pixels.shape[:2] == (picture.height, picture.width)
+        scale = picture.scale_eighths(min_side_px) / 8 if isinstance(picture, JpegPicture) and not in_full else 1.0
+        return _build_scaled(pixels, picture, scale)
+
+
+def open_picture(content: bytes) -> Opened:
+    """Read the header; no pixel is decoded.
 
     Raises:
         ImageError: truncated, corrupt, not_an_image or unsupported_format.
     """
     kind = recognise(content)
     picture = _OPENERS[kind](content)
-    return Header(*turned_size(picture.width, picture.height, picture.orientation), kind)
+    return Opened(Header(*turned_size(picture.width, picture.height, picture.orientation), kind), picture)
 
 
 def decode(content: bytes, *, max_pixels: int, min_side_px: int = 1) -> Pixels:
@@ -73,20 +94,6 @@ def decode(content: bytes, *, max_pixels: int, min_side_px: int = 1) -> Pixels:
     picture = _OPENERS[recognise(content)](content)
     _check_size(picture, max_pixels, min_side_px)
     return turn(picture.decode(), picture.orientation)
-
-
-def decode_scaled(content: bytes, min_side_px: int, *, max_pixels: int) -> Scaled:
-    """Decode a JPEG at 1/2, 3/8, 1/4 or 1/8 where that leaves both sides at least `min_side_px`; all else in full.
-
-    Raises:
-        ImageError: with one of the statuses in the package's docstring.
-    """
-    picture = _OPENERS[recognise(content)](content)
-    _check_size(picture, max_pixels, 1)
-    pixels = picture.decode(min_side_px)
-    in_full = pixels.shape[:2] == (picture.height, picture.width)
-    scale = picture.scale_eighths(min_side_px) / 8 if isinstance(picture, JpegPicture) and not in_full else 1.0
-    return _build_scaled(pixels, picture, scale)
 
 
 _OPENERS: Final[Mapping[Format, Callable[[bytes], Picture]]] = {

@@ -87,7 +87,7 @@ def test_every_name_builds_or_says_what_it_needs():
 
 def test_mtcnn_stands_for_its_steps():
     names = [attempt.name for attempt in build_cascade(align_params(cascade=["mtcnn"]))]
-    assert names == ["mtcnn-box", "mtcnn-coarse", "mtcnn-fine", "mtcnn-padded", "mtcnn-full"]
+    assert names == [f"mtcnn-{step}" for step in ("box", "coarse", "medium", "fine", "padded", "full")]
 
 
 @pytest.mark.parametrize("name", ["no.such.module:Thing", "json:Thing", "os.path:join", "json:JSONDecoder"])

@@ -14,7 +14,7 @@ from pipeline.faces.geometry import (
     template_points,
     transform_points,
 )
-from pipeline.faces.warp import outside_share, warp_face
+from pipeline.faces.warp import outside_shares, warp_face
 from tests.pipeline.faces.inputs import PORTRAIT_POINTS, portrait, turned
 
 
@@ -109,7 +109,7 @@ def test_outside_share_counts_pixels():
         cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
         matrix = np.array([[cosine, -sine, random.uniform(-80, 80)], [sine, cosine, random.uniform(-80, 80)]])
         counted = cv2.warpAffine(np.ones((90, 120), np.float32), matrix, (100, 100), flags=cv2.INTER_LINEAR)
-        assert outside_share((90, 120), matrix, 100) == pytest.approx(1 - counted.mean(), abs=0.01)
+        assert outside_shares([(90, 120)], matrix[None], 100)[0] == pytest.approx(1 - counted.mean(), abs=0.01)
 
 
 def test_roll_and_frontality():

@@ -8,7 +8,7 @@ from pipeline.faces.candidates import Candidates, suppress
 from pipeline.faces.detector import Hint, View
 from pipeline.faces.geometry import overlaps
 from pipeline.faces.mtcnn_exact import MtcnnExact
-from pipeline.faces.mtcnn_fast import COARSE, FINE, FULL, Given, MtcnnBox, MtcnnFast, MtcnnPadded
+from pipeline.faces.mtcnn_fast import COARSE, FINE, FULL, MEDIUM, Given, MtcnnBox, MtcnnFast, MtcnnPadded
 from pipeline.faces.networks import cpu_networks
 from pipeline.faces.pyramid import build_layout
 from pipeline.images import decode
@@ -70,7 +70,7 @@ def test_fast_finds_what_facenet_finds(oracle):
     assert agreeing >= len(views) - 1
 
 
-@pytest.mark.parametrize("search", [COARSE, FINE, FULL])
+@pytest.mark.parametrize("search", [COARSE, MEDIUM, FINE, FULL])
 @pytest.mark.parametrize("angle_deg", [-25, 0, 25])
 def test_every_search_finds_the_portrait(search, angle_deg):
     pixels, points = turned(portrait(), PORTRAIT_POINTS, angle_deg, 1.6, (60, 120))
@@ -92,7 +92,10 @@ def test_company_changes_nothing():
         View(turned(portrait(), PORTRAIT_POINTS, angle, scale, (0, 90))[0]) for angle in (-10, 15) for scale in (1, 2)
     ]
     views += [View(np.zeros((90, 70), np.uint8)), View(portrait()[:300, 100:350, 0])]
-    for detector in (MtcnnFast(cpu_networks(), COARSE), MtcnnFast(cpu_networks(), FINE), MtcnnPadded(cpu_networks())):
+    # A box that fits, and one that sends the second network to other sizes.
+    views += [View(portrait(), Hint(np.add(BOX, (-grow, -grow, grow, grow)), "face")) for grow in (0, 40)]
+    networks = cpu_networks()
+    for detector in (*(MtcnnFast(networks, one) for one in (COARSE, FINE)), MtcnnPadded(networks), MtcnnBox(networks)):
         together = detector.detect(views)
         for view, faces in zip(views, together, strict=True):
             alone = detector.detect([view])[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import ImageError
-from pipeline.images import decode, decode_scaled, read_size
+from pipeline.images import decode, open_picture
 from pipeline.schema import Reason
 from tests.pipeline.images.cases import plain_files
 
@@ -50,8 +50,8 @@ def outcome(content: bytes) -> str:
     """Return "pixels" or the status; anything else ends the process."""
     try:
         pixels = decode(content, max_pixels=MAX_PIXELS)
-        header = read_size(content)
-        scaled = decode_scaled(content, 16, max_pixels=MAX_PIXELS)
+        header = open_picture(content).header
+        scaled = open_picture(content).decode_scaled(16, max_pixels=MAX_PIXELS)
     except ImageError as error:
         status, said = error.status, str(error)
     else:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import ImageError
-from pipeline.images import decode, decode_face, decode_scaled, encode_face, read_size
+from pipeline.images import decode, decode_face, encode_face, open_picture
 from pipeline.schema import Reason
 from tests.pipeline.images.broken import broken_cases
 from tests.pipeline.images.cases import noise, orientation_exif, pillow_pixels, plain_files, save
@@ -37,7 +37,7 @@ def test_each_crafted_file_gets_its_pixels_or_its_status(case):
     assert pixels.dtype == np.uint8
     assert pixels.shape == case.pixels.shape
     assert np.abs(pixels - case.pixels.astype(float)).max() <= case.tolerance
-    header = read_size(case.content)
+    header = open_picture(case.content).header
     assert (header.height, header.width) == pixels.shape[:2]
 
 
@@ -58,7 +58,7 @@ def test_a_picture_may_be_too_small():
 def test_the_limit_on_pixels_is_exact():
     content = plain_files()["jpeg"]
     assert decode(content, max_pixels=61 * 83).shape == (61, 83, 3)
-    for read in (decode, lambda content, max_pixels: decode_scaled(content, 8, max_pixels=max_pixels)):
+    for read in (decode, lambda content, max_pixels: open_picture(content).decode_scaled(8, max_pixels=max_pixels)):
         with pytest.raises(ImageError, match="too_many_pixels"):
             read(content, max_pixels=61 * 83 - 1)
 
@@ -127,7 +127,7 @@ def test_a_point_of_the_full_picture_is_found_in_the_scaled_one(orientation, wid
     stored = np.argwhere(full >= 250)
     assert len(stored)
     for least, scale in ((1, 0.125), (100, 0.25), (140, 0.375), (200, 0.5), (400, 1.0)):
-        scaled = decode_scaled(content, least, max_pixels=MAX_PIXELS)
+        scaled = open_picture(content).decode_scaled(least, max_pixels=MAX_PIXELS)
         assert (scaled.width, scaled.height) == (full.shape[1], full.shape[0])
         assert (scaled.scale_x, scaled.scale_y) == (scale, scale)
         assert min(scaled.pixels.shape) >= min(least, *full.shape)
@@ -139,7 +139,7 @@ def test_a_point_of_the_full_picture_is_found_in_the_scaled_one(orientation, wid
 
 
 def test_other_formats_are_given_in_full():
-    scaled = decode_scaled(plain_files()["png"], 8, max_pixels=MAX_PIXELS)
+    scaled = open_picture(plain_files()["png"]).decode_scaled(8, max_pixels=MAX_PIXELS)
     assert (scaled.pixels.shape, scaled.scale_x, scaled.offset_x) == ((61, 83, 3), 1.0, 0.0)
     assert (scaled.width, scaled.height) == (83, 61)
 
@@ -177,5 +177,5 @@ def test_real_photographs_are_read_as_pillow_reads_them():
         found, expected = decode(content, max_pixels=MAX_PIXELS), pillow_pixels(content)
         assert found.shape == expected.shape, path.name
         assert np.abs(found - expected.astype(float)).mean() < 1, path.name
-    assert read_size((EDGE_CASES / "webp_named.jpg").read_bytes()).format == "WebP"
+    assert open_picture((EDGE_CASES / "webp_named.jpg").read_bytes()).header.format == "WebP"
     assert decode((EDGE_CASES / "BWPictureHuman.jpg").read_bytes(), max_pixels=MAX_PIXELS).ndim == 2
