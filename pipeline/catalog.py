@@ -14,13 +14,19 @@ class Entry:
     terms: str
 
 
-_AFFECTNET: Final = ("mohammadmahoor.com/affectnet", "research only; agreement signed by the head of a laboratory")
-_CKPLUS: Final = ("jeffcohn.net/Resources", "non-commercial research; signed agreement")
-_RAFDB: Final = ("whdeng.cn/RAF/model1.html", "non-commercial research; password on request by a member of staff")
-_EMOTIC: Final = ("s3.sunai.uoc.edu/emotic", "non-commercial research; request form; pictures partly of MSCOCO, ADE20K")
+# Read anew in 2026 at the places named: RAF-DB (readme of the release), JAFFE, FER+, KDEF, RaFD, and where FER2013's
+# pictures come from. The other pages open to applicants only: "on request" is all that is said of them here.
+_ON_REQUEST: Final = "on request, for research; the agreement you sign says what else"
+_AFFECTNET: Final = ("mohammadmahoor.com/affectnet", _ON_REQUEST)
+_CKPLUS: Final = ("jeffcohn.net/Resources", _ON_REQUEST)
+_RAFDB: Final = ("whdeng.cn/RAF/model1.html", "non-commercial research and education; on request")
+_EMOTIC: Final = (
+    "s3.sunai.uoc.edu/emotic",
+    f"{_ON_REQUEST}; pictures partly of MSCOCO and ADE20K, under their own terms",
+)
 _FER2013: Final = (
     "kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
-    "rules of the competition; pictures found on the web, their rights not cleared",
+    "rules of the contest; pictures found by a web search, their rights not cleared",
 )
 _OWN: Final = ("your own pictures", "yours to know: consent and rights of everyone shown")
 
@@ -40,18 +46,21 @@ CATALOG: Final = {
     "ferplus": Entry(
         "FER+", "ten votes, split", "github.com/microsoft/FERPlus", "labels MIT; the pictures are those of FER2013"
     ),
-    "jaffe": Entry("JAFFE", "subject", "zenodo.org/records/3451524", "non-commercial research; on request"),
+    "jaffe": Entry(
+        "JAFFE",
+        "subject",
+        "zenodo.org/records/3451524",
+        "non-commercial scientific research, the source cited; on request",
+    ),
     "expw": Entry(
         "ExpW",
         "several faces a picture, boxes",
         "mmlab.ie.cuhk.edu.hk/projects/socialrelation",
-        "non-commercial research",
+        _ON_REQUEST,
     ),
-    "kdef": Entry("KDEF", "subject", "kdef.se", "non-commercial research; request form"),
-    "rafd": Entry("RaFD", "subject", "rafd.socsci.ru.nl", "scientific research; application"),
-    "sfew": Entry(
-        "SFEW 2.0", "split, scene", "users.cecs.anu.edu.au/~few_group/AFEW.html", "academic research; signed agreement"
-    ),
+    "kdef": Entry("KDEF", "subject", "kdef.se", "researchers only, non-commercial; never redistributed"),
+    "rafd": Entry("RaFD", "subject", "rafd.socsci.ru.nl", "scientific use by researchers of a university; on request"),
+    "sfew": Entry("SFEW 2.0", "split, scene", "users.cecs.anu.edu.au/~few_group/AFEW.html", _ON_REQUEST),
     "folder": Entry("any folder of class folders", "split", *_OWN),
     "csv": Entry("any csv", "box, subject, sequence, split, valence, arousal, dominance", *_OWN),
 }

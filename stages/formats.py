@@ -23,12 +23,16 @@ def formats() -> None:
 
 
 def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print three columns, so that addresses and layouts are whole on a narrow terminal, too."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*heads, show_lines=True)
-    for row in rows:
-        table.add_row(*row)
+    table = Table(show_lines=True)
+    table.add_column(heads[0], no_wrap=True)
+    table.add_column("dataset, layout, what it gives beyond labels", overflow="fold")
+    table.add_column("where, terms", overflow="fold")
+    for name, dataset, layout, gives, where, terms in rows:
+        table.add_row(name, f"{dataset}\n{layout}\n{gives}", f"{where}\n{terms}")
     Console(markup=False).print(table)
 
 

@@ -105,7 +105,7 @@ def _row(dump: Dump, record: Record, bases: list[str], split: str) -> Row:
         return Refusal(given, Reason.bad_row, detail)
     box = _box(record)
     return Annotation(
-        dump.find(given, bases, record.row),
+        dump.find_ending(given, bases, record.row),
         (label,),
         record.row,
         box=box,

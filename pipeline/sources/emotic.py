@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pipeline.errors import SourceError
 from pipeline.schema import Reason
+from pipeline.sources.delimited import number
 from pipeline.sources.matlab import as_list, read_mat
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join
@@ -64,10 +65,10 @@ class Emotic(Reader):
         name = _mat_name(dump.tree, dump.root) or ""
         content = _load(dump.tree, name)
         for split in _SPLITS:
-            for number, item in enumerate(content.get(split, []), 1):
-                row = f"{name} {split} row {number}"
+            for ordinal, item in enumerate(content.get(split, []), 1):
+                row = f"{name} {split} row {ordinal}"
                 given = join(str(_field(item, "folder") or ""), str(_field(item, "filename") or ""))
-                path = dump.find(given, picture_folders(dump), row)
+                path = dump.find_ending(given, picture_folders(dump), row)
                 for place, person in enumerate(as_list(_field(item, "person")), 1):
                     yield _person(person, path, split, f"{row} person {place}")
 
@@ -99,16 +100,14 @@ def _person(person: Any, path: str | Refusal, split: str, row: str) -> Row:
     if not categories:
         given = as_list(_field(person, "annotations_categories"))
         categories = [label for one in given for label in as_list(_field(one, "categories"))]
-    affect = _field(person, "combined_continuous")
-    if affect is None:
-        affect = next(iter(as_list(_field(person, "annotations_continuous"))), None)
+    affects = as_list(_field(person, "combined_continuous")) or as_list(_field(person, "annotations_continuous"))
     labels = emotic_labels([str(label) for label in categories])
     if isinstance(labels, str):
         return Refusal(
             path if isinstance(path, str) else path.path, Reason.bad_row, f"{row}: no category of EMOTIC: {labels!r}"
         )
     box = emotic_box([value for value in as_list(_field(person, "body_bbox")) if isinstance(value, int | float)])
-    values = [unit_scale(_field(affect, name)) for name in _AFFECTS]
+    values = [mean_rating([one for affect in affects for one in as_list(_field(affect, name))]) for name in _AFFECTS]
     return Annotation(
         path,
         labels,
@@ -142,10 +141,7 @@ def emotic_box(values: Sequence[float]) -> Box | None:
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def unit_scale(value: Any) -> float | None:
-    """Return a rating of 1 to 10 on [-1, 1]; None where it is not given or beyond the scale."""
-    try:
-        rating = float(value)
-    except (TypeError, ValueError):
-        return None
-    return (rating - 5.5) / 4.5 if 1 <= rating <= 10 else None
+def mean_rating(ratings: Sequence[Any]) -> float | None:
+    """Return the mean of ratings of 1 to 10, on [-1, 1]; those that are not given or beyond the scale do not count."""
+    numbers = [found for one in ratings if (found := number(str(one))) is not None and 1 <= found <= 10]
+    return (sum(numbers) / len(numbers) - 5.5) / 4.5 if numbers else None

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pipeline.schema import Reason
 from pipeline.sources.delimited import Delimited, Record
-from pipeline.sources.emotic import CATEGORIES, emotic_box, emotic_labels, picture_folders, unit_scale
+from pipeline.sources.emotic import CATEGORIES, emotic_box, emotic_labels, mean_rating, picture_folders
 from pipeline.sources.folder import is_split
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, stem
@@ -78,7 +78,7 @@ def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row
     box = emotic_box(_floats(_literal(record.get("BBox"))))
     affect = _affect(_literal(record.get("Continuous_Labels")))
     return Annotation(
-        dump.find(given, bases, record.row),
+        dump.find_ending(given, bases, record.row),
         known,
         record.row,
         distinct=True,
@@ -116,5 +116,4 @@ def _affect(value: Any) -> list[float | None]:
     """Return valence, arousal and dominance; of several annotators' lists, the means of those given."""
     given = list(value) if isinstance(value, list | tuple) else []
     people: Sequence[Any] = given if given and isinstance(given[0], list | tuple) else [given]
-    columns = [[one[i] for one in people if len(one) > i and isinstance(one[i], int | float)] for i in range(3)]
-    return [unit_scale(sum(column) / len(column)) if column else None for column in columns]
+    return [mean_rating([one[place] for one in people if len(one) > place]) for place in range(3)]

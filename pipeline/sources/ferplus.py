@@ -10,7 +10,7 @@ from typing import Final
 
 from pipeline.errors import SourceError
 from pipeline.schema import Reason
-from pipeline.sources.delimited import Delimited, Record
+from pipeline.sources.delimited import Delimited, Record, number
 from pipeline.sources.fer2013 import VOTES_NAME, pixel_files
 from pipeline.sources.pixels import COLUMNS, pixel_table
 from pipeline.sources.reader import Reader
@@ -38,31 +38,56 @@ class FerPlus(Reader):
 
     name = "ferplus"
     labels = VOTES
-    layout = "fer2013new.csv with the columns Usage, Image name and ten of votes, beside fer2013.csv or FER2013Train/"
+    layout = (
+        "fer2013new.csv with the columns Usage, Image name and ten of votes, beside fer2013.csv or FER2013Train/; "
+        "or FER2013Train/label.csv"
+    )
     pictures_in_table = True
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
         name = join(root, VOTES_NAME)
-        return f"{name} holds votes" if name in tree and Delimited(tree, name, _EXPECTED).has(*VOTES) else None
+        if name in tree:
+            return f"{name} holds votes" if Delimited(tree, name, _EXPECTED).has(*VOTES) else None
+        found = next(_lists(tree, root), None)
+        return f"{found[1]} lists pictures and votes" if found else None
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
+        if dump.at(VOTES_NAME) not in dump.tree:
+            for usage, listed in _lists(dump.tree, dump.root):
+                for record in Delimited(dump.tree, listed).records():
+                    path = dump.find(record.at(0), [listed.rpartition("/")[0]], record.row)
+                    votes = tuple(number(cell) for cell in record.cells[-len(VOTES) :])
+                    yield _row(path, votes, record.row, usage=usage)
+            return
+        yield from self._read_table(dump)
+
+    def _read_table(self, dump: Dump) -> Iterator[Row]:
         votes = Delimited(dump.tree, dump.at(VOTES_NAME), _EXPECTED)
         pixels = next(iter(pixel_files(dump.tree, dump.root)), None)
         if pixels is None:
             bases = {usage: _bases(dump, folder) for usage, folder in _FOLDERS.items()}
             for n, record in enumerate(votes.records()):
                 name = record.get("Image name") or f"fer{n:07d}.png"
-                yield _row(dump.find(name, bases.get(record.get("Usage"), [dump.root]), record.row), record, None)
+                path = dump.find(name, bases.get(record.get("Usage"), [dump.root]), record.row)
+                yield _row(path, _votes(record), record.row, usage=record.get("Usage"))
             return
         rows = Delimited(dump.tree, pixels, COLUMNS).records()
         for n, (record, row) in enumerate(zip_longest(votes.records(), rows)):
-            yield _row(pixels, _joined(record, row, f"{dump.tree.src}/{pixels}"), n)
+            joined = _joined(record, row, f"{dump.tree.src}/{pixels}")
+            yield _row(pixels, _votes(joined), joined.row, usage=joined.get("Usage"), n=n)
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""
         return pixel_table(tree, path).read(n) if path.casefold().endswith(".csv") else tree.read(path)
+
+
+def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str]]:
+    """Yield (usage, name) of the lists that the authors' script writes beside the pictures: name, box, ten votes."""
+    for usage, folder in _FOLDERS.items():
+        found = (join(root, join(at, f"{folder}/label.csv")) for at in ("", "data"))
+        yield from ((usage, name) for name in found if name in tree)
 
 
 def _bases(dump: Dump, folder: str) -> list[str]:
@@ -80,10 +105,13 @@ def _joined(record: Record | None, row: Record | None, where: str) -> Record:
     return record
 
 
-def _row(path: str | Refusal, record: Record, n: int | None) -> Row:
-    votes = tuple(record.number(name) for name in VOTES)
+def _votes(record: Record) -> tuple[float | None, ...]:
+    return tuple(record.number(name) for name in VOTES)
+
+
+def _row(path: str | Refusal, votes: tuple[float | None, ...], row: str, *, usage: str, n: int | None = None) -> Row:
     given = tuple(vote for vote in votes if vote is not None and vote >= 0)
     if len(given) != len(VOTES) or not sum(given):
         name = path if isinstance(path, str) else path.path
-        return Refusal(name, Reason.bad_row, f"{record.row}: expected ten numbers of votes, at least one above 0")
-    return Annotation(path, VOTES, record.row, n=n, votes=given, split=record.get("Usage") or None)
+        return Refusal(name, Reason.bad_row, f"{row}: expected ten numbers of votes, at least one above 0")
+    return Annotation(path, VOTES, row, n=n, votes=given, split=usage or None)

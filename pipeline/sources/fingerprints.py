@@ -139,9 +139,13 @@ def _excess(release: Release, found: Tally, known: Tally) -> Iterator[str]:
         for label, count in sorted(own.items()):
             if label in of_release and count > of_release[label] * _TOLERANCE + _SPARE_ROWS:
                 yield f"{count} rows of {label}{part}, where {release.name} has {of_release[label]}"
-    for split in sorted(found.rows.keys() & known.rows.keys()):
-        if not known.total and found.rows[split] > known.rows[split] * _TOLERANCE + _SPARE_ROWS:
-            yield f"{found.rows[split]} rows in {split}, where {release.name} has {known.rows[split]}"
+    if known.total:
+        return
+    rows = {NO_SPLIT: found.rows.total()} if NO_SPLIT in known.rows else found.rows
+    for split in sorted(rows.keys() & known.rows.keys()):
+        if rows[split] > known.rows[split] * _TOLERANCE + _SPARE_ROWS:
+            within = "" if split == NO_SPLIT else f" in {split}"
+            yield f"{rows[split]} rows{within}, where {release.name} has {known.rows[split]}"
 
 
 def _with_these_counts(found: Tally) -> Release | None:
@@ -161,8 +165,9 @@ def _agreed(release: Release | None, found: Tally) -> Verdict:
         notes = (f"these are the counts of {named.name}",) if named else ()
         return Verdict("unknown", named.name if named else None, None, notes)
     known = _of_release(release)
-    exact = found.by_split == known.by_split if known.total else found.rows == known.rows
     size = found.rows.total()
+    whole = size == release.size() if NO_SPLIT in known.rows else found.rows == known.rows
+    exact = found.by_split == known.by_split if known.total else whole
     share = round(size / release.size(), 4)
     kind = "exact" if exact else "subset"
     notes = () if exact else (f"{size} of the {release.size()} of {release.name}, {share:.1%}",)

@@ -97,6 +97,17 @@ class Dump:
                 return alike[0]
         return Refusal(given, Reason.missing_file, f"{row}: no such file: {inside[0]}")
 
+    def find_ending(self, given: str, bases: Sequence[str], row: str) -> str | Refusal:
+        """Return the picture as `find` does; where it is in none of the folders, the one file whose path ends so."""
+        found = self.find(given, bases, row)
+        if isinstance(found, str) or found.reason is not Reason.missing_file:
+            return found
+        name = normal("", given)
+        alike = self.tree.ending(name) if name else []
+        if len(alike) > 1:
+            return Refusal(given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder")
+        return alike[0] if alike else found
+
 
 def join(folder: str, name: str) -> str:
     """Join two POSIX names; "" is the root."""

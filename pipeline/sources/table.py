@@ -13,7 +13,7 @@ from pipeline.sources.boxes import box_columns
 from pipeline.sources.delimited import Delimited, Record, number, squash
 from pipeline.sources.folder import is_split
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, normal, stem
+from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, stem
 from pipeline.sources.subjects import name_subjects
 from pipeline.sources.tree import Tree
 
@@ -187,7 +187,8 @@ def _row(dump: Dump, record: Record, columns: Mapping[str, int], bases: Sequence
     values = {role: number(text(role) or "") for role in _NUMBERS}
     box = _box(values)
     return Annotation(
-        _find(dump, given, bases, record.row),
+        # The table may lie in another folder than the pictures.
+        dump.find_ending(given, bases, record.row),
         (label,) if label else (),
         record.row,
         box=box,
@@ -199,18 +200,6 @@ def _row(dump: Dump, record: Record, columns: Mapping[str, int], bases: Sequence
         arousal=_affect(values["arousal"]),
         dominance=_affect(values["dominance"]),
     )
-
-
-def _find(dump: Dump, given: str, bases: Sequence[str], row: str) -> str | Refusal:
-    found = dump.find(given, bases, row)
-    if isinstance(found, str) or found.reason is not Reason.missing_file:
-        return found
-    # The table may lie in another folder than the pictures: what it gives is then the end of one name.
-    name = normal("", given)
-    alike = dump.tree.ending(name) if name else []
-    if len(alike) > 1:
-        return Refusal(given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder")
-    return alike[0] if alike else found
 
 
 def _box(values: Mapping[str, float | None]) -> Box | None:

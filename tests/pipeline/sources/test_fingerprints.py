@@ -3,14 +3,21 @@
 import itertools
 import json
 import random
+from collections import Counter
 
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.params import IngestParams
+from pipeline.sources import open_tree
+from pipeline.sources.fingerprints import compare
 from pipeline.sources.orders import affect_order, count_order
 from pipeline.sources.releases import RELEASES
+from pipeline.sources.rows import Dump
+from pipeline.sources.samples import Listed
 from tests.pipeline.sources.trees import (
     AFFECTNET_HEADER,
+    PARAMS,
     Read,
     affectnet_row,
     put,
@@ -26,9 +33,9 @@ def test_public_sizes():
     sizes = {release.name: release.size() for release in RELEASES}
     assert sizes == {
         "AffectNet": 414799 + 5500, "AffectNet-8": 287651 + 4000, "CK+": 327, "CK+48": 981,
-        "RAF-DB basic": 12271 + 3068, "RAF-DB compound": 3954,
+        "RAF-DB basic": 12271 + 3068, "EMOTIC": 34320,
         "FER2013": 28709 + 2 * 3589, "FER+": 35887, "JAFFE": 213, "ExpW": 91793, "KDEF": 4900,
-        "RaFD": 8040, "SFEW 2.0": 891 + 431,
+        "RaFD": 8040, "SFEW 2.0": 958 + 436,
     }  # fmt: skip
 
 
@@ -97,6 +104,29 @@ def test_mirror_that_is_another_release_is_refused(name, message, tmp_path):
         Read(tmp_path / "raw", tmp_path / "out", dataset=name)
     found = Read(tmp_path / "raw", tmp_path / "out", dataset="faces")
     assert "these are the counts of RAF-DB basic" in found.summary["notes"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        ({"train": 23706, "val": 3334, "test": 7280}, {"verdict": "exact", "release": "EMOTIC", "share": 1.0}),
+        ({"train": 17160}, {"verdict": "subset", "release": "EMOTIC", "share": 0.5}),
+        ({"train": 30000, "test": 6000}, "36000 rows, where EMOTIC has 34320"),
+    ],
+)
+def test_release_of_which_only_the_size_is_public(rows, verdict, tmp_path):
+    put(tmp_path, "a.jpg")
+    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS), {})
+    listed = Listed(rows=Counter(rows))
+    if isinstance(verdict, str):
+        with pytest.raises(SourceError, match=verdict):
+            compare("emotic", listed, dump, name="emotic", accepted=False)
+    else:
+        assert compare("emotic", listed, dump, name="emotic", accepted=False).plain() == verdict
+
+
+def test_every_release_says_where_its_counts_are_to_be_read():
+    assert all(len(release.source) > 20 for release in RELEASES)
 
 
 def test_more_than_the_release_has_is_refused(tmp_path):

@@ -8,7 +8,18 @@ import pytest
 from pipeline.catalog import CATALOG
 from pipeline.sources import READERS, open_pictures, open_tree, recognise
 from pipeline.taxonomy import read_taxonomy
-from tests.pipeline.sources.trees import POINTS_68, WRITERS, Read, write_ckplus, write_fer2013, write_ferplus
+from tests.pipeline.sources.trees import (
+    AFFECTNET_HEADER,
+    POINTS_68,
+    WRITERS,
+    Read,
+    affectnet_row,
+    pixels,
+    put,
+    write_ckplus,
+    write_fer2013,
+    write_ferplus,
+)
 
 FORMATS = sorted(WRITERS)
 FLAT_68 = [value for point in POINTS_68 for value in point]
@@ -88,6 +99,16 @@ def test_affectnet(read):
     assert rows[f"{at}/700/v.jpg"]["source_split"] == "validation"
     assert found.summary["rejected"] == {"bad_row": 1, "missing_file": 1}
     assert "validation.csv row 3" in next(r["detail"] for r in found.rejects if r["reason"] == "bad_row")
+
+
+def test_affectnet_pictures_may_lie_deeper_than_the_lists(tmp_path):
+    at = "Manually_Annotated/Manually_Annotated_Images/Manually_Annotated_Images"
+    rows = [affectnet_row("689/abc.JPG", 0), affectnet_row("689/gone.JPG", 1)]
+    put(tmp_path / "raw", "Manually_Annotated_file_lists/training.csv", "\n".join([AFFECTNET_HEADER, *rows]))
+    put(tmp_path / "raw", f"{at}/689/abc.JPG")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.labels() == {f"{at}/689/abc.JPG": "neutral"}
+    assert found.summary["rejected"] == {"missing_file": 1}
 
 
 def test_affectnet_lists_can_be_chosen(read):
@@ -190,6 +211,13 @@ def test_rafdb_folders_may_lie_a_level_below_their_lists(tmp_path):
     assert found.summary["rejected"] == {"conflicting_labels": 1, "missing_file": 1}
 
 
+def test_rafdb_list_with_tabs_or_more_blanks(tmp_path):
+    put(tmp_path / "raw", "EmoLabel/list_partition_label.txt", "train_00001.jpg\t5 \ntrain_00002.jpg  4\n")
+    for name in ("train_00001.jpg", "train_00002.jpg"):
+        put(tmp_path / "raw", f"Image/original/{name}")
+    assert list(Read(tmp_path / "raw", tmp_path / "out").labels().values()) == ["sadness", "happiness"]
+
+
 def test_rafdb_compound(read):
     found = read("rafdb_compound")
     assert found.labels()["Image/original/train_0001.jpg"] == "happily surprised"
@@ -241,6 +269,26 @@ def test_fer2013_picture_is_its_row(tmp_path, newline):
     assert found.summary["rejected"] == {"bad_row": 2}
 
 
+def test_fer2013_header_with_blanks_and_another_order_of_columns(tmp_path):
+    rows = [f"{code}, Training, {pixels(code)}" for code in (0, 6)]
+    put(tmp_path / "raw", "icml_face_data.csv", "\n".join(["emotion, Usage, pixels", *rows]) + "\n")
+    put(tmp_path / "raw", "train.csv", f"emotion,pixels\n0,{pixels(0)}\n")  # the same pictures once more
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert [(row["source_labels"], row["source_split"]) for row in found.rows] == [
+        (["anger"], "Training"), (["neutral"], "Training"),
+    ]  # fmt: skip
+    picture = open_pictures(str(tmp_path / "raw"), "fer2013").read("icml_face_data.csv", 1)
+    assert picture == b"P5\n48 48\n255\n" + bytes([6]) * 2304
+
+
+def test_fer2013_rows_without_emotions_are_counted(tmp_path):
+    put(tmp_path / "raw", "train.csv", f"emotion,pixels\n3,{pixels(3)}\n")
+    put(tmp_path / "raw", "test.csv", f"pixels\n{pixels(1)}\n{pixels(2)}\n")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.labels() == {"train.csv": "happy"}
+    assert found.summary["rejected"] == {"unlabelled": 2}
+
+
 def test_fer2013_folder_keeps_the_originals_only(read):
     found = read("fer2013_folder")
     assert found.labels() == {
@@ -289,6 +337,21 @@ def test_ferplus_pictures_as_files(tmp_path):
     assert found.summary["rejected"] == {"bad_row": 1, "missing_file": 1}
 
 
+def test_ferplus_lists_of_the_authors_script_need_no_table(tmp_path):
+    for folder, rows in {
+        "FER2013Train": ['fer0000000.png,"(0, 0, 48, 48)",4,0,0,1,3,2,0,0,0,0', "fer0000009.png,0,0,0,0,0,0,0,0,9,1"],
+        "FER2013Test": ['gone.png,"(0, 0, 48, 48)",0,10,0,0,0,0,0,0,0,0'],
+    }.items():
+        put(tmp_path / "raw", f"data/{folder}/label.csv", "\r\n".join(rows) + "\r\n")
+    put(tmp_path / "raw", "data/FER2013Train/fer0000000.png")
+    put(tmp_path / "raw", "data/FER2013Train/fer0000009.png")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["format"] == "ferplus"
+    assert [row["source_votes"] for row in found.rows] == [[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [0] * 8 + [9, 1]]
+    assert {row["source_split"] for row in found.rows} == {"Training"}
+    assert found.summary["rejected"] == {"missing_file": 1}
+
+
 def test_jaffe(read):
     found = read("jaffe")
     assert [(row["subject_id"], row["source_labels"]) for row in found.rows] == [
@@ -309,6 +372,18 @@ def test_kdef_person_is_gender_and_number_in_both_sessions(read):
     assert rows["AF01/AF01ANFL.JPG"]["subject_id"] == rows["BF01/BF01AFS.JPG"]["subject_id"] == "F01"
     assert rows["AM02/AM02SUHR.JPG"]["source_labels"] == ["SU"]
     assert found.reasons() == [("bad_row", "AF01/AF01V.JPG")]
+
+
+def test_kdef_is_recognised_behind_the_averaged_faces(tmp_path):
+    for number in range(70):
+        put(tmp_path / "raw", f"AKDEF/FAF{number}.JPG")
+    for number in range(1, 71):
+        for code in ("AF", "AN", "DI", "HA", "NE", "SA", "SU"):
+            for angle in ("S", "FL"):
+                put(tmp_path / "raw", f"KDEF/AM{number:02d}/AM{number:02d}{code}{angle}.JPG")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert (found.summary["format"], found.summary["rows_out"]) == ("kdef", 980)
+    assert found.summary["rejected"] == {"bad_row": 70}
 
 
 def test_rafd(read):
