@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from models.inputs import InputSpec
@@ -185,7 +185,8 @@ def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> Non
     """Write a checkpoint, the same bytes for the same weights and info."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     text = json.dumps(info.plain(), sort_keys=True, ensure_ascii=False)
-    save_file(dict(sorted(state.items())), path, metadata={METADATA_KEY: text})
+    # Not save_file: it makes a file that its owner alone may read, whatever the umask says.
+    path.write_bytes(save(dict(sorted(state.items())), metadata={METADATA_KEY: text}))
 
 
 def read_info(path: Path) -> CheckpointInfo:

@@ -1,7 +1,7 @@
 """The stage: a checkpoint's answers to the test set, and how good they are. Nothing else reads the test set."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,15 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from models.affect_report import (
+    AffectRows,
+    answer_affects,
+    build_affect_table,
+    describe_affects,
+    list_signs,
+    read_affects,
+)
 from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
 from models.data import ShardLoader
-from models.gallery import write_gallery
+from models.gallery import choose_affects, choose_classes, write_gallery
 from models.metrics import SCORES, Bootstrap
 from models.probe import Probe, probe_permutation
 from models.runtime import accelerator, reproducible
-from models.scorecard import Rows, Training, View, beside, brief, build_views, full
+from models.scorecard import Rows, Training, View, beside, brief, brief_beside, build_views, full
 from pipeline.emotions import CLASSES
-from pipeline.errors import DataError, ModelError
+from pipeline.errors import DataError, ModelError, UsageError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 from pipeline.lineage.walk import raw_inputs
 from pipeline.output import Reject, StageOutput, stage_output
@@ -75,36 +83,89 @@ def evaluate(
         DataError: the shards have no test rows.
     """
     others = dict(sorted((others or {}).items()))
-    bootstrap = Bootstrap(params.bootstrap_draws, seed, params.calibration_bins)
     settings = {**params.plain(), "seed": seed}
     sources = [shards, run, *others.values()]
     with stage_output(out, stage="evaluate", sources=sources, params=settings, tools=_TOOLS) as output:
         folder = open_shards(shards)
         checkpoint = load_matching(run / CHECKPOINT_NAME, folder)
-        rows = read_held_out(folder, shards)
-        training = read_training(run, shards)
-        loader = ShardLoader(shards, TEST, batch_size=params.batch_size, shuffle=False, seed=0)
+        test = _Test(shards, run, folder, params, Bootstrap(params.bootstrap_draws, seed, params.calibration_bins))
+        answer = answer_classes if checkpoint.info.task == "emotion" else answer_values
         with reproducible(params.threads):
-            probabilities = answer_test_set(checkpoint, loader, len(rows.sample_id), progress)
-            views = _views(rows, probabilities, training, bootstrap)
-            report = brief(views)
-            for name, other in others.items():
-                rival = load_matching(other / CHECKPOINT_NAME, folder)
-                answers = answer_test_set(rival, loader, len(rows.sample_id), progress)
-                other_views = _views(rows, answers, read_training(other, shards), bootstrap)
-                report.setdefault("beside", {})[name] = beside(views, other_views)
-            pictures = (params.saliency_per_class, params.mistakes)
-            write_gallery(output, checkpoint, loader, rows.label, probabilities, *pictures)
-        probes = probe_datasets(rows, probabilities)
-        report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
-        report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
-        report["data"] = raw_inputs(shards) | raw_inputs(run)
+            done = answer(test, checkpoint, output, others, progress)
+        done.report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
+        done.report["data"] = raw_inputs(shards) | raw_inputs(run)
         output.contract = dict(checkpoint.contract)
-        output.write_json("metrics.json", report)
-        output.write_json("details.json", full(views))
-        _write_answers(output, rows, probabilities)
-        warnings = {name: f"{name}: {probe}; is its label map right?" for name, probe in probes.items()}
-        return _finish(output, rows, report, warnings)
+        output.write_json("metrics.json", done.report)
+        output.write_json("details.json", done.details)
+        return _finish(output, done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """What is tested on what, how."""
+
+    shards: Path
+    run: Path
+    folder: ShardFolder
+    params: EvaluateParams
+    bootstrap: Bootstrap
+
+    def loader(self) -> ShardLoader:
+        return ShardLoader(self.shards, TEST, batch_size=self.params.batch_size, shuffle=False, seed=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of it: metrics.json, details.json, what summary.json adds, and the rows."""
+
+    rows: HeldOut
+    report: dict[str, Any]
+    details: dict[str, Any]
+    summary: dict[str, Any]
+
+
+def answer_classes(
+    test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
+) -> _Done:
+    """Measure a network of the eight classes beside others; write predictions, confusion and saliency."""
+    rows = read_held_out(test.folder, test.shards)
+    loader = test.loader()
+    probabilities = answer_test_set(checkpoint, loader, len(rows.sample_id), progress)
+    views = _views(rows, probabilities, read_training(test.run, test.shards), test.bootstrap)
+    report, details = brief(views), full(views)
+    for name, other in others.items():
+        rival = load_matching(other / CHECKPOINT_NAME, test.folder)
+        answers = answer_test_set(rival, loader, len(rows.sample_id), progress)
+        other_views = _views(rows, answers, read_training(other, test.shards), test.bootstrap)
+        report.setdefault("beside", {})[name] = brief_beside(views, other_views)
+        details.setdefault("beside", {})[name] = beside(views, other_views)
+    chosen = choose_classes(rows.label, probabilities, test.params.saliency_per_class, test.params.mistakes)
+    write_gallery(output, checkpoint, loader, *chosen)
+    probes = probe_datasets(rows, probabilities)
+    report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
+    _write_answers(output, rows, probabilities)
+    warnings = {name: f"{name}: {probe}; is its label map right?" for name, probe in probes.items()}
+    return _Done(rows, report, details, {"warnings": warnings, **{name: report[name] for name in SCORES}})
+
+
+def answer_values(
+    test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
+) -> _Done:
+    """Measure a network of valence or arousal on the rows that give it; write predictions, signs and saliency."""
+    if others:
+        raise UsageError(f"--beside: compares networks of classes; this one answers {checkpoint.info.task}")
+    rows = read_held_out(test.folder, test.shards)
+    loader = test.loader()
+    answers = answer_affects(checkpoint, loader, len(rows.sample_id), progress)
+    true = read_affects(test.folder, TEST)
+    affects = AffectRows(checkpoint.info.task, rows.sample_id, np.array(rows.dataset), true, answers)
+    chosen = choose_affects(affects, test.params.saliency_per_class, test.params.mistakes)
+    write_gallery(output, checkpoint, loader, *chosen)
+    report = describe_affects(affects)
+    output.write_table("predictions.parquet", build_affect_table(affects))
+    _write_pairs(output, list_signs(affects))
+    scores = {name: report[name] for name in checkpoint.classes if name in report}
+    return _Done(rows, report, {}, {"warnings": {}, **scores})
 
 
 def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
@@ -211,7 +272,11 @@ def _write_answers(output: StageOutput, rows: HeldOut, probabilities: NDArray[np
     }
     output.write_table("predictions.parquet", pa.table(columns, schema=PREDICTIONS).sort_by("sample_id"))
     pairs = zip(rows.label.tolist(), predicted.tolist(), strict=True)
-    lines = ["actual,predicted", *(f"{CLASSES[label]},{CLASSES[answer]}" for label, answer in pairs)]
+    _write_pairs(output, [(CLASSES[label], CLASSES[answer]) for label, answer in pairs])
+
+
+def _write_pairs(output: StageOutput, pairs: Sequence[tuple[str, str]]) -> None:
+    lines = ["actual,predicted", *(f"{actual},{answered}" for actual, answered in pairs)]
     output.path("confusion.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -225,15 +290,11 @@ def probe_datasets(rows: HeldOut, probabilities: NDArray[np.float32]) -> dict[st
     return {name: probe for name, probe in probes.items() if probe is not None}
 
 
-def _finish(
-    output: StageOutput, rows: HeldOut, report: Mapping[str, Any], warnings: Mapping[str, str]
-) -> dict[str, Any]:
-    missing = rows.missing.to_pylist()
+def _finish(output: StageOutput, done: _Done) -> dict[str, Any]:
+    missing = done.rows.missing.to_pylist()
     output.reject(
         Reject(row["sample_id"], row["dataset"], Reason.no_face, "no face was found; counts as wrong in all_rows")
         for row in missing
     )
-    scores = {name: report[name] for name in SCORES}
-    return output.finish(
-        rows_in=len(rows.sample_id) + len(missing), rows_out=len(rows.sample_id), warnings=dict(warnings), **scores
-    )
+    answered = len(done.rows.sample_id)
+    return output.finish(rows_in=answered + len(missing), rows_out=answered, **done.summary)

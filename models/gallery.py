@@ -5,6 +5,7 @@ They show faces of the dataset, so they stay below runs/, out of git.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from models.affect_report import AffectRows
 from models.checkpoint import Checkpoint
 from models.data import ShardLoader
 from models.saliency import Maps, Pixels, gradcam_maps, gradient_maps, occlusion_maps, place
@@ -24,20 +26,35 @@ _MISTAKE_COLUMNS: Final = 6
 _FACES_AT_ONCE: Final = 16
 _HIDES: Final = 0.65  # how much of the face the strongest heat hides
 _BLUR: Final = 1 / 48  # of the side: single pixels of a gradient are too small to be seen
-# Occlusion asks the model some dozens of times a face.
-_OCCLUDED_TYPICAL: Final = 1
-_OCCLUDED_MISTAKES: Final = 4
+_OCCLUDED: Final = 4  # mistakes, beside one face of a class: occlusion asks the model some dozens of times a face
 _NOTHING: Final = np.full((_TILE_PX, _TILE_PX, 3), 255, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One answered test face: picture (H, W, 3), true and answered class, probability of the answer."""
+    """One answered test face.
+
+    Attributes:
+        pixels: (H, W, 3).
+        truth: what it shows, such as "happy" or "valence -".
+        answer: what the network said, such as "sad 0.93".
+        target: the output of the network that is explained.
+    """
 
     pixels: Pixels
-    label: int
-    predicted: int
-    confidence: float
+    truth: str
+    answer: str
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A row that is shown: its position in the loader's order, and see `Face`."""
+
+    row: int
+    truth: str
+    answer: str
+    target: int
 
 
 def choose_typical(labels: NDArray[np.int64], per_class: int) -> list[int]:
@@ -57,14 +74,52 @@ def choose_mistakes(labels: NDArray[np.int64], probabilities: NDArray[np.float32
     return [int(row) for row in rows[np.argsort(-confidence[rows], kind="stable")][:count]]
 
 
+def choose_classes(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32], per_class: int, mistakes: int
+) -> tuple[list[Chosen], list[Chosen]]:
+    """Return the typical faces of each class, explained by it, and the mistakes, explained by the class that was said.
+
+    Args:
+        labels: (N,) their classes.
+        probabilities: (N, 8) the answers.
+        per_class: how many faces a mean map is made of.
+        mistakes: how many mistakes are shown.
+    """
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+
+    def choose(row: int, target: int) -> Chosen:
+        said = f"{CLASSES[predicted[row]]} {confidence[row]:.2f}"
+        return Chosen(row, CLASSES[labels[row]], said, target)
+
+    typical = [choose(row, int(labels[row])) for row in choose_typical(labels, per_class)]
+    wrong = [choose(row, int(predicted[row])) for row in choose_mistakes(labels, probabilities, mistakes)]
+    return typical, wrong
+
+
+def choose_affects(rows: AffectRows, per_sign: int, mistakes: int) -> tuple[list[Chosen], list[Chosen]]:
+    """Return typical faces of each sign of each value, and those that are furthest off, see `choose_classes`."""
+    typical: list[Chosen] = []
+    off: list[tuple[float, Chosen]] = []
+    for target, (name, true, answers) in enumerate(rows.columns()):
+
+        def choose(row: int, truth: str, target: int = target, answers: NDArray[np.float32] = answers) -> Chosen:
+            return Chosen(row, truth, f"{answers[row]:+.2f}", target)
+
+        sign = np.where(true < 0, 0, np.where(true > 0, 1, -1))
+        typical += [choose(row, f"{name} {'-+'[sign[row]]}") for row in choose_typical(sign, per_sign)]
+        errors = np.nan_to_num(np.abs(answers - true))
+        furthest = np.argsort(-errors, kind="stable")[:mistakes].tolist()
+        off += [(errors[row], choose(row, f"{name} {true[row]:+.2f}")) for row in furthest if errors[row] > 0]
+    off.sort(key=lambda entry: -entry[0])
+    return typical, [chosen for _, chosen in off[:mistakes]]
+
+
 def write_gallery(
     output: StageOutput,
     checkpoint: Checkpoint,
     loader: ShardLoader,
-    labels: NDArray[np.int64],
-    probabilities: NDArray[np.float32],
-    per_class: int,
-    mistakes: int,
+    typical: Sequence[Chosen],
+    wrong: Sequence[Chosen],
 ) -> None:
     """Write saliency/classes.png and saliency/mistakes.png.
 
@@ -72,21 +127,15 @@ def write_gallery(
         output: the stage's output.
         checkpoint: the network.
         loader: the answered faces, in order.
-        labels: (N,) their classes.
-        probabilities: (N, 8) the answers.
-        per_class: how many faces a mean map is made of.
-        mistakes: how many mistakes are shown.
+        typical: the faces that the mean maps are made of.
+        wrong: the mistakes.
     """
     if checkpoint.network is None:
-        per_class, mistakes = min(per_class, _OCCLUDED_TYPICAL), min(mistakes, _OCCLUDED_MISTAKES)
-    typical, wrong = choose_typical(labels, per_class), choose_mistakes(labels, probabilities, mistakes)
-    pixels = read_faces(loader, {*typical, *wrong})
+        typical, wrong = [next(of) for _, of in groupby(typical, lambda chosen: chosen.truth)], wrong[:_OCCLUDED]
+    pixels = read_faces(loader, {chosen.row for chosen in (*typical, *wrong)})
     for name, rows, build in (("classes", typical, build_class_sheet), ("mistakes", wrong, build_mistake_sheet)):
-        faces = [
-            Face(pixels[row], int(labels[row]), int(probabilities[row].argmax()), float(probabilities[row].max()))
-            for row in rows
-        ]
-        targets = [face.label if name == "classes" else face.predicted for face in faces]
+        faces = [Face(pixels[chosen.row], chosen.truth, chosen.answer, chosen.target) for chosen in rows]
+        targets = [face.target for face in faces]
         sheet = build(faces, explain(checkpoint, [face.pixels for face in faces], targets)) if faces else _NOTHING
         write_png(output.path(f"saliency/{name}.png"), sheet)
 
@@ -153,29 +202,27 @@ def overlay(pixels: Pixels, heat: Maps) -> Pixels:
 
 def build_class_sheet(faces: Sequence[Face], kinds: dict[str, Maps]) -> Pixels:
     """Draw for each class its mean face and, over it, the mean of each kind of map; a column a class."""
-    labels = np.array([face.label for face in faces])
-    present = [label for label in range(len(CLASSES)) if (labels == label).any()]
+    truths = np.array([face.truth for face in faces])
+    present = list(dict.fromkeys(truths.tolist()))
     means = [
-        np.mean([face.pixels for face in faces if face.label == label], axis=0).round().astype(np.uint8)
-        for label in present
+        np.mean([face.pixels for face in faces if face.truth == truth], axis=0).round().astype(np.uint8)
+        for truth in present
     ]
     tiles = [
-        Tile(mean, (CLASSES[label], f"mean of {(labels == label).sum()}"))
-        for label, mean in zip(present, means, strict=True)
+        Tile(mean, (truth, f"mean of {(truths == truth).sum()}")) for truth, mean in zip(present, means, strict=True)
     ]
     for kind, maps in kinds.items():
-        for label, mean in zip(present, means, strict=True):
-            heat = maps[labels == label].mean(axis=0)
-            tiles.append(Tile(overlay(mean, heat / max(float(heat.max()), 1e-12)), (kind, CLASSES[label])))
+        for truth, mean in zip(present, means, strict=True):
+            heat = maps[truths == truth].mean(axis=0)
+            tiles.append(Tile(overlay(mean, heat / max(float(heat.max()), 1e-12)), (kind, truth)))
     return build_sheet(tiles, columns=len(present), side_px=_TILE_PX, title="Where the network looks, by true class")
 
 
 def build_mistake_sheet(faces: Sequence[Face], kinds: dict[str, Maps]) -> Pixels:
-    """Draw each mistake as the face and the maps of the class that it was taken for."""
+    """Draw each mistake as the face and the maps of what it was taken for."""
     tiles = []
     for number, face in enumerate(faces):
-        said = f"{CLASSES[face.predicted]} {face.confidence:.2f}"
-        tiles.append(Tile(face.pixels, (f"is {CLASSES[face.label]}", f"said {said}")))
-        tiles += [Tile(overlay(face.pixels, maps[number]), (kind, said)) for kind, maps in kinds.items()]
+        tiles.append(Tile(face.pixels, (f"is {face.truth}", f"said {face.answer}")))
+        tiles += [Tile(overlay(face.pixels, maps[number]), (kind, face.answer)) for kind, maps in kinds.items()]
     columns = (1 + len(kinds)) * max(1, _MISTAKE_COLUMNS // (1 + len(kinds)))
     return build_sheet(tiles, columns=columns, side_px=_TILE_PX, title="The most confident mistakes")

@@ -4,7 +4,7 @@ Each set of rows is measured on rows with a face, on all rows (a face that was n
 classes that both sides have (the training set and these rows), the answer then chosen among those classes alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,8 +15,10 @@ from models.metrics import NO_ANSWER, Answers, Bootstrap, Interval, Measured, an
 from pipeline.emotions import CLASSES
 
 _ALL: Final = tuple(range(len(CLASSES)))
-# The scores that stand in metrics.json for every set of rows, with an interval for the rows with a face.
-_HEADLINES: Final = ("accuracy", "balanced_accuracy", "macro_f1")
+# The scores that stand in metrics.json for every set of rows, on the rows with a face and on all rows.
+HEADLINES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
+# The one interval that stands there too: without it, nobody can say whether two runs differ.
+_WITH_INTERVAL: Final = "balanced_accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +110,38 @@ def brief(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
 
     Every other number, and every other interval, is in details.json.
     """
-    return _nested({place: _describe(view, _brief) for place, view in views.items()})
+    report = _nested({place: _brief(view) for place, view in views.items()})
+    whole = views[()]
+    if whole.with_face is not None and whole.commonest is not None:
+        report["ece"] = whole.with_face.scores["ece"].value
+        report["commonest"] = {"accuracy": whole.commonest.scores["accuracy"].value}
+    return report
 
 
 def full(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
     """Return the content of details.json: every number, confusion included, as value, low and high."""
-    return _nested({place: _describe(view, _full) for place, view in views.items()})
+    return _nested({place: _full(view) for place, view in views.items()})
 
 
 def beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
-    """Return another network's main scores and by how much the first is better, paired on the same people."""
+    """Return another network's scores and by how much the first is better, paired on the same people."""
     return _nested({place: _versus(view, others[place]) for place, view in views.items()})
+
+
+def brief_beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+    """Return what metrics.json says of another network: its headlines and by how much the first is better, overall."""
+    first, other = views[()].with_face, others[()].with_face
+    if first is None or other is None:
+        return {}
+    better = compare(first, other)
+    return _headline(other) | {"better_by": {name: better[name].value for name in HEADLINES}}
 
 
 def _versus(view: View, other: View) -> dict[str, Any]:
     if view.with_face is None or other.with_face is None:
         return {}
     better = compare(view.with_face, other.with_face)
-    return _main(other.with_face) | {"better_by": {name: interval.plain() for name, interval in better.items()}}
+    return _full(other) | {"better_by": _plain(better)}
 
 
 def _nested(blocks: Mapping[tuple[str, ...], dict[str, Any]]) -> dict[str, Any]:
@@ -138,37 +154,31 @@ def _nested(blocks: Mapping[tuple[str, ...], dict[str, Any]]) -> dict[str, Any]:
     return nested
 
 
-def _describe(view: View, describe: Callable[[Measured], dict[str, Any]]) -> dict[str, Any]:
-    block: dict[str, Any] = describe(view.with_face) if view.with_face else {"rows": 0}
-    for name, measured in (("all_rows", view.all_rows), ("shared_classes", view.shared_classes)):
-        if measured is not None:
-            block[name] = _headline(measured) if describe is _brief else describe(measured)
-    if view.commonest is not None:
-        block["commonest"] = {name: view.commonest.scores[name].value for name in _HEADLINES}
-    return block
-
-
-def _main(measured: Measured) -> dict[str, Any]:
-    return {
-        "rows": measured.rows,
-        "groups": measured.groups,
-        **{name: interval.value for name, interval in measured.scores.items()},
-        "interval": {
-            name: {"low": measured.scores[name].low, "high": measured.scores[name].high} for name in _HEADLINES
-        },
-    }
+def _brief(view: View) -> dict[str, Any]:
+    if view.with_face is None:
+        block: dict[str, Any] = {"rows": 0}
+    else:
+        interval = view.with_face.scores[_WITH_INTERVAL]
+        ends = {_WITH_INTERVAL: {"low": interval.low, "high": interval.high}}
+        block = _headline(view.with_face) | {"interval": ends}
+    return block | ({"all_rows": _headline(view.all_rows)} if view.all_rows is not None else {})
 
 
 def _headline(measured: Measured) -> dict[str, Any]:
-    return {"rows": measured.rows, **{name: measured.scores[name].value for name in _HEADLINES}}
+    return {"rows": measured.rows, **{name: measured.scores[name].value for name in HEADLINES}}
 
 
-def _brief(measured: Measured) -> dict[str, Any]:
-    f1 = {name: {"f1": scores["f1"].value} for name, scores in measured.per_class.items()}
-    return _main(measured) | {"per_class": f1}
+def _full(view: View) -> dict[str, Any]:
+    block: dict[str, Any] = _every_score(view.with_face) if view.with_face else {"rows": 0}
+    for name, measured in (("all_rows", view.all_rows), ("shared_classes", view.shared_classes)):
+        if measured is not None:
+            block[name] = _every_score(measured)
+    if view.commonest is not None:
+        block["commonest"] = {name: view.commonest.scores[name].value for name in HEADLINES}
+    return block
 
 
-def _full(measured: Measured) -> dict[str, Any]:
+def _every_score(measured: Measured) -> dict[str, Any]:
     per_class = {
         name: {**_plain(scores), "support": measured.support[name]} for name, scores in measured.per_class.items()
     }

@@ -147,6 +147,18 @@ PREDICTIONS: Final = pa.schema(
     ]
 )
 
+# What a network of valence or arousal answers; null where nothing is annotated, or where it was not trained on it.
+AFFECT_PREDICTIONS: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("valence", pa.float32()),
+        pa.field("predicted_valence", pa.float32()),
+        pa.field("arousal", pa.float32()),
+        pa.field("predicted_arousal", pa.float32()),
+    ]
+)
+
 REJECTS: Final = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),

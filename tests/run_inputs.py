@@ -43,7 +43,14 @@ def make_shards(root: Path, rows: int = 150) -> Path:
 
 
 def make_run(
-    shards: Path, out: Path, *, model: str = "proposed", contract: dict | None = None, classes=CLASSES, seed: int = 1
+    shards: Path,
+    out: Path,
+    *,
+    model: str = "proposed",
+    contract: dict | None = None,
+    classes=CLASSES,
+    task: str = "emotion",
+    seed: int = 1,
 ) -> Path:
     """Write a run folder as train does, with random weights."""
     folder = open_shards(shards)
@@ -53,6 +60,7 @@ def make_run(
             contract or folder.contract,
             model=model,
             classes=classes,
+            task=task,
             seed=seed,
             shards=folder.snapshot_id,
         )
@@ -61,14 +69,21 @@ def make_run(
 
 
 def make_checkpoint(
-    out: Path, contract: dict, *, model: str = "proposed", classes=CLASSES, seed: int = 1, shards: str = "none"
+    out: Path,
+    contract: dict,
+    *,
+    model: str = "proposed",
+    classes=CLASSES,
+    task: str = "emotion",
+    seed: int = 1,
+    shards: str = "none",
 ) -> Path:
     """Write an untrained network's checkpoint into a folder and return its path."""
     entry = find_model(model)
     torch.manual_seed(seed)
     size_px = max(entry.min_size_px, 32)
     network = entry.build(len(classes), size_px, None)
-    info = CheckpointInfo(entry.name, classes, entry.input(size_px), contract, shards, "emotion", False, {})
+    info = CheckpointInfo(entry.name, classes, entry.input(size_px), contract, shards, task, False, {})
     out.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out / CHECKPOINT_NAME, network, info)
     return out / CHECKPOINT_NAME

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models.affect import affect_loss, concordance, score_affect
+from models.affect_report import AffectRows, describe_affects
 
 
 @pytest.fixture
@@ -63,3 +64,17 @@ def test_a_batch_that_gives_nothing_has_no_loss(kind):
     loss.backward()
     assert loss.item() == 0
     assert (answers.grad == 0).all()
+
+
+def test_scores_of_two_datasets_by_hand():
+    true = np.array([[0.2, np.nan], [0.4, np.nan], [0.6, np.nan], [-0.5, 0.5]], np.float32)
+    answers = np.array([[0.4, np.nan], [0.6, np.nan], [0.8, np.nan], [0.5, np.nan]], np.float32)
+    found = describe_affects(AffectRows("valence", list("abcd"), np.array(["x", "x", "x", "y"]), true, answers))
+    # means 0.4 and 0.6, variances and covariance 0.08 / 3: 2 * v / (2 * v + 0.04) = 4 / 7; errors of 0.2 each
+    x = {"rows": 3, "ccc": pytest.approx(4 / 7, abs=1e-5), "rmse": pytest.approx(0.2), "sign_agreement": 1.0}
+    assert found["per_dataset"]["x"] == {"rows": 3, "valence": x}
+    y = {"rows": 1, "ccc": 0.0, "rmse": pytest.approx(1.0), "sign_agreement": 0.0}
+    assert found["per_dataset"]["y"] == {"rows": 1, "valence": y}
+    # errors 0.2, 0.2, 0.2 and 1: the root of 1.12 / 4
+    assert found["valence"]["rmse"] == pytest.approx(np.sqrt(0.28), abs=1e-6)
+    assert found["valence"]["sign_agreement"] == 0.75

@@ -1,5 +1,7 @@
 """Checkpoints: the same bytes, the same answers, and a clear word about any other file."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,15 @@ def test_the_same_weights_are_the_same_bytes(network, tmp_path):
         save_checkpoint(tmp_path / name, network.to(memory_format=torch.channels_last), make_info())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert read_info(tmp_path / "a") == make_info()
+
+
+def test_the_file_may_be_read_by_whom_the_umask_lets(network, tmp_path):
+    before = os.umask(0o022)
+    save_checkpoint(tmp_path / "open", network, make_info())
+    os.umask(0o077)
+    save_checkpoint(tmp_path / "closed", network, make_info())
+    os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("open", "closed")] == [0o644, 0o600]
 
 
 def test_all_layouts_of_faces_give_the_same_probabilities(network, faces, tmp_path):

@@ -11,7 +11,7 @@ from sklearn import metrics as oracle
 from models.checkpoint import load_checkpoint
 from models.evaluate import HeldOut, evaluate, probe_datasets
 from pipeline.emotions import CLASSES
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, UsageError
 from pipeline.images import decode_face
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.lineage.walk import walk
@@ -60,17 +60,39 @@ def test_predictions_are_the_networks_own(result, shards, run):
 
 def test_metrics_are_those_of_the_predictions(result):
     rows = pq.read_table(result / "predictions.parquet").to_pandas()
-    metrics = read(result / "metrics.json")
+    metrics, details = read(result / "metrics.json"), read(result / "details.json")
     parts = {"": rows} | dict(list(rows.groupby("dataset")))
     assert set(metrics["per_dataset"]) == set(parts) - {""}
     for name, part in parts.items():
         found = metrics["per_dataset"][name] if name else metrics
+        detail = details["per_dataset"][name] if name else details
         assert found["accuracy"] == pytest.approx(oracle.accuracy_score(part.label, part.predicted), abs=1e-6)
         f1 = oracle.f1_score(part.label, part.predicted, average=None, labels=range(8), zero_division=0)
-        assert [found["per_class"][c]["f1"] for c in CLASSES] == pytest.approx(f1.tolist(), abs=1e-6)
+        assert [detail["per_class"][c]["f1"]["value"] for c in CLASSES] == pytest.approx(f1.tolist(), abs=1e-6)
         assert found["macro_f1"] == pytest.approx(f1.mean(), abs=1e-6)
-        assert found["interval"]["accuracy"]["low"] <= found["accuracy"] <= found["interval"]["accuracy"]["high"]
-        assert found["commonest"]["accuracy"] == pytest.approx(part.label.value_counts(normalize=True).max(), abs=1e-6)
+        weighted = oracle.f1_score(part.label, part.predicted, average="weighted", zero_division=0)
+        assert found["weighted_f1"] == pytest.approx(weighted, abs=1e-6)
+        for score in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece"):
+            assert detail[score]["low"] <= detail[score]["value"] <= detail[score]["high"]
+        common = part.label.value_counts(normalize=True).max()
+        assert detail["commonest"]["accuracy"] == pytest.approx(common, abs=1e-6)
+    assert metrics["commonest"]["accuracy"] == details["commonest"]["accuracy"]
+
+
+def leaves(value):
+    return sum(map(leaves, value.values())) if isinstance(value, dict) else 1
+
+
+def test_metrics_are_short_enough_to_be_read_and_say_what_details_say(result):
+    metrics, details = read(result / "metrics.json"), read(result / "details.json")
+    assert leaves(metrics) < 70
+    blocks = [(metrics, details), *((metrics["per_dataset"][name], details["per_dataset"][name]) for name in ("one",))]
+    for short, long in blocks:
+        for score in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1"):
+            assert short[score] == long[score]["value"]
+            assert short["all_rows"][score] == long["all_rows"][score]["value"]
+        ends = {end: long["balanced_accuracy"][end] for end in ("low", "high")}
+        assert short["interval"] == {"balanced_accuracy": ends}
 
 
 def test_metrics_hold_no_list(result):
@@ -102,7 +124,7 @@ def test_people_are_drawn_not_rows(result, shards):
     answered = pq.read_table(result / "predictions.parquet").to_pandas().sample_id
     table = table[table.sample_id.isin(answered)]
     one = table[table.dataset == "one"]
-    found = read(result / "metrics.json")["per_dataset"]
+    found = read(result / "details.json")["per_dataset"]
     assert found["one"]["groups"] == one.subject_id.nunique()
     assert found["two"]["groups"] == found["two"]["rows"]
 
@@ -188,6 +210,54 @@ def test_other_networks_stand_beside_it(shards, run, tmp_path):
     metrics, alone = read(tmp_path / "out" / "metrics.json"), read(tmp_path / "alone" / "metrics.json")
     block = metrics["beside"]["other"]
     assert block["accuracy"] == alone["accuracy"]
-    difference = metrics["accuracy"] - alone["accuracy"]
-    assert block["better_by"]["accuracy"]["value"] == pytest.approx(difference, abs=2e-6)
-    assert metrics["beside"]["same"]["better_by"]["macro_f1"] == {"value": 0, "low": 0, "high": 0}
+    assert block["better_by"]["accuracy"] == pytest.approx(metrics["accuracy"] - alone["accuracy"], abs=2e-6)
+    beside = read(tmp_path / "out" / "details.json")["beside"]
+    assert beside["other"]["per_dataset"]["one"]["macro_f1"]["value"] == alone["per_dataset"]["one"]["macro_f1"]
+    assert beside["same"]["better_by"]["macro_f1"] == {"value": 0, "low": 0, "high": 0}
+
+
+@pytest.fixture(scope="module")
+def affects(shards):
+    """An untrained network of valence and arousal, evaluated."""
+    names = ("valence", "arousal")
+    run = make_run(shards, shards.parent / "affect", classes=names, task="affect")
+    evaluate(shards, run, shards.parent / "affects", PARAMS, seed=3)
+    return shards.parent / "affects"
+
+
+def test_values_are_measured_where_they_are_given(affects, shards):
+    table = pq.read_table(affects / "predictions.parquet").to_pandas()
+    files = sorted((shards / "parquet").glob("test-*"))
+    given = pq.read_table(files, columns=["sample_id", "valence", "arousal"]).to_pandas().sort_values("sample_id")
+    assert table.sample_id.tolist() == given.sample_id.tolist()
+    metrics = read(affects / "metrics.json")
+    for name in ("valence", "arousal"):
+        rows = table[table[name].notna()]
+        assert rows[name].tolist() == given[name].dropna().tolist()
+        assert set(rows.dataset) == {"one"}
+        true, answer = rows[name].astype(float), rows[f"predicted_{name}"].astype(float)
+        assert metrics["per_dataset"]["one"][name] == metrics[name]
+        assert name not in metrics["per_dataset"]["two"]
+        assert metrics[name]["rows"] == len(rows)
+        assert metrics[name]["rmse"] == pytest.approx(oracle.root_mean_squared_error(true, answer), abs=1e-6)
+        signed = true != 0
+        agreement = oracle.accuracy_score(true[signed] > 0, answer[signed] > 0)
+        assert metrics[name]["sign_agreement"] == pytest.approx(agreement, abs=1e-6)
+        spread = true.var(ddof=0) + answer.var(ddof=0) + (true.mean() - answer.mean()) ** 2
+        assert metrics[name]["ccc"] == pytest.approx(2 * true.cov(answer, ddof=0) / spread, abs=1e-6)
+    assert metrics["snapshot"]["shards"] == read_snapshot(shards).id
+
+
+def test_values_come_with_signs_and_saliency(affects):
+    with (affects / "confusion.csv").open() as stream:
+        pairs = [(row["actual"], row["predicted"]) for row in csv.DictReader(stream)]
+    agree = [actual == answered for actual, answered in pairs if actual.startswith("arousal")]
+    assert np.mean(agree) == pytest.approx(read(affects / "metrics.json")["arousal"]["sign_agreement"], abs=1e-6)
+    for name in ("classes", "mistakes"):
+        with Image.open(affects / "saliency" / f"{name}.png") as picture:
+            assert np.asarray(picture).std() > 20
+
+
+def test_a_network_of_values_is_compared_with_none(shards, affects, run, tmp_path):
+    with pytest.raises(UsageError, match="--beside: compares networks of classes; this one answers affect"):
+        evaluate(shards, shards.parent / "affect", tmp_path / "out", PARAMS, seed=3, others={"other": run})

@@ -3,10 +3,12 @@ import pytest
 import torch
 from torch import nn
 
+from models.affect_report import AffectRows
 from models.gallery import (
     Face,
     build_class_sheet,
     build_mistake_sheet,
+    choose_affects,
     choose_mistakes,
     choose_typical,
     explain,
@@ -106,9 +108,22 @@ def test_mistakes_are_the_most_confident_wrong_answers():
     assert choose_mistakes(labels, probabilities, 9) == [1, 4, 0]
 
 
+def test_typical_and_furthest_values_are_chosen_where_they_are_given():
+    true = np.array([[0.5, np.nan], [-0.5, np.nan], [0.0, 0.2], [0.4, -0.4]], np.float32)
+    answers = np.array([[0.6, 0.9], [0.5, 0.9], [0.2, 0.1], [0.1, 0.5]], np.float32)
+    rows = AffectRows("affect", list("abcd"), np.array(["d"] * 4), true, answers)
+    typical, off = choose_affects(rows, 1, 2)
+    assert [(chosen.row, chosen.truth, chosen.target) for chosen in typical] == [
+        (1, "valence -", 0), (0, "valence +", 0), (3, "arousal -", 1), (2, "arousal +", 1)
+    ]  # fmt: skip
+    assert [(chosen.row, chosen.truth, chosen.answer, chosen.target) for chosen in off] == [
+        (1, "valence -0.50", "+0.50", 0), (3, "arousal -0.40", "+0.50", 1)
+    ]  # fmt: skip
+
+
 def test_sheets_are_drawn_for_the_classes_that_are_there():
     pixels = np.full((32, 32, 3), 100, np.uint8)
-    faces = [Face(pixels, 0, 4, 0.9), Face(pixels, 4, 4, 0.6)]
+    faces = [Face(pixels, "anger", "happy 0.90", 4), Face(pixels, "happy", "happy 0.60", 4)]
     kinds = {"gradient": np.ones((2, 32, 32), np.float32), "Grad-CAM": np.zeros((2, 32, 32), np.float32)}
     by_class, mistakes = build_class_sheet(faces, kinds), build_mistake_sheet(faces[:1], kinds)
     assert by_class.shape[0] > by_class.shape[1]  # two columns, three rows
