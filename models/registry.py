@@ -164,7 +164,7 @@ def _load_own(build: Callable[[int, int], nn.Module]) -> Build:
 
 _LIST: Final = (
     _own("proposed", "five convolutions with max-pooling, flatten, dense", _load_own(plain.build_proposed)),
-    _own("compact", "a small residual network with channel attention", _load_own(plain.build_compact)),
+    _own("compact", "a small network, two convolutions a scale", _load_own(plain.build_compact)),
     _own("baseline", "the plain CNN that overfits", _load_own(plain.build_baseline)),
     _torchvision("efficientnet_b0", "EfficientNet B0, ImageNet"),
     _torchvision("efficientnet_b3", "EfficientNet B3, ImageNet"),

@@ -2,14 +2,17 @@
 
 import os
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.checkpoint import CheckpointInfo, load_checkpoint, read_info, save_checkpoint
+from models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, read_info, save_checkpoint
+from models.classical import HogSvm
 from models.inputs import InputSpec
 from models.registry import create_model, find_model
+from models.training_data import Faces
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError
 
@@ -62,6 +65,24 @@ def test_all_layouts_of_faces_give_the_same_probabilities(network, faces, tmp_pa
     # The two arrive in other memory layouts, whose convolutions sum in another order.
     np.testing.assert_allclose(checkpoint.predict(grey), checkpoint.predict(grey[..., 0]), atol=1e-5)
     assert checkpoint.predict(faces[:0]).shape == (0, 8)
+
+
+def test_a_grey_network_reads_the_luma_of_a_colour_face(faces):
+    spec = InputSpec(48, (0.0,), (1.0,))
+    luma = np.stack([cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in faces])
+    model = HogSvm(8)
+    rows = len(luma)
+    rest = torch.zeros(rows, 8), torch.ones(rows), torch.zeros(rows, 2), torch.zeros(rows, 2, dtype=torch.bool)
+    model.fit(Faces(torch.from_numpy(luma)[:, None], torch.arange(rows) % 8, *rest), None)
+    checkpoint = Checkpoint(make_info(model="hog-svm", input=spec), model)
+    found = checkpoint.prepare(faces)
+    assert found.shape == (rows, 1, 48, 48)
+    # OpenCV weighs in whole numbers of another fraction: a value near a half may fall the other way.
+    np.testing.assert_allclose(found[:, 0] * 255, luma, atol=1.001)
+    assert (np.abs(found[:, 0].numpy() * 255 - luma) > 0.5).mean() < 0.01
+    same = found[:, 0].mul(255).round().numpy().astype(np.uint8)
+    np.testing.assert_array_equal(checkpoint.predict(faces), checkpoint.predict(same))
+    assert checkpoint.predict(faces[:, ::-1]).tolist() != checkpoint.predict(faces).tolist()
 
 
 def test_flips_answer_a_face_and_its_mirror_image_alike(network, faces, tmp_path):
