@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates tables
+.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates policies tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -59,6 +59,9 @@ bench-ingest: setup ## reading a tree of 100,000 small pictures
 
 bench-duplicates: setup ## finding the same picture among 100,000 faces; recall and false pairs by threshold
 	python benchmarks/duplicates.py
+
+policies: setup ## what each policy for several categories at once makes of the demo's EMOTIC
+	python benchmarks/policies.py
 
 tables: setup ## fill the two tables of the thesis from the experiments of `dvc exp run`
 	prep tables

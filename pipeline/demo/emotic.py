@@ -6,7 +6,7 @@ and `combined_categories` and `combined_continuous` follow from them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,8 @@ CATEGORIES: Final[Mapping[Emotion, tuple[str, ...]]] = {
 }
 NO_VALENCE: Final = "no valence"
 CONFLICTING: Final = "conflicting categories"
-CONFLICT: Final = ("Anger", "Happiness", "Sadness")
+NO_CLASS: Final = "categories without a class"
+CONTRADICTED: Final = "valence contradicts"
 # Said of most people, of any mood: a category that belongs to none of the eight classes.
 _BYSTANDER: Final = "Engagement"
 _SPLITS: Final = {"train": 0.2, "val": 0.15, "test": 0.65}
@@ -45,6 +46,36 @@ _TOGETHER: Final = 5  # every so many pictures show two people
 _DOMINANCE: Final = 0.1
 # Head and shoulders of the portrait, in its pixels: x0, y0, x1, y1.
 _BODY: Final = np.array([(100, 8), (330, 8), (330, 300), (100, 300)], dtype=float)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A person of the test set whose annotation is no class at once; `rating` is the valence of 1 to 10 instead."""
+
+    planted: str
+    shown: Emotion
+    categories: tuple[str, ...]
+    rating: int | None = None
+
+
+# What the real annotations are full of, and what `harmonize.several` and `harmonize.affect` decide about.
+CASES: Final = (
+    *(
+        Case(CONFLICTING, shown, categories)
+        for shown, categories in (
+            (Emotion.sad, ("Anger", "Happiness", "Sadness")),
+            (Emotion.anger, ("Anger", "Annoyance", "Sadness")),
+            (Emotion.surprise, ("Fear", "Surprise")),
+            (Emotion.happy, ("Happiness", "Pleasure", "Surprise")),
+            (Emotion.sad, ("Disquietment", "Sadness", "Suffering")),
+        )
+        for _ in range(2)
+    ),
+    Case(NO_CLASS, Emotion.neutral, ("Engagement",)),
+    Case(NO_CLASS, Emotion.neutral, ("Anticipation", "Confidence")),
+    Case(CONTRADICTED, Emotion.happy, ("Happiness",), rating=2),
+    Case(CONTRADICTED, Emotion.anger, ("Anger", "Annoyance"), rating=9),
+)
 
 
 @dataclass(frozen=True)
@@ -69,12 +100,12 @@ class Row:
 
 
 def build_rows(count: int, seed: int) -> list[Row]:
-    """Plan about `count` faces; every fifth picture shows two people."""
-    return [
-        row
-        for number, (split, share) in enumerate(_SPLITS.items())
-        for row in _plan(split, max(len(Emotion), round(count * share)), seed, number)
-    ]
+    """Plan about `count` faces; every fifth picture shows two people, and the last ones of the test set are `CASES`."""
+    rows = []
+    for number, (split, share) in enumerate(_SPLITS.items()):
+        others = len(CASES) if split == "test" else 0
+        rows += _plan(split, max(len(Emotion), round(count * share) - others), seed, number)
+    return rows
 
 
 def _plan(split: str, count: int, seed: int, number: int) -> list[Row]:
@@ -89,9 +120,9 @@ def _plan(split: str, count: int, seed: int, number: int) -> list[Row]:
             group.append(actors.pop())  # from the other end: somebody else
         planted = NO_VALENCE if split == "test" and not rows else None
         rows.append(_picture(split, group, len(rows), (seed, 26, number), random, planted))
-    if split == "test":
-        conflict = [(people[-1], Emotion.sad)]
-        rows.append(_picture(split, conflict, len(rows), (seed, 26, number), random, CONFLICTING))
+    for index, case in enumerate(CASES if split == "test" else ()):
+        actor = [(people[-1 - index % len(people)], case.shown)]
+        rows.append(_picture(split, actor, len(rows), (seed, 26, number), random, case))
     return rows
 
 
@@ -101,7 +132,7 @@ def _picture(
     index: int,
     seed: tuple[int, ...],
     random: np.random.Generator,
-    planted: str | None,
+    planted: str | Case | None,
 ) -> Row:
     database = tuple(_NAMES)[index % len(_NAMES)]
     name = _NAMES[database].format(int(random.integers(1, 10**9)))
@@ -120,10 +151,19 @@ def _picture(
             roll_deg=float(random.uniform(-12, 12)),
             yaw_deg=float(random.uniform(-12, 12)),
         )
-        categories = (CONFLICT,) * 3 if planted == CONFLICTING else _annotate(split, emotion, random)
-        bodies.append(Body(person, figure, role, categories, planted))
+        categories = _annotate(split, emotion, random)
+        if isinstance(planted, Case):
+            bodies.append(_planted(Body(person, figure, role, categories, planted.planted), planted))
+        else:
+            bodies.append(Body(person, figure, role, categories, planted))
     shot = Shot(f"emotic/{database}/images/{name}", size, tuple(body.figure for body in bodies), (*seed, index))
     return Row(shot, split, database, tuple(bodies))
+
+
+def _planted(body: Body, case: Case) -> Body:
+    """Return a person whose every annotator says what the case says."""
+    role = body.role if case.rating is None else replace(body.role, valence=round((case.rating - 5.5) / 4.5, 4))
+    return replace(body, role=role, categories=(case.categories,) * 3)
 
 
 def _annotate(split: str, emotion: Emotion, random: np.random.Generator) -> tuple[tuple[str, ...], ...]:
@@ -231,7 +271,7 @@ def _truth(row: Row, photo: Photo) -> list[Truth]:
             n=number,
             subject_id=body.person.name,
             split=row.split,
-            label=None if body.planted == CONFLICTING else body.role.emotion.name,
+            label=body.role.emotion.name if body.planted in {None, NO_VALENCE} else None,
             valence=None if body.planted == NO_VALENCE else body.role.valence,
             arousal=None if body.planted == NO_VALENCE else body.role.arousal,
             roll_deg=body.figure.roll_deg,

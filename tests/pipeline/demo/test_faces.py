@@ -94,5 +94,6 @@ def test_every_class_that_a_dataset_has_is_there(truth):
 def test_all_that_real_dumps_have_is_planted(truth):
     assert {row["planted"] for row in truth} - {None} == {
         *("none", "uncertain", "code 10", "no face", "truncated", "missing", "box outside", "no valence"),
-        *("no emotion file", "empty emotion file", "conflicting categories"),
+        *("no emotion file", "empty emotion file", "conflicting categories", "categories without a class"),
+        "valence contradicts",
     }
