@@ -32,7 +32,7 @@ class AffectNetFolder(Reader):
         """See `Reader.read`."""
         seen = set()
         for record in Delimited(dump.tree, dump.at(_NAME), _COLUMNS).records():
-            path = dump.find(record.get("pth"), [dump.root], record.row)
+            path = dump.find_ending(record.get("pth"), [dump.root], record.row)
             seen.add(path)
             yield self._row(dump, record, path)
         unlisted = [name for name in dump.tree.below(dump.root) if is_picture(name) and name not in seen]

@@ -68,13 +68,14 @@ def _fits(tree: Tree, name: str) -> bool:
 
 def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row:
     given = join(record.get("Folder").strip("/"), record.get("Filename"))
-    labels = _strings(_literal(record.get("Categorical_Labels")))
-    known = emotic_labels(labels)
-    if not record.get("Filename") or isinstance(known, str):
-        detail = (
-            f"{record.row}: no category of EMOTIC: {known!r}" if isinstance(known, str) else f"{record.row}: no file"
-        )
-        return Refusal(given, Reason.bad_row, detail)
+    cell = record.get("Categorical_Labels")
+    labels = _literal(cell)
+    known = emotic_labels(_strings(labels))
+    if not record.get("Filename"):
+        return Refusal(given, Reason.bad_row, f"{record.row}: no file")
+    if isinstance(known, str) or (cell and labels is None):
+        wrong = known if isinstance(known, str) else cell[:80]
+        return Refusal(given, Reason.bad_row, f"{record.row}: no category of EMOTIC: {wrong!r}")
     box = emotic_box(_floats(_literal(record.get("BBox"))))
     affect = _affect(_literal(record.get("Continuous_Labels")))
     return Annotation(

@@ -12,6 +12,7 @@ from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join, stem
 from pipeline.sources.tree import Tree
 
+_KINDS: Final = ("original", "aligned")
 _LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
 
 
@@ -40,21 +41,21 @@ class RafDb(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         name = _list_name(dump.tree, dump.root) or ""
+        kind = _kind(dump)
         for row, text in read_lines(dump.tree, name):
-            yield self._row(dump, row, text)
+            yield self._row(dump, kind, row, text)
 
-    def _row(self, dump: Dump, row: str, text: str) -> Row:
+    def _row(self, dump: Dump, kind: str, row: str, text: str) -> Row:
         given, _, code = "\t".join(text.rsplit(maxsplit=1)).rpartition("\t")
         if not given or not code.isdigit() or not 1 <= int(code) <= len(self.labels):
             detail = f"{row}: expected a picture and a code 1 to {len(self.labels)}, not {text[:80]!r}"
             return Refusal(given, Reason.bad_row, detail)
-        aligned = dump.params.rafdb_pictures == "aligned"
+        aligned = kind == "aligned"
         wanted = f"{stem(given)}_aligned.jpg" if aligned else given
-        kind = "aligned" if aligned else "original"
         # Boxes and points are in pixels of the original picture.
         box = None if aligned else _box(dump, stem(given))
         return Annotation(
-            dump.find(wanted, [dump.at(f"Image/{kind}"), dump.at(kind)], row),
+            dump.find_ending(wanted, _folders(dump, kind), row),
             (self.labels[int(code) - 1],),
             row,
             box=box,
@@ -83,6 +84,21 @@ class RafDbCompound(RafDb):
     )
     layout = "EmoLabel/list_patition_label.txt with rows such as train_0001.jpg 8 and codes 1 to 11"
     digits: ClassVar[dict[str, int]] = {"train": 4, "test": 3}
+
+
+def _folders(dump: Dump, kind: str) -> list[str]:
+    return [dump.at(f"Image/{kind}"), dump.at(kind)]
+
+
+def _kind(dump: Dump) -> str:
+    """Return which pictures to read: those of params.yaml, unless the dump has the other ones only."""
+    wanted = dump.params.rafdb_pictures
+    there = {kind: any(dump.tree.listing(folder).files for folder in _folders(dump, kind)) for kind in _KINDS}
+    other = next(kind for kind in _KINDS if kind != wanted)
+    if there[wanted] or not there[other]:
+        return wanted
+    dump.notes.append(f"there are no {wanted} pictures: the {other} ones are read")
+    return other
 
 
 def _list_name(tree: Tree, root: str) -> str | None:

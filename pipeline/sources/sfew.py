@@ -45,11 +45,13 @@ class Sfew(Reader):
         return Annotation(path, (label,), path, split=split, sequence=stem(path).rpartition("_")[0] or None)
 
 
-def _folders(tree: Tree, root: str) -> Iterator[tuple[str, str]]:
+def _folders(tree: Tree, root: str, depth: int = 2) -> Iterator[tuple[str, str]]:
+    """Yield (split, folder of its classes); its archives lie in Train/, Val/, Test/ and hold a folder of their name."""
     for name in tree.listing(root).folders:
         split, mark, _ = name.casefold().partition(_MARK)
+        inner = join(root, name)
         if mark and split in _SPLITS:
-            inner = join(root, name)
-            # Its archives hold a folder of their own name once more.
-            again = join(inner, name)
-            yield _SPLITS[split], again if tree.listing(again).folders else inner
+            again = (join(inner, folder) for folder in tree.listing(inner).folders if _MARK in folder.casefold())
+            yield _SPLITS[split], next(again, inner)
+        elif name.casefold() in _SPLITS and depth > 1:
+            yield from _folders(tree, inner, depth - 1)

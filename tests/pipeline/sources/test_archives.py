@@ -99,6 +99,18 @@ def test_archive_that_was_unpacked_already_is_passed_over(tmp_path):
         open_tree(str(tmp_path / "raw"))
 
 
+def test_names_in_the_code_page_of_old_tools(tmp_path):
+    class Old(zipfile.ZipInfo):
+        def _encodeFilenameFlags(self):  # noqa: N802 - the name of what it replaces
+            return self.filename.encode("cp437"), self.flag_bits & ~0x800
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr(Old("img/café.jpg"), PICTURE)
+        packed.writestr("labels.csv", "path,label\nimg/café.jpg,happy\n")
+    assert b"caf\x82.jpg" in (tmp_path / "a.zip").read_bytes()
+    assert Read(tmp_path / "a.zip", tmp_path / "out").labels() == {"img/café.jpg": "happy"}
+
+
 def test_names_that_are_utf8_without_saying_so(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
         packed.writestr("h/Ünïcode 名前.jpg", PICTURE)

@@ -1,6 +1,7 @@
 """Every layout of the field, with its traps: what ingest makes of it."""
 
 import hashlib
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,24 +15,12 @@ from tests.pipeline.sources.trees import (
     WRITERS,
     Read,
     affectnet_row,
-    pixels,
     put,
     write_ckplus,
-    write_fer2013,
-    write_ferplus,
 )
 
 FORMATS = sorted(WRITERS)
 FLAT_68 = [value for point in POINTS_68 for value in point]
-
-
-@pytest.fixture
-def read(tmp_path):
-    def run(fmt, **options):
-        WRITERS[fmt](tmp_path / "raw")
-        return Read(tmp_path / "raw", tmp_path / "out", **options)
-
-    return run
 
 
 def test_every_reader_has_a_tree_here_and_an_entry_in_the_catalog():
@@ -160,6 +149,22 @@ def test_ckplus_labels_the_last_frames_and_the_first_and_no_others(tmp_path, lab
     assert found.summary["rows_in"] == 20
 
 
+def test_ckplus_as_the_archives_of_its_release(tmp_path):
+    write_ckplus(tmp_path / "t")
+    plain = Read(tmp_path / "t", tmp_path / "out")
+    (tmp_path / "raw").mkdir()
+    for name, top in {
+        "extended-cohn-kanade-images.zip": "cohn-kanade-images", "Emotion_labels.zip": "Emotion",
+        "Landmarks.zip": "Landmarks",
+    }.items():  # fmt: skip
+        with zipfile.ZipFile(tmp_path / "raw" / name, "w") as packed:
+            for path in sorted((tmp_path / "t" / top).rglob("*.*")):
+                packed.write(path, path.relative_to(tmp_path / "t").as_posix())
+            packed.writestr(f"__MACOSX/{top}/._S005", "junk")
+    put(tmp_path / "raw", "ReadMeCohnKanadeDatabase_website.txt")
+    assert Read(tmp_path / "raw", tmp_path / "out2").rows == plain.rows
+
+
 def test_ckplus_frames_are_a_parameter(read):
     found = read("ckplus", ckplus_peak_frames=1, ckplus_neutral_frames=2)
     assert [label for path, label in found.labels().items() if "S005" in path] == ["neutral", "neutral", "disgust"]
@@ -171,185 +176,6 @@ def test_ck48(read):
     assert {(row["subject_id"], row["sequence_id"]) for row in found.rows} == {
         ("S010", "S010_004"), ("S011", "S011_002"), ("S011", "S011_006"),
     }  # fmt: skip
-
-
-def test_rafdb(read):
-    found = read("rafdb")
-    names = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
-    wanted = {f"Image/original/train_{code:05d}.jpg": name for code, name in enumerate(names, 1)}
-    assert found.labels() == wanted | {"Image/original/test_0001.jpg": "happiness"}
-    row = found.rows[0]
-    assert row["source_box"] == [10.5, 20.25, 110.5, 140.75]
-    assert row["source_landmarks"] == [30, 40, 70, 41, 50, 60, 35, 80, 65, 81]
-    assert {row["source_split"] for row in found.rows} == {"train", "test"}
-    assert found.reasons() == [("bad_row", "test_0002.jpg"), ("missing_file", "test_0003.jpg")]
-
-
-def test_rafdb_aligned_pictures_have_no_box_of_the_original(read):
-    row = read("rafdb", rafdb_pictures="aligned").rows[0]
-    assert row["source_path"] == "Image/aligned/test_0001_aligned.jpg"
-    assert (row["source_box"], row["source_landmarks"]) == (None, None)
-
-
-def test_rafdb_folders_are_named_after_the_codes_and_checked_against_the_list(read):
-    found = read("rafdb_folder")
-    names = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
-    wanted = {f"train/{code}/train_{code:05d}_aligned.jpg": name for code, name in enumerate(names, 1)}
-    assert found.labels() == wanted | {"test/4/test_0001_aligned.jpg": "happiness"}
-    assert {row["source_split"] for row in found.rows} == {"train", "test"}
-    assert found.reasons() == [
-        ("conflicting_labels", "test/1/test_0002_aligned.jpg"), ("missing_file", "train_00009_aligned.jpg"),
-    ]  # fmt: skip
-
-
-def test_rafdb_folders_may_lie_a_level_below_their_lists(tmp_path):
-    WRITERS["rafdb_folder"](tmp_path / "raw/DATASET")
-    for name in ("train_labels.csv", "test_labels.csv"):
-        (tmp_path / "raw/DATASET" / name).rename(tmp_path / "raw" / name)
-    found = Read(tmp_path / "raw", tmp_path / "out")
-    assert found.summary["format"] == "rafdb_folder"
-    assert found.summary["rejected"] == {"conflicting_labels": 1, "missing_file": 1}
-
-
-def test_rafdb_list_with_tabs_or_more_blanks(tmp_path):
-    put(tmp_path / "raw", "EmoLabel/list_partition_label.txt", "train_00001.jpg\t5 \ntrain_00002.jpg  4\n")
-    for name in ("train_00001.jpg", "train_00002.jpg"):
-        put(tmp_path / "raw", f"Image/original/{name}")
-    assert list(Read(tmp_path / "raw", tmp_path / "out").labels().values()) == ["sadness", "happiness"]
-
-
-def test_rafdb_compound(read):
-    found = read("rafdb_compound")
-    assert found.labels()["Image/original/train_0001.jpg"] == "happily surprised"
-    assert found.labels()["Image/original/train_0011.jpg"] == "disgustedly surprised"
-    assert found.labels()["Image/original/test_001.jpg"] == "fearfully surprised"
-    assert found.summary["rejected"] == {}
-
-
-def test_emotic_fields_are_read_by_name(read):
-    found = read("emotic")
-    rows = {row["sample_id"]: row for row in found.rows}
-    many = rows["d/emotic/mscoco/images/a.jpg#0"]
-    assert many["source_labels"] == ["Happiness", "Doubt/Confusion", "Disquietment"]
-    assert many["source_box"] == [-4.5, 2, 90, 200.5]
-    assert many["source_box_kind"] == "body"
-    assert (many["valence"], many["arousal"], many["dominance"]) == (1, -1, None)
-    one = rows["d/emotic/mscoco/images/a.jpg#1"]
-    assert (one["source_labels"], one["valence"]) == (["Anger"], 0)
-    for path, split in (("b.jpg", "val"), ("c d.jpg", "test")):
-        row = rows[f"d/emotic/mscoco/images/{path}#0"]
-        assert row["source_labels"] == ["Fear", "Pain", "Peace"]
-        assert (row["valence"], row["arousal"], row["source_split"]) == (-1, 1, split)
-    assert found.reasons() == [("missing_file", "mscoco/images/gone.jpg")]
-
-
-def test_emotic_csv_reads_literals_and_runs_nothing(read, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    found = read("emotic_csv")
-    assert not (tmp_path / "pwned").exists()
-    assert found.labels() == {
-        "emotic/mscoco/images/a.jpg": ["Disconnection,Doubt/Confusion", "Anger"], "emotic/mscoco/images/b.jpg": "Peace",
-    }  # fmt: skip
-    assert [(row["valence"], row["arousal"], row["dominance"]) for row in found.rows[:2]] == [(0, -1, 1), (None, -1, 1)]
-    assert found.rows[2]["source_box"] == [1.5, 2, 3, 4]
-    assert found.summary["rejected"] == {"unlabelled": 1}
-
-
-@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-def test_fer2013_picture_is_its_row(tmp_path, newline):
-    write_fer2013(tmp_path / "raw", newline=newline)
-    found = Read(tmp_path / "raw", tmp_path / "out")
-    names = ["anger", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
-    assert [row["source_labels"] for row in found.rows] == [[name] for name in names]
-    assert [row["sample_id"] for row in found.rows] == [f"d/fer2013.csv#{n}" for n in range(7)]
-    assert [row["source_split"] for row in found.rows[4:]] == ["Training", "PublicTest", "PrivateTest"]
-    pictures = open_pictures(str(tmp_path / "raw"), "fer2013")
-    for n in (6, 0, 3):
-        assert pictures.read("fer2013.csv", n) == b"P5\n48 48\n255\n" + bytes([n * 10]) * 2304
-    assert found.summary["rejected"] == {"bad_row": 2}
-
-
-def test_fer2013_header_with_blanks_and_another_order_of_columns(tmp_path):
-    rows = [f"{code}, Training, {pixels(code)}" for code in (0, 6)]
-    put(tmp_path / "raw", "icml_face_data.csv", "\n".join(["emotion, Usage, pixels", *rows]) + "\n")
-    put(tmp_path / "raw", "train.csv", f"emotion,pixels\n0,{pixels(0)}\n")  # the same pictures once more
-    found = Read(tmp_path / "raw", tmp_path / "out")
-    assert [(row["source_labels"], row["source_split"]) for row in found.rows] == [
-        (["anger"], "Training"), (["neutral"], "Training"),
-    ]  # fmt: skip
-    picture = open_pictures(str(tmp_path / "raw"), "fer2013").read("icml_face_data.csv", 1)
-    assert picture == b"P5\n48 48\n255\n" + bytes([6]) * 2304
-
-
-def test_fer2013_rows_without_emotions_are_counted(tmp_path):
-    put(tmp_path / "raw", "train.csv", f"emotion,pixels\n3,{pixels(3)}\n")
-    put(tmp_path / "raw", "test.csv", f"pixels\n{pixels(1)}\n{pixels(2)}\n")
-    found = Read(tmp_path / "raw", tmp_path / "out")
-    assert found.labels() == {"train.csv": "happy"}
-    assert found.summary["rejected"] == {"unlabelled": 2}
-
-
-def test_fer2013_folder_keeps_the_originals_only(read):
-    found = read("fer2013_folder")
-    assert found.labels() == {
-        "train/angry/Training_123.jpg": "anger", "train/happy/Training_7.jpg": "happy",
-        "validation/neutral/PublicTest_9.jpg": "neutral", "test/sad/PrivateTest_1.jpg": "sad",
-    }  # fmt: skip
-    assert found.reasons() == [
-        ("not_original", "test/sad/stranger.jpg"),
-        ("not_original", "train/happy/Training_7.jpg5.jpg"),
-    ]
-
-
-def test_ferplus_joins_by_row_and_not_by_name(read):
-    found = read("ferplus")
-    assert [row["sample_id"] for row in found.rows] == [f"d/fer2013.csv#{n}" for n in range(3)]
-    labels = found.rows[0]["source_labels"]
-    assert dict(zip(labels, found.rows[0]["source_votes"], strict=True))["anger"] == 3
-    assert len(labels) == 10
-    assert found.rows[1]["source_votes"] == [0] * 9 + [10]
-    assert found.summary["counts"]["Training"] == {"NF": 1, "neutral": 1}
-    assert found.summary["rejected"] == {"bad_row": 1}
-
-
-def test_ferplus_tables_of_another_length_or_order_are_refused(tmp_path):
-    from pipeline.errors import SourceError
-
-    write_ferplus(tmp_path / "raw")
-    votes = tmp_path / "raw" / "fer2013new.csv"
-    rows = votes.read_bytes().split(b"\r\n")
-    votes.write_bytes(b"\r\n".join(rows[:-1]))
-    with pytest.raises(SourceError, match=r"fer2013.csv row 5 has no partner"):
-        Read(tmp_path / "raw", tmp_path / "out")
-    votes.write_bytes(b"\r\n".join([rows[0], rows[1], rows[3], rows[2], rows[4]]))
-    with pytest.raises(SourceError, match="not in the same order"):
-        Read(tmp_path / "raw", tmp_path / "out")
-
-
-def test_ferplus_pictures_as_files(tmp_path):
-    write_ferplus(tmp_path / "raw")
-    (tmp_path / "raw" / "fer2013.csv").unlink()
-    for name in ("FER2013Train/fer0000000.png", "FER2013Valid/fer0000002.png", "FER2013Test/fer0000003.png"):
-        (tmp_path / "raw" / name).parent.mkdir()
-        (tmp_path / "raw" / name).write_text(name)
-    found = Read(tmp_path / "raw", tmp_path / "out")
-    assert sorted(found.labels()) == ["FER2013Train/fer0000000.png", "FER2013Valid/fer0000002.png"]
-    assert found.summary["rejected"] == {"bad_row": 1, "missing_file": 1}
-
-
-def test_ferplus_lists_of_the_authors_script_need_no_table(tmp_path):
-    for folder, rows in {
-        "FER2013Train": ['fer0000000.png,"(0, 0, 48, 48)",4,0,0,1,3,2,0,0,0,0', "fer0000009.png,0,0,0,0,0,0,0,0,9,1"],
-        "FER2013Test": ['gone.png,"(0, 0, 48, 48)",0,10,0,0,0,0,0,0,0,0'],
-    }.items():
-        put(tmp_path / "raw", f"data/{folder}/label.csv", "\r\n".join(rows) + "\r\n")
-    put(tmp_path / "raw", "data/FER2013Train/fer0000000.png")
-    put(tmp_path / "raw", "data/FER2013Train/fer0000009.png")
-    found = Read(tmp_path / "raw", tmp_path / "out")
-    assert found.summary["format"] == "ferplus"
-    assert [row["source_votes"] for row in found.rows] == [[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [0] * 8 + [9, 1]]
-    assert {row["source_split"] for row in found.rows} == {"Training"}
-    assert found.summary["rejected"] == {"missing_file": 1}
 
 
 def test_jaffe(read):
@@ -402,6 +228,17 @@ def test_sfew_test_labels_are_not_public(read):
     }
     assert found.rows[0]["sequence_id"] == "Airheads_000519240"
     assert [reject["reason"] for reject in found.rejects] == ["unlabelled"]
+
+
+def test_sfew_as_its_archives_unpack(tmp_path):
+    put(tmp_path / "raw", "SFEW_2/Train/Train_Aligned_Faces/Angry/Airheads_000519240_00000005.png")
+    put(tmp_path / "raw", "SFEW_2/Val/Val_Aligned_Faces_new/Val_Aligned_Faces/Happy/HallPass_001_00000002.png")
+    put(tmp_path / "raw", "SFEW_2/Test/Test_Aligned_Faces/Airheads_000519240_00000009.png")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert [(row["source_split"], row["source_labels"]) for row in found.rows] == [
+        ("Train", ["Angry"]), ("Val", ["Happy"]),
+    ]  # fmt: skip
+    assert found.summary["rejected"] == {"unlabelled": 1}
 
 
 def test_folder_keeps_the_names_of_classes_and_splits_as_they_stand(read):

@@ -1,0 +1,84 @@
+"""EMOTIC, mat and csv: fields by name, whatever MATLAB made of them."""
+
+import io
+
+import numpy as np
+import pytest
+import scipy.io
+
+from tests.pipeline.sources.trees import (
+    POINTS_68,
+    WRITERS,
+    Read,
+    cell,
+    put,
+    struct,
+    structs,
+)
+
+FORMATS = sorted(WRITERS)
+FLAT_68 = [value for point in POINTS_68 for value in point]
+
+
+def test_emotic_fields_are_read_by_name(read):
+    found = read("emotic")
+    rows = {row["sample_id"]: row for row in found.rows}
+    many = rows["d/emotic/mscoco/images/a.jpg#0"]
+    assert many["source_labels"] == ["Happiness", "Doubt/Confusion", "Disquietment"]
+    assert many["source_box"] == [-4.5, 2, 90, 200.5]
+    assert many["source_box_kind"] == "body"
+    assert (many["valence"], many["arousal"], many["dominance"]) == (1, -1, None)
+    one = rows["d/emotic/mscoco/images/a.jpg#1"]
+    assert (one["source_labels"], one["valence"]) == (["Anger"], 0)
+    for path, split in (("b.jpg", "val"), ("c d.jpg", "test")):
+        row = rows[f"d/emotic/mscoco/images/{path}#0"]
+        assert row["source_labels"] == ["Fear", "Pain", "Peace"]
+        assert (row["valence"], row["arousal"], row["source_split"]) == (-1, 1, split)
+    assert found.reasons() == [("missing_file", "mscoco/images/gone.jpg")]
+
+
+def test_emotic_with_empty_cells_whole_numbers_and_ratings_that_nobody_combined(tmp_path):
+    def person(box, categories, affects, **fields):
+        return struct(
+            body_bbox=box, annotations_categories=categories, annotations_continuous=affects, gender="Male", age="Kid",
+            **fields,
+        )  # fmt: skip
+
+    def rating(*values):
+        return struct(**dict(zip(("valence", "arousal", "dominance"), values, strict=True)))
+
+    nothing = np.zeros((0, 0))
+    whole = person(
+        np.array([[10, 20, 30, 60]], np.uint8), struct(categories=cell("Peace")), rating(*np.uint8([6, 3, 7]))
+    )
+    empty = person(nothing, struct(categories=nothing), rating(*[float("nan")] * 3))
+    two = person(
+        np.array([[1.0, 2.0, 3.0, 4.0]]),
+        structs(struct(categories=cell("Anger")), struct(categories=cell("Anger", "Fear"))),
+        structs(rating(2.0, 2.0, 2.0), rating(4.0, 6.0, float("nan"))),
+        combined_categories=nothing, combined_continuous=nothing,
+    )  # fmt: skip
+    items = [struct(filename="a.jpg", folder="mscoco/images", person=one) for one in (structs(whole, empty), two)]
+    stream = io.BytesIO()
+    scipy.io.savemat(stream, {"train": items[0], "val": items[1]})
+    put(tmp_path / "raw", "Annotations/Annotations.mat", stream.getvalue())
+    put(tmp_path / "raw", "cvpr_emotic/emotic/mscoco/images/a.jpg")  # deeper than the release says
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert [row["source_labels"] for row in found.rows] == [["Peace"], ["Anger", "Fear"]]
+    assert [row["source_box"] for row in found.rows] == [[10, 20, 30, 60], [1, 2, 3, 4]]
+    assert [row["valence"] for row in found.rows] == pytest.approx([0.5 / 4.5, -2.5 / 4.5])
+    assert found.rows[1]["dominance"] == pytest.approx(-3.5 / 4.5)  # of the one who gave it
+    assert found.summary["rejected"] == {"unlabelled": 1}
+
+
+def test_emotic_csv_reads_literals_and_runs_nothing(read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = read("emotic_csv")
+    assert not (tmp_path / "pwned").exists()
+    assert found.labels() == {
+        "emotic/mscoco/images/a.jpg": ["Disconnection,Doubt/Confusion", "Anger"], "emotic/mscoco/images/b.jpg": "Peace",
+    }  # fmt: skip
+    assert [(row["valence"], row["arousal"], row["dominance"]) for row in found.rows[:2]] == [(0, -1, 1), (None, -1, 1)]
+    assert found.rows[2]["source_box"] == [1.5, 2, 3, 4]
+    assert found.summary["rejected"] == {"bad_row": 1}
+    assert 'train.csv row 4: no category of EMOTIC: "__import__' in found.rejects[0]["detail"]

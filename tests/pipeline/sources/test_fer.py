@@ -1,0 +1,114 @@
+"""FER2013 and FER+: pictures that are cells, votes joined by row."""
+
+import pytest
+
+from pipeline.sources import open_pictures
+from tests.pipeline.sources.trees import (
+    POINTS_68,
+    WRITERS,
+    Read,
+    pixels,
+    put,
+    write_fer2013,
+    write_ferplus,
+)
+
+FORMATS = sorted(WRITERS)
+FLAT_68 = [value for point in POINTS_68 for value in point]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_fer2013_picture_is_its_row(tmp_path, newline):
+    write_fer2013(tmp_path / "raw", newline=newline)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    names = ["anger", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    assert [row["source_labels"] for row in found.rows] == [[name] for name in names]
+    assert [row["sample_id"] for row in found.rows] == [f"d/fer2013.csv#{n}" for n in range(7)]
+    assert [row["source_split"] for row in found.rows[4:]] == ["Training", "PublicTest", "PrivateTest"]
+    pictures = open_pictures(str(tmp_path / "raw"), "fer2013")
+    for n in (6, 0, 3):
+        assert pictures.read("fer2013.csv", n) == b"P5\n48 48\n255\n" + bytes([n * 10]) * 2304
+    assert found.summary["rejected"] == {"bad_row": 2}
+
+
+def test_fer2013_header_with_blanks_and_another_order_of_columns(tmp_path):
+    rows = [f"{code}, Training, {pixels(code)}" for code in (0, 6)]
+    put(tmp_path / "raw", "icml_face_data.csv", "\n".join(["emotion, Usage, pixels", *rows]) + "\n")
+    put(tmp_path / "raw", "train.csv", f"emotion,pixels\n0,{pixels(0)}\n")  # the same pictures once more
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert [(row["source_labels"], row["source_split"]) for row in found.rows] == [
+        (["anger"], "Training"), (["neutral"], "Training"),
+    ]  # fmt: skip
+    picture = open_pictures(str(tmp_path / "raw"), "fer2013").read("icml_face_data.csv", 1)
+    assert picture == b"P5\n48 48\n255\n" + bytes([6]) * 2304
+
+
+def test_fer2013_rows_without_emotions_are_counted(tmp_path):
+    put(tmp_path / "raw", "train.csv", f"emotion,pixels\n3,{pixels(3)}\n")
+    put(tmp_path / "raw", "test.csv", f"pixels\n{pixels(1)}\n{pixels(2)}\n")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.labels() == {"train.csv": "happy"}
+    assert found.summary["rejected"] == {"unlabelled": 2}
+
+
+def test_fer2013_folder_keeps_the_originals_only(read):
+    found = read("fer2013_folder")
+    assert found.labels() == {
+        "train/angry/Training_123.jpg": "anger", "train/happy/Training_7.jpg": "happy",
+        "validation/neutral/PublicTest_9.jpg": "neutral", "test/sad/PrivateTest_1.jpg": "sad",
+    }  # fmt: skip
+    assert found.reasons() == [
+        ("not_original", "test/sad/stranger.jpg"),
+        ("not_original", "train/happy/Training_7.jpg5.jpg"),
+    ]
+
+
+def test_ferplus_joins_by_row_and_not_by_name(read):
+    found = read("ferplus")
+    assert [row["sample_id"] for row in found.rows] == [f"d/fer2013.csv#{n}" for n in range(3)]
+    labels = found.rows[0]["source_labels"]
+    assert dict(zip(labels, found.rows[0]["source_votes"], strict=True))["anger"] == 3
+    assert len(labels) == 10
+    assert found.rows[1]["source_votes"] == [0] * 9 + [10]
+    assert found.summary["counts"]["Training"] == {"NF": 1, "neutral": 1}
+    assert found.summary["rejected"] == {"bad_row": 1}
+
+
+def test_ferplus_tables_of_another_length_or_order_are_refused(tmp_path):
+    from pipeline.errors import SourceError
+
+    write_ferplus(tmp_path / "raw")
+    votes = tmp_path / "raw" / "fer2013new.csv"
+    rows = votes.read_bytes().split(b"\r\n")
+    votes.write_bytes(b"\r\n".join(rows[:-1]))
+    with pytest.raises(SourceError, match=r"fer2013.csv row 5 has no partner"):
+        Read(tmp_path / "raw", tmp_path / "out")
+    votes.write_bytes(b"\r\n".join([rows[0], rows[1], rows[3], rows[2], rows[4]]))
+    with pytest.raises(SourceError, match="not in the same order"):
+        Read(tmp_path / "raw", tmp_path / "out")
+
+
+def test_ferplus_pictures_as_files(tmp_path):
+    write_ferplus(tmp_path / "raw")
+    (tmp_path / "raw" / "fer2013.csv").unlink()
+    for name in ("FER2013Train/fer0000000.png", "FER2013Valid/fer0000002.png", "FER2013Test/fer0000003.png"):
+        (tmp_path / "raw" / name).parent.mkdir()
+        (tmp_path / "raw" / name).write_text(name)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert sorted(found.labels()) == ["FER2013Train/fer0000000.png", "FER2013Valid/fer0000002.png"]
+    assert found.summary["rejected"] == {"bad_row": 1, "missing_file": 1}
+
+
+def test_ferplus_lists_of_the_authors_script_need_no_table(tmp_path):
+    for folder, rows in {
+        "FER2013Train": ['fer0000000.png,"(0, 0, 48, 48)",4,0,0,1,3,2,0,0,0,0', "fer0000009.png,0,0,0,0,0,0,0,0,9,1"],
+        "FER2013Test": ['gone.png,"(0, 0, 48, 48)",0,10,0,0,0,0,0,0,0,0'],
+    }.items():
+        put(tmp_path / "raw", f"data/{folder}/label.csv", "\r\n".join(rows) + "\r\n")
+    put(tmp_path / "raw", "data/FER2013Train/fer0000000.png")
+    put(tmp_path / "raw", "data/FER2013Train/fer0000009.png")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["format"] == "ferplus"
+    assert [row["source_votes"] for row in found.rows] == [[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [0] * 8 + [9, 1]]
+    assert {row["source_split"] for row in found.rows} == {"Training"}
+    assert found.summary["rejected"] == {"missing_file": 1}
