@@ -8,7 +8,7 @@ import typer
 from pipeline.params import Params
 from stages.ingest import ingest_choices, run_ingest
 from stages.progress import bar
-from stages.project import ALIGNED, SAMPLES, dataset_name, dataset_of, load_params
+from stages.project import ALIGNED, MISSES, SAMPLES, dataset_name, dataset_of, load_params
 
 if TYPE_CHECKING:
     from pipeline.lineage.snapshot import Snapshot
@@ -18,18 +18,24 @@ def align(
     src: Annotated[str, typer.Option(help="A raw tree: a folder or an archive, as the dataset ships.")],
     out: Annotated[Path | None, typer.Option(help="Where to write.  [default: data/aligned/<dataset>]")] = None,
 ) -> None:
-    """Find every face of a raw tree and warp it to the template; ingests the tree first where that was not done."""
+    """Find every face of a raw tree and warp it to the template; ingests the tree first where that was not done.
+
+    For data/aligned/<dataset> also writes runs/align/<dataset>.json: the misses, for `dvc metrics diff`.
+    """
     from pipeline.faces.align import align as align_faces
+    from pipeline.faces.align import metrics
+    from pipeline.output import write_json
     from pipeline.workers import worker_count
 
     params = load_params()
     dataset = dataset_name(params, src)
-    samples = SAMPLES / dataset
+    samples, place = SAMPLES / dataset, out or ALIGNED / dataset
     ensure_samples(params, src, samples)
     with bar(f"align {dataset}") as progress:
-        summary = align_faces(
-            samples, src, out or ALIGNED / dataset, params.align, workers=worker_count(), progress=progress
-        )
+        summary = align_faces(samples, src, place, params.align, workers=worker_count(), progress=progress)
+    if place == ALIGNED / dataset:
+        MISSES.mkdir(parents=True, exist_ok=True)
+        write_json(MISSES / f"{dataset}.json", metrics(summary))
     found = ", ".join(f"{name} {count}" for name, count in summary["found_by"].items())
     typer.echo(f"{dataset}: {summary['rows_out']} of {summary['rows_in']} faces aligned ({found or 'none found'})")
 

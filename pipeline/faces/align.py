@@ -1,6 +1,7 @@
 """`align`: the face of every sample, found, turned upright at one size, and accounted for."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -134,6 +135,16 @@ def summarize(ledger: pa.Table, samples: Path) -> dict[str, Any]:
             for entry in sorted(classes, key=lambda entry: entry["label"])
         },
         **_share(int(pc.sum(pc.invert(aligned)).as_py() or 0), len(ledger)),
+    }
+
+
+def metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `dvc metrics diff` is to compare: faces by the attempt that found them, misses by class."""
+    return {
+        "found_by": summary["found_by"],
+        "missed": summary["missed"],
+        "missed_share": summary["missed_share"],
+        "missed_share_by_class": {label: counts["missed_share"] for label, counts in summary["classes"].items()},
     }
 
 

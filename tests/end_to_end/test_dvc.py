@@ -103,6 +103,8 @@ def test_metrics_lead_back_to_the_hash_in_the_lock(project):
 def test_dvc_shows_metrics_and_plots(project):
     shown = json.loads(call(project, "dvc", "metrics", "show", "--json"))
     assert "runs/evaluate/metrics.json" in shown[""]["data"]
+    misses = shown[""]["data"]["runs/align/rafdb.json"]["data"]
+    assert misses["missed"] == json.loads((project / "data/aligned/rafdb/summary.json").read_text())["missed"]
     page = project / "plots"
     call(project, "dvc", "plots", "show", "--out", str(page))
     assert "vega" in (page / "index.html").read_text().lower()

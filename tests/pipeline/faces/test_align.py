@@ -16,7 +16,7 @@ from pipeline.faces.geometry import template_points
 from pipeline.faces.part import Part, align_part
 from pipeline.images import decode_face
 from pipeline.schema import FACES, LEDGER
-from pipeline.tables import read_table
+from pipeline.tables import part_name, read_table
 from tests.pipeline.faces.inputs import (
     PORTRAIT_POINTS,
     align_params,
@@ -176,11 +176,12 @@ def test_unknown_detector(tree, tmp_path):
 
 
 def test_a_picture_that_kills_its_process_is_rejected_and_the_rest_goes_on(tmp_path, monkeypatch):
-    """A detector of the user's own that aborts on a black picture: tried again alone, then `crashed`."""
+    """A detector of the user's own that is killed on a black picture: tried again alone, then `crashed`."""
     (tmp_path / "deadly_detector.py").write_text(
         textwrap.dedent(
             """
             import os
+            import signal
 
             from pipeline.faces.detector import Faces
 
@@ -191,8 +192,8 @@ def test_a_picture_that_kills_its_process_is_rejected_and_the_rest_goes_on(tmp_p
                 def detect(self, views):
                     with open(os.environ["DEADLY_LOG"], "a") as log:
                         log.write(f"{os.getpid()} {int(views[0].pixels.max())}\\n")
-                    if views[0].pixels.max() == 0:
-                        os.abort()
+                    if views[0].pixels.max() == 0 and "SPARED" not in os.environ:
+                        os.kill(os.getpid(), signal.SIGKILL)
                     return [Faces.none() for _ in views]
             """
         )
@@ -210,6 +211,19 @@ def test_a_picture_that_kills_its_process_is_rejected_and_the_rest_goes_on(tmp_p
     assert len(deaths) == len(set(deaths)) == 2  # once in its part, once alone
     assert os.getpid() not in map(int, deaths)
     assert "deadly_detector" not in sys.modules
+    monkeypatch.setenv("SPARED", "1")
+    align(samples, str(tmp_path / "raw"), tmp_path / "spared", params, workers=1)
+    assert (tmp_path / "out" / part_name(0)).read_bytes() == (tmp_path / "spared" / part_name(0)).read_bytes()
+    differing = [
+        (one["status"], other["status"])
+        for one, other in zip(_ledger(tmp_path / "out"), _ledger(tmp_path / "spared"), strict=True)
+        if one != other
+    ]
+    assert differing == [("crashed", "no_face")]
+
+
+def _ledger(folder):
+    return read_table(folder / "ledger.parquet").to_pylist()
 
 
 def test_misses_by_class_count_every_label(tmp_path, tree):
