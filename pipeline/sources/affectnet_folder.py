@@ -6,6 +6,7 @@ from typing import Final
 from pipeline.schema import Reason
 from pipeline.sources.affectnet import CODES
 from pipeline.sources.delimited import Delimited, Record
+from pipeline.sources.folder import is_split
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
 from pipeline.sources.spellings import native_label
@@ -40,7 +41,7 @@ class AffectNetFolder(Reader):
             dump.notes.append(f"{len(unlisted)} pictures are in no row of {_NAME}; their folder is their label")
         for name in unlisted:
             label = self._of_folder(name)
-            yield Annotation(name, (label,) if label else (), name)
+            yield Annotation(name, (label,) if label else (), name, split=_split(dump, name))
 
     def _row(self, dump: Dump, record: Record, path: str | Refusal) -> Row:
         label = native_label(record.get("label"), self.labels)
@@ -53,7 +54,13 @@ class AffectNetFolder(Reader):
         if folder not in {None, label}:
             dump.contradicted += 1
             return Refusal(given, Reason.conflicting_labels, f"{record.row}: {label}, but its folder says {folder}")
-        return Annotation(path, (label,), record.row)
+        return Annotation(path, (label,), record.row, split=_split(dump, given))
 
     def _of_folder(self, path: str) -> str | None:
         return native_label(path.rpartition("/")[0].rpartition("/")[2], self.labels)
+
+
+def _split(dump: Dump, path: str) -> str | None:
+    """Return the folder of a split that a picture lies in: newer copies have Train/ and Test/ around the classes."""
+    top = path.removeprefix(f"{dump.root}/").partition("/")[0]
+    return top if is_split(top) else None

@@ -13,8 +13,10 @@ from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, jo
 from pipeline.sources.tree import Tree
 
 CODES: Final = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
-_PICTURES: Final = ("cohn-kanade-images", "extended-cohn-kanade-images", "Images", "images")
-_LABELS: Final = ("Emotion", "Emotions", "Emotion_labels", "emotion", "emotions")
+# In lower case; the likeliest first.
+_PICTURES: Final = ("cohn-kanade-images", "extended-cohn-kanade-images", "cohn-kanade", "images")
+_LABELS: Final = ("emotion", "emotions", "emotion_labels")
+_POINTS: Final = ("landmarks",)
 
 
 class CkPlus(Reader):
@@ -35,7 +37,7 @@ class CkPlus(Reader):
         """See `Reader.read`."""
         pictures = _folder(dump.tree, dump.root, _PICTURES) or ""
         labels = _folder(dump.tree, dump.root, _LABELS) or ""
-        points = _folder(dump.tree, dump.root, ("Landmarks", "landmarks"))
+        points = _folder(dump.tree, dump.root, _POINTS)
         for subject, sequence in _sequences(dump.tree, pictures):
             within = f"{subject}/{sequence}"
             frames = [name for name in dump.tree.listing(f"{pictures}/{within}").files if is_picture(name)]
@@ -44,14 +46,14 @@ class CkPlus(Reader):
 
 
 def _folder(tree: Tree, root: str, names: tuple[str, ...]) -> str | None:
-    for name in names:
-        found = join(root, name)
+    """Return the first folder of one of these names that holds folders, or the one of such a name inside it."""
+    there = {folder.casefold(): join(root, folder) for folder in tree.listing(root).folders}
+    for found in (there[name] for name in names if name in there):
         # An archive unpacked into its own folder: Emotion_labels/Emotion.
-        for nested in (join(found, inner) for inner in names):
-            if tree.listing(nested).folders:
-                return nested
-        if tree.listing(found).folders:
-            return found
+        inner = [join(found, name) for name in tree.listing(found).folders if name.casefold() in names]
+        nested = next((name for name in inner if tree.listing(name).folders), None)
+        if nested or tree.listing(found).folders:
+            return nested or found
     return None
 
 

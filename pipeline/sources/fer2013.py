@@ -14,7 +14,7 @@ from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, stem
 from pipeline.sources.tree import Tree
 
 CODES: Final = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-VOTES_NAME: Final = "fer2013new.csv"
+_VOTES_NAME: Final = "fer2013new.csv"
 _SPLITS: Final = {"train": "Training", "test": "PublicTest"}
 
 
@@ -28,7 +28,8 @@ class Fer2013(Reader):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        if join(root, VOTES_NAME) in tree:  # the same pictures, relabelled: FER+
+        # The same pictures, relabelled: FER+.
+        if votes_file(tree, root) or (root and votes_file(tree, root.rpartition("/")[0])):
             return None
         name = next(iter(pixel_files(tree, root)), None)
         return f"{name} holds pixels as text" if name and Delimited(tree, name, COLUMNS).has("emotion") else None
@@ -46,6 +47,11 @@ class Fer2013(Reader):
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""
         return pixel_table(tree, path).read(n)
+
+
+def votes_file(tree: Tree, root: str) -> str | None:
+    """Return the table of FER+'s votes in a folder."""
+    return next((join(root, name) for name in tree.listing(root).files if name.casefold() == _VOTES_NAME), None)
 
 
 def pixel_files(tree: Tree, root: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Final
 from pipeline.errors import SourceError
 from pipeline.schema import Reason
 from pipeline.sources.delimited import Delimited, Record, number
-from pipeline.sources.fer2013 import VOTES_NAME, pixel_files
+from pipeline.sources.fer2013 import pixel_files, votes_file
 from pipeline.sources.pixels import COLUMNS, pixel_table
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join
@@ -46,26 +46,27 @@ class FerPlus(Reader):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        name = join(root, VOTES_NAME)
-        if name in tree:
+        if name := votes_file(tree, root):
             return f"{name} holds votes" if Delimited(tree, name, _EXPECTED).has(*VOTES) else None
         found = next(_lists(tree, root), None)
         return f"{found[1]} lists pictures and votes" if found else None
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
-        if dump.at(VOTES_NAME) not in dump.tree:
+        votes = votes_file(dump.tree, dump.root)
+        if votes is None:
             for usage, listed in _lists(dump.tree, dump.root):
                 for record in Delimited(dump.tree, listed).records():
                     path = dump.find(record.at(0), [listed.rpartition("/")[0]], record.row)
-                    votes = tuple(number(cell) for cell in record.cells[-len(VOTES) :])
-                    yield _row(path, votes, record.row, usage=usage)
+                    cells = tuple(number(cell) for cell in record.cells[-len(VOTES) :])
+                    yield _row(path, cells, record.row, usage=usage)
             return
-        yield from self._read_table(dump)
+        yield from self._read_table(dump, Delimited(dump.tree, votes, _EXPECTED))
 
-    def _read_table(self, dump: Dump) -> Iterator[Row]:
-        votes = Delimited(dump.tree, dump.at(VOTES_NAME), _EXPECTED)
-        pixels = next(iter(pixel_files(dump.tree, dump.root)), None)
+    def _read_table(self, dump: Dump, votes: Delimited) -> Iterator[Row]:
+        # Beside the votes, or in data/ or fer2013/ below them.
+        folders = [dump.root, *(dump.at(name) for name in dump.tree.listing(dump.root).folders)]
+        pixels = next((name for folder in folders for name in pixel_files(dump.tree, folder)), None)
         if pixels is None:
             bases = {usage: _bases(dump, folder) for usage, folder in _FOLDERS.items()}
             for n, record in enumerate(votes.records()):

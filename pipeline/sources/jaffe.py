@@ -16,7 +16,7 @@ class Jaffe(NamedPictures):
     labels = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
     layout = "pictures named as KA.AN1.39.tiff"
     example = "KA.AN1.39.tiff"
-    pattern = name_pattern(r"([A-Z]{2})\.([A-Z]{2})(\d+)\.(\d+)\.(?:tiff?|png|jpe?g|bmp)")
+    pattern = name_pattern(r"([A-Z]{2})\.([A-Z]{2})(\d+)\.(\d+)\s*\.(?:tiff?|png|jpe?g|bmp)")
 
     def annotate(self, path: str, found: re.Match[str]) -> Annotation | None:
         """See `NamedPictures.annotate`."""

@@ -119,13 +119,14 @@ class Tree(ABC):
         return self._loose.get(_loose(name), [])
 
     def ending(self, name: str) -> list[str]:
-        """Return the files whose last path components are these."""
+        """Return the files whose last path components are these; if there are none, up to case and normal form."""
         if self._by_base is None:
             self._by_base = defaultdict(list)
             for known in self.names():
-                self._by_base[known.rpartition("/")[2]].append(known)
-        found = self._by_base.get(name.rpartition("/")[2], [])
-        return [known for known in found if known == name or known.endswith(f"/{name}")]
+                self._by_base[_loose(known.rpartition("/")[2])].append(known)
+        candidates = self._by_base.get(_loose(name.rpartition("/")[2]), [])
+        exact = [known for known in candidates if f"/{known}".endswith(f"/{name}")]
+        return exact or [known for known in candidates if f"/{_loose(known)}".endswith(f"/{_loose(name)}")]
 
 
 _NOTHING: Final = Listing()

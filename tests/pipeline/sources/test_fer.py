@@ -112,3 +112,16 @@ def test_ferplus_lists_of_the_authors_script_need_no_table(tmp_path):
     assert [row["source_votes"] for row in found.rows] == [[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [0] * 8 + [9, 1]]
     assert {row["source_split"] for row in found.rows} == {"Training"}
     assert found.summary["rejected"] == {"missing_file": 1}
+
+
+@pytest.mark.parametrize(
+    ("votes", "pictures"), [("FER2013new.csv", "fer2013.csv"), ("fer2013new.csv", "data/fer2013.csv")]
+)
+def test_ferplus_is_not_taken_for_fer2013(votes, pictures, tmp_path):
+    write_ferplus(tmp_path / "raw")
+    (tmp_path / "raw/data").mkdir()
+    for old, new in (("fer2013new.csv", votes), ("fer2013.csv", pictures)):
+        (tmp_path / "raw" / old).rename(tmp_path / "raw" / new)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert (found.summary["format"], found.summary["rows_out"]) == ("ferplus", 3)
+    assert {row["source_path"] for row in found.rows} == {pictures}

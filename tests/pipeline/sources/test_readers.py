@@ -128,7 +128,20 @@ def test_affectnet_folder_reports_conflicts_and_never_settles_them(read):
     assert any("1 pictures are in no row" in note for note in found.summary["notes"])
 
 
-@pytest.mark.parametrize("labels", ["Emotion", "Emotions", "Emotion_labels", "Emotion_labels/Emotion"])
+def test_affectnet_folder_with_splits_around_the_classes(tmp_path):
+    put(tmp_path / "raw", "labels.csv", ",pth,label,relFCs\n0,anger/image1.jpg,anger,0.87\n")
+    for name in ("Train/Anger/image1.jpg", "Train/happy/image2.png", "Test/Contempt/image3.jpg"):
+        put(tmp_path / "raw", name)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert [(row["source_split"], row["source_labels"]) for row in found.rows] == [
+        ("Test", ["contempt"]), ("Train", ["anger"]), ("Train", ["happy"]),
+    ]  # fmt: skip
+    assert found.rejects == []
+
+
+@pytest.mark.parametrize(
+    "labels", ["EMOTION_labels", "Emotion", "Emotions", "Emotion_labels", "Emotion_labels/Emotion"]
+)
 def test_ckplus_labels_the_last_frames_and_the_first_and_no_others(tmp_path, labels):
     write_ckplus(tmp_path / "raw", labels=labels)
     found = Read(tmp_path / "raw", tmp_path / "out")
@@ -176,6 +189,11 @@ def test_ck48(read):
     assert {(row["subject_id"], row["sequence_id"]) for row in found.rows} == {
         ("S010", "S010_004"), ("S011", "S011_002"), ("S011", "S011_006"),
     }  # fmt: skip
+
+
+def test_jaffe_blank_before_the_suffix(tmp_path):
+    put(tmp_path / "raw", "TM.NE1.201 .tiff")
+    assert Read(tmp_path / "raw", tmp_path / "out").rows[0]["source_labels"] == ["NE"]
 
 
 def test_jaffe(read):
