@@ -3,7 +3,8 @@
 Every row that the dump holds comes out as a sample or as a reject with its reason; every file is hashed once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,8 +106,17 @@ def _finish(
         files=len(dump.tree.names()),
         counts=samples.counts(),
         fingerprint=verdict.plain(),
-        notes=[*dump.notes, *verdict.notes],
+        notes=[*dump.notes, *verdict.notes, *_unfollowed(dump.tree)],
     )
+
+
+def _unfollowed(tree: Tree) -> Iterator[str]:
+    links = tree.unfollowed()
+    for name, target in islice(links.items(), 1):
+        yield (
+            f"{len(links)} links out of the tree or to nothing are not followed, such as {name} to {target}; DVC follows "
+            f"them, so put the files there or let {tree.src} itself be the link"
+        )
 
 
 def _manifest(tree: Tree) -> Any:

@@ -32,7 +32,8 @@ def worker_count() -> int:
     """
     text = os.environ.get("PREP_WORKERS", "")
     if not text:
-        return len(os.sched_getaffinity(0))
+        affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
+        return len(affinity(0)) if affinity else os.cpu_count() or 1
     if not text.isdecimal() or int(text) < 1:
         raise ParamsError(f"PREP_WORKERS: expected a whole number of at least 1, not {text!r}")
     return int(text)

@@ -48,6 +48,10 @@ def _rows(dump: Dump) -> Iterator[Row]:
     for name in dump.tree.below(dump.root):
         if is_picture(name) and name not in classed:
             yield Refusal(name, Reason.unlabelled, f"{name}: in no class folder")
+    for name, target in dump.tree.unfollowed().items():
+        # A linked folder is one row: what is in it is not looked at.
+        if is_picture(name) or "." not in name.rpartition("/")[2]:
+            yield Refusal(name, Reason.outside_root, f"{name}: a link to {target}")
 
 
 def class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]]:

@@ -35,6 +35,7 @@ class FolderTree(Tree):
         super().__init__(src)
         self._real_root = os.path.realpath(src)
         self._outside: dict[str, str] = {}
+        self._dangling: dict[str, str] = {}
         self._stamps: dict[str, Stamp] = {}
         self._md5s: dict[str, str] = {}
         if walk:
@@ -67,6 +68,10 @@ class FolderTree(Tree):
                 return self._outside[name]
             name = name.rpartition("/")[0]
         return None
+
+    def unfollowed(self) -> dict[str, str]:
+        """Return the links out of the tree, and those to nothing, with where they lead."""
+        return dict(sorted({**self._outside, **self._dangling}.items()))
 
     def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
         """Return DVC's ``.dir`` identity of the folder; threads, because hashing and reading release Python's lock."""
@@ -145,7 +150,7 @@ class FolderTree(Tree):
 
     def _take(self, entry: os.DirEntry[str], name: str, opened: tuple[str, ...]) -> None:
         if entry.is_symlink() and not self._stays_inside(name):
-            self._outside[name] = os.path.realpath(self._path(name))
+            self._outside[name] = os.readlink(self._path(name))
         elif entry.is_dir():
             real = os.path.realpath(self._path(name)) if entry.is_symlink() else f"{opened[-1]}/{entry.name}"
             # A link to a folder above it would go round for ever.
@@ -157,7 +162,9 @@ class FolderTree(Tree):
     def _take_file(self, entry: os.DirEntry[str], name: str) -> None:
         try:
             found = entry.stat()
-        except OSError:  # a link to nothing
+        except OSError:
+            if entry.is_symlink():
+                self._dangling[name] = os.readlink(self._path(name))
             return
         # Reading a pipe or a device could last for ever.
         if stat.S_ISREG(found.st_mode):

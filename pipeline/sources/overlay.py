@@ -73,6 +73,10 @@ class OverlayTree(Tree):
         """Say where a name leads that is a link out of the tree."""
         return self._folder.outside(name)
 
+    def unfollowed(self) -> dict[str, str]:
+        """Return the links that are not followed and where they lead."""
+        return self._folder.unfollowed()
+
     def _place(self, name: str) -> tuple[Tree, str]:
         return self._places.get(name) or (self._folder, name)
 

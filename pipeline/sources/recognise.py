@@ -89,6 +89,8 @@ def _roots(tree: Tree, generic: bool) -> Iterator[str]:
 
 def _check_not_empty(tree: Tree) -> None:
     if not tree.names():
+        for name, target in tree.unfollowed().items():
+            raise SourceError(f"{tree.src}/{name}: a link out of the tree, to {target}, and nothing else is there")
         raise SourceError(f"{tree.src}: empty; expected the files of a dataset as it was unpacked, or its archive")
 
 

@@ -85,6 +85,10 @@ class Tree(ABC):
         """Say where a name leads that is a link out of the tree; None for all others."""
         return None
 
+    def unfollowed(self) -> dict[str, str]:
+        """Return the links that are not followed and where they lead; DVC's identity of the tree may count them."""
+        return {}
+
     def read(self, name: str) -> bytes:
         """Return the bytes of a file.
 

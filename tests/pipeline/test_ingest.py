@@ -175,7 +175,11 @@ def test_links_that_go_round_and_pipes_do_not_hang(tmp_path):
     done = threading.Event()
 
     def read():
-        assert Read(tmp_path / "raw", tmp_path / "out", fmt="folder").summary["rows_out"] == 3
+        found = Read(tmp_path / "raw", tmp_path / "out", fmt="folder")
+        assert found.summary["rows_out"] == 3
+        assert found.summary["rejected"]["outside_root"] == 1
+        (note,) = found.summary["notes"]
+        assert note.startswith("1 links out of the tree or to nothing are not followed, such as nowhere.jpg to gone;")
         done.set()
 
     thread = threading.Thread(target=read, daemon=True)
@@ -194,11 +198,24 @@ def test_links_into_dvcs_cache_are_followed_and_others_never(tmp_path):
     assert "train/happy/linked.jpg" in found.labels()
     assert "train/happy/out.jpg" not in found.labels()
     assert "train/happy/out.jpg" not in {entry["path"] for entry in found.manifest}
+    assert found.summary["rejected"]["outside_root"] == 1
+    assert found.summary["rows_in"] == found.summary["rows_out"] + sum(found.summary["rejected"].values())
     pictures = open_pictures(str(tmp_path / "raw"), "folder")
     assert pictures.read("train/happy/linked.jpg", 0) == b"picture"
     for name in ("train/happy/out.jpg", "../secret", str(tmp_path / "secret"), "gone.jpg", "train/../../secret"):
         with pytest.raises(SourceError):
             pictures.read(name, 0)
+
+
+def test_a_linked_class_folder_is_not_lost_silently(tmp_path):
+    write_folder(tmp_path / "raw")
+    put(tmp_path, "elsewhere/a.jpg", b"picture")
+    (tmp_path / "raw/train/calm").symlink_to(tmp_path / "elsewhere")
+    assert Read(tmp_path / "raw", tmp_path / "out").summary["rejected"]["outside_root"] == 1
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/happy").symlink_to("../elsewhere")
+    with pytest.raises(SourceError, match=r"links/happy: a link out of the tree, to \.\./elsewhere, and nothing else"):
+        Read(tmp_path / "links", tmp_path / "out2")
 
 
 def test_subject_is_the_name_up_to_its_last_number():

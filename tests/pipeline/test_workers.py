@@ -126,3 +126,9 @@ def test_the_environment_is_as_before(tmp_path, monkeypatch):
 def test_partial_functions_travel(tmp_path):
     doubled = functools.partial(_part)
     assert [done for _, done, _ in map_parts(doubled, [("well", 2, "")], 1, _count)] == [[0, 1]]
+
+
+def test_without_affinity_every_core_counts(monkeypatch):
+    monkeypatch.delenv("PREP_WORKERS", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert worker_count() == os.cpu_count()
