@@ -114,8 +114,8 @@ def _unfollowed(tree: Tree) -> Iterator[str]:
     links = tree.unfollowed()
     for name, target in islice(links.items(), 1):
         yield (
-            f"{len(links)} links out of the tree or to nothing are not followed, such as {name} to {target}; DVC follows "
-            f"them, so put the files there or let {tree.src} itself be the link"
+            f"{len(links)} links out of the tree or to nothing are not followed, such as {name} to {target}; DVC "
+            f"follows them, so put the files there or let {tree.src} itself be the link"
         )
 
 

@@ -99,7 +99,7 @@ class Harmonizer:
         number = "; classes are named, never numbered" if label.strip().lstrip("+-").isdecimal() else ""
         raise UnknownLabelError(
             f"label {label!r} is unknown to taxonomy {self.taxonomy.name} version {self.taxonomy.version}{number}; "
-            f"it knows {known}"
+            f"it knows {known}; pipeline/taxonomies/{self.taxonomy.name}.yaml takes more"
         )
 
     def _settle_one(self, name: str, entry: Entry) -> Settled | Refused:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 def align(
     src: Annotated[str, typer.Option(help="A raw tree: a folder or an archive, as the dataset ships.")],
     out: Annotated[Path | None, typer.Option(help="Where to write.  [default: data/aligned/<dataset>]")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="The samples that ingest wrote.  [default: data/samples/<dataset>]")
+    ] = None,
 ) -> None:
     """Find every face of a raw tree and warp it to the template; ingests the tree first where that was not done.
 
@@ -29,7 +32,7 @@ def align(
 
     params = load_params()
     dataset = dataset_name(params, src)
-    samples, place = SAMPLES / dataset, out or ALIGNED / dataset
+    samples, place = samples or SAMPLES / dataset, out or ALIGNED / dataset
     ensure_samples(params, src, samples)
     with bar(f"align {dataset}") as progress:
         summary = align_faces(samples, src, place, params.align, workers=worker_count(), progress=progress)

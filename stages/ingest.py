@@ -1,20 +1,23 @@
 """`prep ingest`: a raw tree as it ships, to one table of samples."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from pipeline.errors import ParamsError
 from pipeline.params import Params, TableDataset
 from stages import project
 from stages.progress import bar
+
+AUTO: Final = "auto"
 
 
 def ingest(
     src: Annotated[str, typer.Option(help="A raw tree: a folder, an archive or a folder of archives, as it ships.")],
     format: Annotated[  # noqa: A002 - the option's name
         str, typer.Option(help="A name of `prep formats`; auto: as params.yaml says, else recognised by its layout.")
-    ] = "auto",
+    ] = AUTO,
     out: Annotated[
         Path | None, typer.Option(help="Where to write.  [default: data/samples/<dataset>]", show_default=False)
     ] = None,
@@ -26,13 +29,23 @@ def ingest(
     run_ingest(project.load_params(), src, format=format, out=out, accept_mismatch=accept_mismatch)
 
 
-def ingest_choices(params: Params, src: str, format: str = "auto") -> dict[str, Any]:  # noqa: A002 - the option's name
-    """Return what params.yaml says of a source, as the arguments dataset, fmt, params and columns of an ingest."""
+def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, Any]:  # noqa: A002 - the option's name
+    """Return what params.yaml says of a source, as the arguments dataset, fmt, params and columns of an ingest.
+
+    Raises:
+        ParamsError: params.yaml names a format that there is not.
+    """
+    from pipeline.sources import READERS
+
     known = project.dataset_of(params, src)
     entry = known[1] if known else None
+    formats = (AUTO, *(reader.name for reader in READERS))
+    if known and known[1].format not in formats:
+        key = f"{project.PARAMS}: datasets.{known[0]}.format"
+        raise ParamsError(f"{key}: expected {', '.join(formats)}, not {known[1].format!r}")
     return {
         "dataset": project.dataset_name(params, src),
-        "fmt": entry.format if entry and format == "auto" else format,
+        "fmt": entry.format if entry and format == AUTO else format,
         "params": params.ingest,
         "columns": entry.named_columns() if isinstance(entry, TableDataset) else None,
     }
@@ -42,7 +55,7 @@ def run_ingest(
     params: Params,
     src: str,
     *,
-    format: str = "auto",  # noqa: A002 - the option's name
+    format: str = AUTO,  # noqa: A002 - the option's name
     out: Path | None = None,
     accept_mismatch: bool = False,
 ) -> None:

@@ -9,6 +9,7 @@ from pipeline.errors import UsageError
 from pipeline.params import Dataset, Params, read_params
 
 PARAMS: Final = Path("params.yaml")
+RAW: Final = Path("raw")
 DATA: Final = Path("data")
 RUNS: Final = Path("runs")
 DEMO: Final = Path("raw/demo")
@@ -29,6 +30,21 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def load_params() -> Params:
     """Read params.yaml of the project in the working folder."""
     return read_params(PARAMS)
+
+
+def own_folders(params: Params, root: Path) -> dict[str, Path]:
+    """Return the folder below a root of each dataset in params.yaml.
+
+    Raises:
+        UsageError: a folder of no dataset is there too; dvc.lock would hold a hash that counts it.
+    """
+    strays = [path for path in sorted(root.glob("[!.]*")) if path.is_dir() and path.name not in params.datasets]
+    if strays:
+        raise UsageError(
+            f"{strays[0]}: params.yaml has no dataset {strays[0].name!r}, and what DVC tracks must not hold others; "
+            "add it under datasets, or remove the folder"
+        )
+    return {name: root / name for name in params.datasets}
 
 
 def dataset_of(params: Params, src: str) -> tuple[str, Dataset] | None:

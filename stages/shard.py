@@ -24,8 +24,8 @@ def shard(
     params = project.load_params()
     with bar("shard") as progress:
         summary = write_shards(
-            {name: faces / name for name in params.datasets},
-            {name: labels / name for name in params.datasets},
+            project.own_folders(params, faces),
+            project.own_folders(params, labels),
             split,
             out,
             params.shard,

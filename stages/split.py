@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stages.progress import bar
-from stages.project import ALIGNED, LABELS, SPLIT, load_params
+from stages.project import ALIGNED, LABELS, SPLIT, load_params, own_folders
 
 
 def split(
@@ -26,8 +26,8 @@ def split(
     roles = {name: dataset.role for name, dataset in params.datasets.items()}
     with bar("split") as progress:
         summary = split_datasets(
-            {name: aligned / name for name in roles},
-            {name: labels / name for name in roles},
+            own_folders(params, aligned),
+            own_folders(params, labels),
             roles,
             out,
             params.split,

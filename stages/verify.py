@@ -22,7 +22,8 @@ def verify(
     folders = _folders(file)
     if not Path("dvc.lock").is_file():
         typer.echo("note: dvc.lock is missing; the last links are checked by the snapshots only", err=True)
-    verifier = Verifier(_locked(Path("dvc.lock")))
+    lock = Path("dvc.lock")
+    verifier = Verifier(_locked(lock), _given(lock))
     problems: dict[str, Problem] = {}
     for folder in folders:
         found = list(verifier.check(folder)) + list(_certificate(folder))
@@ -37,7 +38,7 @@ def verify(
 
 def _folders(file: Path | None) -> list[Path]:
     if file is None:
-        folders = find_outputs([project.DATA, project.RUNS])
+        folders = find_outputs([project.DEMO, project.DATA, project.RUNS])
         if not folders:
             raise LineageError(f"{project.DATA}, {project.RUNS}: no output to verify; run dvc repro first")
         return folders
@@ -59,9 +60,30 @@ def _locked(path: Path) -> dict[str, str]:
     """Return DVC's identity of each output in dvc.lock by its path; nothing where there is no dvc.lock."""
     if not path.is_file():
         return {}
+    return {entry["path"]: entry["md5"] for stage in _stages(path) for entry in stage.get("outs", ())}
+
+
+def _given(lock: Path) -> dict[str, str]:
+    """Return DVC's identity of what no stage writes: the dependencies in dvc.lock, and the trees of `dvc add`."""
+    given: dict[str, str] = {}
+    if lock.is_file():
+        given = {entry["path"]: entry["md5"] for stage in _stages(lock) for entry in stage.get("deps", ())}
+    for file in sorted(project.RAW.rglob("*.dvc")) if project.RAW.is_dir() else ():
+        if file.is_file():
+            given |= {(file.parent / out["path"]).as_posix(): out["md5"] for out in _read(file).get("outs", ())}
+    return given
+
+
+def _stages(lock: Path) -> list[dict[str, Any]]:
+    stages = _read(lock).get("stages")
+    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
+        raise LineageError(f"{lock}: not a dvc.lock: it has no stages; run dvc repro")
+    return list(stages.values())
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        stages = content["stages"].values()
-        return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise LineageError(f"{path}: not a dvc.lock: {' '.join(str(error).split())}") from None
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LineageError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    return content if isinstance(content, dict) else {}

@@ -24,9 +24,10 @@ class Problem:
 class Verifier:
     """Checks output folders; every file is hashed once however many links lead to it."""
 
-    def __init__(self, locked: Mapping[str, str]) -> None:
-        """Take what dvc.lock says: DVC's identity of each output by its path."""
+    def __init__(self, locked: Mapping[str, str], given: Mapping[str, str] | None = None) -> None:
+        """Take what DVC has on record: its identity of each output by its path, and of what no stage writes."""
         self._locked = locked
+        self._given = given or {}
         self._hashes: dict[Path, str] = {}
         self._folders: dict[Path, list[FileIdentity]] = {}
 
@@ -51,6 +52,9 @@ class Verifier:
         if not path.exists():
             yield Problem(path.as_posix(), f"missing; {result} was made from it")
             return
+        tracked = self._given.get(path.as_posix(), md5)
+        if tracked != md5:
+            yield Problem(path.as_posix(), f"DVC has {tracked}, but {result} was made from {md5}")
         if self._identity(path) == md5:
             return
         named = list(self._name_changed(result, path)) if snapshot is None else list(self._check_own(path))

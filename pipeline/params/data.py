@@ -1,13 +1,18 @@
 """The parts of params.yaml for the stages from raw trees to shards, and for the data card."""
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from pipeline.params.section import PLAIN_TAG, TABLE_TAG, Count, Section, Seed, Share, UnitShare
 
-# It is part of folder names, of every sample_id and of the stages that dvc.yaml makes of each dataset.
-DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+# It is part of folder names, of every sample_id and of the stages that dvc.yaml makes of each dataset; to DVC a dot
+# would part two keys.
+DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+# dvc.yaml hands it to a shell in single quotes.
+RawPath = Annotated[str, Field(pattern=r"^[^'\\\x00-\x1f]*[^'\\\x00-\x1f./][^'\\\x00-\x1f]*$")]
 Role = Literal["train", "test", "both"]
 # What `columns` of a dataset may say: the columns of a csv, the csv itself, the folder that its paths are relative to,
 # and a regular expression with one group that takes the subject from a picture's file name.
@@ -20,7 +25,7 @@ TableKey = Literal[
 class Dataset(Section):
     """One raw tree."""
 
-    src: str
+    src: RawPath
     format: str
     role: Role
 
@@ -30,9 +35,28 @@ class TableDataset(Dataset):
 
     columns: Annotated[dict[TableKey, str], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        """Refuse what would be passed over: columns of a layout that has none, a pattern that takes nothing."""
+        if self.format not in ("auto", "csv"):
+            for key in sorted(self.columns.keys() - {"subject_pattern"}):
+                given = {"key": key, "fmt": self.format}
+                raise PydanticCustomError("explained", "columns.{key}: {fmt} has no such column", given)
+        pattern = self.columns.get("subject_pattern")
+        if pattern is not None and not _takes_one(pattern):
+            raise PydanticCustomError("explained", "columns.subject_pattern: not a regular expression with one group")
+        return self
+
     def named_columns(self) -> dict[str, str]:
         """Return `columns` for readers, who do not know params.yaml."""
         return {str(role): column for role, column in self.columns.items()}
+
+
+def _takes_one(pattern: str) -> bool:
+    try:
+        return re.compile(pattern).groups == 1
+    except re.error:
+        return False
 
 
 def _kind(entry: Any) -> str:

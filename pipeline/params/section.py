@@ -30,17 +30,36 @@ def explain(error: ValidationError) -> str:
 
 
 def _explain_one(detail: Any) -> str:
-    key = ".".join(str(part) for part in detail["loc"] if part not in {TABLE_TAG, PLAIN_TAG})
+    place = [str(part) for part in detail["loc"] if part not in {TABLE_TAG, PLAIN_TAG}]
+    if detail["type"] == "source":
+        return str(detail["msg"])
+    if place[-1] == "[key]" and detail["type"] == "string_type":
+        return f"{'.'.join(place[:-2])}: the name {detail['input']!r} is no text; write it in quotes"
+    if place[-1] == "[key]":
+        return f"{'.'.join(place[:-1])}: {_explain_key(detail)}"
+    if detail["type"] == "explained":
+        return ".".join((*place, detail["msg"]))
+    return f"{'.'.join(place)}: {_explain_value(detail)}"
+
+
+def _explain_key(detail: Any) -> str:
+    if detail["type"] == "literal_error":
+        return f"unknown key; expected {detail['ctx']['expected']}"
+    return "a name begins with a letter or digit, then also _ and -"
+
+
+def _explain_value(detail: Any) -> str:
+    given = repr(detail["input"])
     match detail["type"]:
         case "extra_forbidden":
-            return f"{key}: unknown key"
+            return "unknown key"
         case "missing":
-            return f"{key}: missing"
-        case "source":
-            return str(detail["msg"])
-        case "string_pattern_mismatch" if detail["loc"][-1] == "[key]":
-            return f"{key.removesuffix('.[key]')}: a name begins with a letter or digit, then also _ . -"
-        case "preset":
-            return f"{key}.{detail['msg']}"
+            return "missing"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"expected keys and values, not {given}"
+        case "too_short":
+            return "expected at least one"
+        case "string_pattern_mismatch" if detail["loc"][-1] == "src":
+            return f"expected the path of a raw tree, without quotes and backslashes, not {given}"
         case _:
-            return f"{key}: {detail['msg'][:1].lower()}{detail['msg'][1:]}, not {detail['input']!r}"
+            return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, not {given}"

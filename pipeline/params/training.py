@@ -80,7 +80,7 @@ class TrainParams(Section):
         """Hold every preset to the same rules, whether it is chosen or not."""
         if self.preset != "none" and self.preset not in self.presets:
             known = ", ".join(("none", *self.presets))
-            raise PydanticCustomError("preset", "preset: expected one of {known}", {"known": known})
+            raise PydanticCustomError("explained", "preset: expected one of {known}", {"known": known})
         if self.presets:
             for name in self.presets:
                 self._with(name)
@@ -94,16 +94,17 @@ class TrainParams(Section):
         try:
             return self.model_validate({**self.plain(), **self._values(name, ()), "preset": "none", "presets": {}})
         except ValidationError as error:
-            raise PydanticCustomError("preset", "presets.{name}.{why}", {"name": name, "why": explain(error)}) from None
+            given = {"name": name, "why": explain(error)}
+            raise PydanticCustomError("explained", "presets.{name}.{why}", given) from None
 
     def _values(self, name: str, above: tuple[str, ...]) -> dict[str, Any]:
         """Return the keys of a preset, on top of those of the one it names as its own `preset`."""
         if name not in self.presets or name in above:
             raise PydanticCustomError(
-                "preset", "presets: {name} has no other preset to begin with", {"name": above[-1]}
+                "explained", "presets: {name} has no other preset to begin with", {"name": above[-1]}
             )
         values = dict(self.presets[name])
-        base = values.pop("preset", "none")
+        base = values.pop("explained", "none")
         return values if base == "none" else {**self._values(base, (*above, name)), **values}
 
 

@@ -150,7 +150,7 @@ class FolderTree(Tree):
 
     def _take(self, entry: os.DirEntry[str], name: str, opened: tuple[str, ...]) -> None:
         if entry.is_symlink() and not self._stays_inside(name):
-            self._outside[name] = os.readlink(self._path(name))
+            self._outside[name] = str(self._path(name).readlink())
         elif entry.is_dir():
             real = os.path.realpath(self._path(name)) if entry.is_symlink() else f"{opened[-1]}/{entry.name}"
             # A link to a folder above it would go round for ever.
@@ -164,7 +164,7 @@ class FolderTree(Tree):
             found = entry.stat()
         except OSError:
             if entry.is_symlink():
-                self._dangling[name] = os.readlink(self._path(name))
+                self._dangling[name] = str(self._path(name).readlink())
             return
         # Reading a pipe or a device could last for ever.
         if stat.S_ISREG(found.st_mode):

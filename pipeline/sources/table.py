@@ -34,10 +34,10 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "subject": ("subject", "subjectid", "person", "personid", "identity", "actor", "actorid", "participant"),
     "sequence": ("sequence", "sequenceid", "video", "videoid", "clip", "clipid"),
-    "split": ("split", "usage", "subset", "partition", "fold", "set"),
-    "valence": ("valence", "val", "v"),
-    "arousal": ("arousal", "aro", "a"),
-    "dominance": ("dominance", "dom", "d"),
+    "split": ("split", "usage", "subset", "partition"),
+    "valence": ("valence",),
+    "arousal": ("arousal",),
+    "dominance": ("dominance",),
 }  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _read_table(dump: Dump, name: str) -> Iterator[Row]:
     _need(columns, dump, name)
     split = stem(name) if is_split(stem(name)) else None
     folder = name.rpartition("/")[0]
-    bases = [dump.at(dump.columns["images"])] if "images" in dump.columns else [folder, dump.root]
+    bases = [_images(dump)] if "images" in dump.columns else [folder, dump.root]
     unusable: dict[str, list[str]] = {}
     for record in _open(dump.tree, name, dump.columns).records():
         row = _row(dump, record, columns, bases, split)
@@ -114,11 +114,20 @@ def _read_table(dump: Dump, name: str) -> Iterator[Row]:
         dump.notes.append(f"{rows[0]}: an unusable {what} is left empty, as in {len(rows)} rows in all")
 
 
+def _images(dump: Dump) -> str:
+    folder = dump.at(dump.columns["images"])
+    if next(dump.tree.below(folder), None) is None:
+        raise SourceError(f"{dump.tree.src}/{folder}: no such folder; columns.images names it")
+    return folder
+
+
 def _unusable(row: Annotation, record: Record, columns: Mapping[str, int]) -> Iterator[str]:
     """Yield what a row gives but cannot be meant: affect beyond [-1, 1], a box without area, text for a number."""
     for role, value in (("valence", row.valence), ("arousal", row.arousal), ("dominance", row.dominance)):
         if value is None and role in columns and record.at(columns[role]):
             yield f"{role} (expected -1 to 1)"
+    if "split" in columns and (given := record.at(columns["split"])) and not is_split(given):
+        yield "split (expected train, val or test)"
     sides = [record.at(columns[side]) for side in _BOX if side in columns]
     if row.box is None and len(sides) >= 4 and any(sides):
         yield "box (expected numbers, x1 > x0 and y1 > y0)"
@@ -183,7 +192,7 @@ def _row(dump: Dump, record: Record, columns: Mapping[str, int], bases: Sequence
     given = record.cells[columns["path"]] if columns["path"] < len(record.cells) else ""
     if not given.strip():
         return Refusal("", Reason.bad_row, f"{record.row}: no path")
-    label = text("label")
+    label, given_split = text("label"), text("split")
     values = {role: number(text(role) or "") for role in _NUMBERS}
     box = _box(values)
     return Annotation(
@@ -195,7 +204,7 @@ def _row(dump: Dump, record: Record, columns: Mapping[str, int], bases: Sequence
         box_kind="face" if box else None,
         subject=text("subject"),
         sequence=text("sequence"),
-        split=text("split") or split,
+        split=given_split if given_split and is_split(given_split) else split,
         valence=_affect(values["valence"]),
         arousal=_affect(values["arousal"]),
         dominance=_affect(values["dominance"]),

@@ -167,3 +167,18 @@ def test_verify_holds_and_names_each_flipped_byte(project):
         assert name in call(project, "prep", "verify", code=1)
         path.write_bytes(content)
     call(project, "prep", "verify", "runs/evaluate/metrics.json")
+
+
+def test_verify_compares_with_what_dvc_has_of_the_raw_trees(project):
+    lock = project / "dvc.lock"
+    content = lock.read_text()
+    md5 = json.loads((project / "runs/evaluate/metrics.json").read_text())["data"]["raw/demo/emotic"]
+    lock.write_text(content.replace(md5, md5[::-1]))
+    assert "raw/demo/emotic: DVC has" in call(project, "prep", "verify", code=1)
+    lock.write_text("")
+    assert "dvc.lock: not a dvc.lock" in call(project, "prep", "verify", code=1)
+    lock.write_text(content)
+    with (project / "raw/demo/truth.parquet").open("r+b") as stream:
+        stream.seek(100)
+        stream.write(b"x")
+    assert "raw/demo/truth.parquet" in call(project, "prep", "verify", code=1)

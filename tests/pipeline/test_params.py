@@ -42,7 +42,7 @@ def test_seed_out_of_range(tmp_path: Path, old: str, key: str, seed: str) -> Non
         read(tmp_path, old, f"{old.rstrip('0123456789')}{seed}")
 
 
-@pytest.mark.parametrize("name", ["../x", ".x", "a b", "a/b", '""', "-x"])
+@pytest.mark.parametrize("name", ["../x", ".x", "a b", "a/b", '""', "-x", "fer.v2"])
 def test_dataset_name_that_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(ParamsError, match=r"datasets\..*: a name begins with a letter or digit"):
         read(tmp_path, "  ckplus: {", f"  {name}: {{")
@@ -56,3 +56,37 @@ def test_two_datasets_of_one_source(tmp_path: Path, src: str) -> None:
 
 def test_source_below_another(tmp_path: Path) -> None:
     assert read(tmp_path, "src: raw/demo/ckplus", "src: raw/demo").datasets["ckplus"].src == "raw/demo"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  ckplus: {", "  on: {", "datasets: the name True is no text; write it in quotes"),
+        ("src: raw/demo/ckplus", 'src: ""', "datasets.ckplus.src: expected the path of a raw tree"),
+        ("src: raw/demo/ckplus", 'src: "raw/it\'s"', "datasets.ckplus.src: expected the path of a raw tree"),
+        (
+            "role: test}",
+            "role: test, columns: {pfad: x}}",
+            "datasets.ckplus.columns.pfad: unknown key; expected 'file'",
+        ),
+        ("role: test}", "role: test, columns: {path: x}}", "datasets.ckplus.columns.path: ckplus has no such column"),
+        ("role: test}", "role: test, columns: {}}", "datasets.ckplus.columns: expected at least one"),
+        (
+            "role: test}",
+            "role: test, columns: {subject_pattern: (}}",
+            "columns.subject_pattern: not a regular expression",
+        ),
+        ("{src: raw/demo/ckplus, format: ckplus, role: test}", "1", "datasets.ckplus: expected keys and values, not 1"),
+    ],
+)
+def test_each_error_says_what_would_be_right(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(ParamsError) as error:
+        read(tmp_path, old, new)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_source_may_have_spaces_and_dots(tmp_path: Path) -> None:
+    assert (
+        read(tmp_path, "src: raw/demo/ckplus", "src: raw/my data.v2.zip").datasets["ckplus"].src == "raw/my data.v2.zip"
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.params import Params, read_params
-from stages.project import dataset_name, dataset_of
+from stages.project import dataset_name, dataset_of, own_folders
 
 PARAMS = read_params(Path(__file__).parents[2] / "params.yaml")
 
@@ -42,3 +42,12 @@ def test_source_without_a_name(params: Params, src: str) -> None:
     with pytest.raises(UsageError, match=r"^--src") as raised:
         dataset_name(params, src)
     assert "\n" not in str(raised.value)
+
+
+def test_a_folder_of_no_dataset_is_named(params: Params, tmp_path: Path) -> None:
+    for name in (*params.datasets, ".rafdb.partial"):
+        (tmp_path / name).mkdir()
+    assert own_folders(params, tmp_path) == {name: tmp_path / name for name in params.datasets}
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UsageError, match=r"other: params\.yaml has no dataset 'other'.*remove the folder"):
+        own_folders(params, tmp_path)

@@ -40,8 +40,8 @@ def chain(tmp_path, monkeypatch):
     return tmp_path
 
 
-def problems(locked=None) -> dict[str, str]:
-    verifier = Verifier(locked or {})
+def problems(locked=None, given=None) -> dict[str, str]:
+    verifier = Verifier(locked or {}, given)
     return {
         problem.path: problem.detail
         for folder in find_outputs([Path("data"), Path("runs")])
@@ -102,6 +102,11 @@ def test_a_snapshot_that_is_not_one_is_named(chain):
 
 def test_dvc_lock_must_agree(chain):
     assert "dvc.lock has 0.dir" in problems({"runs/train": "0.dir"})["runs/train"]
+
+
+def test_what_dvc_has_of_a_raw_tree_must_agree(chain):
+    assert problems(given={"raw/a": identity(RAW), "stages/align.py": "0"}) == {}
+    assert "DVC has 0.dir, but" in problems(given={"raw/a": "0.dir"})["raw/a"]
 
 
 def test_walk_leads_to_the_raw_bytes(chain):

@@ -160,6 +160,21 @@ def test_named_column_that_is_missing_says_which_there_are(root, tmp_path):
         Read(root, tmp_path / "out", fmt="csv", columns={"label": "feeling"})
     with pytest.raises(SourceError, match=r"other\.csv: missing"):
         Read(root, tmp_path / "out", fmt="csv", columns={"file": "other.csv"})
+    with pytest.raises(SourceError, match=r"raw/pictures: no such folder; columns\.images names it"):
+        Read(root, tmp_path / "out", fmt="csv", columns={"images": "pictures"})
+
+
+def test_columns_that_may_mean_anything_are_left_alone(root, tmp_path):
+    put(root, "labels.csv", "path,label,fold,a,v,d\nimages/a b.jpg,happy,1,0.5,0.5,0.5\n")
+    (row,) = Read(root, tmp_path / "out", fmt="csv").rows
+    assert [row[name] for name in ("source_split", "valence", "arousal", "dominance")] == [None] * 4
+
+
+def test_a_split_of_another_name_is_left_empty_and_said(root, tmp_path):
+    put(root, "labels.csv", "path,label,split\nimages/a b.jpg,happy,7\nimages/c.d.jpg,sad,Test\n")
+    found = Read(root, tmp_path / "out", fmt="csv")
+    assert [row["source_split"] for row in found.rows] == [None, "Test"]
+    assert any("row 2: an unusable split (expected train, val or test)" in note for note in found.summary["notes"])
 
 
 def test_subject_pattern(root, tmp_path):
