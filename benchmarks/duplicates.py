@@ -1,15 +1,18 @@
 """Duplicates and identities on real photographs: recall, false pairs, the curve of the threshold, and time for many.
 
-    python benchmarks/duplicates.py calibrate [--photos 500]     recall and false pairs by threshold, on muxspace
+    python benchmarks/duplicates.py calibrate                    recall and false pairs by threshold, on muxspace
     python benchmarks/duplicates.py identities                   false merges by distance, on muxspace's names
     python benchmarks/duplicates.py speed [--faces 100000]       seconds on two cores, and growth with the number
+    python benchmarks/duplicates.py all                          the three
 
 The photographs are read at ../shared/data/muxspace. What is written to benchmarks/ are numbers and curves, no faces.
 """
 
 import argparse
 import json
+import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,29 +26,21 @@ from numpy.typing import NDArray
 
 from pipeline.components import components
 from pipeline.duplicates import find_duplicates
+from pipeline.faces.align import align
 from pipeline.identities import close_pairs, describe
-from pipeline.images import encode_face
-from pipeline.tables import part_name, write_table
+from pipeline.images import decode_face, encode_face
+from pipeline.ingest import ingest
+from pipeline.lineage.snapshot import Snapshot, write_snapshot
+from pipeline.params import read_params
+from pipeline.tables import part_name, read_part, table_files, write_table
 
 PHOTOS = Path("../shared/data/muxspace/images")
 HERE = Path(__file__).parent
 Pixels = NDArray[np.uint8]
-SIZE_PX, MARGIN = 224, 0.25
-THRESHOLDS = (0.80, 0.85, 0.88, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+KINDS = ("resized", "re-encoded", "shifted", "mirrored", "gamma")
+ROWS_PER_PART = 512
+THRESHOLDS = (0.80, 0.85, 0.88, 0.90, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 DISTANCES = (0.30, 0.35, 0.38, 0.40, 0.42, 0.45, 0.50, 0.55, 0.60)
-
-
-def align_photo(detector: Any, pixels: Pixels) -> Pixels | None:
-    """Detect and crop as the align stage does; None where no face is found."""
-    from pipeline.faces.geometry import fit_similarity, template_points
-    from pipeline.faces.warp import warp_face
-
-    boxes, _, points = detector.detect(pixels, landmarks=True)
-    if boxes is None:
-        return None
-    largest = int(np.argmax((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])))
-    matrix = fit_similarity(points[largest][None].astype(float), template_points(SIZE_PX, MARGIN))[0]
-    return warp_face(pixels, matrix, SIZE_PX, "constant")
 
 
 def copies(pixels: Pixels, seed: int) -> Iterator[tuple[str, Pixels]]:
@@ -64,78 +59,70 @@ def copies(pixels: Pixels, seed: int) -> Iterator[tuple[str, Pixels]]:
     yield "gamma", np.round(255 * (pixels / 255) ** gamma).astype(np.uint8)
 
 
-def read_faces(planted: int) -> tuple[list[Pixels], NDArray[Any], NDArray[Any], list[str]]:
-    """Return faces, the photograph of each and what was done to it; `planted` photographs have one copy, by turns."""
-    import torch
-    from facenet_pytorch import MTCNN
+def align_photographs(root: Path, *, planted: bool) -> Path:
+    """Run ingest and align over the photographs and, if asked, one changed copy of each, by turns of another kind.
 
-    torch.set_num_threads(2)
-    detector = MTCNN(keep_all=True, post_process=False)
-    files = sorted(PHOTOS.iterdir())
-    chosen = set(np.random.default_rng(5).choice(len(files), planted, replace=False).tolist()) if planted else set()
-    faces, photos, kinds, names = [], [], [], []
-    for number, file in enumerate(files):
-        pixels = cv2.imread(str(file))
-        wanted = [("original", pixels)]
-        if number in chosen:
-            every = list(copies(pixels, number))
-            wanted.append(every[number % len(every)])
-        for kind, picture in wanted:
-            face = align_photo(detector, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-            if face is not None:
-                faces.append(face[:, :, 1])
-                photos.append(number)
-                kinds.append(kind)
-                names.append(file.name)
-    return faces, np.array(photos), np.array(kinds), names
+    Files are named `<number of the photograph>-<kind>`. Returns the folder of aligned faces.
+    """
+    tree = root / "tree/neutral"
+    tree.mkdir(parents=True)
+    for number, file in enumerate(sorted(PHOTOS.iterdir())):
+        shutil.copy(file, tree / f"{number:04d}-original{file.suffix}")
+        if planted:
+            kind, pixels = list(copies(cv2.imread(str(file)), number))[number // 5 % 5]
+            cv2.imwrite(str(tree / f"{number:04d}-{kind}.png"), pixels)
+    params = read_params(Path("params.yaml"))
+    ingest(str(root / "tree"), root / "samples", dataset="muxspace", fmt="folder", params=params.ingest)
+    align(root / "samples", str(root / "tree"), root / "aligned", params.align, workers=2)
+    return root / "aligned"
 
 
-def write_parts(folder: Path, faces: list[Any], rows_per_part: int = 1024) -> list[Path]:
-    """Write faces as parts; the sample id is the number of the face."""
-    for number, start in enumerate(range(0, len(faces), rows_per_part)):
-        part = faces[start : start + rows_per_part]
-        ids = [f"{start + index:07d}" for index in range(len(part))]
-        images = [face if isinstance(face, bytes) else encode_face(np.ascontiguousarray(face)) for face in part]
-        write_table(folder / part_name(number), pa.table({"sample_id": ids, "image": pa.array(images, pa.binary())}))
-    return sorted(folder.glob("part-*.parquet"))
+def read_faces(folder: Path) -> tuple[list[str], list[Pixels]]:
+    """Return sample ids and grey faces of a folder."""
+    rows = [row for part in table_files(folder) for row in read_part(part, ["sample_id", "image"]).to_pylist()]
+    faces = [decode_face(row["image"]) for row in rows]
+    grey = [face if face.ndim == 2 else cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in faces]
+    return [row["sample_id"] for row in rows], grey
 
 
-def calibrate(photos: int) -> None:
+def photograph(sample_id: str) -> int:
+    """Return the number of the photograph that a sample shows."""
+    return int(sample_id.rpartition("/")[2][:4])
+
+
+def calibrate() -> None:
     """Plant copies, find them, and write recall and false pairs by threshold."""
-    faces, photo, kind, names = read_faces(photos)
+    names = [file.name for file in sorted(PHOTOS.iterdir())]
     with tempfile.TemporaryDirectory() as folder:
-        found = find_duplicates(write_parts(Path(folder), faces), near=True, threshold=0.0, workers=2).table.to_pydict()
-    first, second = np.array(found["first"], int), np.array(found["second"], int)
-    best = {}
-    for pair, score in zip(zip(first.tolist(), second.tolist(), strict=True), found["similarity"], strict=True):
-        best[pair] = max(score, best.get(pair, 0.0))
-    original = {int(photo[row]): row for row in np.flatnonzero(kind == "original")}
-    planted = {
-        (original[int(photo[row])], int(row)): str(kind[row])
-        for row in np.flatnonzero(kind != "original")
-        if int(photo[row]) in original
-    }
-    true = np.array([best.get((min(pair), max(pair)), 0.0) for pair in planted])
-    kinds = np.array(list(planted.values()))
-    people = [person(names[row]) for row in range(len(names))]
-    other = [(score, pair) for pair, score in best.items() if photo[pair[0]] != photo[pair[1]]]
-    strangers = np.array([score for score, (a, b) in other if people[a] != people[b]])
-    same_person = np.array([score for score, (a, b) in other if people[a] == people[b]])
-    different = len(faces) * (len(faces) - 1) // 2 - len(planted)
+        parts = table_files(align_photographs(Path(folder), planted=True))
+        ids = [name for part in parts for name in read_part(part, ["sample_id"])["sample_id"].to_pylist()]
+        found = find_duplicates(parts, near=True, threshold=0.0, workers=2).table.to_pylist()
+    best: dict[tuple[str, str], float] = {}
+    for row in found:
+        pair = (row["first"], row["second"])
+        best[pair] = max(row["similarity"], best.get(pair, 0.0))
+    of_photo: dict[int, list[str]] = {}
+    for name in sorted(ids):
+        of_photo.setdefault(photograph(name), []).append(name)
+    planted = [(pair[0], pair[1]) for pair in of_photo.values() if len(pair) == 2]
+    true = np.array([best.get(pair, 0.0) for pair in planted])
+    kinds = np.array([next(k for k in KINDS if any(f"-{k}." in name for name in pair)) for pair in planted])
+    other = [(score, pair) for pair, score in best.items() if photograph(pair[0]) != photograph(pair[1])]
+    two = np.array([len({person(names[photograph(name)]) for name in pair}) > 1 for _, pair in other])
+    scores = np.array([score for score, _ in other])
+    different = len(ids) * (len(ids) - 1) // 2 - len(planted)
     rows = [
         {
             "threshold": threshold,
             "recall": float((true >= threshold).mean()),
-            "recall_by_kind": {k: float((true[kinds == k] >= threshold).mean()) for k in sorted(set(planted.values()))},
-            "pairs_of_two_photos": int((strangers >= threshold).sum() + (same_person >= threshold).sum()),
-            "of_them_two_people": int((strangers >= threshold).sum()),
-            "false_rate": float(((strangers >= threshold).sum() + (same_person >= threshold).sum()) / different),
+            "recall_by_kind": {kind: float((true[kinds == kind] >= threshold).mean()) for kind in KINDS},
+            "pairs_of_two_photos": int((scores >= threshold).sum()),
+            "of_them_two_people": int((scores[two] >= threshold).sum()),
+            "false_rate": float((scores >= threshold).sum() / different),
         }
         for threshold in THRESHOLDS
     ]
-    write(
-        "duplicates_curve", {"faces": len(faces), "planted": len(planted), "different_pairs": different, "rows": rows}
-    )
+    write("duplicates_curve", {"faces": len(ids), "planted": len(planted), "different_pairs": different, "rows": rows})
     draw(rows)
 
 
@@ -166,12 +153,16 @@ def draw(rows: list[dict[str, Any]]) -> None:
 
 def identities() -> None:
     """Measure, against the names, what linking by descriptor merges and what it keeps apart."""
-    faces, _, _, names = read_faces(0)
+    files = [file.name for file in sorted(PHOTOS.iterdir())]
+    with tempfile.TemporaryDirectory() as folder:
+        ids, faces = read_faces(align_photographs(Path(folder), planted=False))
+    names = [files[photograph(name)] for name in ids]
     known = [index for index, name in enumerate(names) if person(name) != name]
     people = np.unique([person(names[index]) for index in known], return_inverse=True)[1]
-    start = time.perf_counter()
-    descriptors = describe([np.ascontiguousarray(faces[index]) for index in known], MARGIN)
-    each_ms = (time.perf_counter() - start) / len(known) * 1000
+    margin = read_params(Path("params.yaml")).align.margin
+    start = time.process_time()
+    descriptors = describe([np.ascontiguousarray(faces[index]) for index in known], margin)
+    each_ms = (time.process_time() - start) / len(known) * 1000
     same_pairs = int((np.bincount(people) * (np.bincount(people) - 1) // 2).sum())
     different_pairs = len(people) * (len(people) - 1) // 2 - same_pairs
     rows = []
@@ -195,41 +186,57 @@ def identities() -> None:
             }
         )
     write("identities_curve", {"faces": len(known), "people": int(people.max() + 1), "rows": rows})
-    print(f"{each_ms:.1f} ms a descriptor on one core")
+    print(f"{each_ms:.1f} ms of processor time a descriptor")
 
 
 def speed(count: int) -> None:
-    """Time find_duplicates on `count` distinct made faces, and on a quarter of them."""
-    random = np.random.default_rng(0)
+    """Time find_duplicates with two processes on `count` made faces, and on a quarter of them."""
     seconds = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for number in (count // 4, count):
-            place = Path(folder, str(number))
-            place.mkdir()
-            faces = (made_face(random) for _ in range(number))
-            parts = write_parts(place, [encode_face(face) for face in faces])
-            start = time.perf_counter()
-            found = find_duplicates(parts, near=True, threshold=0.93, workers=2).table
-            seconds[number] = time.perf_counter() - start
-            print(f"{number} faces: {seconds[number]:.1f} s, {len(found)} pairs")
-    print(f"four times the faces take {seconds[count] / seconds[count // 4]:.1f} times as long")
+    with tempfile.TemporaryDirectory() as root:
+        _, faces = read_faces(align_photographs(Path(root, "photographs"), planted=False))
+        contract = {"align": {"margin": read_params(Path("params.yaml")).align.margin}}
+        write_snapshot(Path(root), Snapshot("align", "made", (), {}, {}, {}, contract))
+        random = np.random.default_rng(0)
+        for number, start in enumerate(range(0, count, ROWS_PER_PART)):
+            ids = [f"{row:07d}" for row in range(start, min(count, start + ROWS_PER_PART))]
+            images = pa.array([encode_face(made_face(random, faces)) for _ in ids], pa.binary())
+            write_table(Path(root, part_name(number)), pa.table({"sample_id": ids, "image": images}))
+        parts = sorted(Path(root).glob("part-*.parquet"))
+        for asked in (parts[: len(parts) // 4], parts):
+            clock, before = time.perf_counter(), sum(os.times()[:4])
+            found = find_duplicates(asked, near=True, threshold=0.93, workers=2).table
+            seconds[len(asked)] = sum(os.times()[:4]) - before
+            print(
+                f"{min(count, len(asked) * ROWS_PER_PART)} faces: {time.perf_counter() - clock:.1f} s by the clock, "
+                f"{seconds[len(asked)]:.1f} s of processor time, {len(found)} pairs"
+            )
+    print(f"four times the faces take {seconds[len(parts)] / seconds[len(parts) // 4]:.1f} times the processor time")
 
 
-_SOURCES: list[Pixels] = []
+def made_face(random: np.random.Generator, faces: list[Pixels]) -> Pixels:
+    """Return a face that is nobody's, in colour.
 
+    The inner part mixes two photographs along a random mask, the outer part is of a third, and all of it is bent by a
+    random smooth field of three pixels.
+    """
+    outer, first, second = (faces[int(index)].astype(np.float32) for index in random.integers(0, len(faces), 3))
+    side = outer.shape[0]
 
-def made_face(random: np.random.Generator) -> Pixels:
-    """Return a face that is nobody's: two photographs blended along a random mask, bent by a random smooth field."""
-    if not _SOURCES:
-        _SOURCES.extend(face for face in read_faces(0)[0])
-    first, second = (_SOURCES[int(index)] for index in random.integers(0, len(_SOURCES), 2))
-    field = cv2.resize(
-        random.normal(0, 7, (5, 5, 2)).astype(np.float32), (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_CUBIC
+    def smooth(values: NDArray[Any]) -> NDArray[np.float32]:
+        grown = cv2.resize(values.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+        return np.asarray(grown, np.float32)
+
+    field, mask, tint = (
+        smooth(random.normal(0, 3, (5, 5, 2))),
+        smooth(random.random((4, 4))),
+        smooth(random.normal(0, 12, (4, 4, 3))),
     )
-    mask = cv2.resize(random.random((4, 4)).astype(np.float32), (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_CUBIC)
-    y, x = np.mgrid[0:SIZE_PX, 0:SIZE_PX].astype(np.float32)
-    mixed = (first * mask + second * (1 - mask)).clip(0, 255).astype(np.uint8)
-    return cv2.remap(mixed, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
+    radius = np.hypot((x - side / 2) / (side * 0.36), (y - side / 2) / (side * 0.42))
+    inside = np.clip((1.15 - radius) / 0.3, 0, 1)
+    mixed = outer * (1 - inside) + inside * (first * mask + second * (1 - mask))
+    bent = cv2.remap(mixed, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return (bent[..., None] * random.uniform(0.8, 1.1, 3) + tint).clip(0, 255).astype(np.uint8)
 
 
 def write(name: str, content: dict[str, Any]) -> None:
@@ -240,19 +247,18 @@ def write(name: str, content: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Run one of the three."""
+    """Run one of the three, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["calibrate", "identities", "speed"])
-    parser.add_argument("--photos", type=int, default=500)
+    parser.add_argument("what", nargs="?", default="all", choices=["calibrate", "identities", "speed", "all"])
     parser.add_argument("--faces", type=int, default=100_000)
     arguments = parser.parse_args()
     if not PHOTOS.is_dir():
         raise SystemExit(f"{PHOTOS}: not here; the benchmark needs the shared photographs")
-    if arguments.what == "calibrate":
-        calibrate(arguments.photos)
-    elif arguments.what == "identities":
+    if arguments.what in ("calibrate", "all"):
+        calibrate()
+    if arguments.what in ("identities", "all"):
         identities()
-    else:
+    if arguments.what in ("speed", "all"):
         speed(arguments.faces)
 
 

@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ImageError, LineageError, ModelError, TableError
+from pipeline.errors import ImageError, ModelError, TableError
 from pipeline.faces.geometry import fit_similarity, template_points
+from pipeline.faces.margin import read_margin
 from pipeline.faces.warp import warp_face
 from pipeline.images import decode_face
-from pipeline.lineage.snapshot import read_snapshot
 from pipeline.tables import read_part
 from pipeline.workers import Progress, map_ordered, no_progress
 
@@ -96,7 +96,7 @@ def describe(faces: Sequence[NDArray[np.uint8]], margin: float) -> Descriptors:
 
 
 def _describe_part(file: Path) -> tuple[list[str], Descriptors]:
-    margin = _margin(file.parent)
+    margin = read_margin(file.parent)
     ids, faces = [], []
     for row in read_part(file, ["sample_id", "image"]).to_pylist():
         ids.append(row["sample_id"])
@@ -113,13 +113,6 @@ def _chip(face: NDArray[np.uint8], margin: float) -> NDArray[np.uint8]:
     return np.ascontiguousarray(
         warp_face(np.asarray(colour), fit_similarity(eyes, _CHIP_EYES)[0], _CHIP_PX, "constant")
     )
-
-
-def _margin(folder: Path) -> float:
-    align = read_snapshot(folder).contract.get("align", {})
-    if "margin" not in align:
-        raise LineageError(f"{folder}: its snapshot does not say with what margin faces were aligned; run align again")
-    return float(align["margin"])
 
 
 @cache

@@ -5,18 +5,19 @@ Locality-sensitive hashing for angles (Charikar, STOC 2002): two keys at the ang
 sure that a pair meets in one of them. Pairs that met are kept by their cosine. Time grows as N log N.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.duplicates.hashing import KEY_LENGTH, MIRROR
-from pipeline.duplicates.register import Floats
+from pipeline.duplicates.hashing import KEY_LENGTH, KEY_MIRROR
+from pipeline.duplicates.region import Floats
 
 Pairs = NDArray[np.int64]
 
-# Of the crop as it is, and registered: strangers' photos end at the same black border, registered faces do not.
-MIN_COSINES: Final = (0.92, 0.86)
+MIN_COSINE: Final = 0.84
 _TABLES: Final = 48
 _MIN_BITS, _MAX_BITS = 8, 24
 # In a bucket of very many, as of a film's frames, each is compared with its next neighbours only: they form a chain.
@@ -24,25 +25,28 @@ _NEIGHBOURS: Final = 32
 _CHUNK: Final = 1 << 18
 
 
-def candidate_pairs(keys: Floats, *, tables: int = _TABLES) -> Pairs:
+def candidate_pairs(keys: Floats, *, workers: int, tables: int = _TABLES) -> Pairs:
     """Return (K, 3) pairs of faces that may be one picture: first < second, and 1 where the second is to be mirrored.
 
     Args:
-        keys: (N, 2, KEY_LENGTH) of `build_keys`.
+        keys: (N, KEY_LENGTH) of `build_keys`.
+        workers: threads; the result does not depend on it.
         tables: more find more and take longer.
     """
     if len(keys) < 2:
         return np.empty((0, 3), np.int64)
-    random = np.random.default_rng(0)
-    found: list[Pairs] = []
-    for kind in range(keys.shape[1]):
-        both = np.concatenate([keys[:, kind], keys[:, kind] * MIRROR])
-        bits = int(np.clip(np.ceil(np.log2(len(both))), _MIN_BITS, _MAX_BITS))
-        for _ in range(tables):
-            codes, order = _table(both, random.standard_normal((KEY_LENGTH, bits), np.float32))
-            found.append(_close(both, *_neighbours(codes, order, len(keys)), MIN_COSINES[kind]))
-        found = [np.unique(np.concatenate(found), axis=0)]
-    return found[0]
+    both = np.concatenate([keys, keys * KEY_MIRROR])
+    bits = int(np.clip(np.ceil(np.log2(len(both))), _MIN_BITS, _MAX_BITS))
+    planes = np.random.default_rng(0).standard_normal((tables, KEY_LENGTH, bits), np.float32)
+    # Arithmetic on arrays lets go of the interpreter, so threads do, and share the keys.
+    with ThreadPoolExecutor(workers) as pool:
+        found = list(pool.map(partial(_look_up, both), planes))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _look_up(both: Floats, planes: Floats) -> Pairs:
+    codes, order = _table(both, planes)
+    return _close(both, *_neighbours(codes, order, len(both) // 2))
 
 
 def _table(keys: Floats, planes: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -72,12 +76,12 @@ def _neighbours(
     return first[kept], second[kept]
 
 
-def _close(both: Floats, first: NDArray[np.int64], second: NDArray[np.int64], least: float) -> Pairs:
+def _close(both: Floats, first: NDArray[np.int64], second: NDArray[np.int64]) -> Pairs:
     count = len(both) // 2
     close = np.empty(len(first), bool)
     for start in range(0, len(first), _CHUNK):
         part = slice(start, start + _CHUNK)
-        close[part] = np.einsum("ij,ij->i", both[first[part]], both[second[part]]) >= least
+        close[part] = np.einsum("ij,ij->i", both[first[part]], both[second[part]]) >= MIN_COSINE
     first, second = first[close], second[close]
     mirrored = (first >= count) | (second >= count)
     first, second = first % count, second % count

@@ -5,53 +5,78 @@ An affine motion is found by maximizing the enhanced correlation coefficient (Ev
 pictures of one scene differ and two copies of one picture do not: in the fine detail, all over the face.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.duplicates.register import Floats, Pixels, band_pass
+from pipeline.duplicates.region import Floats, Pixels, band_pass, build_region
 
 SIDE_PX: Final = 96
-# Of the crop's side; beyond it is mostly background.
-_SHARE: Final = 0.75
+FACE_PX: Final = 64
 _BORDER_PX: Final = 6
 _MAX_STRETCH: Final = 1.6
 _GAUSSIAN_PX: Final = 5
-_COARSE_ALIKE: Final = 0.85
+_COARSE_STEPS, _FINE_STEPS = 12, 8
+_COARSE_ALIKE: Final = 0.94
 _BAND_PX: Final = (1.0, 5.0)
 _COARSE_BAND_PX: Final = (0.7, 4.0)
+# Standard deviation of a stored band; few pixels then reach 127.
+_SPREAD: Final = 28.0
 
 Motion = NDArray[np.float32]
+Bands = NDArray[np.int8]
 
 
-def build_detail(face: Pixels) -> Pixels:
-    """Return the inner part of a face, (H, W) or (H, W, 3), as (96, 96) grey with equalized histogram."""
-    grey = face if face.ndim == 2 else cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
-    height, width = grey.shape
-    top, left = round(height * (1 - _SHARE) / 2), round(width * (1 - _SHARE) / 2)
-    inner = grey[top : height - top, left : width - left]
-    return np.asarray(cv2.equalizeHist(cv2.resize(inner, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)), np.uint8)
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Band-passed faces: `fine` (N, 96, 96) and `coarse` (N, 48, 48), int8."""
+
+    fine: Bands
+    coarse: Bands
+
+    def at(self, row: int, *, mirrored: bool = False) -> tuple[Bands, Bands]:
+        """Return one face, (96, 96) and (48, 48)."""
+        fine, coarse = self.fine[row], self.coarse[row]
+        return (fine[:, ::-1], coarse[:, ::-1]) if mirrored else (fine, coarse)
 
 
-def similarity(first: Pixels, second: Pixels) -> float:
-    """Return how alike two details (96, 96) are once laid upon each other: 1 the same, 0 where no motion is found.
+def build_detail(grey: Pixels, margin: float) -> tuple[Bands, Bands]:
+    """Return a grey face (H, W), aligned with a margin, and a quarter around it, band-passed: (96, 96) and (48, 48)."""
+    region = build_region(grey, margin, FACE_PX, SIDE_PX)
+    half = cv2.resize(region, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return _stored(band_pass(region, *_BAND_PX)), _stored(band_pass(np.asarray(half, np.uint8), *_COARSE_BAND_PX))
 
-    A coarse motion at half the size comes first, and most strangers are told apart there already.
+
+def build_details(greys: Sequence[Pixels], margin: float) -> Details:
+    """Return the details of grey faces."""
+    made = [build_detail(grey, margin) for grey in greys]
+    return Details(np.stack([fine for fine, _ in made]), np.stack([coarse for _, coarse in made]))
+
+
+def concat_details(parts: Sequence[Details]) -> Details:
+    """Return the details of all parts as one."""
+    return Details(np.concatenate([part.fine for part in parts]), np.concatenate([part.coarse for part in parts]))
+
+
+def similarity(first: tuple[Bands, Bands], second: tuple[Bands, Bands], start: Motion) -> float:
+    """Return how alike two faces of `build_detail` are once laid upon each other: 1 the same, 0 if no motion is found.
+
+    A coarse motion at half the size comes first, from `start`, and most strangers are told apart there already.
     """
-    if np.array_equal(first, second):
+    if np.array_equal(first[0], second[0]):
         return 1.0
-    halves = [cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for pixels in (first, second)]
-    coarse = [band_pass(np.asarray(half, np.uint8), *_COARSE_BAND_PX) for half in halves]
-    bands = [band_pass(pixels, *_BAND_PX) for pixels in (first, second)]
+    (fine, coarse), (other, other_coarse) = ([band.astype(np.float32) for band in face] for face in (first, second))
     try:
-        alike, motion = _align(coarse[0], coarse[1], np.eye(2, 3, dtype=np.float32), 20)
+        alike, motion = _align(coarse, other_coarse, start.copy(), _COARSE_STEPS)
         if alike < _COARSE_ALIKE:
             return 0.0
         # Pixel centres of the half picture lie at 2 k + 0.5 of the whole one.
         motion[:, 2] = 2 * motion[:, 2] + 0.5 - 0.5 * motion[:, :2].sum(axis=1)
-        _, motion = _align(bands[0], bands[1], motion, 15)
+        _, motion = _align(fine, other, motion, _FINE_STEPS)
     except cv2.error:
         # A flat picture, or two that have nothing in common: the iteration does not converge.
         return 0.0
@@ -59,8 +84,13 @@ def similarity(first: Pixels, second: Pixels) -> float:
     if stretch[0] > _MAX_STRETCH or stretch[1] < 1 / _MAX_STRETCH:
         return 0.0
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(second, motion, (SIDE_PX, SIDE_PX), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    return _correlation(_inner(bands[0]), _inner(band_pass(np.asarray(moved, np.uint8), *_BAND_PX)))
+    moved = cv2.warpAffine(other, motion, (SIDE_PX, SIDE_PX), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return _correlation(_inner(fine), _inner(np.asarray(moved, np.float32)))
+
+
+def _stored(band: Floats) -> Bands:
+    spread = max(float(band.std()), 1e-6)
+    return np.asarray(np.clip(np.rint(band * (_SPREAD / spread)), -127, 127), np.int8)
 
 
 def _align(first: Floats, second: Floats, motion: Motion, iterations: int) -> tuple[float, Motion]:

@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from pipeline.components import components, same_value
 from pipeline.duplicates.buckets import Pairs, candidate_pairs
-from pipeline.duplicates.confirm import build_detail, similarity
-from pipeline.duplicates.hashing import build_keys
-from pipeline.duplicates.register import Floats, Pixels, Template, build_small, build_template
+from pipeline.duplicates.confirm import FACE_PX, Details, build_details, concat_details, similarity
+from pipeline.duplicates.confirm import SIDE_PX as DETAIL_PX
+from pipeline.duplicates.hashing import Waves, build_keys, build_waves
+from pipeline.duplicates.moments import SIDE_PX, build_small, motion_between
+from pipeline.duplicates.region import Floats, Pixels
+from pipeline.duplicates.tangent import drop_strangers
 from pipeline.errors import ImageError, TableError
-from pipeline.images import decode_face
+from pipeline.faces.margin import read_margin
+from pipeline.images import decode_grey_face
 from pipeline.tables import read_part
 from pipeline.workers import Progress, map_ordered, no_progress
 
@@ -31,9 +35,6 @@ DUPLICATES: Final = pa.schema(
         pa.field("mirrored", pa.bool_(), nullable=False),
     ]
 )
-_TEMPLATE_FACES: Final = 2048
-_KEYS_PER_JOB: Final = 2048
-_PAIRS_PER_STEP: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,12 @@ class Duplicates:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one part gives: sample ids, a digest of the pixels of each, and (N, 48, 48) small faces."""
+    """What one part gives: sample ids, a digest of each picture as it is stored, and what `build_waves` says of all."""
 
     ids: list[str]
     digests: list[bytes]
-    smalls: Pixels
+    waves: Waves
+    frames: Floats
 
 
 def find_duplicates(
@@ -69,7 +71,7 @@ def find_duplicates(
     """Find the faces that are one picture, within and across datasets.
 
     Args:
-        parts: Parquet files of aligned faces; all crops of one align contract.
+        parts: Parquet files of aligned faces, each in a folder with the snapshot of align.
         near: look for changed copies too, not only for identical pixels.
         threshold: smallest similarity of the confirmed pixels, 0..1.
         together: the group that samples are already in; a pair within one group is not looked at again.
@@ -78,6 +80,7 @@ def find_duplicates(
 
     Raises:
         TableError: a part is torn, or holds a face that cannot be decoded.
+        LineageError: a folder does not say how its faces were aligned.
     """
     read = []
     for done, part in enumerate(map_ordered(_read_part, list(parts), workers), 1):
@@ -88,10 +91,12 @@ def find_duplicates(
     table = _table(ids, rows, np.ones(len(rows)), "pixels")
     if not near or not ids:
         return Duplicates(table)
-    smalls = np.concatenate([part.smalls for part in read])
-    candidates = candidate_pairs(_keys(smalls, workers))
+    waves = np.concatenate([part.waves for part in read])
+    candidates = candidate_pairs(build_keys(waves), workers=workers)
     candidates = _not_together(candidates, ids, rows, together or {})
-    scores = _confirm(parts, [len(part.ids) for part in read], candidates, workers)
+    candidates = drop_strangers(candidates, waves, workers=workers)
+    frames = np.concatenate([part.frames for part in read])
+    scores = _confirm(parts, [len(part.ids) for part in read], candidates, frames, workers)
     kept = scores >= threshold
     near_table = _table(ids, candidates[kept], scores[kept], "near")
     order = [("first", "ascending"), ("second", "ascending"), ("mirrored", "ascending")]
@@ -100,21 +105,20 @@ def find_duplicates(
 
 def _read_part(file: Path) -> _Part:
     cv2.setNumThreads(1)
-    ids, digests, smalls = [], [], []
-    for row in read_part(file, ["sample_id", "image"]).to_pylist():
-        face = _decode(file, row)
-        ids.append(row["sample_id"])
-        digests.append(hashlib.blake2b(repr(face.shape).encode() + face.tobytes(), digest_size=16).digest())
-        smalls.append(build_small(face))
-    return _Part(ids, digests, np.array(smalls, np.uint8).reshape(len(ids), *(smalls[0].shape if smalls else (48, 48))))
+    margin = read_margin(file.parent)
+    table = read_part(file, ["sample_id", "image"])
+    ids, images = table["sample_id"].to_pylist(), table["image"].to_pylist()
+    smalls = np.zeros((len(ids), SIDE_PX, SIDE_PX), np.uint8)
+    for row, (sample_id, image) in enumerate(zip(ids, images, strict=True)):
+        smalls[row] = build_small(_decode(file, sample_id, image, 2 * SIDE_PX), margin)
+    return _Part(ids, [hashlib.blake2b(image, digest_size=16).digest() for image in images], *build_waves(smalls))
 
 
-def _decode(file: Path, row: Mapping[str, object]) -> Pixels:
-    content = row["image"]
+def _decode(file: Path, sample_id: str, image: bytes | None, min_side_px: int) -> Pixels:
     try:
-        return decode_face(content if isinstance(content, bytes) else b"")
+        return decode_grey_face(image or b"", min_side_px)
     except ImageError as error:
-        raise TableError(f"{file}: {row['sample_id']}: {error.detail}; run align again") from None
+        raise TableError(f"{file}: {sample_id}: {error.detail}; run align again") from None
 
 
 def _same_pixels(digests: Sequence[bytes]) -> Pairs:
@@ -128,27 +132,15 @@ def _same_pixels(digests: Sequence[bytes]) -> Pairs:
     return np.array(pairs, np.int64).reshape(-1, 3)
 
 
-def _keys(smalls: Pixels, workers: int) -> Floats:
-    # Faces spread over all data make the mean face, so that no dataset alone does.
-    step = max(1, len(smalls) // _TEMPLATE_FACES)
-    template = build_template(smalls[::step][:_TEMPLATE_FACES])
-    starts = range(0, len(smalls), _KEYS_PER_JOB)
-    jobs = [(smalls[start : start + _KEYS_PER_JOB], template) for start in starts]
-    return np.concatenate(list(map_ordered(_keys_of, jobs, workers)))
-
-
-def _keys_of(job: tuple[Pixels, Template]) -> Floats:
-    cv2.setNumThreads(1)
-    return build_keys(*job)
-
-
 def _not_together(pairs: Pairs, ids: Sequence[str], same: Pairs, together: Mapping[str, int]) -> Pairs:
     known = same_value([None if key not in together else str(together[key]) for key in ids])
     group = components(len(ids), [known, same[:, :2]])
     return np.asarray(pairs[group[pairs[:, 0]] != group[pairs[:, 1]]])
 
 
-def _confirm(parts: Sequence[Path], sizes: Sequence[int], pairs: Pairs, workers: int) -> NDArray[np.float64]:
+def _confirm(
+    parts: Sequence[Path], sizes: Sequence[int], pairs: Pairs, frames: Floats, workers: int
+) -> NDArray[np.float64]:
     """Return (K,) the similarity of each candidate pair."""
     wanted = np.unique(pairs[:, :2])
     starts = np.cumsum([0, *sizes])
@@ -160,24 +152,29 @@ def _confirm(parts: Sequence[Path], sizes: Sequence[int], pairs: Pairs, workers:
     ]
     if not jobs:
         return np.empty(0)
-    details = np.concatenate(list(map_ordered(_details_of, jobs, workers)))
     at = np.searchsorted(wanted, pairs[:, :2])
     cv2.setNumThreads(1)
-    # OpenCV lets go of the interpreter, so threads do, and share the pixels.
+
+    def score(number: int) -> float:
+        first, second, mirrored = pairs[number].tolist()
+        start = motion_between(
+            frames[first], frames[second], mirrored=bool(mirrored), face_px=FACE_PX // 2, side_px=DETAIL_PX // 2
+        )
+        faces = details.at(at[number, 0]), details.at(at[number, 1], mirrored=bool(mirrored))
+        return similarity(*faces, start)
+
+    # Decoder and OpenCV let go of the interpreter, so threads do, and share the pixels.
     with ThreadPoolExecutor(workers) as pool:
-
-        def score(number: int) -> float:
-            first, second = details[at[number, 0]], details[at[number, 1]]
-            return similarity(first, np.ascontiguousarray(second[:, ::-1]) if pairs[number, 2] else second)
-
+        details = concat_details(list(pool.map(_details_of, jobs)))
         return np.array(list(pool.map(score, range(len(pairs)))))
 
 
-def _details_of(job: tuple[Path, NDArray[np.int64]]) -> Pixels:
-    cv2.setNumThreads(1)
+def _details_of(job: tuple[Path, NDArray[np.int64]]) -> Details:
     file, rows = job
     found = read_part(file, ["sample_id", "image"]).take(rows).to_pylist()
-    return np.stack([build_detail(_decode(file, row)) for row in found])
+    return build_details(
+        [_decode(file, row["sample_id"], row["image"], DETAIL_PX) for row in found], read_margin(file.parent)
+    )
 
 
 def _table(ids: Sequence[str], pairs: Pairs, scores: NDArray[np.float64], kind: str) -> pa.Table:

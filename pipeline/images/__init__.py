@@ -21,6 +21,17 @@ How a face is stored: `encode_face` writes JPEG quality 98 with full colour reso
 
 from pipeline.images.door import Header, Opened, Scaled, decode, open_picture
 from pipeline.images.picture import Pixels
-from pipeline.images.stored import decode_face, encode_face
+from pipeline.images.stored import decode_face, decode_grey_face, encode_face
 
-__all__ = ["Header", "Opened", "Pixels", "Scaled", "decode", "decode_face", "encode_face", "open_picture"]
+__all__ = [
+    "Header",
+    "Opened",
+    "Pixels",
+    "Scaled",
+    "decode",
+    "decode_face",
+    "decode_grey_face",
+    "encode_face",
+    "open_picture",
+    "read_size",
+]

@@ -1,44 +1,15 @@
-"""Aligned faces without a detector: made ones, and real photographs whose 68 points are known."""
-
-import csv
-from pathlib import Path
+"""Aligned faces: made ones, written as align would."""
 
 import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.faces.geometry import fit_similarity, template_points
-from pipeline.faces.warp import warp_face
 from pipeline.images import encode_face
+from pipeline.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.tables import part_name, write_table
 
-SHARED = Path(__file__).parents[3] / "../shared/data/landmarks68"
-
-
-def five_points(row):
-    points = np.array([float(value) for value in row[1:]]).reshape(68, 2)
-    return np.stack([points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]])
-
-
-def crop(pixels, points):
-    return warp_face(pixels, fit_similarity(points[None], template_points(224, 0.25))[0], 224, "constant")
-
-
-@pytest.fixture(scope="session")
-def photos():
-    """(pixels, five points, whose) of each photograph; some are frames of one film, which bear one name."""
-    table = SHARED / "keypoints68.csv"
-    if not table.is_file():
-        pytest.skip("the shared photographs of landmarks68 are not here")
-    with table.open(newline="") as stream:
-        rows = list(csv.reader(stream))[1:]
-    files = {path.name: path for path in SHARED.rglob("*") if path.suffix.lower() in (".jpg", ".png")}
-    return [
-        (cv2.imread(str(files[row[0]]), 0), five_points(row), row[0].rpartition("_")[0])
-        for row in rows
-        if row[0] in files
-    ]
+MARGIN = 0.1
 
 
 def made_face(seed):
@@ -57,6 +28,7 @@ def made_face(seed):
 def write_faces(tmp_path):
     """Write faces as one part a call and return its file; ids count on."""
     written = [0, 0]
+    write_snapshot(tmp_path, Snapshot("align", "id", (), {}, {}, {}, {"align": {"margin": MARGIN}}))
 
     def write(faces, prefix="a"):
         ids = [f"{prefix}/{written[1] + index:04d}.png#0" for index in range(len(faces))]

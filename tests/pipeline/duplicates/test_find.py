@@ -5,7 +5,7 @@ import pytest
 from pipeline.duplicates import DUPLICATES, find_duplicates
 from pipeline.errors import TableError
 
-from .conftest import crop, made_face
+from .conftest import made_face
 
 THRESHOLD = 0.93
 
@@ -15,17 +15,17 @@ def gamma(pixels, power):
 
 
 def encoded(pixels, quality):
-    return cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
+    return cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_UNCHANGED)
 
 
-def shifted(pixels):
-    move = np.array([[1, 0, 2], [0, 1, -2]], np.float32)
-    return cv2.warpAffine(pixels, move, pixels.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+def shifted(pixels, right=2, down=-2):
+    move = np.array([[1, 0, right], [0, 1, down]], np.float32)
+    return cv2.warpAffine(pixels, move, pixels.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
 
 
 def resized(pixels, scale):
     small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, pixels.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(small, pixels.shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
 
 CHANGES = {
@@ -80,12 +80,13 @@ def test_pairs_in_one_group_are_not_looked_at_again(write_faces):
     assert found_pairs([file], together={"a/0000.png#0": 7, "a/0020.png#0": 7}) == []
 
 
-@pytest.mark.slow  # starts processes four times
+@pytest.mark.slow  # starts processes
 def test_workers_do_not_change_the_result(write_faces):
     faces = [made_face(seed) for seed in range(6)]
     files = [write_faces(faces), write_faces([shifted(face) for face in faces[:2]])]
-    assert found_pairs(files, workers=2) == found_pairs(files)
-    assert len(found_pairs(files)) == 2
+    alone = found_pairs(files)
+    assert found_pairs(files, workers=2) == alone
+    assert len(alone) == 2
 
 
 @pytest.mark.parametrize(
@@ -105,29 +106,3 @@ def test_a_torn_face_is_named(write_faces, tmp_path):
     write_table(file, pa.table({"sample_id": ["x/1.png#0"], "image": pa.array([b"\xff\xd8torn"], pa.binary())}))
     with pytest.raises(TableError, match=r"part-00009\.parquet: x/1\.png#0: .*run align again"):
         found_pairs([file])
-
-
-@pytest.mark.parametrize(("jitter", "least"), [(0.0, 0.99), (0.02, 0.97)])
-def test_real_photographs_aligned_anew(photos, write_faces, jitter, least):
-    """Copies of small photographs in the wild, each landmark off by a share of the distance of the eyes."""
-    random = np.random.default_rng(0)
-    originals = [crop(pixels, points) for pixels, points, _ in photos]
-    changed, planted = [], []
-    for index, (pixels, points, _) in enumerate(photos):
-        name = list(CHANGES)[index % len(CHANGES)]
-        picture, at = CHANGES[name](pixels), points.copy()
-        if name.startswith("mirrored"):
-            at[:, 0] = pixels.shape[1] - 1 - at[:, 0]
-            at = at[[1, 0, 2, 4, 3]]
-        if name == "shifted":
-            at += (2, -2)
-        eyes = np.linalg.norm(points[1] - points[0])
-        changed.append(crop(np.ascontiguousarray(picture), at + random.normal(0, jitter * eyes, at.shape)))
-        planted.append((f"a/{index:04d}.png#0", f"b/{len(photos) + index:04d}.png#0"))
-    rows = found_pairs([write_faces(originals, "a"), write_faces(changed, "b")])
-    pairs = {(row["first"], row["second"]) for row in rows}
-    recall = np.mean([pair in pairs for pair in planted])
-    assert recall >= least
-    whose = [name for _, _, name in photos] * 2
-    joined = [(int(first[2:6]), int(second[2:6])) for first, second in pairs]
-    assert [pair for pair in joined if whose[pair[0]] != whose[pair[1]]] == []
