@@ -97,6 +97,7 @@ def build_contract(params: AlignParams) -> dict[str, Any]:
         "margin": params.margin,
         "border": params.border,
         "cascade": list(params.cascade),
+        "refine": params.refine,
     }
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from pipeline.faces.cascade import Found
 from pipeline.faces.detector import Floats, Pixels
 from pipeline.faces.geometry import box_sizes, fit_similarity, frontality, roll_deg, template_points
+from pipeline.faces.networks import load_networks
+from pipeline.faces.refine import refine_landmarks
 from pipeline.faces.scale import decode_finer, from_source, to_source
 from pipeline.faces.warp import outside_shares, warp_face
 from pipeline.images import Scaled, encode_face
@@ -51,6 +53,9 @@ def cut_faces(
         return []
     rows = [one.choice.row for one in found]
     points = np.stack([one.faces.landmarks[row] for one, row in zip(found, rows, strict=True)])
+    if params.refine != "none":
+        seen = [picture.pixels for picture in pictures]
+        points = refine_landmarks(seen, points, load_networks(), mirrored=params.refine == "mirrored")
     points = np.round(to_source(points, pictures) * _GRID) / _GRID
     boxes = np.stack([one.faces.boxes[row] for one, row in zip(found, rows, strict=True)])
     boxes = to_source(boxes.reshape(-1, 2, 2), pictures).reshape(-1, 4)

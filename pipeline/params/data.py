@@ -95,6 +95,7 @@ class AlignParams(Section):
     border: Literal["constant", "replicate", "reflect"]
     cascade: Annotated[list[str], Field(min_length=1)]
     yunet_file: str | None
+    refine: Literal["none", "upright", "mirrored"]
     max_pixels: Count
     min_score: UnitShare
     min_box_iou: UnitShare
