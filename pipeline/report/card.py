@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +34,8 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
 
     Returns:
         Plain JSON: snapshot ids, contract, per dataset the raw tree with DVC's md5, counts in, out and rejected by
-        reason of each stage, classes with what was missed of each; the split, the shards, the main metrics and the
-        confusion, actual class -> predicted class -> rows.
+        reason of each stage, classes with what was missed of each; the split, the shards, the main metrics and, of a
+        network of classes, the confusion: actual class -> predicted class -> rows.
 
     Raises:
         LineageError: a step behind the shards is missing or was made anew.
@@ -58,8 +58,9 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
     if evaluation is not None:
         metrics = _read_json(evaluation / "metrics.json")
         card["snapshot"]["evaluation"] = read_snapshot(evaluation).id
-        card["metrics"] = {name: metrics[name] for name in _HEADLINE if name in metrics}
-        card["confusion"] = _confusion(evaluation)
+        card["metrics"] = {name: metrics[name] for name in _HEADLINE if name in metrics} | _affects(metrics)
+        if "accuracy" in metrics:
+            card["confusion"] = _confusion(evaluation)
     return card
 
 
@@ -134,6 +135,12 @@ def _names(rows: pa.Table) -> Iterator[str]:
 def _per_class(rows: pa.Table) -> dict[str, int]:
     counts = Counter(rows["label"].to_pylist())
     return {name: counts[label] for label, name in enumerate(CLASSES)}
+
+
+def _affects(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a network of valence or arousal is measured by, such as `valence ccc`."""
+    given = {name: metrics[name] for name in ("valence", "arousal") if name in metrics}
+    return {f"{name} {score}": value for name, scores in given.items() for score, value in scores.items()}
 
 
 def _confusion(evaluation: Path) -> dict[str, dict[str, int]]:

@@ -60,6 +60,7 @@ def _overview(card: Mapping[str, Any]) -> list[str]:
     if "metrics" in card:
         rows = [(name, _number(value)) for name, value in card["metrics"].items()]
         parts.append(_table("The network on the test set (rows with a face)", ("", ""), rows))
+    if "confusion" in card:
         parts.append(_confusion_table(card["confusion"]))
     return parts
 
