@@ -27,4 +27,6 @@ def evaluate(
         summary = test(shards, run, out, params.evaluate, seed=params.seed, others=others, progress=progress)
     for warning in summary["warnings"].values():
         typer.echo(f"warning: {warning}", err=True)
-    typer.echo(f"{out}: {summary['rows_out']} faces answered, accuracy {summary['accuracy']:.3f}")
+    values = [f"{name} CCC {summary[name]['ccc']:.3f}" for name in ("valence", "arousal") if name in summary]
+    scores = ", ".join(values) if "accuracy" not in summary else f"accuracy {summary['accuracy']:.3f}"
+    typer.echo(f"{out}: {summary['rows_out']} faces answered, {scores or 'none with an annotation'}")
