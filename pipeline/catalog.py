@@ -14,7 +14,7 @@ class Entry:
     terms: str
 
 
-# Read anew in 2026 at the places named: RAF-DB (readme of the release), JAFFE, FER+, KDEF, RaFD, and where FER2013's
+# Read at the places named: RAF-DB (readme of the release), JAFFE, FER+, KDEF, RaFD, and where FER2013's
 # pictures come from. The other pages open to applicants only: "on request" is all that is said of them here.
 _ON_REQUEST: Final = "on request, for research; the agreement you sign says what else"
 _AFFECTNET: Final = ("mohammadmahoor.com/affectnet", _ON_REQUEST)

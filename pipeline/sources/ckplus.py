@@ -38,11 +38,17 @@ class CkPlus(Reader):
         pictures = _folder(dump.tree, dump.root, _PICTURES) or ""
         labels = _folder(dump.tree, dump.root, _LABELS) or ""
         points = _folder(dump.tree, dump.root, _POINTS)
+        seen = set()
         for subject, sequence in _sequences(dump.tree, pictures):
+            seen.add((subject, sequence))
             within = f"{subject}/{sequence}"
             frames = [name for name in dump.tree.listing(f"{pictures}/{within}").files if is_picture(name)]
             label = _label(dump.tree, f"{labels}/{within}")
             yield from _read_sequence(dump, f"{pictures}/{within}", frames, label, points and f"{points}/{within}")
+        for subject, sequence in _sequences(dump.tree, labels):
+            label = _label(dump.tree, f"{labels}/{subject}/{sequence}")
+            if (subject, sequence) not in seen and isinstance(label, str):
+                yield _lost(f"{pictures}/{subject}/{sequence}", label, subject, f"{subject}_{sequence}")
 
 
 def _folder(tree: Tree, root: str, names: tuple[str, ...]) -> str | None:
@@ -101,6 +107,14 @@ def _read_sequence(
             subject=subject,
             sequence=f"{subject}_{sequence}",
         )
+
+
+def _lost(folder: str, label: str, subject: str, sequence: str) -> Annotation:
+    """Return the row of a sequence that has a label and no pictures: it counts as one that the release lists."""
+    missing = Refusal(
+        folder, Reason.missing_file, f"{folder}: labelled {label}, but there is no such folder of pictures"
+    )
+    return Annotation(missing, (label,), folder, subject=subject, sequence=sequence)
 
 
 def _landmarks(tree: Tree, name: str | None) -> list[float] | None:

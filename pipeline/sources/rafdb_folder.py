@@ -41,10 +41,14 @@ class RafDbFolder(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         listed = {split: _listed(dump, split) for split in dump.tree.listing(dump.root).folders if is_split(split)}
+        classed = set()
         for label, split, folder in self._folders(dump.tree, dump.root):
-            for path in dump.tree.below(folder):
-                if is_picture(path):
-                    yield self._row(dump, path, label, split, listed[split].pop(path.rpartition("/")[2], None))
+            for path in filter(is_picture, dump.tree.below(folder)):
+                classed.add(path)
+                yield self._row(dump, path, label, split, listed[split].pop(path.rpartition("/")[2], None))
+        for path in filter(is_picture, dump.tree.below(dump.root)):
+            if path not in classed:
+                yield Refusal(path, Reason.unlabelled, f"{path}: in no folder of a class 1 to {len(self.labels)}")
         for rest in listed.values():
             for name, (_, row) in rest.items():
                 yield Refusal(name, Reason.missing_file, f"{row}: no such picture in the folders of the classes")
@@ -53,9 +57,9 @@ class RafDbFolder(Reader):
         """Yield (label, split, folder) of each class."""
         codes = {str(code): label for code, label in enumerate(self.labels, 1)}
         for split in tree.listing(root).folders:
-            classes = tree.listing(join(root, split)).folders
-            if is_split(split) and classes and set(classes) <= codes.keys():
-                yield from ((codes[code], split, join(join(root, split), code)) for code in classes)
+            if is_split(split):
+                classes = tree.listing(join(root, split)).folders
+                yield from ((codes[code], split, join(join(root, split), code)) for code in classes if code in codes)
 
     def _row(self, dump: Dump, path: str, label: str, split: str, listed: tuple[str, str] | None) -> Row:
         code = str(self.labels.index(label) + 1)

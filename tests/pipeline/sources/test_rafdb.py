@@ -42,6 +42,13 @@ def test_rafdb_folders_are_named_after_the_codes_and_checked_against_the_list(re
     ]  # fmt: skip
 
 
+def test_rafdb_pictures_in_no_folder_of_a_class_are_counted(tmp_path):
+    for name in ("train/1/train_00001_aligned.jpg", "train/8/train_00002_aligned.jpg", "test/test_0001_aligned.jpg"):
+        put(tmp_path / "raw", name)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert (found.summary["rows_out"], found.summary["rejected"]) == (1, {"unlabelled": 2})
+
+
 def test_rafdb_folders_may_lie_a_level_below_their_lists(tmp_path):
     WRITERS["rafdb_folder"](tmp_path / "raw/DATASET")
     for name in ("train_labels.csv", "test_labels.csv"):

@@ -1,6 +1,7 @@
 """Every layout of the field, with its traps: what ingest makes of it."""
 
 import hashlib
+import shutil
 import zipfile
 
 import numpy as np
@@ -176,6 +177,14 @@ def test_ckplus_as_the_archives_of_its_release(tmp_path):
             packed.writestr(f"__MACOSX/{top}/._S005", "junk")
     put(tmp_path / "raw", "ReadMeCohnKanadeDatabase_website.txt")
     assert Read(tmp_path / "raw", tmp_path / "out2").rows == plain.rows
+
+
+def test_ckplus_label_of_a_sequence_without_pictures_is_counted(tmp_path):
+    write_ckplus(tmp_path / "raw")
+    shutil.rmtree(tmp_path / "raw/cohn-kanade-images/S005")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert ("missing_file", "cohn-kanade-images/S005/001") in found.reasons()
+    assert found.summary["fingerprint"]["share"] == round(2 / 327, 4)  # still two of the sequences that are labelled
 
 
 def test_ckplus_frames_are_a_parameter(read):
