@@ -125,6 +125,20 @@ def test_release_of_which_only_the_size_is_public(rows, verdict, tmp_path):
         assert compare("emotic", listed, dump, name="emotic", accepted=False).plain() == verdict
 
 
+def test_mirror_with_both_test_sets_of_fer2013_in_one_folder_is_the_release(tmp_path):
+    put(tmp_path, "a.jpg")
+    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS), {})
+    names = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    counts = {"train": (3995, 436, 4097, 7215, 4830, 3171, 4965), "test": (958, 111, 1024, 1774, 1247, 831, 1233)}
+    listed = Listed(rows=Counter({split: sum(of) for split, of in counts.items()}))
+    listed.labels.update({(split, name): n for split, of in counts.items() for name, n in zip(names, of, strict=True)})
+    found = compare("folder", listed, dump, name="fer2013", accepted=False)
+    assert found.plain() == {"verdict": "exact", "release": "FER2013", "share": 1.0}
+    listed.labels["test", "angry"], listed.labels["test", "disgust"] = 111, 958
+    with pytest.raises(SourceError, match="counts in test are those of FER2013 with its labels in another order"):
+        compare("folder", listed, dump, name="fer2013", accepted=False)
+
+
 def test_every_release_says_where_its_counts_are_to_be_read():
     assert all(len(release.source) > 20 for release in RELEASES)
 
