@@ -69,24 +69,30 @@ def concordance(first: NDArray[np.float64], second: NDArray[np.float64]) -> floa
     return 2 * shared / spread if spread > 0 else 0.0
 
 
-def affect_loss(answers: Tensor, true: Tensor, given: Tensor, kind: str) -> Tensor:
-    """Return the loss over what is given; 0, with a gradient of 0, where nothing is.
+def affect_loss(answers: Tensor, true: Tensor, given: Tensor, kind: str, weights: Tensor) -> Tensor:
+    """Return the weighted loss over what is given; 0, with a gradient of 0, where nothing is.
 
     Args:
         answers: (N, K) in [-1, 1].
         true: (N, K), likewise.
         given: (N, K) bool, where there is an annotation.
         kind: mse, or ccc for 1 - CCC of each column.
+        weights: (N,) of each sample; one of weight 2 counts like two.
     """
     if kind == "mse":
-        return ((answers - true) ** 2 * given).sum() / given.sum().clamp(min=1)
-    losses = [_ccc_loss(answers[:, k][given[:, k]], true[:, k][given[:, k]]) for k in range(answers.shape[1])]
-    return torch.stack(losses).mean() + 0 * answers.sum()
+        counted = given * weights[:, None]
+        return ((answers - true) ** 2 * counted).sum() / counted.sum().clamp(min=_TINY)
+    columns = [
+        (answers[:, k][given[:, k]], true[:, k][given[:, k]], weights[given[:, k]]) for k in range(true.shape[1])
+    ]
+    return torch.stack([_ccc_loss(*column) for column in columns]).mean() + 0 * answers.sum()
 
 
-def _ccc_loss(answers: Tensor, true: Tensor) -> Tensor:
+def _ccc_loss(answers: Tensor, true: Tensor, weights: Tensor) -> Tensor:
     if len(answers) < _FEWEST_FOR_CCC:
         return answers.sum() * 0
-    apart = answers - answers.mean(), true - true.mean()
-    spread = apart[0].square().mean() + apart[1].square().mean() + (answers.mean() - true.mean()) ** 2
-    return 1 - 2 * (apart[0] * apart[1]).mean() / (spread + _TINY)
+    share = weights / weights.sum().clamp(min=_TINY)
+    means = (share * answers).sum(), (share * true).sum()
+    apart = answers - means[0], true - means[1]
+    spread = (share * apart[0] ** 2).sum() + (share * apart[1] ** 2).sum() + (means[0] - means[1]) ** 2
+    return 1 - 2 * (share * apart[0] * apart[1]).sum() / (spread + _TINY)

@@ -35,7 +35,7 @@ class Objective:
         """Return the mean loss of a batch, given raw outputs (N, K) and their targets."""
         if self.params.task != "emotion":
             given = faces.affect_given[:, self._columns()]
-            return affect_loss(outputs.float().tanh(), targets, given, self.params.affect_loss)
+            return affect_loss(outputs.float().tanh(), targets, given, self.params.affect_loss, faces.weights)
         return soft_cross_entropy(
             outputs.float(),
             targets,

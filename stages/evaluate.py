@@ -11,7 +11,7 @@ from stages.progress import bar
 
 def evaluate(
     run: Annotated[Path, typer.Option(help="The folder with model.safetensors.")] = project.TRAIN,
-    shards: Annotated[Path, typer.Option(help="The shards whose test set is answered.")] = project.SHARDS,
+    shards: Annotated[str, typer.Option(help="The shards whose test set is answered.")] = str(project.SHARDS),
     out: Annotated[Path, typer.Option(help="The folder to write.")] = project.EVALUATE,
     beside: Annotated[
         list[Path] | None,
@@ -24,7 +24,15 @@ def evaluate(
     params = project.load_params()
     others = {path.name: path for path in beside or ()}
     with bar("evaluate") as progress:
-        summary = test(shards, run, out, params.evaluate, seed=params.seed, others=others, progress=progress)
+        summary = test(
+            project.local_folder("--shards", shards),
+            run,
+            out,
+            params.evaluate,
+            seed=params.seed,
+            others=others,
+            progress=progress,
+        )
     for warning in summary["warnings"].values():
         typer.echo(f"warning: {warning}", err=True)
     values = [f"{name} CCC {summary[name]['ccc']:.3f}" for name in ("valence", "arousal") if name in summary]

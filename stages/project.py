@@ -47,6 +47,20 @@ def own_folders(params: Params, root: Path) -> dict[str, Path]:
     return {name: root / name for name in params.datasets}
 
 
+def local_folder(option: str, where: str) -> Path:
+    """Return a folder to read whose bytes are hashed, so that results can name them.
+
+    Raises:
+        UsageError: it is a storage address.
+    """
+    if "://" in where:
+        raise UsageError(
+            f"{option} {where}: expected a folder, because its bytes are hashed for the lineage; copy it here first "
+            "(models.data.ShardLoader reads addresses)"
+        )
+    return Path(where)
+
+
 def dataset_of(params: Params, src: str) -> tuple[str, Dataset] | None:
     """Return name and entry of the dataset whose source this is, however its path is written; None if there is none."""
     place = os.path.realpath(src)

@@ -10,7 +10,7 @@ from stages.progress import bar
 
 
 def train(
-    src: Annotated[Path, typer.Option(help="The shards that prep shard wrote.")] = project.SHARDS,
+    src: Annotated[str, typer.Option(help="The shards that prep shard wrote.")] = str(project.SHARDS),
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint and the loss curves.")] = project.TRAIN,
 ) -> None:
     """Train the network that params.yaml names, chosen on validation; an interrupted training goes on where it was."""
@@ -18,7 +18,7 @@ def train(
 
     params = project.load_params()
     with bar("train") as progress:
-        summary = run(src, out, params.train, seed=params.seed, progress=progress)
+        summary = run(project.local_folder("--src", src), out, params.train, seed=params.seed, progress=progress)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in summary["validation"].items())
     typer.echo(
         f"train: {summary['model']}, {summary['rows_in']} faces, epoch {summary['best_epoch']} of {summary['epochs']}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 import yaml
@@ -11,6 +11,9 @@ from pipeline.errors import LineageError
 from pipeline.lineage.verify import Problem, Verifier, find_outputs, name_files
 from pipeline.lineage.walk import iter_nodes, owner, walk
 from stages import project
+
+# Of what crosses two sets.
+_SHOWN: Final = 5
 
 
 def verify(
@@ -52,8 +55,10 @@ def _certificate(folder: Path) -> Iterator[Problem]:
         return
     from pipeline.split.certificate import check
 
-    for detail in check(project.SPLIT, project.SHARDS):
-        yield Problem((project.SPLIT / "certificate.json").as_posix(), detail)
+    details = check(project.SPLIT, project.SHARDS)
+    if details:
+        more = f"; and {len(details) - _SHOWN} more" if len(details) > _SHOWN else ""
+        yield Problem((project.SPLIT / "certificate.json").as_posix(), "; ".join(details[:_SHOWN]) + more)
 
 
 def _locked(path: Path) -> dict[str, str]:

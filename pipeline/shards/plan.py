@@ -71,7 +71,7 @@ def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Pa
     where = places.take(at_face.filter(has_face))
     for name in ("file", "row"):
         found = found.append_column(name, where[name])
-    missing = known.filter(pc.invert(has_face)).select(["sample_id", "dataset", "label", "split"])
+    missing = known.filter(pc.invert(has_face)).select(["sample_id", "dataset", "subject_id", "label", "split"])
     return Joined(files, found.combine_chunks(), missing.combine_chunks())
 
 

@@ -27,6 +27,10 @@ from pipeline.workers import Progress, no_progress
 
 SPLITS: Final = ("train", "val", "test")
 _UNUSED: Final = ""
+_OUTSIDE: Final = {
+    "test": "its dataset is only tested, on its official test part; split.held_out: all takes every row",
+    "train": "its dataset is only trained on, and this is its official test part; role: both tests on it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,7 @@ def _rejects(rows: Rows, groups: Groups, places: Places, assigned: Assigned) -> 
             detail = f"{groups.names[group]} is in {assigned.splits[group]}, which is kept whole"
             reason = Reason.group_spans_splits
         elif places.rows[row] == Place.outside:
-            detail = "its dataset is only tested, on its official test part; split.held_out: all takes every row"
+            detail = _OUTSIDE[places.roles[str(rows.datasets[row])]]
             reason = Reason.outside_role
         else:
             continue

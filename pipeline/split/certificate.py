@@ -170,12 +170,12 @@ def _misplaced(
     index = read_table(shards / "index.parquet", INDEX.names, INDEX).to_pylist()
     listed = {(row["sample_id"], row["split"]) for row in index}
     found = {(sample_id, split) for sample_id, split, _, _ in written}
-    for sample_id, split in sorted(found ^ listed):
-        where = "a shard but not in the index" if (sample_id, split) in found else "the index but in no shard"
-        yield f"{shards}: {sample_id} ({split}) is in {where}; write the shards again"
     for sample_id, split in sorted(found):
         if promised.get(sample_id) != split:
             yield f"{shards}: {sample_id} is in {split}, but split.parquet says {promised.get(sample_id, 'nothing')}"
+    for sample_id, split in sorted(found ^ listed):
+        where = "a shard but not in the index" if (sample_id, split) in found else "the index but in no shard"
+        yield f"{shards}: {sample_id} ({split}) is in {where}; write the shards again"
 
 
 def _stated(split_folder: Path) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """What a row may become by its dataset's role and official split, and what becomes of a group that spans two of them.
 
-    role train, both   official split kept; a dataset with an official validation but no test part (AffectNet) is
+    role both          official split kept; a dataset with an official validation but no test part (AffectNet) is
                        tested on the validation part, and validation is carved out of its training part by groups
                        no official split at all: train, val and test by groups
+    role train         never tested: its official test part is left out, its official validation part validates, and
+                       where there is none, validation is carved out of the rest by groups
     role test          its official test part, or all rows (`held_out`), and nothing of it trains
     no split given     in a dataset that has official splits: training
 
@@ -52,11 +54,13 @@ class Places:
         rows: (N,) `Place` of each row.
         groups: (G,) `Place` of each group: test, val, train, pool or free, and outside where no row is used.
         dropped: (N,) rows that are dropped because their group goes to another split than their official one.
+        roles: train, test or both of each dataset.
     """
 
     rows: NDArray[np.int64]
     groups: NDArray[np.int64]
     dropped: NDArray[np.bool_]
+    roles: Mapping[str, str]
 
 
 def build_places(rows: Rows, groups: Groups, roles: Mapping[str, str], held_out: str) -> Places:
@@ -75,7 +79,7 @@ def build_places(rows: Rows, groups: Groups, roles: Mapping[str, str], held_out:
     reached = of_group[groups.of_row]
     fixed = placed >= Place.pool
     dropped = fixed & (reached != placed) & ~((placed == Place.pool) & (reached == Place.train))
-    return Places(placed, of_group, dropped)
+    return Places(placed, of_group, dropped, roles)
 
 
 def _official_places(rows: Rows, members: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -93,6 +97,9 @@ def _official_places(rows: Rows, members: NDArray[np.int64]) -> NDArray[np.int64
 
 
 def _by_role(given: NDArray[np.int64], role: str, held_out: str) -> NDArray[np.int64]:
+    if role == "train":
+        rest = Place.train if np.any(given == Place.val) else Place.pool
+        return np.select([given == Place.test, given == Place.val], [Place.outside, Place.val], rest)
     present = set(given.tolist())
     if Place.test not in present and Place.val in present:
         given = np.where(given == Place.val, Place.test, given)

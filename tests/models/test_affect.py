@@ -48,7 +48,7 @@ def test_the_loss_reads_and_moves_only_what_is_given(pairs, kind):
     given = torch.zeros(100, 2, dtype=torch.bool)
     given[:40, 0] = True
     answers.requires_grad_()
-    loss = affect_loss(answers, true, given, kind)
+    loss = affect_loss(answers, true, given, kind, torch.ones(len(true)))
     loss.backward()
     assert (answers.grad[~given] == 0).all()
     assert (answers.grad[given] != 0).any()
@@ -60,7 +60,7 @@ def test_the_loss_reads_and_moves_only_what_is_given(pairs, kind):
 @pytest.mark.parametrize("kind", ["mse", "ccc"])
 def test_a_batch_that_gives_nothing_has_no_loss(kind):
     answers = torch.randn(4, 2, requires_grad=True)
-    loss = affect_loss(answers, torch.zeros(4, 2), torch.zeros(4, 2, dtype=torch.bool), kind)
+    loss = affect_loss(answers, torch.zeros(4, 2), torch.zeros(4, 2, dtype=torch.bool), kind, torch.ones(4))
     loss.backward()
     assert loss.item() == 0
     assert (answers.grad == 0).all()

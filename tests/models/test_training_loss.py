@@ -1,11 +1,20 @@
 """The losses against torch's own, and what mixes and balances."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from models.training_loss import balance_classes, mix, soft_cross_entropy
+from models.affect import affect_loss
+from models.inputs import InputSpec
+from models.training_data import Reading, read_faces
+from models.training_loss import Objective, balance_classes, mix, soft_cross_entropy
+from pipeline.shards.write import write_shards
+from tests.shard_inputs import make_inputs, shard_params
+
+from .training_inputs import train_params
 
 
 @pytest.fixture
@@ -68,3 +77,35 @@ def test_mixup_blends_faces_and_targets_by_the_same_share():
     torch.testing.assert_close(soft.sum(1), torch.ones(6))
     # Each face is its number times its share, so the targets say what the pixels must be.
     torch.testing.assert_close(mixed[:, 0, 0, 0], soft @ torch.arange(6.0))
+
+
+def test_the_weight_column_of_the_shards_is_in_the_loss(tmp_path):
+    """Balance by weights, written, read as training reads it; the loss is what a calculator says."""
+    inputs = make_inputs(tmp_path, rows=48, hostile=False)
+    params = shard_params(balance="weights")
+    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "shards", params, seed=1, workers=1)
+    faces = read_faces(Reading(tmp_path / "shards", "train", InputSpec(32, (0.5,), (0.25,)), 16, 0, 64))
+    counts = torch.bincount(faces.labels, minlength=8)
+    assert len(counts[counts > 0].unique()) > 1
+    inverse = 1 / counts[faces.labels]
+    torch.testing.assert_close(faces.weights, (inverse / inverse.mean()).float())
+    # Every face is answered with ln 2 for its own class and 0 for the others, but those of one class with nothing.
+    logits = functional.one_hot(faces.labels, 8) * math.log(2)
+    blank = int(faces.labels[0])
+    logits[faces.labels == blank] = 0
+    classes = int((counts > 0).sum())
+    # Each class weighs the same: its loss is ln 8 where nothing was answered, else ln 9 - ln 2.
+    expected = (math.log(8) + (classes - 1) * math.log(4.5)) / classes
+    objective = Objective(train_params(), torch.ones(8))
+    found = objective.loss(logits, objective.targets(faces), faces)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_affect_is_weighted_too():
+    answers, true = torch.tensor([[0.5], [0.0], [1.0]]), torch.tensor([[0.0], [1.0], [0.0]])
+    given, weights = torch.tensor([[True], [True], [False]]), torch.tensor([3.0, 1.0, 9.0])
+    # (3 * 0.25 + 1 * 1) / (3 + 1)
+    assert affect_loss(answers, true, given, "mse", weights).item() == pytest.approx(0.4375)
+    twice = torch.tensor([0, 0, 0, 1])
+    ccc = affect_loss(answers[twice], true[twice], given[twice], "ccc", torch.ones(4))
+    assert affect_loss(answers, true, given, "ccc", weights).item() == pytest.approx(ccc.item(), abs=1e-6)

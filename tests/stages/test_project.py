@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.params import Params, read_params
-from stages.project import dataset_name, dataset_of, own_folders
+from stages.project import dataset_name, dataset_of, local_folder, own_folders
 
 PARAMS = read_params(Path(__file__).parents[2] / "params.yaml")
 
@@ -51,3 +51,9 @@ def test_a_folder_of_no_dataset_is_named(params: Params, tmp_path: Path) -> None
     (tmp_path / "other").mkdir()
     with pytest.raises(UsageError, match=r"other: params\.yaml has no dataset 'other'.*remove the folder"):
         own_folders(params, tmp_path)
+
+
+def test_an_address_is_refused_where_bytes_are_hashed() -> None:
+    assert local_folder("--src", "data/shards") == Path("data/shards")
+    with pytest.raises(UsageError, match=r"^--src s3://bucket/shards: expected a folder, .* copy it here first"):
+        local_folder("--src", "s3://bucket/shards")

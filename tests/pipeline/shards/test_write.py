@@ -32,7 +32,7 @@ def test_every_labelled_row_with_a_face_is_in_one_shard_and_the_others_are_named
     without = {key for key, row in inputs.rows.items() if row["n"] % 25 == 7}
     assert {row["sample_id"] for row in rows} == set(inputs.rows) - without
     assert {row["sample_id"] for row in missing} == without
-    assert list(missing[0]) == ["sample_id", "dataset", "label", "split"]
+    assert list(missing[0]) == ["sample_id", "dataset", "subject_id", "label", "split"]
     for row in rows:
         truth = inputs.rows[row["sample_id"]]
         assert (row["label"], row["split"], row["dataset"]) == (truth["label"], truth["split"], truth["dataset"])

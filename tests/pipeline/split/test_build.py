@@ -27,7 +27,7 @@ def people(count, pictures, prefix="p"):
 
 
 def test_nobody_is_in_two_splits_and_classes_are_within_a_point(datasets, params, tmp_path):
-    datasets.add("free", "train", people(200, 8))
+    datasets.add("free", "both", people(200, 8))
     summary, splits = run(datasets, params, tmp_path / "out")
     assert summary["rows_in"] == summary["rows_out"] == 1600
     assert set(summary["crossing"].values()) == {0}
@@ -56,7 +56,7 @@ def test_single_pictures_are_within_a_point_in_small_classes(datasets, params, t
 
 
 def test_same_seed_same_bytes_other_seed_other_split(datasets, params, tmp_path):
-    datasets.add("free", "train", people(40, 5))
+    datasets.add("free", "both", people(40, 5))
     first, second, other = (tmp_path / name for name in "abc")
     _, splits = run(datasets, params, first)
     run(datasets, params, second)
@@ -67,7 +67,7 @@ def test_same_seed_same_bytes_other_seed_other_split(datasets, params, tmp_path)
 def test_official_splits_are_kept_and_validation_is_carved_out_of_training(datasets, params, tmp_path):
     samples = [sample(f"train/{n}.jpg", n % 8, split="training") for n in range(800)]
     samples += [sample(f"val/{n}.jpg", n % 8, split="validation") for n in range(80)]
-    datasets.add("affectnet", "train", samples)
+    datasets.add("affectnet", "both", samples)
     _, splits = run(datasets, params, tmp_path / "out")
     assert {name for sample_id, name in splits.items() if "/val/" in sample_id} == {"test"}
     carved = Counter(name for sample_id, name in splits.items() if "/train/" in sample_id)
@@ -96,10 +96,31 @@ def test_a_test_dataset_gives_its_official_test_rows_or_all(datasets, params, tm
     assert summary["rejected"] == {}
 
 
+def test_a_training_dataset_is_never_tested(datasets, params, tmp_path):
+    official = [sample(f"o{n}.jpg", n % 8, split=("train", "test")[n % 16 < 4]) for n in range(160)]
+    validated = [sample(f"v{n}.jpg", n % 8, split=("training", "validation")[n % 8 == 0]) for n in range(160)]
+    datasets.add("plain", "train", people(40, 8)).add("official", "train", official).add(
+        "affectnet", "train", validated
+    )
+    summary, splits = run(datasets, params, tmp_path / "out")
+    by_dataset = Counter((key.split("/")[0], name) for key, name in splits.items())
+    assert not [key for key in by_dataset if key[1] == "test"]
+    assert by_dataset["plain", "train"] + by_dataset["plain", "val"] == 320
+    assert by_dataset["plain", "val"] == pytest.approx(32, abs=4)
+    assert summary["rejected"] == {"outside_role": 40}
+    assert by_dataset["official", "train"] + by_dataset["official", "val"] == 120
+    assert by_dataset["official", "val"] == pytest.approx(12, abs=4)
+    assert (by_dataset["affectnet", "train"], by_dataset["affectnet", "val"]) == (140, 20)
+    rejects = read_table(tmp_path / "out/rejects.parquet").to_pylist()
+    assert {row["detail"] for row in rejects} == {
+        "its dataset is only trained on, and this is its official test part; role: both tests on it"
+    }
+
+
 def test_a_group_over_two_official_splits_leaves_the_test_set_whole(datasets, params, tmp_path):
     samples = [sample(f"train/{n}.jpg", n % 8, split="train", md5=f"same{n % 4}" if n < 8 else None) for n in range(64)]
     samples += [sample(f"test/{n}.jpg", n % 8, split="test", md5=f"same{n}") for n in range(16)]
-    datasets.add("official", "train", samples)
+    datasets.add("official", "both", samples)
     summary, splits = run(datasets, params, tmp_path / "out")
     assert summary["rejected"] == {"group_spans_splits": 8}
     assert sum(name == "test" for name in splits.values()) == 16
@@ -128,7 +149,7 @@ def test_people_and_pictures_of_a_test_dataset_never_train(datasets, params, tmp
 def test_a_face_without_label_still_ties_two_others(datasets, params, tmp_path):
     tied = [sample("0.png", 0, split="train", subject="A"), sample("1.png", None, subject="A", md5="twice")]
     tied += [sample("2.png", 0, split="test", md5="twice"), sample("3.png", 0, split="train")]
-    datasets.add("a", "train", tied)
+    datasets.add("a", "both", tied)
     summary, splits = run(datasets, params, tmp_path / "out")
     assert summary["rows_in"] == 3
     assert "a/0.png#0" not in splits
@@ -137,7 +158,7 @@ def test_a_face_without_label_still_ties_two_others(datasets, params, tmp_path):
 def test_people_of_one_picture_stay_together_but_rows_of_one_csv_do_not(datasets, params, tmp_path):
     crowd = [sample(f"{n // 4}.jpg", n % 8, n=n % 4, md5=f"{n // 4}") for n in range(160)]
     rows = [sample("fer2013.csv", n % 8, n=n, md5="of the csv") for n in range(160)]
-    datasets.add("emotic", "train", crowd).add("fer", "train", rows)
+    datasets.add("emotic", "both", crowd).add("fer", "both", rows)
     summary, splits = run(datasets, params, tmp_path / "out")
     assert summary["groups"] == 40 + 160
     assert all(len({splits[f"emotic/{p}.jpg#{n}"] for n in range(4)}) == 1 for p in range(40))
@@ -145,7 +166,7 @@ def test_people_of_one_picture_stay_together_but_rows_of_one_csv_do_not(datasets
 
 def test_subjects_of_two_datasets_with_one_name_are_two_people(datasets, params, tmp_path):
     rows = [sample(f"{n}.png", 0, subject="S001") for n in range(2)]
-    datasets.add("c", "train", rows).add("d", "train", [sample(f"d{n}.png", 0, subject="S001") for n in range(2)])
+    datasets.add("c", "both", rows).add("d", "both", [sample(f"d{n}.png", 0, subject="S001") for n in range(2)])
     run(datasets, params, tmp_path / "out")
     groups = {row["group_id"] for row in read_table(tmp_path / "out/split.parquet").to_pylist()}
     assert groups == {"subject:c/S001", "subject:d/S001"}
@@ -171,10 +192,10 @@ def test_published_folds_take_every_kth_subject(datasets, params, tmp_path):
 
 def test_added_samples_move_few_and_with_a_wide_tolerance_none(datasets, params, tmp_path):
     before = people(300, 4)
-    datasets.add("free", "train", before)
+    datasets.add("free", "both", before)
     _, old = run(datasets, params, tmp_path / "old")
     _, old_lots = run(datasets, params.model_copy(update={"tolerance_points": 100.0}), tmp_path / "old-lots")
-    datasets.add("free", "train", before + people(60, 4, "q"))
+    datasets.add("free", "both", before + people(60, 4, "q"))
     _, new = run(datasets, params, tmp_path / "new")
     _, new_lots = run(datasets, params.model_copy(update={"tolerance_points": 100.0}), tmp_path / "new-lots")
     assert all(new_lots[key] == name for key, name in old_lots.items())

@@ -19,7 +19,7 @@ def folders(datasets, params, tmp_path):
         for person in range(40)
         for number in range(4)
     ]
-    datasets.add("d", "train", pictures)
+    datasets.add("d", "both", pictures)
     split(datasets.aligned, datasets.labels, datasets.roles, tmp_path / "split", params, seed=1, workers=1)
     rows = read_table(tmp_path / "split/split.parquet").to_pylist()
     write_shards(tmp_path / "shards", {row["sample_id"]: row["split"] for row in rows})
@@ -99,7 +99,7 @@ def test_a_torn_shard_is_named(folders):
 
 
 def test_a_class_whose_groups_are_too_large_is_said(datasets, params, tmp_path):
-    datasets.add("d", "train", [sample(f"{n}.png", 0, subject="only one") for n in range(20)])
+    datasets.add("d", "both", [sample(f"{n}.png", 0, subject="only one") for n in range(20)])
     split(datasets.aligned, datasets.labels, datasets.roles, tmp_path / "out", params, seed=1, workers=1)
     certificate = json.loads((tmp_path / "out/certificate.json").read_text())
     assert list(certificate["off_by_more_than_tolerance"]["d"]) == ["anger"]

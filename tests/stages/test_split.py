@@ -1,0 +1,106 @@
+"""`prep split`, `prep shard` and `prep verify` as typed: a mixture, a true certificate and a broken one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.images import encode_face
+from pipeline.lineage.identity import folder_files
+from pipeline.lineage.snapshot import Snapshot, file_table, write_snapshot
+from pipeline.shards.read import open_shards
+from stages.cli import run
+from tests.pipeline.split.conftest import Datasets, sample
+
+ROOT = Path(__file__).parents[2]
+ENTRY = "  {name}: {{src: raw/{name}, format: folder, role: {role}}}\n"
+
+
+def made(name, count, *, subjects=False, split=None):
+    """Samples of random pictures; every subject has four of them."""
+    random = np.random.default_rng(sum(name.encode()))
+    return [
+        sample(
+            f"{name}{number:03d}.png",
+            number % 8,
+            subject=f"S{number // 4:03d}" if subjects else None,
+            split=split and split[number % len(split)],
+            image=encode_face(random.integers(0, 256, (48, 48), np.uint8)),
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Four datasets with every role, one of which holds a training picture of another, before the split."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREP_WORKERS", "1")
+    datasets = Datasets(Path("data"))
+    free, tested = made("free", 160), made("tested", 40, subjects=True)
+    tested[0] |= {"image": free[0]["image"]}
+    datasets.add("free", "both", free).add("people", "both", made("people", 160, subjects=True))
+    datasets.add("trained", "train", made("trained", 80, split=("train", "train", "train", "test")))
+    datasets.add("tested", "test", tested)
+    for name, folder in datasets.aligned.items():
+        align = {"template": "arcface-112", "size_px": 48, "margin": 0.1, "border": "constant"}
+        contract = {"align": align, "equalize": {"method": "none"}}
+        for place, stage, holds in ((folder, "equalize", contract), (datasets.labels[name], "harmonize", {})):
+            write_snapshot(place, Snapshot(stage, name, (), {}, {}, file_table(folder_files(place)), holds))
+    before, _, rest = (ROOT / "params.yaml").read_text().partition("datasets:\n")
+    entries = "".join(ENTRY.format(name=name, role=role) for name, role in datasets.roles.items())
+    Path("params.yaml").write_text(f"{before}datasets:\n{entries}\n{rest[rest.index('demo:') :]}")
+    return datasets
+
+
+def test_a_mixture_goes_through_with_a_certificate_of_zeros(project, capsys):
+    assert run(["split"]) == 0
+    assert "0 cross" in capsys.readouterr().out
+    certificate = json.loads(Path("data/split/certificate.json").read_text())
+    assert set(certificate["crossing"].values()) == {0}
+    assert certificate["counts"]["subjects"] == 50
+    # The training picture that the test dataset holds too; the official test part of what is only trained on.
+    assert certificate["counts"]["duplicates"] == 1
+    splits = {row["sample_id"]: row["split"] for row in pq.read_table("data/split/split.parquet").to_pylist()}
+    assert splits["free/free000.png#0"] == splits["tested/tested000.png#0"] == "test"
+    assert {name for key, name in splits.items() if key.startswith("tested/")} == {"test"}
+    assert {name for key, name in splits.items() if key.startswith("trained/")} == {"train", "val"}
+    assert run(["shard", "--faces", "data/aligned"]) == 0
+    assert set(open_shards(Path("data/shards")).splits) == {"train", "val", "test"}
+    assert run(["verify", "data/shards/shards.json"]) == 0
+
+
+def test_verify_names_a_row_that_was_put_into_another_set(project, capsys):
+    run(["split"])
+    run(["shard", "--faces", "data/aligned"])
+    train, test = Path("data/shards/parquet/train-00000.parquet"), Path("data/shards/parquet/test-00000.parquet")
+    rows = pq.read_table(train)
+    names = rows["sample_id"].to_pylist()
+    moved = next(number for number, name in enumerate(names) if name.startswith("people/"))
+    person = rows["subject_id"][moved].as_py()
+    pq.write_table(pa.concat_tables([pq.read_table(test), rows.slice(moved, 1)]), test)
+    pq.write_table(rows.take([number for number in range(len(rows)) if number != moved]), train)
+    capsys.readouterr()
+    assert run(["verify", "data/shards/shards.json"]) == 1
+    said = capsys.readouterr().err
+    assert f"{names[moved]} is in test, but split.parquet says train" in said
+    assert f"subject people/{person} is in test and train" in said
+
+
+def test_a_dataset_without_labels_is_one_line(project, capsys):
+    shutil.rmtree("data/labels/people")
+    assert run(["split"]) == 1
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "data/labels/people" in error
+
+
+def test_a_fold_out_of_range_is_wrong_use(project, capsys):
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace(" folds: 0", " folds: 5").replace(" fold: 0", " fold: 5"))
+    assert run(["split"]) == 2
+    assert "split.fold: 5 of split.folds: 5" in capsys.readouterr().err
