@@ -70,7 +70,8 @@ def _sequences(tree: Tree, pictures: str) -> Iterator[tuple[str, str]]:
 
 
 def _label(tree: Tree, folder: str) -> str | Refusal | None:
-    """Return the label of a sequence, None where it has none, or a refusal where its file is not one code 0 to 7."""
+    """Return the label of a sequence, None where it has none, or a refusal where its files are not one code 0 to 7."""
+    found: dict[str, str] = {}
     for name in tree.listing(folder).files:
         if not name.endswith("_emotion.txt"):
             continue
@@ -78,8 +79,11 @@ def _label(tree: Tree, folder: str) -> str | Refusal | None:
             code = number(text)
             if code is None or code not in range(len(CODES)):
                 return Refusal("", Reason.bad_row, f"{row}: expected a code 0 to 7, not {text[:40]!r}")
-            return CODES[int(code)]
-    return None
+            found.setdefault(CODES[int(code)], row)
+    if len(found) > 1:
+        detail = ", ".join(f"{label} in {row}" for label, row in found.items())
+        return Refusal("", Reason.conflicting_labels, detail)
+    return next(iter(found), None)
 
 
 def _read_sequence(

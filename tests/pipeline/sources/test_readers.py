@@ -179,6 +179,16 @@ def test_ckplus_as_the_archives_of_its_release(tmp_path):
     assert Read(tmp_path / "raw", tmp_path / "out2").rows == plain.rows
 
 
+def test_ckplus_sequence_with_two_labels_has_none(tmp_path):
+    write_ckplus(tmp_path / "raw")
+    put(tmp_path / "raw", "Emotion/S005/001/S005_001_00000005_emotion.txt", "   1.0000000e+00\n")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert {path[:26] for path in found.labels()} == {"cohn-kanade-images/S010/00"}
+    details = {reject["detail"] for reject in found.rejects if reject["reason"] == "conflicting_labels"}
+    at = "Emotion/S005/001/S005_001_0000000"
+    assert details == {f"anger in {at}5_emotion.txt row 1, disgust in {at}6_emotion.txt row 1"}
+
+
 def test_ckplus_label_of_a_sequence_without_pictures_is_counted(tmp_path):
     write_ckplus(tmp_path / "raw")
     shutil.rmtree(tmp_path / "raw/cohn-kanade-images/S005")
