@@ -17,6 +17,7 @@ _SAME: Final = (
     ("uncertain",),
     ("no-face", "noface", "nonface"),
 )
+_CLASSES: Final = 8  # the first ones of them
 # The codes in the names of JAFFE's and KDEF's pictures.
 _CODES: Final = {
     "AN": "anger", "DI": "disgust", "FE": "fear", "AF": "fear", "HA": "happy", "NE": "neutral", "SA": "sad",
@@ -34,6 +35,12 @@ def native_label(text: str, labels: Sequence[str]) -> str | None:
     plain = _plain(text)
     same = next((names for names in _SAME if plain in names), (plain,))
     return next((label for label in labels if _plain(label) in same or label in same), None)
+
+
+def class_word(text: str) -> str | None:
+    """Return which of the eight classes a folder's name or a cell spells; None for any other word, and for codes."""
+    plain = _plain(text)
+    return next((names[0] for names in _SAME[:_CLASSES] if plain in names), None)
 
 
 def common_name(label: str) -> str:

@@ -14,6 +14,7 @@ from pipeline.sources.delimited import Delimited, Record, number, squash
 from pipeline.sources.folder import is_split
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, stem
+from pipeline.sources.spellings import class_word
 from pipeline.sources.subjects import name_subjects
 from pipeline.sources.tree import Tree
 
@@ -104,12 +105,16 @@ def _read_table(dump: Dump, name: str) -> Iterator[Row]:
     folder = name.rpartition("/")[0]
     bases = [_images(dump)] if "images" in dump.columns else [folder, dump.root]
     unusable: dict[str, list[str]] = {}
+    against: list[str] = []
     for record in _open(dump.tree, name, dump.columns).records():
         row = _row(dump, record, columns, bases, split)
         if isinstance(row, Annotation):
             for what in _unusable(row, record, columns):
                 unusable.setdefault(what, []).append(record.row)
+            against.extend(_contradiction(dump, row))
         yield row
+    if against:
+        dump.notes.append(f"{against[0]}; the folder says another class in {len(against)} of {dump.compared} rows")
     for what, rows in unusable.items():
         dump.notes.append(f"{rows[0]}: an unusable {what} is left empty, as in {len(rows)} rows in all")
 
@@ -119,6 +124,18 @@ def _images(dump: Dump) -> str:
     if next(dump.tree.below(folder), None) is None:
         raise SourceError(f"{dump.tree.src}/{folder}: no such folder; columns.images names it")
     return folder
+
+
+def _contradiction(dump: Dump, row: Annotation) -> Iterator[str]:
+    """Compare the label of a row with the class that its folder is named after, where both name one of the eight."""
+    path = row.path if isinstance(row.path, str) else row.path.path
+    folder, label = class_word(path.rpartition("/")[0].rpartition("/")[2]), class_word("".join(row.labels))
+    if folder is None or label is None:
+        return
+    dump.compared += 1
+    if folder != label:
+        dump.contradicted += 1
+        yield f"{row.row}: {label}, but in the folder {folder}"
 
 
 def _unusable(row: Annotation, record: Record, columns: Mapping[str, int]) -> Iterator[str]:

@@ -167,6 +167,20 @@ def test_csv_that_contradicts_its_folders_is_refused(tmp_path):
     assert found.summary["rejected"] == {"conflicting_labels": 2}
 
 
+def test_any_csv_that_contradicts_its_folders_is_refused_and_a_few_rows_are_told(tmp_path):
+    rows = [f"{folder}/{n}.jpg,{label}" for n, (folder, label) in enumerate([("Happy", "happiness"), ("sad", "anger")])]
+    for row in rows:
+        put(tmp_path / "raw", row.partition(",")[0])
+    put(tmp_path / "raw", "l.csv", "\n".join(["path,label", *rows]))
+    found = Read(tmp_path / "raw", tmp_path / "out", fmt="csv")
+    assert found.labels() == {"Happy/0.jpg": "happiness", "sad/1.jpg": "anger"}
+    told = "l.csv row 3: anger, but in the folder sad; the folder says another class in 1 of 2 rows"
+    assert told in found.summary["notes"]
+    put(tmp_path / "raw", "l.csv", "\n".join(["path,label", *rows[1:], "Happy/0.jpg,fear"]))
+    with pytest.raises(SourceError, match="the table contradicts the folders in 2 of 2 rows"):
+        Read(tmp_path / "raw", tmp_path / "out", fmt="csv")
+
+
 AFFECT = {
     "neutral": (0, 0),
     "happy": (0.7, 0.1),
