@@ -22,6 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
+from duplicates_report import write_report
 from numpy.typing import NDArray
 
 from pipeline.components import components
@@ -32,7 +33,7 @@ from pipeline.images import decode_face, encode_face
 from pipeline.ingest import ingest
 from pipeline.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.params import read_params
-from pipeline.tables import part_name, read_part, table_files, write_table
+from pipeline.tables import count_rows, part_name, read_part, table_files, write_table
 
 PHOTOS = Path("../shared/data/muxspace/images")
 HERE = Path(__file__).parent
@@ -180,18 +181,18 @@ def identities() -> None:
                 "false_pairs": int((~same).sum()),
                 "false_pair_rate": float((~same).sum() / different_pairs),
                 "true_pairs_found": float(same.sum() / same_pairs),
+                "false_merges": false_merged,
                 "false_merge_rate": false_merged / different_pairs,
                 "true_pairs_merged": true_merged / same_pairs,
                 "largest_cluster": int(sizes.max()),
             }
         )
-    write("identities_curve", {"faces": len(known), "people": int(people.max() + 1), "rows": rows})
-    print(f"{each_ms:.1f} ms of processor time a descriptor")
+    counts = {"faces": len(known), "people": int(people.max() + 1), "descriptor_ms": each_ms}
+    write("identities_curve", {**counts, "rows": rows})
 
 
 def speed(count: int) -> None:
     """Time find_duplicates with two processes on `count` made faces, and on a quarter of them."""
-    seconds = {}
     with tempfile.TemporaryDirectory() as root:
         _, faces = read_faces(align_photographs(Path(root, "photographs"), planted=False))
         contract = {"align": {"margin": read_params(Path("params.yaml")).align.margin}}
@@ -202,15 +203,17 @@ def speed(count: int) -> None:
             images = pa.array([encode_face(made_face(random, faces)) for _ in ids], pa.binary())
             write_table(Path(root, part_name(number)), pa.table({"sample_id": ids, "image": images}))
         parts = sorted(Path(root).glob("part-*.parquet"))
-        for asked in (parts[: len(parts) // 4], parts):
-            clock, before = time.perf_counter(), sum(os.times()[:4])
-            found = find_duplicates(asked, near=True, threshold=0.93, workers=2).table
-            seconds[len(asked)] = sum(os.times()[:4]) - before
-            print(
-                f"{min(count, len(asked) * ROWS_PER_PART)} faces: {time.perf_counter() - clock:.1f} s by the clock, "
-                f"{seconds[len(asked)]:.1f} s of processor time, {len(found)} pairs"
-            )
-    print(f"four times the faces take {seconds[len(parts)] / seconds[len(parts) // 4]:.1f} times the processor time")
+        write("duplicates_speed", {"rows": [time_find(parts[: len(parts) // 4]), time_find(parts)]})
+
+
+def time_find(parts: list[Path]) -> dict[str, Any]:
+    """Time find_duplicates with two processes."""
+    threshold = read_params(Path("params.yaml")).split.duplicate_similarity
+    clock, before = time.perf_counter(), sum(os.times()[:4])
+    found = find_duplicates(parts, near=True, threshold=threshold, workers=2).table
+    seconds, processor = time.perf_counter() - clock, sum(os.times()[:4]) - before
+    faces = sum(count_rows(part) for part in parts)
+    return {"faces": faces, "clock_s": seconds, "processor_s": processor, "pairs": len(found)}
 
 
 def made_face(random: np.random.Generator, faces: list[Pixels]) -> Pixels:
@@ -260,6 +263,7 @@ def main() -> None:
         identities()
     if arguments.what in ("speed", "all"):
         speed(arguments.faces)
+    write_report()
 
 
 if __name__ == "__main__":
