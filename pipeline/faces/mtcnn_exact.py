@@ -1,8 +1,5 @@
 """MTCNN as facenet-pytorch runs it with its defaults: the same boxes and landmarks, and the oracle for the fast one.
 
-Where a picture clips two boxes to the same pixels both score the same, and rounding decides which one stays: in one of
-643 shared photographs it is the other one.
-
 One integral image gives every pyramid level and every crop, because facenet-pytorch resizes by averaging areas
 (`interpolate(mode="area")`): the sum over any rectangle is four look-ups.
 """
@@ -167,8 +164,9 @@ def suppress(boxes: Floats32, scores: Floats32, threshold: float) -> NDArray[np.
 
 def suppress_nested(boxes: Floats32, scores: Floats32, threshold: float) -> NDArray[np.intp]:
     """Return the rows that survive suppression by the share of the smaller box that is covered, best first."""
-    # Two boxes that the picture clips to the same pixels score the same; facenet-pytorch keeps the later one.
-    order, kept = np.argsort(scores, kind="stable")[::-1], []
+    # Two boxes that the picture clips to the same pixels score the same, and which one NumPy's default sort puts first
+    # depends on the processor. It is the sort that facenet-pytorch uses: on one machine both keep the same box.
+    order, kept = np.argsort(scores)[::-1], []
     areas = (boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1)
     while len(order):
         best, order = order[0], order[1:]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.errors import ParamsError
 from pipeline.faces.cascade import BUILDERS, build_cascade, find_faces
@@ -40,6 +41,41 @@ def test_yunet_names_a_file_that_is_none(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"no network")
     with pytest.raises(ParamsError, match="OpenCV cannot read it"):
         YuNet(str(tmp_path / "a.onnx"))
+
+
+def test_yunet_reads_what_the_network_gives(tmp_path):
+    """A graph with YuNet's inputs and outputs that sees one face in the cell at column 3, row 2 of stride 8."""
+    points = np.array([[0.1, 0.2], [1.1, 0.3], [0.6, 1.0], [0.2, 1.5], [1.2, 1.6]])
+    answer = {"cls": 0.81, "obj": 1.0, "bbox": [0.5, 0.25, np.log(2), np.log(3)], "kps": points.ravel()}
+    write_yunet(tmp_path / "one_face.onnx", 640, (3, 2), answer)
+    (faces,) = YuNet(str(tmp_path / "one_face.onnx")).detect([View(np.zeros((1280, 1280), np.uint8))])
+    assert faces.scores == pytest.approx([0.9])
+    # The centre is 3.5, 2.25 cells from the corner, the sides 2 and 3 cells; the picture was seen at half its size.
+    assert faces.boxes[0] == pytest.approx(np.array([2.5, 0.75, 4.5, 3.75]) * 8 * 2)
+    assert faces.landmarks[0] == pytest.approx(((points + [3, 2]) * 8 + 0.5) * 2 - 0.5)
+
+
+def write_yunet(path, side_px, cell, answer):
+    """Write a graph of constants; OpenCV wants the input to take part, so its mean is added nought times."""
+    nodes = [
+        helper.make_node("ReduceMean", ["input"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+    ]
+    constants, outputs = [numpy_helper.from_array(np.float32(0), "zero")], []
+    for kind, width in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
+        for stride in (8, 16, 32):
+            values = np.zeros((1, (side_px // stride) ** 2, width), np.float32)
+            if stride == 8:
+                values[0, cell[1] * (side_px // stride) + cell[0]] = answer[kind]
+            name = f"{kind}_{stride}"
+            constants.append(numpy_helper.from_array(values, f"all_{name}"))
+            nodes.append(helper.make_node("Add", [f"all_{name}", "nothing"], [name]))
+            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, values.shape))
+    given = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, side_px, side_px])
+    graph = helper.make_graph(nodes, "yunet", [given], outputs, constants)
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
+    )
 
 
 def _faces(*boxes):

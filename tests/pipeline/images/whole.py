@@ -118,6 +118,22 @@ def _frames() -> Iterator[Case]:
     frames = save(picture, "WEBP", save_all=True, append_images=[turned], lossless=True)
     yield Case("webp-first-frame", frames, np.array(picture))
     yield Case("png-first-frame", save(picture, "PNG", save_all=True, append_images=[turned]), np.array(picture))
+    smooth = picture.resize((124, 96), Image.Resampling.BICUBIC)
+    several = save(smooth, "MPO", save_all=True, append_images=[smooth.rotate(180)], quality=100, subsampling=0)
+    yield Case("mpo-first-picture", several, np.array(smooth), 6)
+    rows = noise(3, 5)[:, :, 0]
+    yield Case("bmp-run-lengths", _run_lengths(rows), np.dstack([255 - rows, rows, rows]))
+
+
+def _run_lengths(rows: np.ndarray) -> bytes:
+    """Return a BMP with run lengths of one; entry k of its palette is blue k, green k, red 255 - k."""
+    height, width = rows.shape
+    palette = b"".join(bytes([level, level, 255 - level, 0]) for level in range(256))
+    lines = [b"".join(bytes([1, value]) for value in row) for row in rows[::-1].tolist()]
+    data = b"\0\0".join(lines) + b"\0\1"
+    start = 14 + 40 + len(palette)
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(data), 2835, 2835, 256, 0)
+    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + palette + data
 
 
 def _turns() -> Iterator[Case]:
