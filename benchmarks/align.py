@@ -15,6 +15,7 @@ import time
 from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,14 @@ sys.path.insert(0, str(ROOT))
 import cv2  # noqa: E402 - the environment comes first
 import numpy as np  # noqa: E402
 
-from benchmarks.align_report import draw, tell  # noqa: E402
+from benchmarks import align_tools  # noqa: E402
+from benchmarks.align_profile import profile  # noqa: E402
+from benchmarks.align_report import PROFILE, REFINED, draw, tell  # noqa: E402
 from benchmarks.align_sets import SETS, Photo, errors, recall  # noqa: E402
 from benchmarks.align_tools import Answer, build_tools  # noqa: E402
 
 CHUNK = 32
+PEERS_CHUNKS = 3
 # The peak is asked of the processes themselves while they work: the resource module counts what was there before exec.
 SCALE_RUN = """
 import os, sys, time
@@ -54,49 +58,94 @@ if __name__ == "__main__":
 """
 
 
+class Peers:
+    """mtcnn and deepface in their own environment: they get a chunk of pictures when their turn comes."""
+
+    def __init__(self, python: str) -> None:
+        self.state = "side by side with the others" if python else "not installed (PEERS_PYTHON names no interpreter)"
+        command = [python, str(ROOT / "benchmarks" / "align_peers.py")]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen(command, text=True, **pipes) if python else None
+
+    def run(self, photos: list[Photo]) -> dict[str, tuple[float, list[Answer]]]:
+        """Return seconds and answers of each peer; nothing where they are not installed or ended."""
+        if self._process is None or self._process.stdin is None or self._process.stdout is None:
+            return {}
+        try:
+            print(json.dumps([str(photo.path) for photo in photos]), file=self._process.stdin, flush=True)
+            results = json.loads(self._process.stdout.readline())
+        except (OSError, ValueError):
+            self.state, self._process = "installed, but ended with an error", None
+            return {}
+        return {name: (result["seconds"], _answers(result["faces"])) for name, result in results.items()}
+
+    def end(self) -> None:
+        """Close the pipe, which ends the process."""
+        if self._process is not None:
+            self._process.communicate()
+
+
+def _answers(faces: list[dict[str, Any]]) -> list[Answer]:
+    return [
+        Answer(
+            np.array(face["boxes"], float).reshape(-1, 4),
+            face["largest"],
+            np.array(face["points"], float) if face["points"] else None,
+        )
+        for face in faces
+    ]
+
+
 def measure(
-    photos: list[Photo], tools: dict[str, Callable[[list[Photo]], list[Answer]]], rounds: int
+    photos: list[Photo], tools: dict[str, Callable[[list[Photo]], list[Answer]]], peers: Peers, rounds: int
 ) -> dict[str, Any]:
-    """Run every tool over the photos in turn, chunk by chunk; milliseconds a picture of each round, and the answers."""
+    """Run every tool over the photos in turn, chunk by chunk; milliseconds a picture of each round, and the answers.
+
+    The peers take part in the first round, and see its first chunks.
+    """
     times: dict[str, list[float]] = defaultdict(list)
     answers: dict[str, list[Answer]] = {}
     for number in range(rounds):
         spent: dict[str, float] = defaultdict(float)
+        seen: dict[str, int] = defaultdict(int)
         for start in range(0, len(photos), CHUNK):
             chunk = photos[start : start + CHUNK]
+            results = peers.run(chunk) if number == 0 and start < CHUNK * PEERS_CHUNKS else {}
             for name, tool in tools.items():
                 before = time.process_time()
                 found = tool(chunk)
-                spent[name] += time.process_time() - before
+                results[name] = time.process_time() - before, found
+            for name, (seconds, found) in results.items():
+                spent[name] += seconds
+                seen[name] += len(chunk)
                 if number == 0:
                     answers.setdefault(name, []).extend(found)
         for name, seconds in spent.items():
-            times[name].append(seconds / len(photos) * 1e3)
-    return {"times": dict(times), "answers": answers}
+            times[name].append(seconds / seen[name] * 1e3)
+    return {
+        "times": {name: times[name] for name in (*tools, *(name for name in times if name not in tools))},
+        "answers": answers,
+    }
 
 
-def measure_peers(photos: list[Photo], times: dict[str, list[float]], answers: dict[str, list[Answer]]) -> str:
-    """Run mtcnn and deepface in their own environment; say why where they do not run."""
-    python = os.environ.get("PEERS_PYTHON", "")
-    if not python:
-        return "not installed here (PEERS_PYTHON names no interpreter)"
-    command = [python, str(ROOT / "benchmarks" / "align_peers.py")]
-    run = subprocess.run(
-        command, input=json.dumps([str(photo.path) for photo in photos]), capture_output=True, text=True, check=False
-    )
-    if run.returncode != 0:
-        return f"failed: {run.stderr.strip().splitlines()[-1:]}"
-    for name, result in json.loads(run.stdout.splitlines()[-1]).items():
-        times[name] = [result["ms"]]
-        answers[name] = [
-            Answer(
-                np.array(face["boxes"], float).reshape(-1, 4),
-                face["largest"],
-                np.array(face["points"]) if face["points"] else None,
-            )
-            for face in result["faces"]
-        ]
-    return "installed"
+def measure_refined(photos: list[Photo], rounds: int) -> dict[str, Any]:
+    """Return error and time of the ways to find the landmarks again, for the cascade and for dlib's HOG alone."""
+    ways = {}
+    for detector, cascade in (("cascade", align_tools.PARAMS.cascade), ("dlib-hog", ["dlib-hog"])):
+        for refine in ("none", "upright", "mirrored"):
+            params = align_tools.PARAMS.model_copy(update={"cascade": cascade, "refine": refine})
+            attempts = align_tools.build_cascade(params)
+            ways[f"{detector}, {refine}"] = partial(align_tools.ours, attempts, with_boxes=False, params=params)
+    measured = measure(photos, ways, Peers(""), rounds)
+    found = measured["answers"]
+    return {
+        name: {
+            "error": errors(photos, found[name]),
+            "mouth": errors(photos, found[name], slice(3, 5))[0],
+            "ms": float(np.median(measured["times"][name])),
+        }
+        for name in ways
+    }
 
 
 def scale(photos: list[Photo], counts: tuple[int, int]) -> dict[str, Any]:
@@ -151,11 +200,12 @@ def main() -> None:
         tools = build_tools(with_boxes=photos[0].boxes is not None)
         for tool in tools.values():
             tool(photos[:2])  # warm
-        measured = measure(photos, tools, options.rounds)
-        peers = measure_peers(photos, measured["times"], measured["answers"])
+        peers = Peers(os.environ.get("PEERS_PYTHON", ""))
+        measured = measure(photos, tools, peers, options.rounds)
+        peers.end()
         results[title] = {
             "photos": len(photos),
-            "peers": peers,
+            "peers": peers.state,
             "tools": {
                 name: {
                     "ms": times,
@@ -166,6 +216,14 @@ def main() -> None:
             },
         }
         print(title, json.dumps(results[title]["tools"]), file=sys.stderr)
+    frames, portraits = (SETS[title](ROOT.parent / "shared" / "data") for title in ("video frames", "portraits"))
+    if frames and portraits:
+        results[PROFILE] = {
+            "video frames": profile(frames, with_boxes=False, rounds=options.rounds),
+            "video frames, box known": profile(frames, with_boxes=True, rounds=options.rounds),
+            "portraits": profile(portraits, with_boxes=False, rounds=options.rounds),
+        }
+        results[REFINED] = measure_refined(frames, options.rounds)
     if options.no_scaling:
         results["scaling"] = kept.get("scaling", {})
     else:

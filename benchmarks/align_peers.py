@@ -1,4 +1,4 @@
-"""mtcnn and deepface in their own environment: paths as JSON on stdin, times and faces as JSON on stdout."""
+"""mtcnn and deepface in their own environment: a line of paths on stdin, one of times and faces on stdout, as JSON."""
 
 import json
 import os
@@ -49,9 +49,8 @@ def run_deepface() -> Detect:
 
 
 def measure(detect: Detect, paths: list[str]) -> dict[str, Any]:
-    """Return milliseconds a picture and the faces of each."""
+    """Return the seconds of processor time and the faces of each picture."""
     seconds, faces = 0.0, []
-    detect(cv2.cvtColor(cv2.imread(paths[0]), cv2.COLOR_BGR2RGB))
     for path in paths:
         start = time.process_time()
         pixels = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
@@ -65,16 +64,22 @@ def measure(detect: Detect, paths: list[str]) -> dict[str, Any]:
         largest = areas.index(max(areas)) if areas else 0
         points = found[largest][1] if found else None
         faces.append({"boxes": boxes, "largest": largest, "points": points})
-    return {"ms": seconds / len(paths) * 1e3, "faces": faces}
+    return {"seconds": seconds, "faces": faces}
 
 
 def main() -> None:
-    """Measure both on the first hundred pictures."""
-    paths = json.loads(sys.stdin.read())[:100]
-    results = {}
-    for name, build in (("mtcnn (PyPI)", run_mtcnn), ("deepface, mtcnn", run_deepface)):
-        results[name] = measure(build(), paths)
-    print(json.dumps(results, default=float))
+    """Answer one line of paths after the other; the first picture of all is seen once before, to be warm."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # both packages print
+    detectors = {"mtcnn (PyPI)": run_mtcnn(), "deepface, mtcnn": run_deepface()}
+    warm = False
+    for line in sys.stdin:
+        paths = json.loads(line)
+        if not warm:
+            for detect in detectors.values():
+                measure(detect, paths[:1])
+            warm = True
+        results = {name: measure(detect, paths) for name, detect in detectors.items()}
+        print(json.dumps(results, default=float), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+SCALING, PROFILE, REFINED = "scaling", "profile", "refined"
 OURS, FLOOR = "this project", "floor"
 DEFAULTS, TUNED = "facenet-pytorch, defaults", "facenet-pytorch, tuned"
 _HEAD = """# Faces found and aligned, beside others
@@ -13,29 +14,28 @@ pictures in interleaved chunks; medians of the rounds. *Floor* is decoding in fu
 picture of at most 640 px and faces of at least 40. Error is the mean (median) distance of the five points over the
 distance between the eyes. Recall: the face a tool would take overlaps an annotated one by 0.3, or a face was found
 where there are no boxes; *box known*: the largest annotated face. Photographs: `../shared/data` (`landmarks68`, every
-twelfth of `muxspace`, the boxed ones of `dlib_faces`). mtcnn and deepface see the first hundred.
+twelfth of `muxspace`, the boxed ones of `dlib_faces`). mtcnn and deepface
+run in a process of their own, chunk by chunk in turn with the others, and see the first 96 pictures.
 """
 
 
-# Kept by hand: measured with clocks around each call, best of three passes on a quieter machine than the tables'.
-_PROFILE = """## Where the time goes
+# Measured once, beside each other, on the video frames; kept by hand.
+_TRIED = """## What was tried
 
-Milliseconds a picture, nothing known about the face; the third network on one candidate is the largest single part,
-and decoding, warp, measures and JPEG (the floor) are nearly half.
+With the box known, forty times facenet-pytorch's defaults would leave next to nothing above the floor on small frames:
+decoding, warp and JPEG are two thirds of what is spent there, one crop through the third network most of the rest.
 
-| | video frames | portraits |
-|---|---|---|
-| decode | 0.35 | 0.30 |
-| pyramid, packing | 0.19 | 0.12 |
-| first network, all scales in one run | 0.20 | 0.17 |
-| second network (2.9 and 3.7 crops) | 0.20 | 0.25 |
-| third network (1.06 and 1.03 crops) | 0.38 | 0.37 |
-| crops, suppression, the rest of the coarse search | 0.21 | 0.18 |
-| fine, padded and full search, dlib, on what was missed | 0.19 | 0.23 |
-| warp, measures, JPEG | 0.92 | 0.52 |
-
-With the box known the search is 0.88 ms on frames: the pyramid, three crops through the second network, one through
-the third. Forty times facenet-pytorch's defaults is then the floor itself on frames; on larger photographs it holds.
+- *Warp*: OpenCV needs 0.37 ms for three channels and 0.17 ms for four, to the same values: it gets four. One remap
+  with float or fixed-point maps takes longer with the making of the maps.
+- *Third network*: 0.24 ms a crop in ONNX Runtime in runs of four (0.27 in runs of eight, 0.74 in OpenCV's dnn). Its
+  PReLU as one depthwise convolution and one addition instead of three convolutions saved a tenth.
+- *Second network*: one crop of the box, and other sizes only where it doubts the box: 0.0618 instead of 0.0644 with
+  three sizes always, as the box is nearly always right.
+- *First network*: smallest face 0.35 of the short side, then 0.2, then 0.1. With 0.3 and then 0.1, portraits took 15%
+  longer; with 0.4, they took 8% longer, for want of a face in the first search.
+- *Memory kept by malloc*: no difference.
+- *Landmarks*: a second pass on the corrected box, not turned, 0.0650; a third 0.0688; dlib's five-point eyes with
+  MTCNN's nose and mouth 0.0668, the mean of both eyes 0.0618: all worse than upright, or no better than none.
 """
 
 
@@ -43,11 +43,15 @@ def tell(results: dict[str, Any]) -> str:
     """Return the tables as Markdown."""
     lines = [_HEAD]
     for title, result in results.items():
-        if title != "scaling":
+        if title not in (SCALING, PROFILE, REFINED):
             lines += _table(title, result)
-    lines.append(_PROFILE)
-    if results.get("scaling"):
-        lines += _scaling(results["scaling"])
+    if results.get(PROFILE):
+        lines += _profile(results[PROFILE])
+    if results.get(REFINED):
+        lines += _refined(results[REFINED])
+    lines.append(_TRIED)
+    if results.get(SCALING):
+        lines += _scaling(results[SCALING])
     return "\n".join(lines) + "\n"
 
 
@@ -72,6 +76,34 @@ def _table(title: str, result: dict[str, Any]) -> list[str]:
         )
     lines.append(f"\nmtcnn and deepface: {result['peers']}.\n")
     return lines
+
+
+def _profile(profiles: dict[str, dict[str, float]]) -> list[str]:
+    parts = list(next(iter(profiles.values())))
+    lines = [
+        "## Where the time goes\n",
+        "Milliseconds a picture, a clock around each part (`benchmarks/align_profile.py`).\n",
+        "| | " + " | ".join(profiles) + " |",
+        "|---" * (len(profiles) + 1) + "|",
+    ]
+    columns = profiles.values()
+    lines += [f"| {part} | " + " | ".join(f"{column[part]:.2f}" for column in columns) + " |" for part in parts]
+    sums = " | ".join(f"{sum(column.values()):.2f}" for column in columns)
+    return [*lines, f"| together | {sums} |", ""]
+
+
+def _refined(refined: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [
+        "## Landmarks found again (`align.refine`)\n",
+        "Video frames: the third network once more on the face turned upright, or on it and its mirror image.\n",
+        "| detector | refine | five-point error | of the mouth alone | ms a picture |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in refined.items():
+        detector, refine = name.split(", ")
+        error = f"{row['error'][0]:.4f} ({row['error'][1]:.4f})"
+        lines.append(f"| {detector} | {refine} | {error} | {row['mouth']:.4f} | {row['ms']:.2f} |")
+    return [*lines, ""]
 
 
 def ratio(ours: list[float], others: list[float]) -> float:
@@ -100,7 +132,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    titles = [title for title in results if title != "scaling"]
+    titles = [title for title in results if title not in (SCALING, PROFILE, REFINED)]
     figure, axes = plt.subplots(1, len(titles), figsize=(4.6 * len(titles), 3.6), squeeze=False)
     for axis, title in zip(axes[0], titles, strict=True):
         tools = results[title]["tools"]
@@ -113,6 +145,6 @@ def draw(results: dict[str, Any], path: Path) -> None:
         axis.set_title(title)
         for row, value in enumerate(values):
             axis.text(value, row, f" {value:.1f}", va="center", fontsize=8)
-        axis.margins(x=0.18)
+        axis.set_xlim(min(values) / 2, max(values) * 4)
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": None})

@@ -100,12 +100,13 @@ def recall(photos: list[Photo], answers: list[Any] | None) -> float | None:
     return float(np.mean(hits))
 
 
-def errors(photos: list[Photo], answers: list[Any] | None) -> tuple[float, float] | None:
-    """Return mean and median distance of the five points over that of the eyes, where points are known."""
+def errors(photos: list[Photo], answers: list[Any] | None, which: slice = slice(None)) -> tuple[float, float] | None:
+    """Return mean and median distance of the five points, or some of them, over that of the eyes, where known."""
     if answers is None or photos[0].points is None:
         return None
     found = [
-        np.linalg.norm(answer.points - photo.points, axis=1).mean() / np.linalg.norm(photo.points[0] - photo.points[1])
+        np.linalg.norm((answer.points - photo.points)[which], axis=1).mean()
+        / np.linalg.norm(photo.points[0] - photo.points[1])
         for photo, answer in zip(photos, answers, strict=False)
         if answer.points is not None and photo.points is not None
     ]

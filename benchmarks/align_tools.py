@@ -19,7 +19,7 @@ from pipeline.faces.geometry import fit_similarity, template_points
 from pipeline.faces.scale import search_side_px, view_of
 from pipeline.faces.warp import warp_face
 from pipeline.images import Scaled, decode, encode_face, open_picture
-from pipeline.params import read_params
+from pipeline.params import AlignParams, read_params
 
 PARAMS = read_params(Path(__file__).resolve().parent.parent / "params.yaml").align
 TARGET = template_points(PARAMS.size_px, PARAMS.margin)
@@ -64,7 +64,9 @@ def build_tools(*, with_boxes: bool) -> dict[str, Tool]:
     }
 
 
-def ours(cascade: list[Attempt], photos: list[Photo], *, with_boxes: bool) -> list[Answer]:
+def ours(
+    cascade: list[Attempt], photos: list[Photo], *, with_boxes: bool, params: AlignParams = PARAMS
+) -> list[Answer]:
     """Run the project's own steps, as `pipeline.faces.part` does."""
     hints = [Hint(box, "face") if with_boxes and (box := photo.labelled) is not None else None for photo in photos]
     pictures = [_decode_scaled(photo.content, hint) for photo, hint in zip(photos, hints, strict=True)]
@@ -73,7 +75,7 @@ def ours(cascade: list[Attempt], photos: list[Photo], *, with_boxes: bool) -> li
     seen = [index for index, result in enumerate(results) if result is not None]
     found = [result for result in results if result is not None]
     contents = [photos[index].content for index in seen]
-    crops = cut_faces(found, [pictures[index] for index in seen], contents, PARAMS)
+    crops = cut_faces(found, [pictures[index] for index in seen], contents, params)
     answers = [NOTHING for _ in photos]
     for index, crop in zip(seen, crops, strict=True):
         points = np.array(crop.columns["landmarks"]).reshape(5, 2)

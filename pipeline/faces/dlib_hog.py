@@ -2,7 +2,8 @@
 
 Its five points are the corners of both eyes and the base of the nose; ours are the eyes' centres, the tip of the nose
 and the corners of the mouth. The similarity that brings dlib's three to the same three of the template brings the
-template's mouth to the picture.
+template's mouth to the picture. That is a guess, off by twice as much as a measured mouth (benchmarks/align.md);
+`align.refine` measures it.
 """
 
 import importlib.util

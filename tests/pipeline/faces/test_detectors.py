@@ -52,7 +52,7 @@ def test_yunet_reads_what_the_network_gives(tmp_path):
     assert faces.scores == pytest.approx([0.9])
     # The centre is 3.5, 2.25 cells from the corner, the sides 2 and 3 cells; the picture was seen at half its size.
     assert faces.boxes[0] == pytest.approx(np.array([2.5, 0.75, 4.5, 3.75]) * 8 * 2)
-    assert faces.landmarks[0] == pytest.approx(((points + [3, 2]) * 8 + 0.5) * 2 - 0.5)
+    assert faces.landmarks[0] == pytest.approx((np.add(points, (3, 2)) * 8 + 0.5) * 2 - 0.5)
 
 
 def write_yunet(path, side_px, cell, answer):
