@@ -30,6 +30,8 @@ def reproducible(threads: int) -> Iterator[None]:
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(threads)
+    # cuBLAS sums in one order only with a workspace of fixed size; it reads this when it is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # A few backward passes have no deterministic CUDA kernel; there a rerun may differ in the last bits.
     torch.use_deterministic_algorithms(mode=True, warn_only=torch.cuda.is_available())
     # Filling fresh memory guards against operations that read what they never wrote; none here does, and it takes
