@@ -19,13 +19,14 @@ def evaluate(
     ] = None,
 ) -> None:
     """Test a network: metrics with intervals, predictions, confusion, saliency."""
+    folder = project.local_folder("--shards", shards)
     from models.evaluate import evaluate as test
 
     params = project.load_params()
     others = {path.name: path for path in beside or ()}
     with bar("evaluate") as progress:
         summary = test(
-            project.local_folder("--shards", shards),
+            folder,
             run,
             out,
             params.evaluate,

@@ -14,11 +14,12 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint and the loss curves.")] = project.TRAIN,
 ) -> None:
     """Train the network that params.yaml names, chosen on validation; an interrupted training goes on where it was."""
+    folder = project.local_folder("--src", src)
     from models.train import train as run
 
     params = project.load_params()
     with bar("train") as progress:
-        summary = run(project.local_folder("--src", src), out, params.train, seed=params.seed, progress=progress)
+        summary = run(folder, out, params.train, seed=params.seed, progress=progress)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in summary["validation"].items())
     typer.echo(
         f"train: {summary['model']}, {summary['rows_in']} faces, epoch {summary['best_epoch']} of {summary['epochs']}"
