@@ -121,7 +121,7 @@ def _scaling(scaling: dict[str, Any]) -> list[str]:
         "## Processes and memory\n",
         f"{4 * few} frames, whole stage with start, by the clock and with all that the machine did beside it: "
         f"{one:.1f} s with one process, {two:.1f} s with two ({one / two:.2f}x). "
-        f"Largest process: {small:.0f} MB for {few} pictures, {large:.0f} MB for {many}.",
+        f"Largest process: {small:.0f} MB for {few} pictures, {large:.0f} MB for {many}. " + scaling.get("note", ""),
     ]
 
 
