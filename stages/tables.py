@@ -21,6 +21,7 @@ from stages import project
 METRICS: Final = "runs/evaluate/metrics.json"
 _SCORE: Final = "balanced_accuracy"
 _ALL: Final = "all"
+_WORKSPACE: Final = "workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,17 @@ def tables(
 
 
 def read_runs(shown: list[Mapping[str, Any]]) -> Iterator[Run]:
-    """Yield the runs in what `dvc exp show --json` prints, newest first; what has not finished is passed over."""
+    """Yield the runs in what `dvc exp show --json` prints, newest first; what has not finished is passed over.
+
+    So is the workspace: its parameters may be another run's than its metrics.
+    """
     for baseline in shown:
         revisions = [baseline]
         for experiment in baseline.get("experiments") or []:
             revisions.extend(experiment.get("revs") or [])
         for revision in revisions:
-            yield from _read_run(revision)
+            if revision.get("rev") != _WORKSPACE:
+                yield from _read_run(revision)
 
 
 def build_table(runs: list[Run], published: Mapping[tuple[str, str, str], float]) -> str:

@@ -29,7 +29,9 @@ def shown():
         {"revs": [revision("baseline", 0.1, metrics=False)]},
         {"revs": None},
     ]
-    return [{**baseline, "experiments": experiments}]
+    # While an experiment runs, the workspace has its parameters beside the metrics of the one before.
+    workspace = {**revision("vgg16", 0.9, preset="thesis-augmented"), "rev": "workspace"}
+    return [workspace, {**baseline, "experiments": [{"revs": [workspace]}, *experiments]}]
 
 
 def test_runs_are_read_with_their_presets_and_what_failed_is_passed_over(shown):
