@@ -104,7 +104,7 @@ class TrainParams(Section):
                 "explained", "presets: {name} has no other preset to begin with", {"name": above[-1]}
             )
         values = dict(self.presets[name])
-        base = values.pop("explained", "none")
+        base = values.pop("preset", "none")
         return values if base == "none" else {**self._values(base, (*above, name)), **values}
 
 

@@ -90,3 +90,17 @@ def test_a_source_may_have_spaces_and_dots(tmp_path: Path) -> None:
     assert (
         read(tmp_path, "src: raw/demo/ckplus", "src: raw/my data.v2.zip").datasets["ckplus"].src == "raw/my data.v2.zip"
     )
+
+
+def test_a_preset_begins_with_the_one_that_it_names() -> None:
+    train = read_params(OWN).train
+    chosen = train.model_validate({**train.plain(), "preset": "thesis-transfer-augmented"}).resolved()
+    assert (chosen.augment, chosen.weights, chosen.epochs, chosen.head_epochs) == ("thesis", "hub", 20, 10)
+    assert (chosen.size_px, chosen.optimizer, chosen.ema) == (224, "adam", 0)  # of `thesis`, two presets below
+
+
+def test_a_preset_that_begins_with_none_that_is_there_is_refused() -> None:
+    train = read_params(OWN).train
+    presets = {**train.presets, "thesis": {**train.presets["thesis"], "preset": "nowhere"}}
+    with pytest.raises(ValueError, match="thesis has no other preset to begin with"):
+        train.model_validate({**train.plain(), "presets": presets})
