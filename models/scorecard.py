@@ -114,6 +114,7 @@ def brief(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
     whole = views[()]
     if whole.with_face is not None and whole.commonest is not None:
         report["ece"] = whole.with_face.scores["ece"].value
+        report["per_class"] = {name: {"f1": scores["f1"].value} for name, scores in whole.with_face.per_class.items()}
         report["commonest"] = {"accuracy": whole.commonest.scores["accuracy"].value}
     return report
 

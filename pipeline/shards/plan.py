@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import DataError
-from pipeline.schema import LABELS, SPLIT
+from pipeline.schema import INDEX, LABELS, SPLIT
 from pipeline.tables import read_part, read_table, table_files
 
 TRAIN: Final = "train"
@@ -162,7 +162,8 @@ def index_table(shards: list[Shard]) -> pa.Table:
         )
         for shard in shards
     ]
-    return pa.concat_tables(tables).sort_by([("sample_id", "ascending"), ("copy", "ascending")]).combine_chunks()
+    rows = pa.concat_tables(tables).sort_by([("sample_id", "ascending"), ("copy", "ascending")])
+    return rows.combine_chunks().cast(INDEX)
 
 
 def class_counts(index: pa.Table, classes: tuple[str, ...]) -> dict[str, dict[str, int]]:

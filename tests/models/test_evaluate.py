@@ -93,6 +93,8 @@ def test_metrics_are_short_enough_to_be_read_and_say_what_details_say(result):
             assert short["all_rows"][score] == long["all_rows"][score]["value"]
         ends = {end: long["balanced_accuracy"][end] for end in ("low", "high")}
         assert short["interval"] == {"balanced_accuracy": ends}
+    for name in CLASSES:
+        assert metrics["per_class"][name] == {"f1": details["per_class"][name]["f1"]["value"]}
 
 
 def test_metrics_hold_no_list(result):
