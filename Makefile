@@ -28,11 +28,14 @@ $(STAMP): requirements.lock pyproject.toml
 repro: setup ## run the whole pipeline on the embedded demo data (a second run does nothing)
 	dvc repro
 
+# As many workers as cores, so one thread each: more only wait for each other. The longest files are first in order.
+TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest
+
 test: setup ## run all tests
-	python -m pytest -q -n $${PYTEST_WORKERS:-2} --dist loadfile
+	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## run the tests that take seconds
-	python -m pytest -q -n $${PYTEST_WORKERS:-2} --dist loadfile -m 'not slow'
+	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 check: setup ## ruff, mypy --strict and the import rules
 	ruff check .
