@@ -13,4 +13,5 @@ LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
 def test_lock_is_of_this_code(stage):
     for dep in LOCK[stage]["deps"]:
         if dep["path"].split("/")[0] in PACKAGES:
-            assert identity(ROOT / dep["path"]) == dep["md5"], f"{dep['path']}: run `make repro`, commit dvc.lock and runs/"
+            md5 = identity(ROOT / dep["path"])
+            assert md5 == dep["md5"], f"{dep['path']}: run `make repro`, commit dvc.lock and runs/"
