@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.errors import ImageError
 from pipeline.images import decode, open_picture
 from pipeline.schema import Reason
+from tests.memory import peak_mib
 from tests.pipeline.images.cases import plain_files
 
 COUNT = 1600
@@ -75,8 +76,7 @@ def main() -> None:
     for number in range(COUNT):
         content = mutate(seeds[number % len(seeds)], random)
         outcomes[outcome(content)] += 1
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    json.dump({"outcomes": outcomes, "peak_mib": peak_kib / 1024, "seeds": len(seeds)}, sys.stdout)
+    json.dump({"outcomes": outcomes, "peak_mib": peak_mib(), "seeds": len(seeds)}, sys.stdout)
 
 
 if __name__ == "__main__":
