@@ -91,6 +91,9 @@ class Location:
         with _as_os_error():
             for name in sorted(there & set(last)):
                 filesystem.rm_file(f"{root}/{name}")
+            # Where folders are real, as at file:// or sftp://, they are not made unasked.
+            for folder_name in sorted({f"{root}/{name}".rpartition("/")[0] for name in here}):
+                filesystem.makedirs(folder_name, exist_ok=True)
             for name in [first, *between, *last]:
                 filesystem.put_file(str(folder / name), f"{root}/{name}")
             for name in sorted(there - here):

@@ -1,6 +1,6 @@
 """`prep verify`: every link between the raw bytes and the results hashed again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -8,8 +8,10 @@ import typer
 import yaml
 
 from pipeline.errors import LineageError
+from pipeline.lineage.snapshot import SNAPSHOT_NAME
 from pipeline.lineage.verify import Problem, Verifier, find_outputs, name_files
 from pipeline.lineage.walk import iter_nodes, owner, walk
+from pipeline.output import relative_path
 from stages import project
 
 # Of what crosses two sets.
@@ -22,11 +24,12 @@ def verify(
     ] = None,
 ) -> None:
     """Hash every link from the raw bytes to the results again; name what does not hold and exit with 1."""
-    folders = _folders(file)
-    if not Path("dvc.lock").is_file():
-        typer.echo("note: dvc.lock is missing; the last links are checked by the snapshots only", err=True)
     lock = Path("dvc.lock")
-    verifier = Verifier(_locked(lock), _given(lock))
+    locked = _locked(lock)
+    folders = _folders(file, locked)
+    if not lock.is_file():
+        typer.echo("note: dvc.lock is missing; the last links are checked by the snapshots only", err=True)
+    verifier = Verifier(locked, _given(lock))
     problems: dict[str, Problem] = {}
     for folder in folders:
         found = list(verifier.check(folder)) + list(_certificate(folder))
@@ -39,19 +42,30 @@ def verify(
         raise LineageError(f"{len(named)} of the links do not hold; the first: {named[0].path}")
 
 
-def _folders(file: Path | None) -> list[Path]:
+def _folders(file: Path | None, locked: Mapping[str, str]) -> list[Path]:
     if file is None:
         folders = find_outputs([project.DEMO, project.DATA, project.RUNS])
         if not folders:
             raise LineageError(f"{project.DATA}, {project.RUNS}: no output to verify; run dvc repro first")
-        return folders
-    nodes = (Path(node.path) for node in iter_nodes(walk(file)) if node.stage)
+        # One that lost its snapshot is still an output to DVC.
+        return sorted({*folders, *(path for path in _outputs(locked) if path.is_dir())})
+    path = Path(relative_path(file))
+    nodes = (Path(node.path) for node in iter_nodes(walk(path)) if node.stage)
     return sorted({folder for path in nodes if (folder := owner(path))})
+
+
+def _outputs(locked: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the folders that stages wrote: to DVC a whole one, or the files of one with its snapshot among them."""
+    for path, md5 in locked.items():
+        if Path(path).name == SNAPSHOT_NAME:
+            yield Path(path).parent
+        elif md5.endswith(".dir") and (Path(path).parent / SNAPSHOT_NAME).as_posix() not in locked:
+            yield Path(path)
 
 
 def _certificate(folder: Path) -> Iterator[Problem]:
     """Check again, on the shards as they lie there, that no one is in two sets."""
-    if folder != project.SHARDS or not project.SPLIT.is_dir():
+    if folder != project.SHARDS or not project.SPLIT.is_dir() or not (folder / "index.parquet").is_file():
         return
     from pipeline.split.certificate import check
 

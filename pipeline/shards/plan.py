@@ -131,12 +131,24 @@ def place(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> 
         if split == TRAIN and processes > 1 and len(part):
             if len(part) < processes:
                 raise DataError(f"train: {len(part)} rows cannot be shared by shard.processes = {processes}")
-            over = part.slice(len(part) - len(part) % count)
-            part = part.slice(0, len(part) - len(over))
+            dropped = _excess(part, len(part) % count)
+            over, part = part.filter(dropped), part.filter(pc.invert(dropped))
         bounds = [len(part) * number // count for number in range(count + 1)] if count else [0]
         for number, (start, end) in enumerate(pairwise(bounds)):
             shards.append(Shard(f"{split}-{number:05d}", split, part.slice(start, end - start)))
     return shards, over
+
+
+def _excess(rows: pa.Table, number: int) -> pa.Array:
+    """Mark so many rows to leave out: copies before originals, each of the class that then has most, the last first."""
+    labels, copies = rows["label"].to_numpy(), rows["copy"].to_numpy() > 0
+    left = np.ones(len(rows), bool)
+    for _ in range(number):
+        spare = left & copies if (left & copies).any() else left
+        most = np.bincount(labels[left])[labels[spare]].argmax()
+        largest = labels[spare][most]
+        left[np.flatnonzero(spare & (labels == largest))[-1]] = False
+    return pa.array(~left)
 
 
 def _shard_count(rows: int, rows_per_shard: int, processes: int) -> int:

@@ -136,9 +136,13 @@ def _problems(split_folder: Path, shards: Path) -> Iterator[str]:
     given = read_table(split_folder / "split.parquet", SPLIT.names, SPLIT)
     promised = dict(zip(given["sample_id"].to_pylist(), given["split"].to_pylist(), strict=True))
     groups = dict(zip(given["sample_id"].to_pylist(), given["group_id"].to_pylist(), strict=True))
-    links = {row.pop("sample_id"): row for row in read_table(split_folder / LINKS_NAME).to_pylist()}
+    columns = ["sample_id", *KINDS]
+    links = {row.pop("sample_id"): row for row in read_table(split_folder / LINKS_NAME, columns).to_pylist()}
     written = list(_written(shards))
     yield from _misplaced(written, promised, shards)
+    unlinked = sorted({sample_id for sample_id, *_ in written} - links.keys())
+    if unlinked:
+        yield f"{split_folder / LINKS_NAME}: {len(unlinked)} written samples are not in it, such as {unlinked[0]}"
     known = [(sample_id, split) for sample_id, split, _, _ in written if sample_id in groups and sample_id in links]
     splits = [split for _, split in known]
     for kind in ("group", *KINDS):
@@ -158,7 +162,9 @@ def _written(shards: Path) -> Iterator[tuple[str, str, str, str | None]]:
             names = pq.read_schema(file).names
         except (OSError, pa.ArrowException):
             raise TableError(f"{file}: not a readable Parquet file; write the shards again") from None
-        wanted = [name for name in ("sample_id", "dataset", "subject_id") if name in names]
+        if not {"sample_id", "dataset"} <= set(names):
+            raise TableError(f"{file}: has no sample_id and dataset; write the shards again")
+        wanted = ["sample_id", "dataset", *(["subject_id"] if "subject_id" in names else [])]
         split = file.name.rpartition("-")[0]
         for row in read_table(file, wanted).to_pylist():
             yield row["sample_id"], split, row["dataset"], row.get("subject_id")
@@ -183,6 +189,9 @@ def _stated(split_folder: Path) -> Iterator[str]:
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))["crossing"]
     except (OSError, ValueError, KeyError, TypeError):
+        yield f"{path}: not a certificate; run prep split again"
+        return
+    if not isinstance(stated, dict):
         yield f"{path}: not a certificate; run prep split again"
         return
     for kind, count in sorted(stated.items()):

@@ -178,6 +178,10 @@ def test_verify_compares_with_what_dvc_has_of_the_raw_trees(project):
     lock.write_text("")
     assert "dvc.lock: not a dvc.lock" in call(project, "prep", "verify", code=1)
     lock.write_text(content)
+    snapshot = project / "runs/report/snapshot.json"
+    snapshot.rename(project / "aside.json")
+    assert "runs/report/snapshot.json" in call(project, "prep", "verify", code=1)
+    (project / "aside.json").rename(snapshot)
     with (project / "raw/demo/truth.parquet").open("r+b") as stream:
         stream.seek(100)
         stream.write(b"x")

@@ -127,3 +127,9 @@ def test_paths_and_addresses_are_told_apart(tmp_path):
     assert not is_address(tmp_path)
     assert str(Location("s3://bucket/x/") / "y") == "s3://bucket/x/y"
     assert str(Location(tmp_path) / "y") == str(tmp_path / "y")
+
+
+def test_a_folder_as_an_address_is_made(inputs, tmp_path):
+    write(inputs, f"file://{tmp_path}/new/shards")
+    assert (tmp_path / "new/shards/parquet").is_dir()
+    assert (tmp_path / "new/shards/index.parquet").is_file()

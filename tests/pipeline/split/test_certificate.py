@@ -1,6 +1,7 @@
 import json
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.schema import INDEX
@@ -103,3 +104,15 @@ def test_a_class_whose_groups_are_too_large_is_said(datasets, params, tmp_path):
     split(datasets.aligned, datasets.labels, datasets.roles, tmp_path / "out", params, seed=1, workers=1)
     certificate = json.loads((tmp_path / "out/certificate.json").read_text())
     assert list(certificate["off_by_more_than_tolerance"]["d"]) == ["anger"]
+
+
+def test_a_sample_without_links_is_not_left_out_of_the_count(folders):
+    split_folder, shards = folders
+    write_shards(shards, promised(split_folder))
+    path = split_folder / "links.parquet"
+    links = pq.read_table(path)
+    pq.write_table(links.slice(0, 0), path)
+    (problem,) = check(split_folder, shards)
+    assert f"{path}: {len(links)} written samples are not in it" in problem
+    (split_folder / "certificate.json").write_text('{"crossing": []}')
+    assert any("not a certificate" in line for line in check(split_folder, shards))
