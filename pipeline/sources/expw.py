@@ -42,10 +42,10 @@ class ExpW(Reader):
         if parsed is None or parsed[1][-1] not in range(len(self.labels)):
             detail = f"{row}: expected a name, seven numbers and the last one 0 to 6, not {text[:80]!r}"
             return Refusal(text.partition(" ")[0], Reason.bad_row, detail)
-        name, (_, top, left, right, bottom, _, code) = parsed
+        name, (face, top, left, right, bottom, _, code) = parsed
         box = (left, top, right, bottom) if right > left and bottom > top else None
         path = dump.find(name, bases, row)
-        return Annotation(path, (self.labels[int(code)],), row, box=box, box_kind="face" if box else None)
+        return Annotation(path, (self.labels[int(code)],), row, box=box, box_kind="face" if box else None, n=int(face))
 
 
 def _list_name(tree: Tree, root: str) -> str | None:

@@ -72,7 +72,11 @@ def _row(record: Record, name: str, n: int) -> Row:
     code = record.get("emotion")
     if not code:
         return Refusal(name, Reason.unlabelled, f"{record.row}: no emotion")
-    if not code.isdigit() or int(code) >= len(CODES) or count_pixels(record.get("pixels")) != SIDE_PX * SIDE_PX:
+    if (
+        not (code.isascii() and code.isdigit())
+        or int(code) >= len(CODES)
+        or count_pixels(record.get("pixels")) != SIDE_PX * SIDE_PX
+    ):
         detail = f"{record.row}: expected a code 0 to 6 and {SIDE_PX * SIDE_PX} pixels, not {code[:20]!r}"
         return Refusal(name, Reason.bad_row, detail)
     split = record.get("Usage") or _SPLITS.get(stem(name).casefold())

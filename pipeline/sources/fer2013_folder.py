@@ -33,9 +33,15 @@ class Fer2013Folder(Reader):
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
+        classed = set()
         for name, _, folder in class_folders(dump.tree, dump.root):
             label = native_label(name, self.labels)
-            yield from (_row(path, label) for path in dump.tree.below(folder) if is_picture(path))
+            for path in filter(is_picture, dump.tree.below(folder)):
+                classed.add(path)
+                yield _row(path, label)
+        for path in filter(is_picture, dump.tree.below(dump.root)):
+            if path not in classed:
+                yield Refusal(path, Reason.unlabelled, f"{path}: in no class folder")
 
 
 def _row(path: str, label: str | None) -> Row:

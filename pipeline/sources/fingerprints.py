@@ -74,11 +74,11 @@ class Tally:
         return Tally(labels, rows)
 
     def parts(self, other: "Tally") -> Iterator[tuple[str, Counter[str], Counter[str]]]:
-        """Yield (name, own, other's) of each split that both have; of everything where they share none."""
+        """Yield (name, own, other's) of each split that both have; of everything where one of them names none."""
         shared = sorted(self.by_split.keys() & other.by_split.keys())
         for split in shared:
             yield "" if split == NO_SPLIT else f" in {split}", self.by_split[split], other.by_split[split]
-        if not shared:
+        if not shared and (NO_SPLIT in self.by_split or NO_SPLIT in other.by_split):
             yield "", self.total, other.total
 
 
@@ -150,7 +150,8 @@ def _problems(release: Release | None, found: Tally, listed: Listed, dump: Dump)
         if excess is not None:
             yield excess
     affect = {common_name(label): np.reshape(values, (-1, 2)) for label, values in listed.affect.items()}
-    if (order := affect_order(affect)) is not None:
+    # EMOTIC's labels are words, which nobody numbers, and its people's arousal is judged from the scene.
+    if (release is None or release.name != "EMOTIC") and (order := affect_order(affect)) is not None:
         yield f"valence and arousal contradict the labels, as with codes of another order: {order}"
 
 
@@ -195,7 +196,7 @@ def _agreed(release: Release | None, found: Tally) -> Verdict:
 
 
 def _split(name: str) -> str:
-    return _SPLITS.get(name.casefold(), name)
+    return _SPLITS.get(name.casefold().replace("_", "").replace("-", ""), name)
 
 
 def _plain(name: str) -> str:

@@ -74,4 +74,4 @@ def is_split(name: str) -> bool:
     plain = name.casefold().replace("-", "_")
     for affix in ("_set", "_images", "_labels", "_annotations", "_data"):
         plain = plain.removesuffix(affix)
-    return plain in SPLIT_NAMES
+    return plain.replace("_", "") in SPLIT_NAMES

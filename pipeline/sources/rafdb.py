@@ -47,7 +47,7 @@ class RafDb(Reader):
 
     def _row(self, dump: Dump, kind: str, row: str, text: str) -> Row:
         given, _, code = "\t".join(text.rsplit(maxsplit=1)).rpartition("\t")
-        if not given or not code.isdigit() or not 1 <= int(code) <= len(self.labels):
+        if not given or not (code.isascii() and code.isdigit()) or not 1 <= int(code) <= len(self.labels):
             detail = f"{row}: expected a picture and a code 1 to {len(self.labels)}, not {text[:80]!r}"
             return Refusal(given, Reason.bad_row, detail)
         aligned = kind == "aligned"

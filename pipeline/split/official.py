@@ -38,12 +38,14 @@ class Place(IntEnum):
 
 
 _OFFICIAL: Final = {
-    "train": Place.train, "training": Place.train, "train_set": Place.train,
-    "val": Place.val, "valid": Place.val, "validation": Place.val, "val_set": Place.val, "dev": Place.val,
+    "train": Place.train, "training": Place.train,
+    "val": Place.val, "valid": Place.val, "validation": Place.val, "dev": Place.val,
     "publictest": Place.val,
     "automatic": Place.train,  # AffectNet's pictures that a network labelled
-    "test": Place.test, "testing": Place.test, "test_set": Place.test, "privatetest": Place.test,
+    "test": Place.test, "testing": Place.test, "privatetest": Place.test,
 }  # fmt: skip
+# What folders of splits are called beside that: train_set, Test-Images.
+_AFFIXES: Final = ("set", "images", "labels", "annotations", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,18 @@ def _official_places(rows: Rows, members: NDArray[np.int64]) -> NDArray[np.int64
         name = rows.official[row]
         if name is None:
             continue
-        place = _OFFICIAL.get(name.strip().lower())
+        place = _place(name)
         if place is None:
             known = ", ".join(sorted(_OFFICIAL))
             raise DataError(f"{rows.sample_ids[row]}: source_split is {name!r}; expected one of {known}, or none")
         given[index] = place
     return given
+
+
+def _place(name: str) -> Place | None:
+    plain = name.strip().casefold().replace("-", "").replace("_", "")
+    names = (plain, *(plain.removesuffix(affix) for affix in _AFFIXES))
+    return next((_OFFICIAL[known] for known in names if known in _OFFICIAL), None)
 
 
 def _by_role(given: NDArray[np.int64], role: str, held_out: str) -> NDArray[np.int64]:

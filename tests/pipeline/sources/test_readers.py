@@ -293,3 +293,14 @@ def test_csv_keeps_labels_as_they_stand_and_says_what_became_of_doubles(read):
     found = read("csv")
     assert found.labels() == {"images/a.jpg": "HAPPINESS"}
     assert found.reasons() == [("duplicate_row", "images/a.jpg"), ("unlabelled", "images/b.jpg")]
+
+
+def test_fer2013_folders_of_both_test_sets_are_read_and_a_stranger_is_counted(tmp_path):
+    for split, stem in (("train", "Training"), ("public_test", "PublicTest"), ("private_test", "PrivateTest")):
+        for number, name in enumerate(("angry", "happy")):
+            put(tmp_path / "raw", f"{split}/{name}/{stem}_{number}.jpg", f"{split}{name}".encode())
+    put(tmp_path / "raw", "train/Training_77.jpg", b"loose")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert {row["source_split"] for row in found.rows} == {"Training", "PublicTest", "PrivateTest"}
+    assert len(found.rows) == 6
+    assert found.reasons() == [("unlabelled", "train/Training_77.jpg")]

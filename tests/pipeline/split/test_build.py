@@ -7,6 +7,7 @@ import pytest
 from pipeline.errors import DataError, ParamsError
 from pipeline.lineage.identity import folder_files, folder_md5
 from pipeline.split import split
+from pipeline.split.official import Place, _place
 from pipeline.tables import read_table
 
 from .conftest import sample
@@ -236,3 +237,11 @@ def test_one_person_is_one_group_in_one_split(datasets, params, tmp_path):
     datasets.add("a", "train", people(1, 5))
     _, splits = run(datasets, params, tmp_path / "out")
     assert len(set(splits.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("Train-Images", Place.train), ("val_set", Place.val), ("public_test", Place.val), ("PrivateTest", Place.test)],
+)
+def test_split_names_as_folders_have_them(name, place):
+    assert _place(name) is place
