@@ -136,6 +136,21 @@ def test_another_taxonomy_touches_no_pixel_until_the_shards(project):
     assert not {name for name in stages if name.partition("@")[0] in {"demo", "ingest", "align", "equalize"}}
 
 
+def test_dvc_keeps_a_raw_tree_of_ones_own(project):
+    tree = project / "raw/own"
+    tree.mkdir()
+    (tree / "a.csv").write_text("image,label\n")
+    call(project, "dvc", "add", "-q", "raw/own")
+    shutil.rmtree(tree)
+    # `dvc checkout`, and with it experiments in the queue, and `dvc gc` know only what DVC finds by itself.
+    call(project, "dvc", "gc", "--workspace", "--force", "-q")
+    call(project, "dvc", "checkout", "-q")
+    assert (tree / "a.csv").is_file()
+    assert "raw/own.dvc" in call(project, "git", "status", "--short", "-uall")
+    shutil.rmtree(tree)
+    (project / "raw/own.dvc").unlink()
+
+
 def test_an_unknown_parameter_is_one_line(project):
     set_params(project, {"align": {"sise_px": 64}})
     said = call(project, "prep", "align", "--src", "raw/demo/affectnet", code=2)
