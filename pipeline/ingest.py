@@ -86,6 +86,8 @@ def _read(reader: Reader, dump: Dump, dataset: str, progress: Progress) -> Sampl
         samples.add(row)
         if number % _STEP_ROWS == 0:
             progress(number, number, "rows read")
+    if unnamed := samples.unnamed():
+        dump.notes.append(f"{len(unnamed)} pictures are in no row, such as {printable(unnamed[0])}")
     samples.close()
     if not samples.rows_in:
         raise SourceError(f"{dump.tree.src}: the layout of {reader.name}, but without a single row or picture")
@@ -106,7 +108,7 @@ def _finish(
         files=len(dump.tree.names()),
         counts=samples.counts(),
         fingerprint=verdict.plain(),
-        notes=[*dump.notes, *verdict.notes, *_unfollowed(dump.tree)],
+        notes=[*dump.said(), *verdict.notes, *_unfollowed(dump.tree)],
     )
 
 

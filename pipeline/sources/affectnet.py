@@ -4,12 +4,13 @@ Mollahosseini, Hasani, Mahoor: AffectNet, IEEE TAC 2017. Columns and codes as in
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from pipeline.schema import Reason
-from pipeline.sources.delimited import Delimited, Record, numbers
+from pipeline.sources.delimited import Delimited, Record, number, numbers
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join
+from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, name_of
 from pipeline.sources.tree import Tree
 
 CODES: Final = (
@@ -44,6 +45,9 @@ _LISTS: Final = {
     "automatic": (("automatic", "Automatically_Annotated_file_lists/automatically_annotated.csv"),),
 }
 _LOOSE: Final = {"training": "training.csv", "validation": "validation.csv", "automatic": "automatically_annotated.csv"}
+_SAMPLE_ROWS: Final = 50
+_NOT_GIVEN: Final = -2  # valence and arousal of what is no emotion
+LANDMARKS: Final = 136
 _PICTURES: Final = {"manual": "Manually_Annotated_Images", "automatic": "Automatically_Annotated_Images"}
 
 
@@ -56,10 +60,8 @@ class AffectNet(Reader):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        for _, _, name in _lists(tree, root):
-            if Delimited(tree, name, _COLUMNS).has("subDirectory_filePath", "expression"):
-                return f"{name} has AffectNet's columns"
-        return None
+        name = next((name for _, _, name in _lists(tree, root) if _fits(tree, name)), None)
+        return f"{name} has AffectNet's columns" if name else None
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
@@ -82,6 +84,20 @@ def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
                     break
 
 
+def _fits(tree: Tree, name: str) -> bool:
+    """Say whether a list is AffectNet's: by its header, or where it has none by the cells of its first rows.
+
+    training.csv is what anybody's list may be called.
+    """
+    table = Delimited(tree, name, _COLUMNS)
+    if table.header is not None:
+        return table.has("subDirectory_filePath", "expression")
+    rows = [record.cells for record in islice(table.records(), _SAMPLE_ROWS)]
+    code = _COLUMNS.index("expression")
+    fitting = [cells for cells in rows if len(cells) > code and is_picture(cells[0]) and affectnet_label(cells[code])]
+    return 2 * len(fitting) > len(rows)
+
+
 def _missing(dump: Dump) -> Iterator[str]:
     """Say which of the two manual lists is not there while the other is."""
     there = {split for _, split, _ in _lists(dump.tree, dump.root)}
@@ -98,42 +114,65 @@ def _bases(dump: Dump, kind: str) -> list[str]:
 
 
 def _row(dump: Dump, record: Record, bases: list[str], split: str) -> Row:
-    given = record.get("subDirectory_filePath")
-    label = affectnet_label(record.get("expression"))
-    if not given or label is None:
-        detail = f"{record.row}: expected a path and a code 0 to 10, not {record.get('expression')!r}"
-        return Refusal(given, Reason.bad_row, detail)
-    box = _box(record)
+    given, code = record.get("subDirectory_filePath"), record.get("expression")
+    label = affectnet_label(code)
+    if not given:
+        return Refusal("", Reason.bad_row, f"{record.row}: no path")
+    path = dump.find_ending(given, bases, record.row)
+    if code and label is None:
+        return Refusal(name_of(path), Reason.bad_row, f"{record.row}: expected a code 0 to 10, not {code[:40]!r}")
+    box = _box(dump, record)
     return Annotation(
-        dump.find_ending(given, bases, record.row),
-        (label,),
+        path,
+        (label,) if label else (),
         record.row,
         box=box,
         box_kind="face" if box else None,
-        landmarks=_landmarks(record.get("facial_landmarks")),
+        landmarks=_landmarks(dump, record),
         split=split,
-        valence=unit_affect(record.number("valence")),
-        arousal=unit_affect(record.number("arousal")),
+        valence=read_affect(dump, "valence", record.get("valence"), record.row),
+        arousal=read_affect(dump, "arousal", record.get("arousal"), record.row),
     )
 
 
 def affectnet_label(text: str) -> str | None:
     """Return the native name of a code, written as a whole number or as 3.0; None for anything else."""
-    code = text.removesuffix(".0").strip()
-    return CODES[int(code)] if code.isascii() and code.isdigit() and int(code) < len(CODES) else None
+    code = number(text)
+    return CODES[int(code)] if code is not None and code in range(len(CODES)) else None
 
 
-def unit_affect(value: float | None) -> float | None:
-    """Return a valence or arousal on [-1, 1]; -2 and everything else beyond means "not given"."""
-    return value if value is not None and -1 <= value <= 1 else None
+def read_affect(dump: Dump, what: str, text: str, row: str) -> float | None:
+    """Return a valence or arousal on [-1, 1]; None for -2, which means "not given", and for all else, which is noted.
+
+    Args:
+        dump: takes the note.
+        what: which of the two.
+        text: as it stands there; "" where nothing does.
+        row: where it stands.
+    """
+    value = number(text)
+    if value is not None and -1 <= value <= 1:
+        return value
+    if text and value != _NOT_GIVEN:
+        dump.drop(f"{what} (expected -1 to 1, or -2 for not given)", row)
+    return None
 
 
-def _box(record: Record) -> Box | None:
-    values = [record.number(f"face_{side}") for side in ("x", "y", "width", "height")]
-    x, y, width, height = (-1 if value is None else value for value in values)
-    return None if None in values or width <= 0 or height <= 0 else (x, y, x + width, y + height)
+def _box(dump: Dump, record: Record) -> Box | None:
+    sides = [record.get(f"face_{side}") for side in ("x", "y", "width", "height")]
+    x, y, width, height = (number(side) for side in sides)
+    if x is not None and y is not None and width is not None and height is not None and width > 0 and height > 0:
+        return x, y, x + width, y + height
+    if any(sides):
+        dump.drop("box (expected four numbers, width and height above 0)", record.row)
+    return None
 
 
-def _landmarks(text: str) -> list[float] | None:
-    points = numbers(text.strip("; "), lambda cell: cell.split(";"))
-    return points if points is not None and len(points) == 136 else None
+def _landmarks(dump: Dump, record: Record) -> list[float] | None:
+    text = record.get("facial_landmarks").strip("; ")
+    points = numbers(text, lambda cell: cell.split(";"))
+    if points is not None and len(points) == LANDMARKS:
+        return points
+    if text:
+        dump.drop("list of landmarks (expected 68 points as x;y;x;y…)", record.row)
+    return None

@@ -8,7 +8,7 @@ from pipeline.sources.affectnet import CODES
 from pipeline.sources.delimited import Delimited, Record
 from pipeline.sources.folder import is_split
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join, name_of
 from pipeline.sources.spellings import native_label
 from pipeline.sources.tree import Tree
 
@@ -44,10 +44,12 @@ class AffectNetFolder(Reader):
             yield Annotation(name, (label,) if label else (), name, split=_split(dump, name))
 
     def _row(self, dump: Dump, record: Record, path: str | Refusal) -> Row:
-        label = native_label(record.get("label"), self.labels)
-        given = path if isinstance(path, str) else path.path
+        cell, given = record.get("label"), name_of(path)
+        label = native_label(cell, self.labels)
+        if not cell:
+            return Annotation(path, (), record.row, split=_split(dump, given))
         if label is None:
-            return Refusal(given, Reason.bad_row, f"{record.row}: no class of AffectNet: {record.get('label')!r}")
+            return Refusal(given, Reason.bad_row, f"{record.row}: no class of AffectNet: {cell[:40]!r}")
         folder = self._of_folder(given)
         if folder is not None:
             dump.compared += 1

@@ -10,14 +10,13 @@ from typing import Final
 import numpy as np
 
 from pipeline.schema import Reason
-from pipeline.sources.affectnet import CODES, affectnet_label, unit_affect
-from pipeline.sources.delimited import number
+from pipeline.sources.affectnet import CODES, LANDMARKS, affectnet_label, read_affect
+from pipeline.sources.delimited import given
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join, stem
 from pipeline.sources.tree import Tree
 
 _SPLITS: Final = {"train_set": "training", "val_set": "validation"}
-_LANDMARKS: Final = 136
 _MAX_NPY_BYTES: Final = 1 << 16
 # The .npy format, versions 1 and 2 (NumPy enhancement proposal 1): magic, length, a dictionary as text, the data.
 _HEADER: Final = re.compile(
@@ -50,23 +49,24 @@ class AffectNetNpy(Reader):
             notes = dump.tree.listing(f"{at}/annotations").files
             ids = {name.removesuffix("_exp.npy") for name in notes if name.endswith("_exp.npy")}
             for one in sorted(ids | pictures.keys()):
-                yield self._row(dump.tree, f"{at}/annotations/{one}", pictures.get(one), at, split)
+                yield self._row(dump, f"{at}/annotations/{one}", pictures.get(one), at, split)
 
-    def _row(self, tree: Tree, notes: str, picture: str | None, at: str, split: str) -> Row:
-        path = f"{at}/images/{picture or stem(notes) + '.jpg'}"
-        if f"{notes}_exp.npy" not in tree:
-            return Refusal(path, Reason.unlabelled, f"{notes}_exp.npy: missing")
-        label = affectnet_label(_scalar(tree, f"{notes}_exp.npy"))
-        if label is None or label not in self.labels:
-            return Refusal(path, Reason.bad_row, f"{notes}_exp.npy: expected a code 0 to 7")
+    def _row(self, dump: Dump, notes: str, picture: str | None, at: str, split: str) -> Row:
+        path, row = f"{at}/images/{picture or notes.rpartition('/')[2] + '.jpg'}", f"{notes}_exp.npy"
+        if row not in dump.tree:
+            return Refusal(path, Reason.unlabelled, f"{row}: missing")
+        code = _scalar(dump.tree, row)
+        label = affectnet_label(code or "")
+        if code != "" and label not in self.labels:
+            return Refusal(path, Reason.bad_row, f"{row}: expected a code 0 to 7")
         return Annotation(
-            path if picture else Refusal(path, Reason.missing_file, f"{notes}_exp.npy: no such picture: {path}"),
-            (label,),
-            f"{notes}_exp.npy",
-            landmarks=_landmarks(tree, f"{notes}_lnd.npy"),
+            path if picture else Refusal(path, Reason.missing_file, f"{row}: no such picture: {path}"),
+            (label,) if label else (),
+            row,
+            landmarks=_landmarks(dump, f"{notes}_lnd.npy"),
             split=split,
-            valence=unit_affect(number(_scalar(tree, f"{notes}_val.npy"))),
-            arousal=unit_affect(number(_scalar(tree, f"{notes}_aro.npy"))),
+            valence=_affect(dump, "valence", f"{notes}_val.npy"),
+            arousal=_affect(dump, "arousal", f"{notes}_aro.npy"),
         )
 
 
@@ -87,21 +87,36 @@ def _load(tree: Tree, name: str) -> np.ndarray | None:
     return np.frombuffer(data, dtype)
 
 
-def _scalar(tree: Tree, name: str) -> str:
-    """Return the one value of an array as text: the release stores numbers as strings without dimensions."""
+def _scalar(tree: Tree, name: str) -> str | None:
+    """Return the one value of an array as text: the release stores numbers as strings without dimensions.
+
+    "" says "not given", NaN included; None is no such array.
+    """
     found = _load(tree, name)
     if found is None or found.size != 1:
-        return ""
-    value = found[0]
-    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip()
-
-
-def _landmarks(tree: Tree, name: str) -> list[float] | None:
-    found = _load(tree, name)
-    if found is None or found.size != _LANDMARKS:
         return None
+    value = found[0]
+    return given(value.decode("ascii", "replace") if isinstance(value, bytes) else str(value))
+
+
+def _affect(dump: Dump, what: str, name: str) -> float | None:
+    text = _scalar(dump.tree, name)
+    if text is None and name in dump.tree:
+        dump.drop(f"{what} (expected an array of one number)", name)
+    return read_affect(dump, what, text or "", name)
+
+
+def _landmarks(dump: Dump, name: str) -> list[float] | None:
+    found = _load(dump.tree, name)
+    points = _finite(found) if found is not None and found.size == LANDMARKS else None
+    if points is None and name in dump.tree:
+        dump.drop("list of landmarks (expected 68 points, x and y)", name)
+    return points
+
+
+def _finite(values: np.ndarray) -> list[float] | None:
     try:
-        points = found.astype(np.float32)
+        points = values.astype(np.float32)
     except ValueError:
         return None
     return [float(value) for value in points] if np.isfinite(points).all() else None

@@ -17,6 +17,7 @@ CODES: Final = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sad
 _PICTURES: Final = ("cohn-kanade-images", "extended-cohn-kanade-images", "cohn-kanade", "images")
 _LABELS: Final = ("emotion", "emotions", "emotion_labels")
 _POINTS: Final = ("landmarks",)
+_LANDMARKS: Final = 136
 
 
 class CkPlus(Reader):
@@ -40,14 +41,15 @@ class CkPlus(Reader):
         points = _folder(dump.tree, dump.root, _POINTS)
         seen = set()
         for subject, sequence in _sequences(dump.tree, pictures):
-            seen.add((subject, sequence))
             within = f"{subject}/{sequence}"
             frames = [name for name in dump.tree.listing(f"{pictures}/{within}").files if is_picture(name)]
+            if frames:
+                seen.add((subject, sequence))
             label = _label(dump.tree, f"{labels}/{within}")
             yield from _read_sequence(dump, f"{pictures}/{within}", frames, label, points and f"{points}/{within}")
         for subject, sequence in _sequences(dump.tree, labels):
             label = _label(dump.tree, f"{labels}/{subject}/{sequence}")
-            if (subject, sequence) not in seen and isinstance(label, str):
+            if (subject, sequence) not in seen and label is not None:
                 yield _lost(f"{pictures}/{subject}/{sequence}", label, subject, f"{subject}_{sequence}")
 
 
@@ -107,22 +109,25 @@ def _read_sequence(
             path,
             (label if number_ >= peak else CODES[0],),
             path,
-            landmarks=_landmarks(dump.tree, points and f"{points}/{stem(name)}_landmarks.txt"),
+            landmarks=_landmarks(dump, points and f"{points}/{stem(name)}_landmarks.txt"),
             subject=subject,
             sequence=f"{subject}_{sequence}",
         )
 
 
-def _lost(folder: str, label: str, subject: str, sequence: str) -> Annotation:
+def _lost(folder: str, label: str | Refusal, subject: str, sequence: str) -> Row:
     """Return the row of a sequence that has a label and no pictures: it counts as one that the release lists."""
-    missing = Refusal(
-        folder, Reason.missing_file, f"{folder}: labelled {label}, but there is no such folder of pictures"
-    )
+    if isinstance(label, Refusal):
+        return Refusal(folder, label.reason, f"{label.detail}; and there are no pictures of it")
+    missing = Refusal(folder, Reason.missing_file, f"{folder}: labelled {label}, but there are no pictures of it")
     return Annotation(missing, (label,), folder, subject=subject, sequence=sequence)
 
 
-def _landmarks(tree: Tree, name: str | None) -> list[float] | None:
-    if name is None or name not in tree:
+def _landmarks(dump: Dump, name: str | None) -> list[float] | None:
+    if name is None or name not in dump.tree:
         return None
-    points = numbers(" ".join(text for _, text in read_lines(tree, name)))
-    return points if points is not None and len(points) == 136 else None
+    points = numbers(" ".join(text for _, text in read_lines(dump.tree, name)))
+    if points is not None and len(points) == _LANDMARKS:
+        return points
+    dump.drop("list of landmarks (expected 68 rows of x and y)", name)
+    return None

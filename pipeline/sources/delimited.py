@@ -39,8 +39,7 @@ class Record:
 
     def at(self, index: int) -> str:
         """Return the cell at an index; "" where the row is too short or the cell says "not given"."""
-        text = self.cells[index].strip() if 0 <= index < len(self.cells) else ""
-        return "" if text.casefold() in _NOT_GIVEN else text
+        return given(self.cells[index]) if 0 <= index < len(self.cells) else ""
 
     def number(self, column: str) -> float | None:
         """Return a cell as a finite number; None where it is not given or not one."""
@@ -154,13 +153,21 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
+def given(text: str) -> str:
+    """Return what a cell says, without the blanks around it; "" where it says "not given": NaN, null and their like."""
+    plain = text.strip()
+    return "" if plain.casefold() in _NOT_GIVEN else plain
+
+
 def squash(column: str) -> str:
     """Return what of a column's name counts: letters and digits, in lower case."""
     return "".join(char for char in column.casefold() if char.isalnum())
 
 
 def number(text: str) -> float | None:
-    """Return a finite number, or None."""
+    """Return a finite number, or None; Python's own "1_0" is none."""
+    if "_" in text:
+        return None
     try:
         value = float(text)
     except ValueError:

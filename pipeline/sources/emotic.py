@@ -12,7 +12,7 @@ from pipeline.schema import Reason
 from pipeline.sources.delimited import number
 from pipeline.sources.matlab import as_list, read_mat
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join
+from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join, name_of
 from pipeline.sources.tree import Tree
 
 CATEGORIES: Final = (
@@ -70,7 +70,7 @@ class Emotic(Reader):
                 given = join(str(_field(item, "folder") or ""), str(_field(item, "filename") or ""))
                 path = dump.find_ending(given, picture_folders(dump), row)
                 for place, person in enumerate(as_list(_field(item, "person")), 1):
-                    yield _person(person, path, split, f"{row} person {place}")
+                    yield _person(dump, person, path, split, f"{row} person {place}")
 
 
 def _mat_name(tree: Tree, root: str) -> str | None:
@@ -94,7 +94,7 @@ def _field(item: Any, name: str) -> Any:
     return item.get(name) if isinstance(item, dict) else None
 
 
-def _person(person: Any, path: str | Refusal, split: str, row: str) -> Row:
+def _person(dump: Dump, person: Any, path: str | Refusal, split: str, row: str) -> Row:
     # Several people annotated val and test: the release combines them itself.
     categories = as_list(_field(person, "combined_categories"))
     if not categories:
@@ -103,10 +103,11 @@ def _person(person: Any, path: str | Refusal, split: str, row: str) -> Row:
     affects = as_list(_field(person, "combined_continuous")) or as_list(_field(person, "annotations_continuous"))
     labels = emotic_labels([str(label) for label in categories])
     if isinstance(labels, str):
-        return Refusal(
-            path if isinstance(path, str) else path.path, Reason.bad_row, f"{row}: no category of EMOTIC: {labels!r}"
-        )
-    box = emotic_box([value for value in as_list(_field(person, "body_bbox")) if isinstance(value, int | float)])
+        return Refusal(name_of(path), Reason.bad_row, f"{row}: no category of EMOTIC: {labels!r}")
+    sides = as_list(_field(person, "body_bbox"))
+    box = emotic_box([value for value in sides if isinstance(value, int | float)])
+    if box is None and sides:
+        dump.drop("body_bbox (expected x1, y1, x2, y2)", row)
     values = [mean_rating([one for affect in affects for one in as_list(_field(affect, name))]) for name in _AFFECTS]
     return Annotation(
         path,

@@ -3,7 +3,6 @@
 Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019.
 """
 
-import ast
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -11,8 +10,9 @@ from pipeline.schema import Reason
 from pipeline.sources.delimited import Delimited, Record
 from pipeline.sources.emotic import CATEGORIES, emotic_box, emotic_labels, mean_rating, picture_folders
 from pipeline.sources.folder import is_split
+from pipeline.sources.literals import read_literal
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, stem
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, name_of, stem
 from pipeline.sources.tree import Tree
 
 _COLUMNS: Final = (
@@ -27,8 +27,6 @@ _COLUMNS: Final = (
     "Age",
 )
 _SPLITS: Final = ("train", "val", "test")
-# Python's parser needs much more memory than the text has.
-_MAX_CELL_CHARS: Final = 4000
 
 
 class EmoticCsv(Reader):
@@ -69,17 +67,20 @@ def _fits(tree: Tree, name: str) -> bool:
 def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row:
     given = join(record.get("Folder").strip("/"), record.get("Filename"))
     cell = record.get("Categorical_Labels")
-    labels = _literal(cell)
+    labels = read_literal(cell)
     known = emotic_labels(_strings(labels))
     if not record.get("Filename"):
         return Refusal(given, Reason.bad_row, f"{record.row}: no file")
-    if isinstance(known, str) or (cell and labels is None):
+    path = dump.find_ending(given, bases, record.row)
+    if isinstance(known, str) or (cell and not isinstance(labels, list)):
         wrong = known if isinstance(known, str) else cell[:80]
-        return Refusal(given, Reason.bad_row, f"{record.row}: no category of EMOTIC: {wrong!r}")
-    box = emotic_box(_floats(_literal(record.get("BBox"))))
-    affect = _affect(_literal(record.get("Continuous_Labels")))
+        return Refusal(name_of(path), Reason.bad_row, f"{record.row}: no category of EMOTIC: {wrong!r}")
+    box = emotic_box(_floats(read_literal(record.get("BBox"))))
+    if box is None and record.get("BBox"):
+        dump.drop("BBox (expected [x1, y1, x2, y2])", record.row)
+    affect = _affect(dump, record)
     return Annotation(
-        dump.find_ending(given, bases, record.row),
+        path,
         known,
         record.row,
         distinct=True,
@@ -92,29 +93,30 @@ def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row
     )
 
 
-def _literal(text: str) -> Any:
-    """Return the Python literal that a cell holds, NaN included; None where it holds none."""
-    if len(text) > _MAX_CELL_CHARS:
-        return None
-    try:
-        return ast.literal_eval(text.replace("nan", "None"))
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return None
-
-
 def _strings(value: Any) -> list[str]:
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [text for one in value for text in _strings(one)]
     return [value] if isinstance(value, str) else []
 
 
 def _floats(value: Any) -> list[float]:
-    given = value if isinstance(value, list | tuple) else []
-    return [float(one) for one in given if isinstance(one, int | float)]
+    # An array of one row, as NumPy may have it, is its row.
+    given = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return [float(one) for one in given if isinstance(one, int | float)] if isinstance(given, list) else []
 
 
-def _affect(value: Any) -> list[float | None]:
+def _affect(dump: Dump, record: Record) -> list[float | None]:
     """Return valence, arousal and dominance; of several annotators' lists, the means of those given."""
-    given = list(value) if isinstance(value, list | tuple) else []
-    people: Sequence[Any] = given if given and isinstance(given[0], list | tuple) else [given]
-    return [mean_rating([one[place] for one in people if len(one) > place]) for place in range(3)]
+    cell = record.get("Continuous_Labels")
+    value = read_literal(cell)
+    given = value if isinstance(value, list) else []
+    people: Sequence[Any] = given if given and isinstance(given[0], list) else [given]
+    found = [[one[place] for one in people if isinstance(one, list) and len(one) > place] for place in range(3)]
+    if cell and any(map(_beyond, found)):
+        dump.drop("Continuous_Labels (expected valence, arousal and dominance of 1 to 10)", record.row)
+    return [mean_rating(ratings) for ratings in found]
+
+
+def _beyond(ratings: Sequence[Any]) -> bool:
+    """Say whether ratings were given and none can be meant: NaN says that nobody gave one."""
+    return mean_rating(ratings) is None and (not ratings or any(str(one) not in {"nan", "None"} for one in ratings))

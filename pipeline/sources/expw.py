@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.schema import Reason
 from pipeline.sources.delimited import numbers, read_lines
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, name_of
 from pipeline.sources.tree import Tree
 
 _LISTS: Final = ("label.lst", "label/label.lst", "Label/label.lst")
@@ -39,12 +39,14 @@ class ExpW(Reader):
 
     def _row(self, dump: Dump, bases: list[str], row: str, text: str) -> Row:
         parsed = _parse(text)
+        path = dump.find(parsed[0] if parsed else text.partition(" ")[0], bases, row)
         if parsed is None or parsed[1][-1] not in range(len(self.labels)):
             detail = f"{row}: expected a name, seven numbers and the last one 0 to 6, not {text[:80]!r}"
-            return Refusal(text.partition(" ")[0], Reason.bad_row, detail)
-        name, (face, top, left, right, bottom, _, code) = parsed
+            return Refusal(name_of(path), Reason.bad_row, detail)
+        face, top, left, right, bottom, _, code = parsed[1]
         box = (left, top, right, bottom) if right > left and bottom > top else None
-        path = dump.find(name, bases, row)
+        if box is None:
+            dump.drop("box (expected top, left, right, bottom)", row)
         return Annotation(path, (self.labels[int(code)],), row, box=box, box_kind="face" if box else None, n=int(face))
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from pipeline.schema import Reason
 from pipeline.sources.delimited import numbers, read_lines
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join, stem
+from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join, name_of, stem
 from pipeline.sources.tree import Tree
 
 _KINDS: Final = ("original", "aligned")
@@ -47,15 +47,16 @@ class RafDb(Reader):
 
     def _row(self, dump: Dump, kind: str, row: str, text: str) -> Row:
         given, _, code = "\t".join(text.rsplit(maxsplit=1)).rpartition("\t")
-        if not given or not (code.isascii() and code.isdigit()) or not 1 <= int(code) <= len(self.labels):
-            detail = f"{row}: expected a picture and a code 1 to {len(self.labels)}, not {text[:80]!r}"
-            return Refusal(given, Reason.bad_row, detail)
         aligned = kind == "aligned"
         wanted = f"{stem(given)}_aligned.jpg" if aligned else given
+        path = dump.find_ending(wanted, _folders(dump, kind), row) if given else ""
+        if not path or not (code.isascii() and code.isdigit()) or not 1 <= int(code) <= len(self.labels):
+            detail = f"{row}: expected a picture and a code 1 to {len(self.labels)}, not {text[:80]!r}"
+            return Refusal(name_of(path), Reason.bad_row, detail)
         # Boxes and points are in pixels of the original picture.
         box = None if aligned else _box(dump, stem(given))
         return Annotation(
-            dump.find_ending(wanted, _folders(dump, kind), row),
+            path,
             (self.labels[int(code) - 1],),
             row,
             box=box,
@@ -114,10 +115,13 @@ def _annotation(dump: Dump, kind: str, name: str) -> str:
 
 
 def _box(dump: Dump, name: str) -> Box | None:
-    values = numbers(_annotation(dump, "boundingbox", f"{name}_boundingbox.txt"))
-    if values is None or len(values) != 4 or values[2] <= values[0] or values[3] <= values[1]:
-        return None
-    return values[0], values[1], values[2], values[3]
+    text = _annotation(dump, "boundingbox", f"{name}_boundingbox.txt")
+    values = numbers(text)
+    if values is not None and len(values) == 4 and values[2] > values[0] and values[3] > values[1]:
+        return values[0], values[1], values[2], values[3]
+    if text.strip():
+        dump.drop("box (expected x1 y1 x2 y2)", f"{name}_boundingbox.txt")
+    return None
 
 
 def _landmarks(dump: Dump, name: str) -> list[float] | None:
@@ -129,4 +133,6 @@ def _landmarks(dump: Dump, name: str) -> list[float] | None:
         points = numbers(" ".join(words))
         if points is not None and len(points) == count:
             return points
+        if words:
+            dump.drop(f"list of landmarks (expected {count // 2} points)", name)
     return None

@@ -66,6 +66,19 @@ class Dump:
     compared: int = 0  # rows whose folder names a class too
     contradicted: int = 0  # and those where it is another
     notes: list[str] = field(default_factory=list)
+    dropped: dict[str, tuple[str, int]] = field(default_factory=dict)  # what was left empty -> the first row, how many
+
+    def drop(self, what: str, row: str) -> None:
+        """Remember that a row gives a value that cannot be meant, so that it is left empty; `said` counts them."""
+        first, count = self.dropped.get(what, (row, 0))
+        self.dropped[what] = first, count + 1
+
+    def said(self) -> list[str]:
+        """Return the notes of the reader, and one for each kind of value that was left empty."""
+        return self.notes + [
+            f"{first}: an unusable {what} is left empty, as in {count} rows in all"
+            for what, (first, count) in self.dropped.items()
+        ]
 
     def at(self, name: str) -> str:
         """Return the name in the tree of a name in the layout."""
@@ -107,6 +120,11 @@ class Dump:
         if len(alike) > 1:
             return Refusal(given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder")
         return alike[0] if alike else found
+
+
+def name_of(path: str | Refusal) -> str:
+    """Return the name of a picture that was found, or as its row gives it."""
+    return path if isinstance(path, str) else path.path
 
 
 def join(folder: str, name: str) -> str:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from pipeline.output import Reject
 from pipeline.schema import SAMPLES, Reason
-from pipeline.sources.rows import NO_SPLIT, Annotation, Refusal, Row
+from pipeline.sources.rows import NO_SPLIT, Annotation, Refusal, Row, is_picture
 from pipeline.sources.tree import DamagedError, Tree
 
 _BATCH_ROWS: Final = 8192
@@ -115,6 +115,11 @@ class Samples:
         self._points = _Points()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._table = SAMPLES.empty_table()
+
+    def unnamed(self) -> list[str]:
+        """Return the pictures of the tree that no row has named, sorted; call before `close`."""
+        names = (name for name in self._tree.below("") if is_picture(name))
+        return sorted(name for name in names if _key(printable(name)) not in self._numbers)
 
     def add(self, row: Row) -> None:
         """Take one row."""

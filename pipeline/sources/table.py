@@ -13,7 +13,7 @@ from pipeline.sources.boxes import box_columns
 from pipeline.sources.delimited import Delimited, Record, number, squash
 from pipeline.sources.folder import is_split
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, stem
+from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, name_of, stem
 from pipeline.sources.spellings import class_word
 from pipeline.sources.subjects import name_subjects
 from pipeline.sources.tree import Tree
@@ -104,19 +104,16 @@ def _read_table(dump: Dump, name: str) -> Iterator[Row]:
     split = stem(name) if is_split(stem(name)) else None
     folder = name.rpartition("/")[0]
     bases = [_images(dump)] if "images" in dump.columns else [folder, dump.root]
-    unusable: dict[str, list[str]] = {}
     against: list[str] = []
     for record in _open(dump.tree, name, dump.columns).records():
         row = _row(dump, record, columns, bases, split)
         if isinstance(row, Annotation):
             for what in _unusable(row, record, columns):
-                unusable.setdefault(what, []).append(record.row)
+                dump.drop(what, record.row)
             against.extend(_contradiction(dump, row))
         yield row
     if against:
         dump.notes.append(f"{against[0]}; the folder says another class in {len(against)} of {dump.compared} rows")
-    for what, rows in unusable.items():
-        dump.notes.append(f"{rows[0]}: an unusable {what} is left empty, as in {len(rows)} rows in all")
 
 
 def _images(dump: Dump) -> str:
@@ -128,7 +125,7 @@ def _images(dump: Dump) -> str:
 
 def _contradiction(dump: Dump, row: Annotation) -> Iterator[str]:
     """Compare the label of a row with the class that its folder is named after, where both name one of the eight."""
-    path = row.path if isinstance(row.path, str) else row.path.path
+    path = name_of(row.path)
     folder, label = class_word(path.rpartition("/")[0].rpartition("/")[2]), class_word("".join(row.labels))
     if folder is None or label is None:
         return

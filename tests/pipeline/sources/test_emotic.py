@@ -16,6 +16,7 @@ from tests.pipeline.sources.trees import (
     structs,
 )
 
+CSV_HEADER = "Index,Folder,Filename,Image Size,BBox,Categorical_Labels,Continuous_Labels,Gender,Age"
 FORMATS = sorted(WRITERS)
 FLAT_68 = [value for point in POINTS_68 for value in point]
 
@@ -82,3 +83,58 @@ def test_emotic_csv_reads_literals_and_runs_nothing(read, tmp_path, monkeypatch)
     assert found.rows[2]["source_box"] == [1.5, 2, 3, 4]
     assert found.summary["rejected"] == {"bad_row": 1}
     assert 'train.csv row 4: no category of EMOTIC: "__import__' in found.rejects[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("box", "labels", "affect"),
+    [
+        (
+            "[np.int64(86), np.int64(58), np.int64(564), np.int64(628)]",
+            "[np.str_('Peace')]",
+            "[np.float64(5.5), np.float64(1.0), np.float64(10.0)]",
+        ),
+        ("array([86., 58., 564., 628.])", "array(['Peace'], dtype='<U5')", "array([ 5.5, 1. , 10. ])"),
+        ("[ 86  58 564 628]", "['Peace']", "[ 5.5  1.  10. ]"),
+        ("[[86, 58, 564, 628]]", "['Peace']", "[[5.5, 1, 10], [nan, 1, 10]]"),
+    ],
+)
+def test_emotic_csv_made_with_numpy_loses_nothing(box, labels, affect, tmp_path):
+    row = f'0,mscoco/images,a.jpg,"[640, 480]","{box}","{labels}","{affect}",Male,Adult'
+    put(tmp_path / "raw", "annotations/train.csv", f"{CSV_HEADER}\n{row}\n")
+    put(tmp_path / "raw", "emotic/mscoco/images/a.jpg")
+    (only,) = Read(tmp_path / "raw", tmp_path / "out").rows
+    assert (only["source_labels"], only["source_box"]) == (["Peace"], [86, 58, 564, 628])
+    assert (only["valence"], only["arousal"], only["dominance"]) == (0, -1, 1)
+
+
+def test_emotic_csv_counts_the_cells_that_it_cannot_read(tmp_path):
+    cells = [
+        ('"[86, 58"', '"[5, 5, 5]"'), ("", '"[nan, nan, nan]"'), ('"[1, 2, 3, 4]"', '"five, five"'),
+        ('"[3, 2, 1, 4]"', '"[5, 50, 5]"'), ('"[1, 2, 3, 4]"', '"[nan, 5, 5]"'),
+    ]  # fmt: skip
+    rows = [f"{n},mscoco/images,a.jpg,,{box},\"['Peace']\",{affect},Male,Kid" for n, (box, affect) in enumerate(cells)]
+    put(tmp_path / "raw", "annotations/train.csv", "\n".join([CSV_HEADER, *rows]))
+    put(tmp_path / "raw", "emotic/mscoco/images/a.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["rows_out"] == 5
+    at = "annotations/train.csv"
+    assert [note for note in found.summary["notes"] if "left empty" in note] == [
+        f"{at} row 2: an unusable BBox (expected [x1, y1, x2, y2]) is left empty, as in 2 rows in all",
+        f"{at} row 4: an unusable Continuous_Labels (expected valence, arousal and dominance of 1 to 10) "
+        "is left empty, as in 2 rows in all",
+    ]
+
+
+def test_emotic_is_never_refused_as_numbered_labels(tmp_path):
+    # Its annotators rate arousal by the scene: places on the circumplex that would look shuffled in any other dataset.
+    rows = [
+        f'{n},mscoco/images,{n}.jpg,,"[1, 2, 3, 4]","[\'{label}\']","[{valence}, {arousal}, 5]",Male,Adult'
+        for n, (label, valence, arousal) in enumerate(
+            [("Happiness", 2, 3), ("Sadness", 9, 6), ("Fear", 5, 4), ("Anger", 6, 9), ("Surprise", 2, 8)] * 40
+        )
+    ]
+    put(tmp_path / "raw", "annotations/train.csv", "\n".join([CSV_HEADER, *rows]))
+    for n in range(len(rows)):
+        put(tmp_path / "raw", f"emotic/mscoco/images/{n}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert (found.summary["rows_out"], found.summary["fingerprint"]["verdict"]) == (200, "subset")

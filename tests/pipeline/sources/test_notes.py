@@ -7,7 +7,19 @@ import pytest
 from pipeline.params import read_params
 from pipeline.sources import locate, open_tree
 from pipeline.sources.rows import Annotation, Dump
-from tests.pipeline.sources.trees import put, write_affectnet
+from tests.pipeline.sources.trees import (
+    AFFECTNET_HEADER,
+    POINTS_68,
+    Read,
+    affectnet_row,
+    npy,
+    put,
+    write_affectnet,
+    write_affectnet_npy,
+    write_ckplus,
+    write_rafdb,
+    write_sfew,
+)
 
 OWN = Path(__file__).parents[3] / "params.yaml"
 
@@ -17,7 +29,7 @@ def notes_of(root: Path, fmt: str) -> tuple[list[str], list[Annotation]]:
     reader, base, _ = locate(tree, fmt)
     dump = Dump(tree, base, read_params(OWN).ingest, {})
     rows = [row for row in reader.read(dump) if isinstance(row, Annotation)]
-    return dump.notes, rows
+    return dump.said(), rows
 
 
 def test_unusable_values_of_a_csv_are_counted(tmp_path: Path) -> None:
@@ -49,3 +61,74 @@ def test_missing_list_of_affectnet_is_named(tmp_path: Path, folder: bool) -> Non
     if folder:
         put(lists, "x.txt")
     assert any("training.csv: no such file" in note for note in notes_of(tmp_path, "affectnet")[0])
+
+
+def dropped(notes: list[str]) -> list[tuple[str, str]]:
+    """Return what was left empty and in how many rows, as the notes say it."""
+    told = [note.partition("an unusable ")[2] for note in notes if "left empty" in note]
+    return [(text.partition(" (")[0], text.partition(" as in ")[2].partition(" ")[0]) for text in told]
+
+
+def test_unusable_values_of_affectnet_are_counted_and_minus_two_is_not(tmp_path: Path) -> None:
+    points = ";".join(f"{x};{y}" for x, y in POINTS_68)
+    rows = [
+        f"1/0.jpg,1,2,30,40,{points},0,0.5,-2",
+        f"1/1.jpg,1,2,30,40,{points[:-6]},1,-2,-2",  # the last point is cut off
+        "1/2.jpg,,,,,,1,nan,",
+        f"1/3.jpg,1,2,0,40,{points.replace(';', ' ')},1,7,low",
+        f"1/4.jpg,1,2,x,40,{points};,1,0,0",
+    ]
+    put(tmp_path, "Manually_Annotated_file_lists/training.csv", "\n".join([AFFECTNET_HEADER, *rows]))
+    for n in range(5):
+        put(tmp_path, f"Manually_Annotated_Images/1/{n}.jpg")
+    notes, found = notes_of(tmp_path, "affectnet")
+    assert dropped(notes) == [("list of landmarks", "2"), ("box", "2"), ("valence", "1"), ("arousal", "1")]
+    assert [row.landmarks is None for row in found] == [False, True, True, True, False]
+    assert [row.valence for row in found] == [0.5, None, None, None, 0]
+
+
+def test_unusable_arrays_of_affectnet_are_counted(tmp_path: Path) -> None:
+    write_affectnet_npy(tmp_path)
+    at = "train_set/annotations"
+    for name, content in {"0_lnd": npy([1.0, 2.0]), "0_val": npy("7"), "1_val": npy("nan"), "1_aro": b"torn"}.items():
+        put(tmp_path, f"{at}/{name}.npy", content)
+    assert dropped(notes_of(tmp_path, "affectnet_npy")[0]) == [
+        ("list of landmarks", "1"), ("valence", "1"), ("arousal", "1"),
+    ]  # fmt: skip
+
+
+def test_unusable_points_and_boxes_beside_pictures_are_counted(tmp_path: Path) -> None:
+    write_rafdb(tmp_path / "r")
+    put(tmp_path / "r", "Annotation/manual/train_00001_manu_attri.txt", "30 40\n70\n")
+    put(tmp_path / "r", "Annotation/boundingbox/train_00002_boundingbox.txt", "110 20 10 140")
+    assert dropped(notes_of(tmp_path / "r", "rafdb")[0]) == [("list of landmarks", "1"), ("box", "1")]
+    write_ckplus(tmp_path / "c")
+    put(tmp_path / "c", "Landmarks/S005/001/S005_001_00000006_landmarks.txt", "1 2\n3 4\n")
+    assert dropped(notes_of(tmp_path / "c", "ckplus")[0]) == [("list of landmarks", "1")]
+
+
+def test_pictures_that_no_row_names_are_counted(tmp_path: Path) -> None:
+    write_sfew(tmp_path / "s")
+    for n in range(3):
+        put(tmp_path / "s", f"Train/Angry/Airheads_000519240_0000000{n}.png")
+    notes = Read(tmp_path / "s", tmp_path / "out").summary["notes"]
+    assert "3 pictures are in no row, such as Train/Angry/Airheads_000519240_00000000.png" in notes
+    write_ckplus(tmp_path / "c")
+    at = "cohn-kanade-images"
+    for name in ("S005/loose.png", "S005/001/deeper/x.png", "y.png", "S005/001/Thumbs.db", "S005/001/._z.png"):
+        put(tmp_path / "c", f"{at}/{name}")
+    notes = Read(tmp_path / "c", tmp_path / "out2").summary["notes"]
+    assert f"3 pictures are in no row, such as {at}/S005/001/deeper/x.png" in notes
+    write_rafdb(tmp_path / "r")
+    found = Read(tmp_path / "r", tmp_path / "out3")
+    # The aligned ones, and an original that the list does not name.
+    assert "9 pictures are in no row, such as Image/aligned/test_0001_aligned.jpg" in found.summary["notes"]
+
+
+def test_whole_tree_has_no_such_note(tmp_path: Path) -> None:
+    write_affectnet(tmp_path / "raw")
+    put(tmp_path / "raw", "Manually_Annotated_file_lists/validation.csv", affectnet_row("700/v.jpg", 99))
+    (tmp_path / "raw/Manually_Annotated_Images/700/x.jpg").unlink()
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert not [note for note in found.summary["notes"] if "in no row" in note]
+    assert found.summary["rejected"] == {"bad_row": 1}

@@ -22,7 +22,7 @@ def test_rafdb(read):
     assert row["source_box"] == [10.5, 20.25, 110.5, 140.75]
     assert row["source_landmarks"] == [30, 40, 70, 41, 50, 60, 35, 80, 65, 81]
     assert {row["source_split"] for row in found.rows} == {"train", "test"}
-    assert found.reasons() == [("bad_row", "test_0002.jpg"), ("missing_file", "test_0003.jpg")]
+    assert found.reasons() == [("bad_row", "Image/original/test_0002.jpg"), ("missing_file", "test_0003.jpg")]
 
 
 def test_rafdb_aligned_pictures_have_no_box_of_the_original(read):

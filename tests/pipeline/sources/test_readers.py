@@ -197,6 +197,18 @@ def test_ckplus_label_of_a_sequence_without_pictures_is_counted(tmp_path):
     assert found.summary["fingerprint"]["share"] == round(2 / 327, 4)  # still two of the sequences that are labelled
 
 
+def test_ckplus_unusable_label_of_a_sequence_without_pictures_is_counted(tmp_path):
+    write_ckplus(tmp_path / "raw")
+    at = "cohn-kanade-images"
+    put(tmp_path / "raw", "Emotion/S005/009/S005_009_00000004_emotion.txt", "happy\n")
+    put(tmp_path / "raw", "Emotion/S010/002/S010_002_00000001_emotion.txt", "   1.0000000e+00\n")
+    shutil.rmtree(tmp_path / "raw" / at / "S010/002")
+    put(tmp_path / "raw", f"{at}/S010/002/readme.txt")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert ("bad_row", f"{at}/S005/009") in found.reasons()
+    assert ("conflicting_labels", f"{at}/S010/002") in found.reasons()
+
+
 def test_ckplus_frames_are_a_parameter(read):
     found = read("ckplus", ckplus_peak_frames=1, ckplus_neutral_frames=2)
     assert [label for path, label in found.labels().items() if "S005" in path] == ["neutral", "neutral", "disgust"]
@@ -226,7 +238,7 @@ def test_expw_has_a_row_a_face_and_boxes_from_top_left_right_bottom(read):
     found = read("expw")
     assert found.labels() == {"Images/angry_woman_1.jpg": ["happy", "anger"]}
     assert [row["source_box"] for row in found.rows] == [[20, 10, 110, 120], [-7, 5, 50, 60]]
-    assert found.reasons() == [("bad_row", "awe_2.jpg"), ("missing_file", "gone_9.jpg")]
+    assert found.reasons() == [("bad_row", "Images/awe_2.jpg"), ("missing_file", "gone_9.jpg")]
 
 
 def test_kdef_person_is_gender_and_number_in_both_sessions(read):

@@ -1,0 +1,106 @@
+"""AffectNet's three layouts: which tables are its own, and rows whose expression nobody gave."""
+
+import numpy as np
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.sources import open_tree, recognise
+from tests.pipeline.sources.trees import (
+    AFFECTNET_HEADER,
+    Read,
+    affectnet_row,
+    npy,
+    put,
+    write_affectnet_folder,
+    write_affectnet_npy,
+)
+
+
+@pytest.mark.parametrize("at", ["", "Manually_Annotated_file_lists/"])
+@pytest.mark.parametrize("header", ["image,label", "path,expression", "file,emotion,valence,arousal", "id,image,label"])
+def test_lists_of_ones_own_are_not_affectnets(header, at, tmp_path):
+    for split, names in {"training": ("a", "b"), "validation": ("c",)}.items():
+        cells = {"id": "7", "valence": "0.5", "arousal": "0.25", "label": "happy", "expression": "happy"}
+        cells["emotion"] = "happy"
+        rows = [",".join(cells.get(column, f"pictures/{name}.jpg") for column in header.split(",")) for name in names]
+        put(tmp_path / "raw", f"{at}{split}.csv", "\n".join([header, *rows]))
+    for name in "abc":
+        put(tmp_path / "raw", f"pictures/{name}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["format"] == "csv"
+    assert found.labels() == {f"pictures/{name}.jpg": "happy" for name in "abc"}
+    assert sorted(row["source_split"] for row in found.rows) == ["training", "training", "validation"]
+    with pytest.raises(SourceError, match="not affectnet: looked for Manually_Annotated_file_lists"):
+        Read(tmp_path / "raw", tmp_path / "out", fmt="affectnet")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1/a.jpg,happy",
+        "1/a.jpg,1,2,3,4,5,6",
+        "7,1,2,3,4,5,6,7,8",
+        "1/a.jpg,1,2,3,4,5,happy,0,0",
+        "1/a.jpg,1,2,3,4,5,11,0,0",
+    ],
+)
+def test_list_without_a_header_is_known_by_its_cells(row, tmp_path):
+    fitting = row == "1/a.jpg,1,2,3,4,5,6"
+    put(tmp_path, "validation.csv", "\n".join([row] * 3))
+    put(tmp_path, "1/a.jpg")
+    if fitting:
+        assert recognise(open_tree(str(tmp_path))) == ("affectnet", "validation.csv has AffectNet's columns")
+    else:
+        with pytest.raises(SourceError, match="not affectnet: looked for"):
+            Read(tmp_path, tmp_path.parent / "out", fmt="affectnet")
+
+
+def test_header_of_affectnet_is_enough(tmp_path):
+    put(tmp_path, "training.csv", f"{AFFECTNET_HEADER}\n")
+    put(tmp_path, "validation.csv", affectnet_row("1/a.JPG", "3.0"))
+    put(tmp_path, "1/a.JPG")
+    found = Read(tmp_path, tmp_path.parent / "out")
+    assert found.labels() == {"1/a.JPG": "surprise"}
+
+
+@pytest.mark.parametrize("code", ["", "nan", "NaN", " ", "NULL"])
+def test_expression_that_is_not_given_is_a_row_without_a_label(code, tmp_path):
+    rows = [affectnet_row("1/a.jpg", 1), affectnet_row("1/b.jpg", code), affectnet_row("1/c.jpg", "x")]
+    put(tmp_path / "raw", "Manually_Annotated_file_lists/training.csv", "\n".join([AFFECTNET_HEADER, *rows]))
+    at = "Manually_Annotated_Images/1"
+    for name in "abc":
+        put(tmp_path / "raw", f"{at}/{name}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.labels() == {f"{at}/a.jpg": "happy"}
+    assert found.reasons() == [("bad_row", f"{at}/c.jpg"), ("unlabelled", f"{at}/b.jpg")]
+
+
+@pytest.mark.parametrize("value", ["", "nan", float("nan"), np.float32("nan"), [float("nan")]])
+def test_array_of_an_expression_that_is_not_given_is_a_row_without_a_label(value, tmp_path):
+    write_affectnet_npy(tmp_path / "raw")
+    put(tmp_path / "raw", "train_set/annotations/1_exp.npy", npy(value))
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert ("unlabelled", "train_set/images/1.jpg") in found.reasons()
+    assert found.summary["rejected"] == {"bad_row": 2, "missing_file": 1, "unlabelled": 2}
+
+
+@pytest.mark.parametrize("label", ["", "nan"])
+def test_class_that_is_not_given_is_a_row_without_a_label(label, tmp_path):
+    write_affectnet_folder(tmp_path / "raw")
+    put(tmp_path / "raw", "labels.csv", f"pth,label,relFCs\nanger/a.jpg,{label},0.8\nanger/b.jpg,anger,1\n")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.reasons() == [("unlabelled", "anger/a.jpg")]
+
+
+@pytest.mark.parametrize(("text", "label"), [("3", "surprise"), ("3.0", "surprise"), ("3.000000e+00", "surprise")])
+def test_code_is_a_whole_number_however_written(text, label, tmp_path):
+    put(tmp_path / "raw", "validation.csv", affectnet_row("1/a.jpg", text))
+    put(tmp_path / "raw", "1/a.jpg")
+    assert Read(tmp_path / "raw", tmp_path / "out").labels() == {"1/a.jpg": label}
+
+
+@pytest.mark.parametrize("text", ["3.5", "-1", "1_0", "³", "٣٣", "1e400", "0x3"])
+def test_what_is_no_code_is_a_bad_row(text, tmp_path):
+    put(tmp_path / "raw", "validation.csv", "\n".join([AFFECTNET_HEADER, affectnet_row("1/a.jpg", text)]))
+    put(tmp_path / "raw", "1/a.jpg")
+    assert Read(tmp_path / "raw", tmp_path / "out").reasons() == [("bad_row", "1/a.jpg")]
