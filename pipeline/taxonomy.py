@@ -8,9 +8,7 @@ without contempt still refuses ``contemptuous``.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -19,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError
+from pipeline.spellings import normalize, synonyms
 
 FOLDER: Final = Path(__file__).with_name("taxonomies")
 _SYNONYMS: Final = "synonyms"
-_SEPARATORS: Final = re.compile(r"[\s_\-]+")
 _WEIGHT_TOLERANCE: Final = 1e-6
 
 Weight = Annotated[float, Field(gt=0, le=1)]
@@ -133,26 +131,6 @@ class Lookup:
                 f"taxonomies/{self.taxonomy.name}.yaml: {label!r} and {self._entries[key][0]!r} are one name"
             )
         self._entries[key] = (label, entry)
-
-
-def normalize(label: str) -> str:
-    """Return a label as it is compared: no case, no spaces, hyphens or underscores."""
-    return _SEPARATORS.sub("", label).casefold()
-
-
-@cache
-def synonyms() -> Mapping[str, str]:
-    """Return spelling -> word, both normalized, of ``synonyms.yaml``.
-
-    Raises:
-        DataError: one spelling of two words.
-    """
-    found: dict[str, str] = {}
-    for word, spellings in _read_yaml(_SYNONYMS)["words"].items():
-        for spelling in (word, *spellings):
-            if found.setdefault(normalize(spelling), normalize(word)) != normalize(word):
-                raise DataError(f"taxonomies/{_SYNONYMS}.yaml: {spelling!r} is a spelling of two words")
-    return found
 
 
 def list_taxonomies() -> list[str]:

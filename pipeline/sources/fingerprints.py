@@ -183,16 +183,36 @@ def _with_these_counts(found: Tally) -> Release | None:
 def _agreed(release: Release | None, found: Tally) -> Verdict:
     if release is None:
         named = _with_these_counts(found)
-        notes = (f"these are the counts of {named.name}",) if named else ()
-        return Verdict("unknown", named.name if named else None, None, notes)
+        told = f"these are the counts of {named.name}" if named else ""
+        return Verdict("unknown", named.name if named else None, None, (told,) if told else ())
     known = _known(release, found)
-    size = found.rows.total()
-    whole = size == release.size() if NO_SPLIT in known.rows else found.rows == known.rows
-    exact = found.by_split == known.by_split if known.total else whole
-    share = round(size / release.size(), 4)
-    kind = "exact" if exact else "subset"
-    notes = () if exact else (f"{size} of the {release.size()} of {release.name}, {share:.1%}",)
-    return Verdict(kind, release.name, share, notes)
+    own, others = _covered(found, known)
+    notes = tuple(
+        f"{count} rows of {split} are not compared: {release.name} has no such split" for split, count in others.items()
+    )
+    size = own.rows.total()
+    if not size:
+        return Verdict("unknown", release.name, None, notes)
+    whole = size == release.size() if NO_SPLIT in known.rows else own.rows == known.rows
+    if own.by_split == known.by_split if known.total else whole:
+        return Verdict("exact", release.name, 1.0, notes)
+    # A copy may have a few rows too many; what is more than that was a problem.
+    share = min(1.0, round(size / release.size(), 4))
+    return Verdict(
+        "subset", release.name, share, (*notes, f"{size} of the {release.size()} of {release.name}, {share:.1%}")
+    )
+
+
+def _covered(found: Tally, known: Tally) -> tuple[Tally, Counter[str]]:
+    """Return the part of a dump that the counts of its release are about, and the rows of each split beyond it.
+
+    A dump without splits, and one of a release without them, is compared whole.
+    """
+    if NO_SPLIT in known.rows or NO_SPLIT in found.rows:
+        return found, Counter()
+    labels = {(split, name): n for split, of in found.by_split.items() if split in known.rows for name, n in of.items()}
+    rows = {split: count for split, count in found.rows.items() if split in known.rows}
+    return Tally(labels, rows), Counter({split: n for split, n in found.rows.items() if split not in known.rows})
 
 
 def _split(name: str) -> str:

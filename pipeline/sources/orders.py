@@ -1,7 +1,7 @@
 """Whether labels stand in another order than they should: seen in their counts, or in valence and arousal."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,17 @@ _PLACES: Final[Mapping[str, tuple[float, float]]] = {
 _MIN_RATED: Final = 5
 _NEAR: Final = 0.45
 _FAR: Final = 0.6
+# Other orders in which the field counts the classes, where AffectNet's was meant: the alphabet, with and without
+# contempt, and the codes of FER2013 and ExpW, of FER+, of RAF-DB and of CK+.
+_AFFECTNET: Final = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
+_KNOWN_ORDERS: Final = (
+    ("anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
+    ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
+    ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
+    ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt"),
+    ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral"),
+    ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sad", "surprise"),
+)
 
 
 def count_order(found: Counts, known: Counts) -> str | None:
@@ -63,22 +74,47 @@ def _subset_order(found: Counts, known: Counts) -> str | None:
 def affect_order(affect: Mapping[str, Sequence[tuple[float, float]] | np.ndarray]) -> str | None:
     """Return how labels are shuffled, judged by the mean valence and arousal beside each; None where they are not.
 
+    Two labels or more must lie far from their places, and every one near the place that the other order gives it: the
+    likeliest one among the labels that are there, or one that the field uses.
+
     Args:
         affect: (valence, arousal) of the rows of each label, by its common name.
     """
-    labels = [label for label in _PLACES if len(affect.get(label, ())) >= _MIN_RATED]
-    if len(labels) < 3:
+    means = {name: np.mean(affect[name], axis=0) for name in _PLACES if len(affect.get(name, ())) >= _MIN_RATED}
+    far = {name for name in means if _distance(means[name], name) >= _FAR}
+    if len(means) < 3 or len(far) < 2:
         return None
-    means = np.array([np.mean(affect[label], axis=0) for label in labels])
-    names, anchors = list(_PLACES), np.array(list(_PLACES.values()))
-    distances = np.linalg.norm(means[:, None] - anchors[None, :], axis=2)
-    places = _best(distances**2)
-    better = distances[range(len(labels)), places]
-    given = distances[range(len(labels)), [names.index(label) for label in labels]]
-    if better.max() > _NEAR or given.max() < _FAR:
-        return None
-    order = {label: names[place] for label, place, far in zip(labels, places, given >= _FAR, strict=True) if far}
-    return _describe(order, [])
+    for order in _orders(means):
+        if all(name in order and _distance(means[name], order[name]) <= _NEAR for name in means):
+            return _describe(_cycles_of(order, far), [])
+    return None
+
+
+def _orders(means: Mapping[str, np.ndarray]) -> Iterator[Mapping[str, str]]:
+    """Yield label -> which one it would be in truth, of each order that is tried."""
+    names = list(means)
+    cost = np.array([[_distance(means[name], other) ** 2 for other in names] for name in names])
+    yield {name: names[place] for name, place in zip(names, _best(cost), strict=True)}
+    for order in _KNOWN_ORDERS:
+        yield dict(zip(_AFFECTNET, order, strict=False))
+
+
+def _distance(mean: np.ndarray, name: str) -> float:
+    return float(np.linalg.norm(mean - np.array(_PLACES[name])))
+
+
+def _cycles_of(order: Mapping[str, str], far: Set[str]) -> dict[str, str]:
+    """Return the labels that must have changed places: those far from theirs, and those that they changed with.
+
+    Neighbours such as anger and contempt may be likelier the other way round by chance.
+    """
+    moved: dict[str, str] = {}
+    for start in far:
+        name: str | None = start
+        while name is not None and name not in moved:
+            moved[name] = order[name]
+            name = order[name] if order[name] in order else None
+    return {name: moved[name] for name in order if name in moved}
 
 
 def _best(cost: np.ndarray) -> list[int]:

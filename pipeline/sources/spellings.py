@@ -1,23 +1,10 @@
-"""How mirrors spell the names of a dataset's own labels: `angry` for `anger`, `happiness` for `happy`."""
+"""What a mirror's folder or cell says in a dataset's own labels: `angry` for `anger`, `0_Joy` for `happy`."""
 
 from collections.abc import Sequence
 from typing import Final
 
-# The common name first.
-_SAME: Final = (
-    ("anger", "angry"),
-    ("contempt", "contemptuous"),
-    ("disgust", "disgusted"),
-    ("fear", "fearful", "afraid", "scared"),
-    ("happy", "happiness", "joy"),
-    ("neutral", "neutrality", "natural"),
-    ("sad", "sadness"),
-    ("surprise", "surprised", "suprise"),
-    ("none",),
-    ("uncertain",),
-    ("no-face", "noface", "nonface"),
-)
-_CLASSES: Final = 8  # the first ones of them
+from pipeline.spellings import synonyms
+
 # The codes in the names of JAFFE's and KDEF's pictures.
 _CODES: Final = {
     "AN": "anger", "DI": "disgust", "FE": "fear", "AF": "fear", "HA": "happy", "NE": "neutral", "SA": "sad",
@@ -32,23 +19,19 @@ def native_label(text: str, labels: Sequence[str]) -> str | None:
         text: a folder's name or a cell, in any case, with or without a number before it ("0_anger").
         labels: the dataset's labels in their native spelling.
     """
-    plain = _plain(text)
-    same = next((names for names in _SAME if plain in names), (plain,))
-    return next((label for label in labels if _plain(label) in same or label in same), None)
+    plain, word = _plain(text), class_word(text)
+    same = next((label for label in labels if _plain(label) == plain), None)
+    return same or next((label for label in labels if word is not None and class_word(label) == word), None)
 
 
 def class_word(text: str) -> str | None:
     """Return which of the eight classes a folder's name or a cell spells; None for any other word, and for codes."""
-    plain = _plain(text)
-    return next((names[0] for names in _SAME[:_CLASSES] if plain in names), None)
+    return synonyms().get(_plain(text))
 
 
 def common_name(label: str) -> str:
     """Return one name for a label however a dataset spells it, so that the counts of two datasets compare."""
-    if label in _CODES:
-        return _CODES[label]
-    plain = _plain(label)
-    return next((names[0] for names in _SAME if plain in names), label.casefold())
+    return _CODES.get(label) or class_word(label) or label.casefold()
 
 
 def _plain(text: str) -> str:

@@ -5,7 +5,8 @@ import pytest
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError
 from pipeline.sources import READERS
-from pipeline.taxonomy import FOLDER, Lookup, Taxonomy, list_taxonomies, normalize, read_taxonomy, synonyms
+from pipeline.spellings import normalize, synonyms
+from pipeline.taxonomy import FOLDER, Lookup, Taxonomy, list_taxonomies, read_taxonomy
 
 SEVEN = "anger disgust fear happy neutral sad surprise"
 COMPOUND = {
