@@ -13,8 +13,8 @@ from torch import nn
 from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
 from models.registry import find_model
 from models.runtime import reproducible
-from models.training_course import COLUMNS, Course
-from models.training_run import TRAIN, VAL, Job, count_rows, run_classical, run_training
+from models.training.course import COLUMNS, Course
+from models.training.run import TRAIN, VAL, Job, count_rows, run_classical, run_training
 from pipeline.errors import DataError
 from pipeline.lineage.identity import PARTIAL_SUFFIX
 from pipeline.output import Source, StageOutput, stage_output

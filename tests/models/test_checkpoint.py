@@ -12,7 +12,7 @@ from models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, read_
 from models.classical import HogSvm
 from models.inputs import InputSpec
 from models.registry import create_model, find_model
-from models.training_data import Faces
+from models.training.data import Faces
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.affect import AFFECTS, TASK_OUTPUTS, affect_loss
-from models.training_data import Faces
+from models.training.data import Faces
 from pipeline.params import TrainParams
 
 

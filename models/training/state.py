@@ -11,7 +11,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.callbacks.checkpoint import Checkpoint
 
-from models.training_course import Course
+from models.training.course import Course
 from pipeline.errors import OutputError
 from pipeline.workers import Progress
 

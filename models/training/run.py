@@ -16,12 +16,12 @@ from models.classical import Classical
 from models.inputs import InputSpec
 from models.networks.layers import open_last
 from models.registry import Entry, create_model
-from models.training_course import Course, Phase, score_classes
-from models.training_data import Epochs, Faces, Reading, build_epochs, read_faces
-from models.training_engine import build_trainer
-from models.training_loss import Objective, balance_classes
-from models.training_module import Learner
-from models.training_state import LiveLog, ProgressReport, StateKeeper
+from models.training.course import Course, Phase, score_classes
+from models.training.data import Epochs, Faces, Reading, build_epochs, read_faces
+from models.training.engine import build_trainer
+from models.training.loss import Objective, balance_classes
+from models.training.module import Learner
+from models.training.state import LiveLog, ProgressReport, StateKeeper
 from pipeline.emotions import CLASSES
 from pipeline.errors import UsageError
 from pipeline.params import TrainParams

@@ -17,9 +17,9 @@ from torch.optim.swa_utils import AveragedModel
 from models.augment import Augmentation
 from models.inputs import InputSpec
 from models.networks.layers import rest_frozen
-from models.training_course import Course, Phase, score_classes, score_values
-from models.training_data import Faces
-from models.training_loss import Objective, mix
+from models.training.course import Course, Phase, score_classes, score_values
+from models.training.data import Faces
+from models.training.loss import Objective, mix
 from pipeline.params import TrainParams
 
 _SEED_STRIDE = 1_000_003

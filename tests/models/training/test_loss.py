@@ -9,12 +9,11 @@ from torch.nn import functional
 
 from models.affect import affect_loss
 from models.inputs import InputSpec
-from models.training_data import Reading, read_faces
-from models.training_loss import Objective, balance_classes, mix, soft_cross_entropy
+from models.training.data import Reading, read_faces
+from models.training.loss import Objective, balance_classes, mix, soft_cross_entropy
 from pipeline.shards.write import write_shards
+from tests.models.training_inputs import train_params
 from tests.shard_inputs import make_inputs, shard_params
-
-from .training_inputs import train_params
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Training: the data of an epoch, the step, the engine around it, and how it went."""
