@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import UsageError
+from pipeline.errors import ParamsError, UsageError
 from pipeline.params import Dataset, Params, read_params
 
 PARAMS: Final = Path("params.yaml")
@@ -18,6 +18,7 @@ ALIGNED: Final = Path("data/aligned")
 FACES: Final = Path("data/faces")
 LABELS: Final = Path("data/labels")
 SPLIT: Final = Path("data/split")
+SPLITS: Final = Path("splits")
 SHARDS: Final = Path("data/shards")
 MISSES: Final = Path("runs/align")
 TRAIN: Final = Path("runs/train")
@@ -45,6 +46,23 @@ def own_folders(params: Params, root: Path) -> dict[str, Path]:
             "add it under datasets, or remove the folder"
         )
     return {name: root / name for name in params.datasets}
+
+
+def check_keep(params: Params) -> None:
+    """Refuse an earlier split that DVC would not see change: `split` depends on the folder `splits`.
+
+    Raises:
+        ParamsError: it lies elsewhere, or is not there.
+    """
+    if (keep := params.split.keep) is None:
+        return
+    place = Path(os.path.normpath(keep))
+    if place.parts[:1] != SPLITS.parts or len(place.parts) < 2:
+        raise ParamsError(f"{PARAMS}: split.keep: expected a file below {SPLITS}/, which DVC watches, not {keep!r}")
+    if not place.is_file():
+        raise ParamsError(
+            f"{PARAMS}: split.keep: {keep}: not there; cp {SPLIT}/split.parquet {keep} keeps the last one"
+        )
 
 
 def local_folder(option: str, where: str) -> Path:

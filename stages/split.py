@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stages.progress import bar
-from stages.project import ALIGNED, LABELS, SPLIT, load_params, own_folders
+from stages.project import ALIGNED, LABELS, SPLIT, check_keep, load_params, own_folders
 
 
 def split(
@@ -23,6 +23,7 @@ def split(
     from pipeline.workers import worker_count
 
     params = load_params()
+    check_keep(params)
     roles = {name: dataset.role for name, dataset in params.datasets.items()}
     with bar("split") as progress:
         summary = split_datasets(
@@ -36,5 +37,9 @@ def split(
             progress=progress,
         )
     counts = ", ".join(f"{count} {name}" for name, count in summary["splits"].items())
-    crossing = sum(summary["crossing"].values())
-    typer.echo(f"{out}: {counts} in {summary['groups']} groups; {crossing} cross")
+    looked_for = [count for count in summary["crossing"].values() if count is not None]
+    others = ", ".join(kind for kind, count in summary["crossing"].items() if count is None)
+    tail = f" (not looked for: {others})" if others else ""
+    typer.echo(f"{out}: {counts} in {summary['groups']} groups; {sum(looked_for)} cross{tail}")
+    if keep := summary["keep"]:
+        typer.echo(f"{keep['file']}: {keep['kept']} kept, {keep['new']} new, {keep['conflicts']} dropped as conflicts")

@@ -67,7 +67,7 @@ def _certificate(folder: Path) -> Iterator[Problem]:
     """Check again, on the shards as they lie there, that no one is in two sets."""
     if folder != project.SHARDS or not project.SPLIT.is_dir() or not (folder / "index.parquet").is_file():
         return
-    from pipeline.split.certificate import check
+    from pipeline.split.check import check
 
     details = check(project.SPLIT, project.SHARDS)
     if details:

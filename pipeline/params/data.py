@@ -132,6 +132,7 @@ class SplitParams(Section):
     val_share: Share
     held_out: Literal["official", "all"]
     tolerance_points: Annotated[float, Field(ge=0, le=100)]
+    keep: str | None
     duplicates: Literal["none", "identical", "near"]
     duplicate_similarity: Annotated[float, Field(gt=0, le=1)]
     identities: Literal["none", "dlib"]

@@ -2,7 +2,7 @@
 
 Two wishes conflict. A split that never changes when samples are added can depend on the group alone, which is to draw
 lots, and lots miss the shares of small classes. Exact shares depend on all groups. So every group draws its lot (a
-keyed hash of its name, below the share: chosen), which is kept wherever each class of each dataset is within the
+keyed hash of its key, below the share: chosen), which is kept wherever each class of each dataset is within the
 tolerance; only where one is not do groups change sides, those with the lot nearest to the share first. Large data
 hardly ever needs it, and with a tolerance of 100 points a group keeps its side for ever.
 """
@@ -19,34 +19,37 @@ Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
+# What no grouping can better: a cell may always be so many rows off.
+HALF_A_ROW: Final = 0.5
 _SEARCH_GROUPS: Final = 2048
 _SWAP_GROUPS: Final = 256
 _MAX_MOVES: Final = 2000
 
 
-def draw_lots(names: list[str], seed: int, purpose: str) -> Floats:
-    """Return (G,) the lot of each group in [0, 1), of its name alone."""
-    return keyed_order(names, seed, purpose) / np.float64(2**64)
+def draw_lots(keys: list[str], seed: int, purpose: str) -> Floats:
+    """Return (G,) the lot of each group in [0, 1), of its key alone."""
+    return keyed_order(keys, seed, purpose) / np.float64(2**64)
 
 
-def choose(counts: csr_array, candidates: Flags, decided: Flags, lots: Floats, share: float, tolerance: float) -> Flags:
-    """Choose groups so that in every cell (a class of a dataset) the chosen rows are the asked share.
+def choose(
+    counts: csr_array, candidates: Flags, decided: Flags, lots: Floats, share: float, target: Floats, band: Floats
+) -> Flags:
+    """Choose groups so that in every cell (a class of a dataset) the chosen rows are as many as asked.
 
     Args:
         counts: (G, C) rows of each group in each cell.
         candidates: (G,) groups that may be chosen or not.
         decided: (G,) groups that are chosen already.
         lots: (G,) in [0, 1).
-        share: of the rows of each cell, 0..1.
-        tolerance: how far from `share` a cell may be, 0..1; half a row is always allowed.
+        share: below which a lot is chosen, 0..1.
+        target: (C,) rows to choose of each cell.
+        band: (C,) how many rows from the target a cell may be.
 
     Returns:
         (G,) the chosen groups, `decided` among them. A cell that the groups do not allow is as near as was found.
     """
-    totals = np.asarray(counts.sum(axis=0), dtype=np.float64)
-    band = np.maximum(tolerance * totals, 0.5)
     chosen = decided | (candidates & (lots < share))
-    off = counts.T @ chosen.astype(np.int64) - share * totals
+    off = counts.T @ chosen.astype(np.int64) - target
     _fill_by_single_cells(counts, candidates, chosen, off, band, np.abs(lots - share))
     _search(counts, candidates, chosen, off, band, np.abs(lots - share))
     return chosen

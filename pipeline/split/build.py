@@ -16,10 +16,11 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.output import Reject, StageOutput, stage_output
 from pipeline.params import SplitParams
 from pipeline.schema import SPLIT, Reason
-from pipeline.split.assign import Flags, choose, draw_lots
+from pipeline.split.assign import HALF_A_ROW, Flags, Floats, choose, draw_lots
 from pipeline.split.certificate import build_certificate
 from pipeline.split.folds import NO_FOLD, build_folds
 from pipeline.split.groups import Groups, build_groups
+from pipeline.split.keep import describe_keep, kept_places, read_splits
 from pipeline.split.links import LINKS_NAME, Linked, build_links, links_table
 from pipeline.split.official import Place, Places, build_places
 from pipeline.split.rows import Rows, read_rows
@@ -59,7 +60,7 @@ def split(
         labels: the folder of labels of each dataset.
         roles: train, test or both of each dataset.
         out: the folder to write.
-        params: shares, what counts as the same picture or person, folds.
+        params: shares, what counts as the same picture or person, folds, the file of an earlier split to keep.
         seed: of the lots that groups draw.
         workers: processes that read pictures; the result does not depend on it.
         progress: called with faces read.
@@ -68,14 +69,17 @@ def split(
         summary.json: rows_in are the labelled samples, rows_out those with a split.
 
     Raises:
-        DataError: no labelled sample, an unknown official split, or a dataset without role, labels or faces.
-        ParamsError: `fold` is not below `folds`.
+        DataError: no labelled sample, an unknown official split, a dataset without role, labels or faces, or samples
+            to keep that are there twice or in no split.
+        ParamsError: `fold` is not below `folds`, or folds are asked and a split is to be kept.
         TableError: an input table is missing or torn.
     """
     _check(aligned, labels, roles, params)
-    sources = [*aligned.values(), *labels.values()]
+    keep = Path(params.keep) if params.keep else None
+    sources = [*aligned.values(), *labels.values(), *([keep] if keep else [])]
     settings = {**params.plain(), "seed": seed, "roles": dict(sorted(roles.items()))}
     with stage_output(out, stage="split", sources=sources, params=settings, tools=_tools(params)) as output:
+        known = read_splits(keep) if keep else {}
         rows = read_rows(aligned, labels)
         if not (rows.labels >= 0).any():
             raise DataError(
@@ -83,42 +87,66 @@ def split(
             )
         linked = build_links(rows, aligned, params, workers=workers, progress=progress)
         groups = build_groups(rows, linked.arrays())
-        places = build_places(rows, groups, roles, params.held_out)
+        places = build_places(rows, groups, roles, params.held_out, kept_places(rows, known))
         assigned = assign(rows, groups, places, params, seed)
         row_splits = _row_splits(groups, places, assigned)
-        return _write(output, rows, linked, groups, places, assigned, row_splits, params)
+        output.reject(_rejects(rows, groups, places, assigned))
+        certificate = build_certificate(rows, linked, groups, places, row_splits, params)
+        certificate["keep"] = describe_keep(keep, known, places) if keep else None
+        return _write(output, rows, linked, groups, assigned, row_splits, params, certificate)
 
 
 def assign(rows: Rows, groups: Groups, places: Places, params: SplitParams, seed: int) -> Assigned:
     """Give every group its split: first test, then validation out of what is left."""
-    # Test and validation may each be off by half of the tolerance, so that training, the rest, keeps within it.
-    tolerance = params.tolerance_points / 100 / 2
+    tolerance = params.tolerance_points / 100
     free = places.groups == Place.free
     fold_of = np.full(len(free), NO_FOLD, np.int64)
-    own = count_cells(rows, groups, places.rows == Place.free)
+    own = count_cells(rows, groups, (places.rows == Place.free) & ~places.dropped)
     if params.folds:
+        # Every fold is a test part once, and the last one is what the others leave.
         fold_of = build_folds(
-            own, groups.names, free, folds=params.folds, order=params.fold_order, seed=seed, tolerance=tolerance
+            own, groups, free, folds=params.folds, order=params.fold_order, seed=seed, tolerance=tolerance / 2
         )
         tested = fold_of == params.fold
     else:
-        lots = draw_lots(groups.names, seed, "test")
-        tested = choose(own, free, places.groups == Place.test, lots, 1 - params.train_share, tolerance)
+        share, asked = 1 - params.train_share, _rows(own)
+        lots, band = draw_lots(groups.keys, seed, "test"), np.maximum(tolerance * asked, HALF_A_ROW)
+        tested = choose(own, free, places.groups == Place.test, lots, share, share * asked, band)
     splits = np.full(len(free), "train")
     splits[tested | (places.groups == Place.test)] = "test"
-    splits[_validation(rows, groups, places, splits == "test", params, seed)] = "val"
+    splits[_validation(rows, groups, places, own, splits == "test", params, seed)] = "val"
     return Assigned(splits, fold_of)
 
 
-def _validation(rows: Rows, groups: Groups, places: Places, tested: Flags, params: SplitParams, seed: int) -> Flags:
+def _validation(
+    rows: Rows, groups: Groups, places: Places, own: csr_array, tested: Flags, params: SplitParams, seed: int
+) -> Flags:
     carved: Flags = np.isin(places.rows, (Place.free, Place.pool)) & ~places.dropped & ~tested[groups.of_row]
     candidates = np.isin(places.groups, (Place.free, Place.pool)) & ~tested
     decided: Flags = places.groups == Place.val
     if not params.val_share:
         return decided
-    lots = draw_lots(groups.names, seed, "val")
-    tolerance = params.tolerance_points / 100 / 2
-    return choose(count_cells(rows, groups, carved), candidates, decided, lots, params.val_share, tolerance)
+    counts = count_cells(rows, groups, carved)
+    lots, target, band = draw_lots(groups.keys, seed, "val"), *_validation_rows(counts, own, params)
+    return choose(counts, candidates, decided, lots, params.val_share, target, band)
+
+
+def _validation_rows(counts: csr_array, own: csr_array, params: SplitParams) -> tuple[Floats, Floats]:
+    """Return (C,) how many rows of each cell validate and (C,) how many it may be off, so that training keeps within.
+
+    Training is what test and validation leave. Where test has x rows more than asked, validation may be off by -t to
+    t, and by -t - x to t - x for the sake of training: t rows less half of x, around x / 2 too few.
+    """
+    left, shared = _rows(counts), _rows(own)
+    tolerated = np.maximum(params.tolerance_points / 100 * np.maximum(shared, left), HALF_A_ROW)
+    over = np.where(shared > 0, params.train_share * shared - left, 0.0)
+    within = np.abs(over) <= 2 * tolerated
+    target = np.where(within, params.val_share * (left + over) - over / 2, params.val_share * left)
+    return target, np.where(within, np.maximum(tolerated - np.abs(over) / 2, HALF_A_ROW), HALF_A_ROW)
+
+
+def _rows(counts: csr_array) -> Floats:
+    return np.asarray(counts.sum(axis=0), np.float64)
 
 
 def count_cells(rows: Rows, groups: Groups, counted: Flags) -> csr_array:
@@ -143,10 +171,10 @@ def _write(
     rows: Rows,
     linked: Linked,
     groups: Groups,
-    places: Places,
     assigned: Assigned,
     row_splits: NDArray[np.str_],
     params: SplitParams,
+    certificate: dict[str, Any],
 ) -> dict[str, Any]:
     used = np.flatnonzero(row_splits != _UNUSED)
     ids = [rows.sample_ids[row] for row in used]
@@ -159,8 +187,6 @@ def _write(
     if params.folds:
         folds = pa.array(assigned.folds[groups.of_row[used]], pa.int16())
         output.write_table("folds.parquet", pa.table({"sample_id": ids, "fold": folds}))
-    output.reject(_rejects(rows, groups, places, assigned))
-    certificate = build_certificate(rows, linked, groups, places, row_splits, params)
     output.write_json("certificate.json", certificate)
     return output.finish(
         rows_in=int((rows.labels >= 0).sum()),
@@ -168,6 +194,7 @@ def _write(
         splits=dict(sorted(Counter(row_splits[used].tolist()).items())),
         groups=len(set(names)),
         crossing=certificate["crossing"],
+        keep=certificate["keep"],
     )
 
 
@@ -176,7 +203,9 @@ def _rejects(rows: Rows, groups: Groups, places: Places, assigned: Assigned) -> 
     for row in np.flatnonzero(rows.labels >= 0).tolist():
         group = groups.of_row[row]
         if places.dropped[row]:
-            detail = f"{groups.names[group]} is in {assigned.splits[group]}, which is kept whole"
+            was, group_split = places.kept[row], assigned.splits[group]
+            before = f"was in {Place(was).name}, but " if was else ""
+            detail = f"{before}{groups.names[group]} is in {group_split}, which is kept whole"
             reason = Reason.group_spans_splits
         elif places.rows[row] == Place.outside:
             detail = _OUTSIDE[places.roles[str(rows.datasets[row])]]
@@ -200,6 +229,10 @@ def _check(
     if params.folds == 1 or (params.folds and params.fold >= params.folds):
         raise ParamsError(
             f"split.fold: {params.fold} of split.folds: {params.folds}; expected 2 or more folds, counted from 0, or 0"
+        )
+    if params.folds and params.keep:
+        raise ParamsError(
+            f"split.keep: {params.keep} has one test set, split.folds: {params.folds} has as many; null one"
         )
 
 

@@ -8,28 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from pipeline.split.assign import Flags, choose, draw_lots
+from pipeline.split.assign import HALF_A_ROW, Flags, choose, draw_lots
+from pipeline.split.groups import Groups
 
 NO_FOLD = -1
 
 
 def build_folds(
-    counts: csr_array, names: list[str], candidates: Flags, *, folds: int, order: str, seed: int, tolerance: float
+    counts: csr_array, groups: Groups, candidates: Flags, *, folds: int, order: str, seed: int, tolerance: float
 ) -> NDArray[np.int64]:
     """Return (G,) the fold of each candidate group, NO_FOLD for the others.
 
     Args:
         counts: (G, C) rows of each group in each cell.
-        names: (G,) of the groups; the subject's where there is one.
+        groups: G groups, named after the subject where there is one.
         candidates: (G,) the groups to share out.
         folds: k, 2 or more.
         order: `balanced` or `subject`.
         seed: of the lots.
         tolerance: of a class share, 0..1.
     """
-    fold_of = np.full(len(names), NO_FOLD, np.int64)
+    fold_of = np.full(len(candidates), NO_FOLD, np.int64)
     if order == "subject":
-        for members in _by_dataset(names, candidates):
+        for members in _by_dataset(groups.names, candidates):
             fold_of[members] = np.arange(len(members)) % folds
         return fold_of
     for fold in range(folds):
@@ -37,16 +38,20 @@ def build_folds(
         if fold == folds - 1:
             fold_of[left] = fold
             break
-        share, lots = 1 / (folds - fold), draw_lots(names, seed, f"fold {fold}")
+        share, lots = 1 / (folds - fold), draw_lots(groups.keys, seed, f"fold {fold}")
         waiting = counts * left[:, None]
         # The asked share is of all rows, the remaining share of what is left: the same number of rows is tolerated.
-        chosen = choose(csr_array(waiting), left, np.zeros(len(names), bool), lots, share, tolerance * folds * share)
-        fold_of[chosen] = fold
+        rows = np.asarray(waiting.sum(axis=0), np.float64)
+        band = np.maximum(tolerance * folds * share * rows, HALF_A_ROW)
+        fold_of[choose(csr_array(waiting), left, np.zeros(len(left), bool), lots, share, share * rows, band)] = fold
     return fold_of
 
 
 def _by_dataset(names: list[str], candidates: Flags) -> list[NDArray[np.int64]]:
+    """Return the groups of each dataset, sorted by name; those of pictures are shared out as one."""
     members: dict[str, list[int]] = {}
     for group in np.flatnonzero(candidates).tolist():
-        members.setdefault(names[group].partition("/")[0], []).append(group)
+        kind, _, name = names[group].partition(":")
+        dataset = name.partition("/")[0] if kind in ("subject", "sequence") else ""
+        members.setdefault(dataset, []).append(group)
     return [np.array(sorted(groups, key=names.__getitem__), np.int64) for groups in members.values()]

@@ -1,16 +1,33 @@
 """Groups: all samples that must stay together, because they share a person, a sequence or a picture.
 
 Links are joined transitively: if A is the same picture as B and B the same person as C, then A, B and C are one group.
+
+A group draws its lot with the *key* of one of its members, and what joins the group later should not change which.
+No rule can hold against all that may join, so the key is what the commonest additions leave alone:
+
+    subject    more pictures of a person never change it, nor does a mirror of the dataset that keeps the persons' names
+    sequence   the same, where there is no subject
+    picture    md5 of the picture's bytes: the same picture in another dataset, under any name, never changes it
+    row        its path, where there are no bytes of its own: a row of a csv, a face that was not found
+
+The first kind that a group has decides, and among several keys of that kind the one whose hash is smallest: a new key
+takes the place of one of n with a chance of 1 in n + 1, wherever its name comes in the alphabet. Keys leave out the
+dataset's name, so that a renamed dataset is split as before. What can still change a key: a copy that names a person
+where nobody was named, two persons who turn out to be one, a changed copy of a picture. `split.keep` is for them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.balance import keyed_order
 from pipeline.components import Links, components, same_value
 from pipeline.split.rows import Rows
+
+_KINDS: Final = ("subject", "sequence", "picture", "row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +36,15 @@ class Groups:
 
     Attributes:
         of_row: (N,) the group of each row.
-        names: (G,) name of each group: of its first subject, else of its first sequence, else of its first picture.
-            It stays the same when other samples join the group, unless they come first in that order.
+        names: (G,) unique name of each group, of the member that gives the key: `subject:<dataset>/<subject>`,
+            `sequence:<dataset>/<subject>/<sequence>`, `picture:<md5>` or `row:<path>`. It changes no oftener than the
+            key, but for a dataset that is renamed or that has the same subject and comes first in the alphabet.
+        keys: (G,) what lots are drawn with: the name without the dataset.
     """
 
     of_row: NDArray[np.int64]
     names: list[str]
+    keys: list[str]
 
 
 def build_groups(rows: Rows, links: Sequence[Links]) -> Groups:
@@ -36,21 +56,24 @@ def build_groups(rows: Rows, links: Sequence[Links]) -> Groups:
     """
     shared = [same_value(values) for values in (rows.subjects, rows.sequences, rows.paths, rows.pictures)]
     of_row = components(len(rows.sample_ids), [*shared, *links])
-    return Groups(of_row, _names(rows, of_row))
-
-
-def _names(rows: Rows, of_row: NDArray[np.int64]) -> list[str]:
-    best: dict[int, tuple[int, str]] = {}
+    members = [_member(rows, row) for row in range(len(of_row))]
+    keys = [f"{_KINDS[kind]}:{name if kind == 2 else name.partition('/')[2]}" for kind, name in members]
+    order = keyed_order(keys, 0, "group").tolist()
+    best: dict[int, tuple[int, int, str, int]] = {}
     for row, group in enumerate(of_row.tolist()):
-        name = _name(rows, row)
-        if group not in best or name < best[group]:
-            best[group] = name
-    kinds = ("subject", "sequence", "picture")
-    return [f"{kinds[best[group][0]]}:{best[group][1]}" for group in range(len(best))]
+        kind, name = members[row]
+        candidate = (kind, order[row], name, row)
+        if group not in best or candidate < best[group]:
+            best[group] = candidate
+    chosen = [best[group] for group in range(len(best))]
+    return Groups(of_row, [f"{_KINDS[kind]}:{name}" for kind, _, name, _ in chosen], [keys[row] for *_, row in chosen])
 
 
-def _name(rows: Rows, row: int) -> tuple[int, str]:
-    subject, sequence = rows.subjects[row], rows.sequences[row]
+def _member(rows: Rows, row: int) -> tuple[int, str]:
+    """Return the number of the kind and the name of what stands for a row."""
+    subject, sequence, picture = rows.subjects[row], rows.sequences[row], rows.pictures[row]
     if subject is not None:
-        return (0, subject)
-    return (1, sequence) if sequence is not None else (2, rows.paths[row])
+        return 0, subject
+    if sequence is not None:
+        return 1, sequence
+    return (3, rows.paths[row]) if picture is None else (2, picture)

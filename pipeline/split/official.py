@@ -11,6 +11,9 @@
 A group that spans goes where its most protected row is: test, then validation. Its other rows with an official split
 are dropped, so a test set is whole and a training set loses what it shares with it. A group with any sample of a
 dataset of role test, used or not, labelled or not, never trains.
+
+A split that is kept from an earlier run (`keep`) is one more wish of the same kind: the group of such a sample goes
+there, unless something more protected is in it, and a sample that would leave the split it had is dropped instead.
 """
 
 from collections.abc import Mapping
@@ -44,6 +47,7 @@ _OFFICIAL: Final = {
     "automatic": Place.train,  # AffectNet's pictures that a network labelled
     "test": Place.test, "testing": Place.test, "privatetest": Place.test,
 }  # fmt: skip
+PLACE_OF: Final = {"train": Place.train, "val": Place.val, "test": Place.test}
 # What folders of splits are called beside that: train_set, Test-Images.
 _AFFIXES: Final = ("set", "images", "labels", "annotations", "data")
 
@@ -53,20 +57,31 @@ class Places:
     """What is allowed.
 
     Attributes:
-        rows: (N,) `Place` of each row.
+        rows: (N,) `Place` of each row by its dataset's role and official split.
+        kept: (N,) `Place` of each row in an earlier split: train, val or test, and outside where it had none.
         groups: (G,) `Place` of each group: test, val, train, pool or free, and outside where no row is used.
-        dropped: (N,) rows that are dropped because their group goes to another split than their official one.
+        dropped: (N,) rows that are dropped because their group goes to another split than their official or kept one.
         roles: train, test or both of each dataset.
     """
 
     rows: NDArray[np.int64]
+    kept: NDArray[np.int64]
     groups: NDArray[np.int64]
     dropped: NDArray[np.bool_]
     roles: Mapping[str, str]
 
 
-def build_places(rows: Rows, groups: Groups, roles: Mapping[str, str], held_out: str) -> Places:
+def build_places(
+    rows: Rows, groups: Groups, roles: Mapping[str, str], held_out: str, kept: NDArray[np.int64]
+) -> Places:
     """Say where each row and each group may go.
+
+    Args:
+        rows: all samples.
+        groups: all that must stay together.
+        roles: train, test or both of each dataset.
+        held_out: which rows of a dataset of role test are tested: `official` or `all`.
+        kept: (N,) `Place` of each row in an earlier split, `Place.outside` where it had none.
 
     Raises:
         DataError: an official split has a name that is not known.
@@ -77,11 +92,11 @@ def build_places(rows: Rows, groups: Groups, roles: Mapping[str, str], held_out:
         given = _official_places(rows, members)
         placed[members] = _by_role(given, role, held_out)
     placed[rows.labels == UNLABELLED] = Place.outside
-    of_group = _group_places(rows, groups, roles, placed)
+    of_group = _group_places(rows, groups, roles, np.maximum(placed, kept))
     reached = of_group[groups.of_row]
-    fixed = placed >= Place.pool
-    dropped = fixed & (reached != placed) & ~((placed == Place.pool) & (reached == Place.train))
-    return Places(placed, of_group, dropped, roles)
+    fixed = (placed >= Place.pool) & (reached != placed) & ~((placed == Place.pool) & (reached < Place.test))
+    left = (kept != Place.outside) & (reached != kept)
+    return Places(placed, kept, of_group, (placed != Place.outside) & (fixed | left), roles)
 
 
 def _official_places(rows: Rows, members: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -121,9 +136,9 @@ def _by_role(given: NDArray[np.int64], role: str, held_out: str) -> NDArray[np.i
     return np.where(given <= Place.train, training, given)
 
 
-def _group_places(rows: Rows, groups: Groups, roles: Mapping[str, str], placed: NDArray[np.int64]) -> NDArray[np.int64]:
+def _group_places(rows: Rows, groups: Groups, roles: Mapping[str, str], wished: NDArray[np.int64]) -> NDArray[np.int64]:
     of_group = np.full(len(groups.names), Place.outside, np.int64)
-    np.maximum.at(of_group, groups.of_row, placed)
+    np.maximum.at(of_group, groups.of_row, wished)
     kept_out = np.isin(rows.datasets, [name for name, role in roles.items() if role == "test"])
     of_group[groups.of_row[kept_out]] = Place.test
     return of_group

@@ -46,7 +46,7 @@ def set_params(folder: Path, changes: dict[str, dict]) -> None:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
-    for name in ("pipeline", "stages", "models"):
+    for name in ("pipeline", "stages", "models", "splits"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)

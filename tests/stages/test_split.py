@@ -1,6 +1,7 @@
 """`prep split`, `prep shard` and `prep verify` as typed: a mixture, a true certificate and a broken one."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.images import encode_face
-from pipeline.lineage.identity import folder_files
+from pipeline.lineage.identity import file_md5, folder_files
 from pipeline.lineage.snapshot import Snapshot, file_table, write_snapshot
 from pipeline.shards.read import open_shards
 from stages.cli import run
@@ -59,9 +60,10 @@ def project(tmp_path, monkeypatch):
 
 def test_a_mixture_goes_through_with_a_certificate_of_zeros(project, capsys):
     assert run(["split"]) == 0
-    assert "0 cross" in capsys.readouterr().out
+    assert "0 cross (not looked for: sequences, identities)" in capsys.readouterr().out
     certificate = json.loads(Path("data/split/certificate.json").read_text())
-    assert set(certificate["crossing"].values()) == {0}
+    zeros = dict.fromkeys(("groups", "subjects", "files", "pictures", "duplicates"), 0)
+    assert certificate["crossing"] == zeros | {"sequences": None, "identities": None}
     assert certificate["counts"]["subjects"] == 50
     # The training picture that the test dataset holds too; the official test part of what is only trained on.
     assert certificate["counts"]["duplicates"] == 1
@@ -72,6 +74,57 @@ def test_a_mixture_goes_through_with_a_certificate_of_zeros(project, capsys):
     assert run(["shard", "--faces", "data/aligned"]) == 0
     assert set(open_shards(Path("data/shards")).splits) == {"train", "val", "test"}
     assert run(["verify", "data/shards/shards.json"]) == 0
+
+
+def keep(file):
+    path = Path("params.yaml")
+    path.write_text(re.sub(r"(?m)^  keep: .*$", f"  keep: {file}", path.read_text()))
+
+
+def test_an_earlier_split_is_kept_and_verified(project, capsys):
+    run(["split"])
+    Path("splits").mkdir()
+    file = shutil.copy("data/split/split.parquet", "splits/first.parquet")
+    before = {row["sample_id"]: row["split"] for row in pq.read_table(file).to_pylist()}
+    keep(file)
+    # Another seed and other shares would put nearly everyone elsewhere.
+    path = Path("params.yaml")
+    path.write_text(
+        path.read_text().replace("seed: 20", "seed: 21", 1).replace("train_share: 0.75", "train_share: 0.4")
+    )
+    capsys.readouterr()
+    assert run(["split"]) == 0
+    assert f"{file}: {len(before)} kept, 0 new, 0 dropped" in capsys.readouterr().out
+    assert {row["sample_id"]: row["split"] for row in pq.read_table("data/split/split.parquet").to_pylist()} == before
+    snapshot = json.loads(Path("data/split/snapshot.json").read_text())
+    assert snapshot["inputs"][-1] == {"path": file, "md5": file_md5(Path(file)), "snapshot": None}
+    assert run(["shard", "--faces", "data/aligned"]) == 0
+    assert run(["verify", "data/shards/shards.json"]) == 0
+    # The file is changed: its hash and what it had of one sample.
+    table = pq.read_table(file)
+    moved = next(number for number, name in enumerate(table["split"].to_pylist()) if name == "train")
+    splits = [name if number != moved else "test" for number, name in enumerate(table["split"].to_pylist())]
+    pq.write_table(table.set_column(1, table.schema.field("split"), pa.array(splits)), file)
+    capsys.readouterr()
+    assert run(["verify", "data/shards/shards.json"]) == 1
+    said = capsys.readouterr().err
+    assert f"{file}: not what data/split was made from" in said
+    assert f"had {table['sample_id'][moved]} in test, now it is in train" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("data/split.parquet", "expected a file below splits/, which DVC watches, not 'data/split.parquet'"),
+        ("splits/../data/split.parquet", "expected a file below splits/"),
+        ("splits", "expected a file below splits/"),
+        ("splits/none.parquet", r"split.keep: splits/none.parquet: not there; cp data/split/split.parquet"),
+    ],
+)
+def test_a_split_to_keep_lies_where_dvc_watches_it(project, capsys, file, message):
+    keep(file)
+    assert run(["split"]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_verify_names_a_row_that_was_put_into_another_set(project, capsys):

@@ -14,6 +14,7 @@ PARAMS = {
     "val_share": 0.1,
     "held_out": "official",
     "tolerance_points": 1.0,
+    "keep": None,
     "duplicates": "none",
     "duplicate_similarity": 0.8,
     "identities": "none",

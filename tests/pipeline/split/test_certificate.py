@@ -1,12 +1,16 @@
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.images import encode_face
+from pipeline.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.schema import INDEX
 from pipeline.split import split
-from pipeline.split.certificate import check, crossing
+from pipeline.split.certificate import crossing
+from pipeline.split.check import check
 from pipeline.tables import read_table, write_table
 
 from .conftest import sample
@@ -103,7 +107,64 @@ def test_a_class_whose_groups_are_too_large_is_said(datasets, params, tmp_path):
     datasets.add("d", "both", [sample(f"{n}.png", 0, subject="only one") for n in range(20)])
     split(datasets.aligned, datasets.labels, datasets.roles, tmp_path / "out", params, seed=1, workers=1)
     certificate = json.loads((tmp_path / "out/certificate.json").read_text())
-    assert list(certificate["off_by_more_than_tolerance"]["d"]) == ["anger"]
+    off = certificate["off_by_more_than_tolerance"]
+    assert list(off) == ["d"]
+    assert list(off["d"]) == ["anger"]
+    (reached,) = (name for name, share in certificate["shares"]["d"]["anger"].items() if share == 1.0)
+    asked = {"train": 0.675, "val": 0.075, "test": 0.25}
+    assert off["d"]["anger"] == {name: pytest.approx((name == reached) - share) for name, share in asked.items()}
+
+
+def test_a_missed_share_of_validation_is_said_of_official_training_rows_too(datasets, params, tmp_path):
+    rows = [sample(f"{n}.png", 0, subject="only one", split="train") for n in range(20)]
+    datasets.add("d", "train", rows + [sample(f"o{n}.png", 1, split="train") for n in range(100)])
+    split(datasets.aligned, datasets.labels, datasets.roles, tmp_path / "out", params, seed=1, workers=1)
+    certificate = json.loads((tmp_path / "out/certificate.json").read_text())
+    assert certificate["off_by_more_than_tolerance"] == {"d": {"anger": {"train": 0.1, "val": -0.1}}}
+
+
+def test_what_was_not_looked_for_is_null_and_not_none_found(datasets, params, tmp_path):
+    def crossing_of(name, **changes):
+        given = params.model_copy(update=changes)
+        split(datasets.aligned, datasets.labels, datasets.roles, tmp_path / name, given, seed=1, workers=1)
+        certificate = json.loads((tmp_path / name / "certificate.json").read_text())
+        counts = certificate["counts"]
+        assert {kind for kind in counts if counts[kind] is None} == {
+            kind for kind, count in certificate["crossing"].items() if count is None
+        }
+        return certificate["crossing"]
+
+    picture = encode_face(np.zeros((8, 8), np.uint8))
+    datasets.add("d", "both", [sample(f"{n}.png", n % 8, image=picture) for n in range(40)])
+    contract = {"align": {"margin": 0.1}}
+    write_snapshot(datasets.aligned["d"], Snapshot("align", "made", (), {}, {}, {}, contract))
+    always = {"groups": 0, "files": 0, "pictures": 0}
+    nothing = dict.fromkeys(("subjects", "sequences", "duplicates", "identities"))
+    assert crossing_of("nobody") == always | nothing
+    assert crossing_of("identical", duplicates="identical") == always | nothing | {"duplicates": 0}
+    datasets.add("e", "both", [sample(f"{n}.png", n % 8, subject="S", sequence="1", image=picture) for n in range(4)])
+    assert crossing_of("named") == always | nothing | {"subjects": 0, "sequences": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated", "said"),
+    [
+        ("groups", None, "does not state how many groups cross"),
+        ("pictures", None, "does not state how many pictures cross"),
+        ("subjects", None, "does not state how many subjects cross"),
+        ("files", "none", "does not state how many files cross"),
+        ("files", False, "does not state how many files cross"),
+        ("sequences", 3, "states that 3 sequences cross"),
+    ],
+)
+def test_a_certificate_must_state_what_was_looked_for(folders, kind, stated, said):
+    path = folders[0] / "certificate.json"
+    content = json.loads(path.read_text())
+    assert content["crossing"]["identities"] is None
+    content["crossing"][kind] = stated
+    path.write_text(json.dumps(content))
+    (line,) = check(*folders)
+    assert line.startswith(f"{path}: {said}")
 
 
 def test_a_sample_without_links_is_not_left_out_of_the_count(folders):

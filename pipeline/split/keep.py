@@ -1,0 +1,67 @@
+"""An earlier split that is kept: a sample that was given a split has that one, or none, whatever comes later.
+
+What a group's lot and the exact shares cannot promise (`assign`), a file can: the split.parquet of an earlier run. The
+groups that hold a sample of it go where it was; only the others are shared out, and only they are moved for the
+shares. A group that joins samples of two kept splits, because a later picture or link ties them, goes to test before
+val before train, and its samples that were kept elsewhere are dropped and reported (`official`).
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import DataError
+from pipeline.schema import SPLIT
+from pipeline.split.official import PLACE_OF, Place, Places
+from pipeline.split.rows import Rows
+from pipeline.tables import read_table
+
+_SHOWN: Final = ", ".join(PLACE_OF)
+
+
+def read_splits(file: Path) -> dict[str, str]:
+    """Return the split of each sample of an earlier split.parquet.
+
+    Raises:
+        TableError: not a table of splits, or torn.
+        DataError: a sample is there twice, or a split is none of train, val and test.
+    """
+    table = read_table(file, SPLIT.names, SPLIT)
+    ids, splits = table["sample_id"].to_pylist(), table["split"].to_pylist()
+    known = dict(zip(ids, splits, strict=True))
+    if len(known) != len(ids):
+        twice = next(sample_id for sample_id, count in Counter(ids).items() if count > 1)
+        raise DataError(f"{file}: {twice!r} is there twice; expected a split.parquet as prep split writes it")
+    for sample_id, split in known.items():
+        if split not in PLACE_OF:
+            raise DataError(f"{file}: {sample_id!r} has the split {split!r}; expected one of {_SHOWN}")
+    return known
+
+
+def kept_places(rows: Rows, splits: dict[str, str]) -> NDArray[np.int64]:
+    """Return (N,) the `Place` of each row's earlier split, `Place.outside` where it had none."""
+    given = [PLACE_OF[splits[key]] if key in splits else Place.outside for key in rows.sample_ids]
+    return np.array(given, np.int64)
+
+
+def describe_keep(file: Path, splits: dict[str, str], places: Places) -> dict[str, Any]:
+    """Say, for the certificate, what became of an earlier split.
+
+    Returns:
+        `file`; `kept`, the samples with the split they had; `new`, those that had none; `conflicts`, those that were
+        dropped because their group or their dataset's role puts them elsewhere; `unused`, those of the file that are
+        gone, have no label any more or are left out by the role.
+    """
+    used = places.rows != Place.outside
+    held = used & (places.kept != Place.outside)
+    kept, conflicts = int((held & ~places.dropped).sum()), int((held & places.dropped).sum())
+    return {
+        "file": file.as_posix(),
+        "kept": kept,
+        "new": int((used & ~held & ~places.dropped).sum()),
+        "conflicts": conflicts,
+        "unused": len(splits) - kept - conflicts,
+    }

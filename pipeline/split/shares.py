@@ -1,0 +1,65 @@
+"""The shares of each class that a split reached, and by how much they miss what was asked."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.emotions import CLASSES
+from pipeline.params import SplitParams
+from pipeline.split.official import PLACE_OF, Place, Places
+from pipeline.split.rows import Rows
+
+_Cells = Iterator[tuple[str, str, dict[str, int]]]
+
+
+def build_shares(rows: Rows, row_splits: NDArray[np.str_], used: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the rows and the share of train, val and test of each class of each dataset."""
+    shares: dict[str, Any] = {}
+    for dataset, name, found in _cells(rows, row_splits, used):
+        total = sum(found.values())
+        of_class = {split: round(count / total, 4) for split, count in found.items()}
+        shares.setdefault(dataset, {})[name] = {"rows": total, **of_class}
+    return shares
+
+
+def missed_shares(rows: Rows, places: Places, row_splits: NDArray[np.str_], params: SplitParams) -> dict[str, Any]:
+    """Return by how much a class misses its shares where groups were too large, or kept, to reach them.
+
+    Shares are asked of rows without an official split, and of official training rows out of which validation is
+    carved; with folds by subject only of these. Half a row is granted to each of test and validation.
+
+    Returns:
+        Dataset -> class -> split -> share that is missed, where that is more than `tolerance_points`.
+    """
+    off: dict[str, Any] = {}
+    for place, asked in _asked(params).items():
+        for dataset, name, found in _cells(
+            rows, row_splits, np.flatnonzero((places.rows == place) & (row_splits != ""))
+        ):
+            total = sum(found.values())
+            for split, share in asked.items():
+                missed = found[split] / total - share
+                # Training is what the others leave, so it is off by what both are off.
+                granted = (0.5 if split != "train" or place == Place.pool else 1) / total
+                if abs(missed) > params.tolerance_points / 100 + granted + 1e-9:
+                    off.setdefault(dataset, {}).setdefault(name, {})[split] = round(missed, 4)
+    return off
+
+
+def _asked(params: SplitParams) -> dict[Place, dict[str, float]]:
+    carved = {"train": 1 - params.val_share, "val": params.val_share}
+    if params.folds and params.fold_order == "subject":
+        return {Place.pool: carved}
+    train = 1 - 1 / params.folds if params.folds else params.train_share
+    return {Place.pool: carved, Place.free: {"test": 1 - train} | {name: train * of for name, of in carved.items()}}
+
+
+def _cells(rows: Rows, row_splits: NDArray[np.str_], counted: NDArray[np.int64]) -> _Cells:
+    """Yield each dataset and class that has rows among the counted ones, and how many of them each split has."""
+    datasets, labels = rows.datasets[counted].tolist(), rows.labels[counted].tolist()
+    counts = Counter(zip(datasets, labels, row_splits[counted].tolist(), strict=True))
+    for dataset, label in sorted({(dataset, label) for dataset, label, _ in counts}):
+        yield dataset, CLASSES[label], {split: counts[dataset, label, split] for split in PLACE_OF}
