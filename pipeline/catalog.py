@@ -36,6 +36,9 @@ CATALOG: Final = {
     "affectnet_folder": Entry("AffectNet, class folders and labels.csv", "csv checked against folders", *_AFFECTNET),
     "ckplus": Entry("CK+, sequences", "68 points, subject, sequence", *_CKPLUS),
     "ck48": Entry("CK+48, class folders", "subject, sequence", *_CKPLUS),
+    "ckplus_csv": Entry(
+        "CK+, csv of pixels (ckextended.csv)", "split, which shares people", "jeffcohn.net/Resources", _ON_REQUEST
+    ),
     "rafdb": Entry("RAF-DB basic", "box, 5 points, split", *_RAFDB),
     "rafdb_folder": Entry("RAF-DB basic, folders 1 to 7", "split; csv checked against folders", *_RAFDB),
     "rafdb_compound": Entry("RAF-DB compound", "two classes at once, box, 5 points, split", *_RAFDB),

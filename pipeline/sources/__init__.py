@@ -11,6 +11,7 @@ from pipeline.sources.affectnet_folder import AffectNetFolder
 from pipeline.sources.affectnet_npy import AffectNetNpy
 from pipeline.sources.ck48 import Ck48
 from pipeline.sources.ckplus import CkPlus
+from pipeline.sources.ckplus_csv import CkPlusCsv
 from pipeline.sources.emotic import Emotic
 from pipeline.sources.emotic_csv import EmoticCsv
 from pipeline.sources.expw import ExpW
@@ -36,6 +37,7 @@ READERS: Final[tuple[Reader, ...]] = (
     AffectNetFolder(),
     CkPlus(),
     Ck48(),
+    CkPlusCsv(),
     RafDb(),
     RafDbFolder(),
     RafDbCompound(),

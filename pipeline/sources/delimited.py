@@ -165,8 +165,8 @@ def squash(column: str) -> str:
 
 
 def number(text: str) -> float | None:
-    """Return a finite number, or None; Python's own "1_0" is none."""
-    if "_" in text:
+    """Return a finite number, or None; what only Python takes for one, such as "1_0", is none."""
+    if "_" in text or not text.isascii():
         return None
     try:
         value = float(text)

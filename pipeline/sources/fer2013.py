@@ -3,11 +3,13 @@
 Goodfellow et al.: Challenges in Representation Learning, ICONIP 2013.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from itertools import islice
+from typing import ClassVar, Final
 
 from pipeline.schema import Reason
-from pipeline.sources.delimited import Delimited, Record
+from pipeline.sources.delimited import Delimited, Record, number
 from pipeline.sources.pixels import COLUMNS, SIDE_PX, pixel_table
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, stem
@@ -15,6 +17,8 @@ from pipeline.sources.tree import Tree
 
 CODES: Final = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 _VOTES_NAME: Final = "fer2013new.csv"
+_CKEXTENDED: Final = "ckextended"
+_CKEXTENDED_ROWS: Final = range(800, 1000)  # 920, or a copy that lost or gained a few
 _SPLITS: Final = {"train": "Training", "test": "PublicTest"}
 
 
@@ -22,7 +26,7 @@ class Fer2013(Reader):
     """`emotion,pixels,Usage`; the picture of a sample is its row."""
 
     name = "fer2013"
-    labels = CODES
+    labels: ClassVar[tuple[str, ...]] = CODES
     layout = "a csv with the columns emotion, pixels and Usage"
     pictures_in_table = True
 
@@ -32,7 +36,9 @@ class Fer2013(Reader):
         if votes_file(tree, root) or (root and votes_file(tree, root.rpartition("/")[0])):
             return None
         name = next(iter(pixel_files(tree, root)), None)
-        return f"{name} holds pixels as text" if name and Delimited(tree, name, COLUMNS).has("emotion") else None
+        if name is None or not Delimited(tree, name, COLUMNS).has("emotion") or is_ckextended(tree, name):
+            return None
+        return f"{name} holds pixels as text"
 
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""
@@ -42,11 +48,31 @@ class Fer2013(Reader):
         """See `Reader.read`."""
         for name in pixel_files(dump.tree, dump.root):
             for n, record in enumerate(Delimited(dump.tree, name, COLUMNS).records()):
-                yield _row(record, name, n)
+                yield self._row(record, name, n)
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""
         return pixel_table(tree, path).read(n)
+
+    def _row(self, record: Record, name: str, n: int) -> Row:
+        code, last = record.get("emotion"), len(self.labels) - 1
+        if not code:
+            return Refusal(name, Reason.unlabelled, f"{record.row}: no emotion")
+        value = number(code)
+        if value not in range(last + 1) or count_pixels(record.get("pixels")) != SIDE_PX * SIDE_PX:
+            detail = f"{record.row}: expected a code 0 to {last} and {SIDE_PX * SIDE_PX} pixels, not {code[:20]!r}"
+            return Refusal(name, Reason.bad_row, detail)
+        split = record.get("Usage") or _SPLITS.get(stem(name).casefold())
+        return Annotation(name, (self.labels[int(value or 0)],), record.row, n=n, split=split)
+
+
+def is_ckextended(tree: Tree, name: str) -> bool:
+    """Say whether a table of pixels is CK+, not FER2013: by its name, or by its size and a code that FER2013 lacks."""
+    if stem(name).casefold() == _CKEXTENDED:
+        return True
+    records = islice(Delimited(tree, name, COLUMNS).records(), _CKEXTENDED_ROWS.stop)
+    codes = Counter(number(record.get("emotion")) for record in records)
+    return codes.total() in _CKEXTENDED_ROWS and codes[len(CODES)] > 0
 
 
 def votes_file(tree: Tree, root: str) -> str | None:
@@ -66,18 +92,3 @@ def pixel_files(tree: Tree, root: str) -> list[str]:
 def count_pixels(text: str) -> int:
     """Return how many values a row has, without reading them."""
     return text.count(" ") + 1
-
-
-def _row(record: Record, name: str, n: int) -> Row:
-    code = record.get("emotion")
-    if not code:
-        return Refusal(name, Reason.unlabelled, f"{record.row}: no emotion")
-    if (
-        not (code.isascii() and code.isdigit())
-        or int(code) >= len(CODES)
-        or count_pixels(record.get("pixels")) != SIDE_PX * SIDE_PX
-    ):
-        detail = f"{record.row}: expected a code 0 to 6 and {SIDE_PX * SIDE_PX} pixels, not {code[:20]!r}"
-        return Refusal(name, Reason.bad_row, detail)
-    split = record.get("Usage") or _SPLITS.get(stem(name).casefold())
-    return Annotation(name, (CODES[int(code)],), record.row, n=n, split=split)

@@ -73,6 +73,10 @@ class Tally:
             rows[into if split in _HELD_OUT else split] += count
         return Tally(labels, rows)
 
+    def merged(self) -> "Tally":
+        """Return the same rows without splits."""
+        return Tally({(NO_SPLIT, label): n for label, n in self.total.items()}, {NO_SPLIT: self.rows.total()})
+
     def parts(self, other: "Tally") -> Iterator[tuple[str, Counter[str], Counter[str]]]:
         """Yield (name, own, other's) of each split that both have; of everything where one of them names none."""
         shared = sorted(self.by_split.keys() & other.by_split.keys())
@@ -185,16 +189,14 @@ def _agreed(release: Release | None, found: Tally) -> Verdict:
         named = _with_these_counts(found)
         told = f"these are the counts of {named.name}" if named else ""
         return Verdict("unknown", named.name if named else None, None, (told,) if told else ())
-    known = _known(release, found)
-    own, others = _covered(found, known)
+    own, known, others = _comparable(found, _known(release, found))
     notes = tuple(
         f"{count} rows of {split} are not compared: {release.name} has no such split" for split, count in others.items()
     )
     size = own.rows.total()
     if not size:
         return Verdict("unknown", release.name, None, notes)
-    whole = size == release.size() if NO_SPLIT in known.rows else own.rows == known.rows
-    if own.by_split == known.by_split if known.total else whole:
+    if own.by_split == known.by_split if known.total else own.rows == known.rows:
         return Verdict("exact", release.name, 1.0, notes)
     # A copy may have a few rows too many; what is more than that was a problem.
     share = min(1.0, round(size / release.size(), 4))
@@ -203,16 +205,16 @@ def _agreed(release: Release | None, found: Tally) -> Verdict:
     )
 
 
-def _covered(found: Tally, known: Tally) -> tuple[Tally, Counter[str]]:
-    """Return the part of a dump that the counts of its release are about, and the rows of each split beyond it.
+def _comparable(found: Tally, known: Tally) -> tuple[Tally, Tally, Counter[str]]:
+    """Return the part of a dump that its release has counts of, these counts, and the rows of each split beyond them.
 
-    A dump without splits, and one of a release without them, is compared whole.
+    Where one of the two has no splits, all of both is compared.
     """
     if NO_SPLIT in known.rows or NO_SPLIT in found.rows:
-        return found, Counter()
+        return found.merged(), known.merged(), Counter()
     labels = {(split, name): n for split, of in found.by_split.items() if split in known.rows for name, n in of.items()}
     rows = {split: count for split, count in found.rows.items() if split in known.rows}
-    return Tally(labels, rows), Counter({split: n for split, n in found.rows.items() if split not in known.rows})
+    return Tally(labels, rows), known, Counter({split: n for split, n in found.rows.items() if split not in known.rows})
 
 
 def _split(name: str) -> str:

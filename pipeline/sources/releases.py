@@ -82,6 +82,15 @@ RELEASES: Final = (
         "three frames of each of CK+'s 327 sequences; huggingface.co/datasets/AlirezaF138/ckplus-dataset: 981",
     ),
     _release(
+        "CK+ as csv of pixels",
+        ("ckplus_csv",),
+        {NO_SPLIT: {
+            "anger": 45, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83, "neutral": 593,
+            "contempt": 18,
+        }},
+        "readme of huggingface.co/datasets/AlirezaF138/ckplus-dataset at 7047232: 920 pictures",
+    ),
+    _release(
         "RAF-DB basic",
         ("rafdb", "rafdb_folder"),
         {

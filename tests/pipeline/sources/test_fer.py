@@ -31,6 +31,50 @@ def test_fer2013_picture_is_its_row(tmp_path, newline):
     assert found.summary["rejected"] == {"bad_row": 2}
 
 
+CK_COUNTS = {
+    "anger": 45, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83, "neutral": 593, "contempt": 18,
+}  # fmt: skip
+
+
+def test_ckplus_in_the_columns_of_fer2013(read):
+    found = read("ckplus_csv")
+    assert [row["source_labels"][0] for row in found.rows] == list(CK_COUNTS)
+    assert [row["source_split"] for row in found.rows[5:]] == ["Training", "PublicTest", "PrivateTest"]
+    assert found.summary["rejected"] == {"bad_row": 1}
+
+
+def write_pixels(root, name, codes):
+    """Write a table of so many rows of each code, four of five for training."""
+    rows = [code for code, count in enumerate(codes) for _ in range(count)]
+    usages = ("Training",) * 8 + ("PublicTest", "PrivateTest")
+    text = pixels(0)
+    lines = [f"{code},{text},{usages[n % 10]}" for n, code in enumerate(rows)]
+    put(root, name, "\n".join(["emotion,pixels,Usage", *lines]))
+
+
+def test_ckplus_in_the_columns_of_fer2013_under_another_name(tmp_path):
+    write_pixels(tmp_path / "raw", "faces.csv", CK_COUNTS.values())
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["format"] == "ckplus_csv"
+    assert found.summary["fingerprint"] == {"verdict": "exact", "release": "CK+ as csv of pixels", "share": 1.0}
+    assert sum(counts["contempt"] for counts in found.summary["counts"].values()) == 18
+
+
+@pytest.mark.parametrize("codes", [(3, 1, 4, 1, 5, 9, 2, 1), (120, 120, 120, 120, 120, 120, 120)])
+def test_fer2013_with_a_stray_code_or_of_that_size_stays_fer2013(codes, tmp_path):
+    write_pixels(tmp_path / "raw", "fer2013.csv", codes)
+    found = Read(tmp_path / "raw", tmp_path / "out", accept=True)
+    assert found.summary["format"] == "fer2013"
+    assert found.summary["rejected"] == ({"bad_row": 1} if len(codes) == 8 else {})
+
+
+@pytest.mark.parametrize("code", ["²", "1_0", "٣", "3.5", "-1", "7"])
+def test_fer2013_code_that_is_none_is_a_bad_row(code, tmp_path):
+    put(tmp_path / "raw", "fer2013.csv", f"emotion,pixels,Usage\n3,{pixels(0)},Training\n{code},{pixels(0)},Training\n")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert (found.labels(), found.summary["rejected"]) == ({"fer2013.csv": "happy"}, {"bad_row": 1})
+
+
 def test_fer2013_header_with_blanks_and_another_order_of_columns(tmp_path):
     rows = [f"{code}, Training, {pixels(code)}" for code in (0, 6)]
     put(tmp_path / "raw", "icml_face_data.csv", "\n".join(["emotion, Usage, pixels", *rows]) + "\n")

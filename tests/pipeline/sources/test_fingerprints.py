@@ -32,7 +32,7 @@ ORDER = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutra
 def test_public_sizes():
     sizes = {release.name: release.size() for release in RELEASES}
     assert sizes == {
-        "AffectNet": 414799 + 5500, "AffectNet-8": 287651 + 4000, "CK+": 327, "CK+48": 981,
+        "AffectNet": 414799 + 5500, "AffectNet-8": 287651 + 4000, "CK+": 327, "CK+48": 981, "CK+ as csv of pixels": 920,
         "RAF-DB basic": 12271 + 3068, "EMOTIC": 34320,
         "FER2013": 28709 + 2 * 3589, "FER+": 35887, "JAFFE": 213, "ExpW": 91793, "KDEF": 4900,
         "RaFD": 8040, "SFEW 2.0": 958 + 436,

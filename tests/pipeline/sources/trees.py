@@ -268,6 +268,12 @@ def write_fer2013(root: Path, *, newline: str = "\n") -> None:
     put(root, "fer2013.csv", newline.join(["emotion,pixels,Usage", *rows]) + newline)
 
 
+def write_ckplus_csv(root: Path) -> None:
+    usages = ["Training"] * 6 + ["PublicTest", "PrivateTest"]
+    rows = [f"{code},{pixels(code * 10)},{usage}" for code, usage in enumerate(usages)]
+    put(root, "ckextended.csv", "\n".join(["emotion,pixels,Usage", *rows, f"8,{pixels(0)},Training"]) + "\n")
+
+
 def write_fer2013_folder(root: Path) -> None:
     for name in (
         "train/angry/Training_123.jpg", "train/happy/Training_7.jpg", "train/happy/Training_7.jpg5.jpg",
@@ -338,7 +344,8 @@ def write_csv(root: Path) -> None:
 
 WRITERS = {
     "affectnet": write_affectnet, "affectnet_npy": write_affectnet_npy, "affectnet_folder": write_affectnet_folder,
-    "ckplus": write_ckplus, "ck48": write_ck48, "rafdb": write_rafdb, "rafdb_folder": write_rafdb_folder,
+    "ckplus": write_ckplus, "ckplus_csv": write_ckplus_csv, "ck48": write_ck48,
+    "rafdb": write_rafdb, "rafdb_folder": write_rafdb_folder,
     "rafdb_compound": write_rafdb_compound,
     "emotic": write_emotic, "emotic_csv": write_emotic_csv, "fer2013": write_fer2013,
     "fer2013_folder": write_fer2013_folder, "ferplus": write_ferplus, "jaffe": write_jaffe, "expw": write_expw,
