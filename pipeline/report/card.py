@@ -33,9 +33,10 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
     """Gather the facts about shards and, where given, the network trained on them and its evaluation.
 
     Returns:
-        Plain JSON: snapshot ids, contract, per dataset the raw tree with DVC's md5, counts in, out and rejected by
-        reason of each stage, classes with what was missed of each; the split, the shards, the main metrics and, of a
-        network of classes, the confusion: actual class -> predicted class -> rows.
+        Plain JSON: snapshot ids, contract, per dataset the raw tree with DVC's md5, what its counts say of its release
+        and which mismatch was accepted, counts in, out and rejected by reason of each stage, classes with what was
+        missed of each; the split, the shards, the main metrics and, of a network of classes, the confusion: actual
+        class -> predicted class -> rows.
 
     Raises:
         LineageError: a step behind the shards is missing or was made anew.
@@ -82,9 +83,11 @@ def dataset_nodes(root: Node, dataset: str) -> dict[str, Node]:
 def _describe_dataset(root: Node, name: str, shards: Path) -> dict[str, Any]:
     nodes = dataset_nodes(root, name)
     ingest = nodes["ingest"]
-    fmt = str(_read_json(Path(ingest.path) / SUMMARY_NAME).get("format", ""))
+    summary = _read_json(Path(ingest.path) / SUMMARY_NAME)
+    fmt = str(summary.get("format", ""))
     return {
         "format": fmt,
+        "fingerprint": summary.get("fingerprint", {}),
         "terms": CATALOG[fmt].terms if fmt in CATALOG else "",
         "where": CATALOG[fmt].where if fmt in CATALOG else "",
         "raw": {node.path: node.md5 for node in ingest.inputs if node.stage is None},

@@ -80,7 +80,11 @@ def _confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> str:
 
 def _dataset(name: str, facts: Mapping[str, Any], pictures: Iterable[str]) -> list[str]:
     about = [f"Format: {facts['format']}", f"Terms: {facts['terms']}", f"To be had at: {facts['where']}"]
+    about += _counts_say(facts["fingerprint"])
     parts = [f"<h2>{escape(name)}</h2>", *(f"<p>{escape(line)}</p>" for line in about)]
+    if accepted := facts["fingerprint"].get("accepted"):
+        told = "This is not what its release says, and was read all the same (accept_mismatch)."
+        parts.append(f'<p class="note"><strong>{told}</strong> {escape(str(accepted))}</p>')
     parts.append(_step_table("Rows in, out and rejected", facts["stages"]))
     if facts["classes"]:
         rows = [
@@ -97,6 +101,12 @@ def _dataset(name: str, facts: Mapping[str, Any], pictures: Iterable[str]) -> li
     parts.append(_class_table("Rows in the shards, by class", facts["splits"]))
     parts += [f'<p><img src="{escape(path)}" alt="faces of {escape(name)}"></p>' for path in pictures]
     return parts
+
+
+def _counts_say(fingerprint: Mapping[str, Any]) -> list[str]:
+    """Return which share of which release a dataset is by its counts; nothing where no release is known."""
+    share, release = fingerprint.get("share"), fingerprint.get("release")
+    return [] if share is None else [f"By its counts: {_share(share)} of {release} ({fingerprint['verdict']})"]
 
 
 def _step_table(caption: str, steps: Mapping[str, Mapping[str, Any]]) -> str:

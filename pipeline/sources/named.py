@@ -37,6 +37,10 @@ class NamedPictures(Reader):
             return None
         return f"pictures are named as {self.example}, such as {fitting[0]}"
 
+    def begins(self, tree: Tree, root: str) -> bool:
+        """See `Reader.begins`."""
+        return any(self._annotation(name) for name in tree.below(root))
+
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         for path in sorted(name for name in dump.tree.below(dump.root) if is_picture(name)):

@@ -18,6 +18,7 @@ from pipeline.ingest import ingest
 from pipeline.lineage.identity import identity
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.params import ReportParams, read_params
+from pipeline.report.page import build_page
 from pipeline.report.write import write_report
 from pipeline.shards.write import write_shards
 from pipeline.split import split
@@ -35,20 +36,24 @@ def encoded(pixels, quality):
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
-    """Dataset `one`: the NASA portrait in two classes, and a wall in each."""
+    """Dataset `one`: the NASA portrait in two classes, and a wall in each; its table contradicts its folders."""
     root = tmp_path_factory.mktemp("report")
     params = read_params(ROOT / "params.yaml")
     face, wall = data.astronaut()[:256, 100:356], data.brick()
     raw = root / "raw" / "one"
-    for label in ("happy", "sad"):
-        (raw / label).mkdir(parents=True)
+    labels = {"sad": "happy", "happy": "sad"}  # by folder
+    for folder, label in labels.items():
+        (raw / folder).mkdir(parents=True)
         for number in range(3):
             turned = np.roll(face, 5 * number + (label == "sad"), axis=1)
-            (raw / label / f"face{number}.jpg").write_bytes(encoded(turned, 90 - number))
-        (raw / label / "wall.jpg").write_bytes(encoded(wall, 80 if label == "sad" else 81))
-    (raw / "happy" / "torn.jpg").write_bytes(encoded(face, 90)[:2000])
+            (raw / folder / f"face{number}.jpg").write_bytes(encoded(turned, 90 - number))
+        (raw / folder / "wall.jpg").write_bytes(encoded(wall, 80 if label == "sad" else 81))
+    (raw / "sad" / "torn.jpg").write_bytes(encoded(face, 90)[:2000])
+    listed = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*.jpg"))
+    rows = [f"{name},{labels[name.partition('/')[0]]}" for name in listed]
+    (raw / "labels.csv").write_text("\n".join(["path,label", *rows]))
     small = params.align.model_copy(update={"size_px": 64})
-    ingest(str(raw), root / "samples", dataset="one", fmt="folder", params=params.ingest)
+    ingest(str(raw), root / "samples", dataset="one", fmt="csv", params=params.ingest, accept_mismatch=True)
     align(root / "samples", str(raw), root / "aligned", small, workers=1)
     equalize(root / "aligned", root / "faces", params.equalize, workers=1)
     harmonize(root / "samples", root / "labels", params.harmonize)
@@ -109,6 +114,22 @@ def test_the_page_shows_facts_and_pictures_that_are_there(out, card):
         with Image.open(out / picture) as opened:
             assert np.asarray(opened).std() > 20
     assert "<script" not in page
+
+
+def test_accepted_mismatch_is_on_the_card_with_what_differs(out, card):
+    told = "the table contradicts the folders in 9 of 9 rows"
+    assert card["datasets"]["one"]["fingerprint"] == {
+        "verdict": "mismatch", "release": None, "share": None, "accepted": told,
+    }  # fmt: skip
+    page = (out / "index.html").read_text()
+    assert f"read all the same (accept_mismatch).</strong> {told}" in page
+
+
+def test_page_says_which_share_of_a_release_it_is_and_of_no_mismatch_where_none_was_accepted(card):
+    facts = card["datasets"]["one"] | {"fingerprint": {"verdict": "subset", "release": "RAF-DB & Co", "share": 0.25}}
+    page = build_page(card | {"datasets": {"one": facts}}, {})
+    assert "By its counts: 25.0% of RAF-DB &amp; Co (subset)" in page
+    assert "accept_mismatch" not in page
 
 
 def test_again_it_is_the_same_bytes(out, shards):

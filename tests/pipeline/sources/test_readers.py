@@ -241,6 +241,46 @@ def test_expw_has_a_row_a_face_and_boxes_from_top_left_right_bottom(read):
     assert found.reasons() == [("bad_row", "Images/awe_2.jpg"), ("missing_file", "gone_9.jpg")]
 
 
+def test_expw_keeps_the_number_that_a_face_has_in_its_picture(tmp_path):
+    # The second of three faces is not listed, and the list is not in their order.
+    rows = ["a.jpg 2 10 20 110 120 60 3", "a.jpg 0 10 20 110 120 60 0", "b.jpg 5 1 2 30 40 50 6"]
+    put(tmp_path / "raw", "label/label.lst", "\n".join(rows))
+    for name in ("a.jpg", "b.jpg"):
+        put(tmp_path / "raw", f"image/origin/{name}")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    at = "d/image/origin"
+    assert {row["sample_id"]: row["source_labels"] for row in found.rows} == {
+        f"{at}/a.jpg#0": ["anger"], f"{at}/a.jpg#2": ["happy"], f"{at}/b.jpg#5": ["neutral"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("fmt", sorted(set(FORMATS) - {"ferplus"}))  # two tables, a row more in one of them
+def test_digits_that_are_none_do_not_crash_in_names_and_cells(fmt, tmp_path):
+    # isdigit() is true of the first three, which int() does not take, and int() takes the next two.
+    digits = "²¹①٣१Ⅲ"
+    WRITERS[fmt](tmp_path / "raw")
+    plain = Read(tmp_path / "raw", tmp_path / "out")
+    for path in sorted((tmp_path / "raw").rglob("*")):
+        if path.is_file() and path.suffix in {".csv", ".lst"}:
+            last = path.read_text().splitlines()[-1]
+            lines = [f"{last[:-1]}{digit}\n{digit}{last[1:]}\n{digit},{digit},{digit}\n" for digit in digits]
+            path.write_text(path.read_text().rstrip("\n") + "\n" + "".join(lines))
+        elif path.is_file() and path.suffix.lower() in {".jpg", ".png", ".tiff"}:
+            digit = digits[len(path.name) % len(digits)]
+            (path.parent / f"{path.stem[:-1]}{digit}{path.suffix}").write_bytes(path.read_bytes() + b"x")
+    found = Read(tmp_path / "raw", tmp_path / "out", fmt=fmt, accept=True)
+    assert set(plain.labels()) - set(found.labels()) <= {reject["source_path"] for reject in found.rejects}
+    assert found.summary["rows_in"] >= plain.summary["rows_in"]
+
+
+def test_named_pictures_among_others_are_read_where_a_person_says_what_they_are(tmp_path):
+    put(tmp_path / "raw", "KA.AN1.39.tiff")
+    for n in range(9):
+        put(tmp_path / "raw", f"holiday{n}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out", fmt="jaffe")
+    assert (found.labels(), found.summary["rejected"]) == ({"KA.AN1.39.tiff": "AN"}, {"bad_row": 9})
+
+
 def test_kdef_person_is_gender_and_number_in_both_sessions(read):
     found = read("kdef")
     rows = {row["source_path"]: row for row in found.rows}
