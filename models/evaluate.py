@@ -24,6 +24,7 @@ from models.data import ShardLoader
 from models.gallery import choose_affects, choose_classes, write_gallery
 from models.metrics import SCORES, Bootstrap
 from models.probe import Probe, probe_permutation
+from models.registry import find_model
 from models.runtime import accelerator, reproducible
 from models.scorecard import Rows, Training, View, beside, brief, brief_beside, build_views, full
 from pipeline.emotions import CLASSES
@@ -92,12 +93,22 @@ def evaluate(
         answer = answer_classes if checkpoint.info.task == "emotion" else answer_values
         with reproducible(params.threads):
             done = answer(test, checkpoint, output, others, progress)
+        done.report["network"] = _network(checkpoint)
         done.report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
         done.report["data"] = raw_inputs(shards) | raw_inputs(run)
         output.contract = dict(checkpoint.contract)
         output.write_json("metrics.json", done.report)
         output.write_json("details.json", done.details)
         return _finish(output, done)
+
+
+def _network(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Say what was measured: params.yaml beside metrics.json may be of another run by now."""
+    info = checkpoint.info
+    found: dict[str, Any] = {"model": info.model, "size_px": info.input.size_px}
+    if find_model(info.model).kind == "classical":
+        return found
+    return found | {"augment": info.params["augment"], "pretrained": info.params["weights"] != "none"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """`prep tables`: the two tables of the thesis, with and without augmentation, filled from DVC's experiments.
 
 A row is a network, a column a test set: balanced accuracy on the rows whose face was found, with its 95% interval.
-Of several experiments with one network the newest counts. Published figures stand beside ours where a csv gives them
-(`--published`, columns model, augment, dataset, accuracy).
+Of several experiments with one network the newest counts, and all are of one data snapshot. Published figures stand
+beside ours where a csv gives them (`--published`, columns model, augment, dataset, accuracy).
 """
 
 import csv
@@ -16,21 +16,24 @@ from typing import Annotated, Any, Final
 import typer
 
 from pipeline.errors import UsageError
+from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 from stages import project
 
 METRICS: Final = "runs/evaluate/metrics.json"
 _SCORE: Final = "balanced_accuracy"
 _ALL: Final = "all"
 _WORKSPACE: Final = "workspace"
+_DONE: Final = (None, "success")
+_SHORT: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One experiment: the network, whether its faces were augmented, and its metrics."""
+    """One experiment: the network, how its faces were augmented, the id of the shards, and its metrics."""
 
-    name: str
     model: str
     augment: str
+    shards: str
     metrics: Mapping[str, Any]
 
 
@@ -39,30 +42,67 @@ def tables(
     published: Annotated[
         Path | None, typer.Option(help="A csv of published accuracies: model, augment, dataset, accuracy.")
     ] = None,
+    snapshot: Annotated[
+        str | None, typer.Option(help="Id of the shards, or its beginning; default: those in data/shards.")
+    ] = None,
 ) -> None:
-    """Fill the two tables from the experiments that dvc exp show lists."""
+    """Fill the two tables from the experiments that dvc exp show lists, of one data snapshot."""
     runs = list(read_runs(_experiments()))
     if not runs:
         raise UsageError(f"dvc exp show: no experiment with {METRICS}; run dvc exp run -S train.model=NAME first")
+    chosen = choose_runs(runs, snapshot or _current(runs))
     figures = read_published(published) if published else {}
-    parts = []
-    for augmented, title in ((False, "Without augmentation"), (True, "With augmentation")):
-        chosen = [run for run in runs if (run.augment != "none") == augmented]
-        parts.append(f"## {title}\n\n{build_table(chosen, figures)}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("\n".join(parts), encoding="utf-8")
-    typer.echo(f"{out}: {len(runs)} experiments")
+    out.write_text(build_page(chosen, figures), encoding="utf-8")
+    others = len(runs) - len(chosen)
+    typer.echo(f"{out}: {len(chosen)} experiments" + (f", {others} on other data left out" if others else ""))
+
+
+def choose_runs(runs: list[Run], snapshot: str) -> list[Run]:
+    """Return the runs on one snapshot: scores on different test sets do not belong in one table.
+
+    Raises:
+        UsageError: there is none.
+    """
+    chosen = [run for run in runs if run.shards.startswith(snapshot)]
+    if not chosen:
+        known = ", ".join(sorted({run.shards[:_SHORT] for run in runs}))
+        raise UsageError(f"--snapshot {snapshot[:_SHORT]}: no experiment on these shards; there are some on {known}")
+    return chosen
+
+
+def _current(runs: list[Run]) -> str:
+    here = project.SHARDS / SNAPSHOT_NAME
+    return read_snapshot(project.SHARDS).id if here.is_file() else runs[0].shards
+
+
+def build_page(runs: list[Run], published: Mapping[tuple[str, str, str], float]) -> str:
+    """Return both tables as Markdown, and from which bytes they come.
+
+    Args:
+        runs: newest first, at least one, all on one snapshot.
+        published: accuracy in [0, 1] by model, augment and dataset.
+    """
+    data = "".join(f"- `{path}` {md5}\n" for path, md5 in sorted(runs[0].metrics.get("data", {}).items()))
+    head = f"Balanced accuracy with its 95% interval, on shards `{runs[0].shards}`:\n\n{data}"
+    parts = [head]
+    for augmented, title in ((False, "Without augmentation"), (True, "With augmentation")):
+        part = [run for run in runs if (run.augment != "none") == augmented]
+        parts.append(f"## {title}\n\n{build_table(part, published)}")
+    return "\n".join(parts)
 
 
 def read_runs(shown: list[Mapping[str, Any]]) -> Iterator[Run]:
     """Yield the runs in what `dvc exp show --json` prints, newest first; what has not finished is passed over.
 
-    So is the workspace: its parameters may be another run's than its metrics.
+    So is the workspace. What was measured is read from the metrics themselves: metrics.json is in git, so an
+    experiment that has not come so far shows its own parameters beside the metrics of the commit it began with.
     """
     for baseline in shown:
         revisions = [baseline]
         for experiment in baseline.get("experiments") or []:
-            revisions.extend(experiment.get("revs") or [])
+            if (experiment.get("executor") or {}).get("state") in _DONE:
+                revisions.extend(experiment.get("revs") or [])
         for revision in revisions:
             if revision.get("rev") != _WORKSPACE:
                 yield from _read_run(revision)
@@ -121,21 +161,10 @@ def _cell(run: Run, column: str, published: Mapping[tuple[str, str, str], float]
 
 def _read_run(revision: Mapping[str, Any]) -> Iterator[Run]:
     data = revision.get("data") or {}
-    metrics = ((data.get("metrics") or {}).get(METRICS) or {}).get("data")
-    values = ((data.get("params") or {}).get(project.PARAMS.as_posix()) or {}).get("data") or {}
-    train = values.get("train") or {}
-    train = _with_preset(train, str(train.get("preset")))
-    if metrics and "model" in train:
-        name = revision.get("name") or str(revision.get("rev", ""))[:7]
-        yield Run(name, train["model"], train.get("augment", "none"), metrics)
-
-
-def _with_preset(train: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the keys of the train section with a preset on top, and the preset that it begins with below that."""
-    preset = (train.get("presets") or {}).get(name)
-    if preset is None:
-        return train
-    return {**_with_preset(train, str(preset.get("preset"))), **preset}
+    metrics = ((data.get("metrics") or {}).get(METRICS) or {}).get("data") or {}
+    network, shards = metrics.get("network"), metrics.get("snapshot", {}).get("shards")
+    if network and shards:
+        yield Run(network["model"], network.get("augment", "none"), shards, metrics)
 
 
 def _experiments() -> list[Mapping[str, Any]]:

@@ -83,7 +83,8 @@ def make_checkpoint(
     torch.manual_seed(seed)
     size_px = max(entry.min_size_px, 32)
     network = entry.build(len(classes), size_px, None)
-    info = CheckpointInfo(entry.name, classes, entry.input(size_px), contract, shards, task, False, {})
+    params = {"augment": "none", "weights": "none"}
+    info = CheckpointInfo(entry.name, classes, entry.input(size_px), contract, shards, task, False, params)
     out.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out / CHECKPOINT_NAME, network, info)
     return out / CHECKPOINT_NAME

@@ -3,48 +3,67 @@
 import pytest
 
 from pipeline.errors import UsageError
-from stages.tables import build_table, read_published, read_runs
-
-PRESETS = {"thesis": {"epochs": 10, "augment": "none"}, "thesis-augmented": {"preset": "thesis", "augment": "thesis"}}
+from stages.tables import build_page, build_table, choose_runs, read_published, read_runs
 
 
-def revision(model, score, *, name=None, metrics=True, **train):
-    values = {"model": model, "augment": "strong", "preset": "none", "presets": PRESETS, **train}
+def revision(model, score, *, metrics=True, augment="none", shards="aa11"):
     block = {"balanced_accuracy": score, "interval": {"balanced_accuracy": {"low": score - 0.1, "high": score + 0.1}}}
-    content = {"data": {**block, "per_dataset": {"ckplus": block}}} if metrics else {"error": {"type": "KeyError"}}
-    data = {
-        "params": {"params.yaml": {"data": {"train": values}}},
-        "metrics": {"runs/evaluate/metrics.json": content},
+    measured = {
+        **block,
+        "per_dataset": {"ckplus": block},
+        "network": {"model": model, "augment": augment},
+        "snapshot": {"shards": shards},
+        "data": {"raw/ckplus": "5d41.dir"},
     }
-    return {"rev": "0123456789", "name": name, "data": data}
+    content = {"data": measured} if metrics else {"error": {"type": "KeyError"}}
+    return {"rev": "0123456789", "data": {"metrics": {"runs/evaluate/metrics.json": content}}}
 
 
 @pytest.fixture
 def shown():
-    baseline = revision("proposed", 0.5)
+    baseline = revision("proposed", 0.5, augment="strong")
     experiments = [
-        {"revs": [revision("vgg16", 0.4, name="newer", preset="thesis")]},
-        {"revs": [revision("vgg16", 0.3, name="older", preset="thesis")]},
-        {"revs": [revision("vgg19", 0.2, preset="thesis-augmented")]},
+        # Until it is done, an experiment shows the metrics of the commit that it began with.
+        {"revs": [revision("vgg16", 0.8)], "executor": {"state": "running"}},
+        {"revs": [revision("vgg16", 0.4)], "executor": {"state": "success"}},
+        {"revs": [revision("vgg16", 0.3)], "executor": None},
+        {"revs": [revision("vgg19", 0.2, augment="thesis")]},
         {"revs": [revision("baseline", 0.1, metrics=False)]},
+        {"revs": [revision("compact", 0.7, shards="bb22")]},
         {"revs": None},
     ]
-    # While an experiment runs, the workspace has its parameters beside the metrics of the one before.
-    workspace = {**revision("vgg16", 0.9, preset="thesis-augmented"), "rev": "workspace"}
+    workspace = {**revision("vgg16", 0.9, augment="thesis"), "rev": "workspace"}
     return [workspace, {**baseline, "experiments": [{"revs": [workspace]}, *experiments]}]
 
 
-def test_runs_are_read_with_their_presets_and_what_failed_is_passed_over(shown):
-    assert [(run.model, run.augment) for run in read_runs(shown)] == [
-        ("proposed", "strong"),
-        ("vgg16", "none"),
-        ("vgg16", "none"),
-        ("vgg19", "thesis"),
+def test_finished_runs_are_read_with_what_they_measured(shown):
+    assert [(run.model, run.augment, run.shards) for run in read_runs(shown)] == [
+        ("proposed", "strong", "aa11"),
+        ("vgg16", "none", "aa11"),
+        ("vgg16", "none", "aa11"),
+        ("vgg19", "thesis", "aa11"),
+        ("compact", "none", "bb22"),
     ]
 
 
+def test_one_table_is_of_one_snapshot(shown):
+    runs = list(read_runs(shown))
+    assert [run.model for run in choose_runs(runs, "bb")] == ["compact"]
+    assert len(choose_runs(runs, "aa11")) == 4
+    with pytest.raises(UsageError, match=r"cc33: no experiment on these shards; there are some on aa11, bb22"):
+        choose_runs(runs, "cc33")
+    page = build_page(choose_runs(runs, "aa11"), {})
+    assert "shards `aa11`" in page
+    assert "`raw/ckplus` 5d41.dir" in page
+    without, augmented = page.split("## With augmentation")
+    assert "| vgg16 |" in without
+    assert "| vgg19 |" not in without
+    assert "| vgg19 |" in augmented
+    assert "compact" not in page
+
+
 def test_the_newest_run_of_a_network_is_its_row(shown):
-    runs = [run for run in read_runs(shown) if run.augment == "none"]
+    runs = [run for run in read_runs(shown) if run.augment == "none" and run.shards == "aa11"]
     assert build_table(runs, {}).splitlines() == [
         "| network | all | ckplus |",
         "|---|---|---|",
@@ -56,7 +75,7 @@ def test_the_newest_run_of_a_network_is_its_row(shown):
 def test_published_figures_stand_beside_ours(shown, tmp_path):
     path = tmp_path / "published.csv"
     path.write_text("model,augment,dataset,accuracy\nvgg16,none,ckplus,0.61\n")
-    runs = [run for run in read_runs(shown) if run.augment == "none"]
+    runs = [run for run in read_runs(shown) if run.augment == "none" and run.shards == "aa11"]
     assert "0.400 (0.300 to 0.500), published 0.610 |" in build_table(runs, read_published(path))
     path.write_text("model,augment,dataset,accuracy\nvgg16,none,ckplus,high\n")
     with pytest.raises(UsageError, match=r"published.csv, row 2: expected model,augment,dataset,accuracy"):
