@@ -140,13 +140,7 @@ def test_the_confusion_plot_has_one_row_a_sample(result):
 
 def test_metrics_name_the_snapshots_and_the_way_back(result, shards, run):
     metrics = read(result / "metrics.json")
-    assert metrics["network"] == {
-        "model": "proposed",
-        "size_px": 32,
-        "preset": "none",
-        "augment": "none",
-        "weights": "none",
-    }
+    assert metrics["network"] == {"model": "proposed", "size_px": 32, "augment": "none", "pretrained": False}
     assert metrics["snapshot"]["shards"] == metrics["snapshot"]["trained_on"] == read_snapshot(shards).id
     assert metrics["snapshot"]["run"] == read_snapshot(run).id
     assert metrics["data"] == {}  # the faces here were made by the test, from no raw tree
