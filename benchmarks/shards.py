@@ -96,17 +96,18 @@ def rows_of(count: int, start: int) -> pa.Table:
 def our_writers(faces: list[bytes], contract: dict[str, object]) -> dict[str, Callable[[Path], None]]:
     """Return our two containers, written from encoded faces as the others' writers do."""
     common = {"snapshot": "0" * 64, "contract": contract}
-    shards = [(n, rows_of(len(faces[n : n + 1024]), n), faces[n : n + 1024]) for n in range(0, len(faces), 1024)]
+    groups = [(rows_of(len(part), n), part) for n in range(0, len(faces), 64) for part in [faces[n : n + 64]]]
+    shards = [(n, groups[n : n + 16]) for n in range(0, len(groups), 16)]
 
     def parquet(out: Path) -> None:
         out.mkdir()
-        for n, rows, images in shards:
-            write_parquet(out / f"{n}.parquet", f"train-{n:05d}", rows, images, common)
+        for n, batches in shards:
+            write_parquet(out / f"{n}.parquet", f"train-{n:05d}", batches, common)
 
     def tar(out: Path) -> None:
         out.mkdir()
-        for n, rows, images in shards:
-            write_tar(out / f"{n}.tar", f"train-{n:05d}", rows, images, common)
+        for n, batches in shards:
+            write_tar(out / f"{n}.tar", f"train-{n:05d}", batches, common)
 
     def both(out: Path) -> None:
         parquet(out)

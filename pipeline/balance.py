@@ -36,16 +36,12 @@ class Selection:
     Attributes:
         rows: (K,) indices of the kept rows, ascending.
         copies: (K,) how often each is written, 1 or more; 1 outside of training.
-        weights: (K,) weight in the loss; 1 outside of training, mean 1 over the training rows.
         left_out: (N - K,) indices of the rows that a cap leaves out, ascending.
-        quotas: what each cell of each split was cut to, by split and cell name.
     """
 
     rows: Rows
     copies: NDArray[np.int16]
-    weights: NDArray[np.float32]
     left_out: Rows
-    quotas: Mapping[str, Mapping[str, int]]
 
 
 def keyed_order(sample_ids: Sequence[str], seed: int, purpose: str) -> NDArray[np.uint64]:
@@ -63,7 +59,7 @@ def select(
     params: ShardParams,
     seed: int,
 ) -> Selection:
-    """Apply the balance policy.
+    """Apply the balance policy, but for its weights, which are of the rows that are written in the end: `weigh`.
 
     Args:
         labels: (N,) class indices 0..7.
@@ -76,32 +72,46 @@ def select(
     Returns:
         The selection; every row is in `rows` or in `left_out`.
     """
-    total = len(sample_ids)
     order = keyed_order(sample_ids, seed, "balance")
-    copies = np.zeros(total, np.int64)
-    weights = np.ones(total, np.float64)
-    quotas: dict[str, dict[str, int]] = {}
-    split_array, dataset_array, label_array = np.asarray(splits), np.asarray(datasets), np.asarray(labels)
-    for split in sorted(set(splits)):
-        members = np.flatnonzero(split_array == split)
-        cells = _cells(members, dataset_array, label_array, params)
+    copies = np.zeros(len(sample_ids), np.int64)
+    dataset_array = np.asarray(datasets)
+    for split, cells in _cells(labels, splits, datasets, params).items():
         kept = _cap(cells, dataset_array, order, split, params)
         if split == TRAIN and params.balance == "oversample":
-            quotas[split] = _oversample(kept, order, copies, params.max_copies)
+            _oversample(kept, order, copies, params.max_copies)
         else:
-            quotas[split] = {name: len(rows) for name, rows in kept.items()}
             for rows in kept.values():
                 copies[rows] = 1
-        if split == TRAIN and params.balance == "weights":
-            _weigh(kept, weights, params)
     rows = np.flatnonzero(copies)
-    return Selection(
-        rows=rows,
-        copies=copies[rows].astype(np.int16),
-        weights=weights[rows].astype(np.float32),
-        left_out=np.flatnonzero(copies == 0),
-        quotas=quotas,
-    )
+    return Selection(rows=rows, copies=copies[rows].astype(np.int16), left_out=np.flatnonzero(copies == 0))
+
+
+def weigh(
+    labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str], params: ShardParams
+) -> NDArray[np.float32]:
+    """Return (N,) the weight in the loss of rows as they are written; mean 1 in training, 1 elsewhere.
+
+    Args: as of `select`, a copy being one more row.
+    """
+    weights = np.ones(len(splits), np.float64)
+    cells = _cells(labels, splits, datasets, params).get(TRAIN, {})
+    if params.balance != "weights" or not cells:
+        return weights.astype(np.float32)
+    beta = params.effective_beta
+    for rows in cells.values():
+        size = len(rows)
+        weights[rows] = 1 / size if params.weighting == "inverse" else (1 - beta) / (1 - beta**size)
+    every = np.concatenate(list(cells.values()))
+    weights[every] /= weights[every].mean()
+    return weights.astype(np.float32)
+
+
+def count_cells(
+    labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str], params: ShardParams
+) -> dict[str, dict[str, int]]:
+    """Return how many rows of each cell each split has, by split and cell name; a copy is one more row."""
+    cells = _cells(labels, splits, datasets, params)
+    return {split: {name: len(rows) for name, rows in of_split.items()} for split, of_split in cells.items()}
 
 
 def missing_classes(labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str]) -> dict[str, object]:
@@ -117,17 +127,21 @@ def missing_classes(labels: NDArray[np.integer], splits: Sequence[str], datasets
 
 
 def _cells(
-    members: Rows, datasets: NDArray[np.str_], labels: NDArray[np.integer], params: ShardParams
-) -> dict[str, Rows]:
-    cells = {}
-    for number, name in enumerate(CLASSES):
-        rows = members[labels[members] == number]
-        if params.balance_over == "class":
-            cells[name] = rows
-            continue
-        for dataset in sorted(set(datasets[rows])):
-            cells[f"{dataset}/{name}"] = rows[datasets[rows] == dataset]
-    return {name: rows for name, rows in cells.items() if len(rows)}
+    labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str], params: ShardParams
+) -> dict[str, dict[str, Rows]]:
+    """Return the rows of each cell that has any, by split and cell name."""
+    split_array, dataset_array, label_array = np.asarray(splits), np.asarray(datasets), np.asarray(labels)
+    cells: dict[str, dict[str, Rows]] = {split: {} for split in sorted(set(splits))}
+    for split, of_split in cells.items():
+        members = np.flatnonzero(split_array == split)
+        for number, name in enumerate(CLASSES):
+            rows = members[label_array[members] == number]
+            if params.balance_over == "dataset_and_class":
+                for dataset in sorted(set(dataset_array[rows])):
+                    of_split[f"{dataset}/{name}"] = rows[dataset_array[rows] == dataset]
+            elif len(rows):
+                of_split[name] = rows
+    return cells
 
 
 def _cap(
@@ -165,20 +179,9 @@ def _first(rows: Rows, order: NDArray[np.uint64], count: int) -> Rows:
 
 def _oversample(
     cells: Mapping[str, Rows], order: NDArray[np.uint64], copies: NDArray[np.int64], max_copies: int
-) -> dict[str, int]:
+) -> None:
     largest = max((len(rows) for rows in cells.values()), default=0)
     for rows in cells.values():
         target = min(largest, len(rows) * max_copies)
         copies[rows] = target // len(rows)
         copies[_first(rows, order, target % len(rows))] += 1
-    return {name: int(copies[rows].sum()) for name, rows in cells.items()}
-
-
-def _weigh(cells: Mapping[str, Rows], weights: NDArray[np.float64], params: ShardParams) -> None:
-    for rows in cells.values():
-        size = len(rows)
-        beta = params.effective_beta
-        weights[rows] = 1 / size if params.weighting == "inverse" else (1 - beta) / (1 - beta**size)
-    every = np.concatenate(list(cells.values())) if cells else np.empty(0, np.int64)
-    if len(every):
-        weights[every] /= weights[every].mean()

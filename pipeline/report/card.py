@@ -1,6 +1,5 @@
 """The facts of the data card, gathered along the lineage of the shards: nothing is told by hand."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,10 +10,10 @@ import pyarrow.compute as pc
 
 from pipeline.catalog import CATALOG
 from pipeline.emotions import CLASSES
-from pipeline.errors import DataError
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.lineage.walk import Node, iter_nodes, walk
 from pipeline.output import SUMMARY_NAME
+from pipeline.report.sets import build_sets, read_json
 from pipeline.schema import INDEX, LEDGER, PREDICTIONS
 from pipeline.tables import read_table
 
@@ -35,8 +34,8 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
     Returns:
         Plain JSON: snapshot ids, contract, per dataset the raw tree with DVC's md5, what its counts say of its release
         and which mismatch was accepted, counts in, out and rejected by reason of each stage, classes with what was
-        missed of each; the split, the shards, the main metrics and, of a network of classes, the confusion: actual
-        class -> predicted class -> rows.
+        missed of each; what crosses the sets, how classes were balanced and which ones a dataset lacks; the split, the
+        shards, the main metrics and, of a network of classes, the confusion: actual class -> predicted class -> rows.
 
     Raises:
         LineageError: a step behind the shards is missing or was made anew.
@@ -52,12 +51,13 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
         "contract": dict(read_snapshot(shards).contract),
         "datasets": {name: _describe_dataset(root, name, shards) for name in sorted(datasets)},
         "steps": steps,
+        "sets": build_sets(shards, found.get("split")),
     }
     if run is not None:
         card["snapshot"]["run"] = read_snapshot(run).id
         card["training"] = dict(read_snapshot(run).params)
     if evaluation is not None:
-        metrics = _read_json(evaluation / "metrics.json")
+        metrics = read_json(evaluation / "metrics.json")
         card["snapshot"]["evaluation"] = read_snapshot(evaluation).id
         card["metrics"] = {name: metrics[name] for name in _HEADLINE if name in metrics} | _affects(metrics)
         if "accuracy" in metrics:
@@ -67,7 +67,7 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
 
 def dataset_of(node: Node) -> str:
     """Return the dataset that an ingest output holds."""
-    return str(_read_json(Path(node.path) / SUMMARY_NAME).get("dataset", Path(node.path).name))
+    return str(read_json(Path(node.path) / SUMMARY_NAME).get("dataset", Path(node.path).name))
 
 
 def dataset_nodes(root: Node, dataset: str) -> dict[str, Node]:
@@ -83,7 +83,7 @@ def dataset_nodes(root: Node, dataset: str) -> dict[str, Node]:
 def _describe_dataset(root: Node, name: str, shards: Path) -> dict[str, Any]:
     nodes = dataset_nodes(root, name)
     ingest = nodes["ingest"]
-    summary = _read_json(Path(ingest.path) / SUMMARY_NAME)
+    summary = read_json(Path(ingest.path) / SUMMARY_NAME)
     fmt = str(summary.get("format", ""))
     return {
         "format": fmt,
@@ -99,7 +99,7 @@ def _describe_dataset(root: Node, name: str, shards: Path) -> dict[str, Any]:
 
 
 def _counts(folder: Path) -> dict[str, Any]:
-    summary = _read_json(folder / SUMMARY_NAME)
+    summary = read_json(folder / SUMMARY_NAME)
     return {name: summary[name] for name in ("rows_in", "rows_out", "rejected") if name in summary}
 
 
@@ -154,13 +154,3 @@ def _confusion(evaluation: Path) -> dict[str, dict[str, int]]:
         actual: {predicted: counts[row, column] for column, predicted in enumerate(CLASSES)}
         for row, actual in enumerate(CLASSES)
     }
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}; run the stage that writes {path.parent}") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: expected an object, found {type(content).__name__}")
-    return content

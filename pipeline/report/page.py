@@ -57,11 +57,38 @@ def _overview(card: Mapping[str, Any]) -> list[str]:
                 totals.setdefault(split, dict.fromkeys(CLASSES, 0))[name] += count
     parts.append(_class_table("Rows in the shards, by class", totals))
     parts.append(_step_table("Split and shards", card["steps"]))
+    parts += _sets(card["sets"])
     if "metrics" in card:
         rows = [(name, _number(value)) for name, value in card["metrics"].items()]
         parts.append(_table("The network on the test set (rows with a face)", ("", ""), rows))
     if "confusion" in card:
         parts.append(_confusion_table(card["confusion"]))
+    return parts
+
+
+def _sets(sets: Mapping[str, Any]) -> list[str]:
+    """Return what crosses the sets, how the classes were balanced and what a dataset has no face of."""
+    parts = []
+    if "crossing" in sets:
+        counts = [(kind, count, sets["counts"][kind]) for kind, count in sets["crossing"].items()]
+        crossing = [
+            (kind, "", "not looked for") if count is None else (kind, str(total), str(count))
+            for kind, count, total in counts
+        ]
+        parts.append(_table("In more than one set", ("", "in all", "crossing"), crossing))
+    tables = {
+        "The earlier split that is kept": sets.get("keep") or {},
+        "How the classes were balanced": sets["policy"],
+        "Classes without a face": {
+            f"{dataset}, {split}": ", ".join(names)
+            for split, datasets in sets["missing_classes"].items()
+            for dataset, names in datasets.items()
+        },
+    }
+    for caption, facts in tables.items():
+        if facts:
+            rows = [(escape(name), escape(str(value))) for name, value in facts.items()]
+            parts.append(_table(caption, ("", ""), rows, text=True))
     return parts
 
 

@@ -7,7 +7,7 @@ the disk for the picture.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from pipeline.emotions import CLASSES
 
+# Some rows of a shard, and their encoded pictures.
+Batch = tuple[pa.Table, Sequence[bytes]]
 _BLOCK: Final = 512
 _ZEROS: Final = bytes(_BLOCK)
 _RECORD: Final = 20 * _BLOCK  # tar files end on a full record
@@ -41,20 +43,20 @@ def tar_header(name: bytes, size: int) -> bytes:
     return b"".join((name.ljust(_NAME_BYTES, b"\0"), _BEFORE_SIZE, octal, _MTIME, checksum, _AFTER_CHECKSUM))
 
 
-def write_tar(path: Path, shard: str, rows: pa.Table, images: Sequence[bytes], common: dict[str, Any]) -> None:
+def write_tar(path: Path, shard: str, batches: Iterable[Batch], common: dict[str, Any]) -> None:
     """Write one WebDataset shard.
 
     Args:
         path: the tar to write.
         shard: the shard's name, the first part of every key.
-        rows: `columns.ROW_SCHEMA`, one row a sample.
-        images: the encoded pictures, in the same order.
+        batches: `columns.ROW_SCHEMA`, one row a sample, and the encoded pictures in the same order.
         common: what every sample's JSON holds besides its own row (snapshot id, contract).
     """
     tail = json.dumps(common, sort_keys=True, ensure_ascii=False)[1:].encode()
+    samples = (sample for rows, images in batches for sample in zip(rows.to_pylist(), images, strict=True))
     size = 0
     with path.open("wb", buffering=1 << 20) as stream:
-        for row, (values, image) in enumerate(zip(rows.to_pylist(), images, strict=True)):
+        for row, (values, image) in enumerate(samples):
             key = sample_key(shard, row).encode()
             values["class"] = CLASSES[values["label"]]
             head = json.dumps(values, ensure_ascii=False)[:-1].encode()

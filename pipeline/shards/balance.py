@@ -6,34 +6,47 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipeline.balance import select
+from pipeline.balance import count_cells, select, weigh
 from pipeline.params import ShardParams
+from pipeline.shards.plan import even
 
 
 @dataclass(frozen=True, slots=True)
 class Balanced:
-    """`rows` stay, one row a copy, with `copy` and `weight`; `left_out` do not; `quotas` say what each cell became."""
+    """What is written, and what is not.
+
+    Attributes:
+        rows: one row a copy, with `copy` and `weight`.
+        left_out: the rows that the policy leaves out.
+        uneven: the training rows left out so that every process gets the same number.
+        quotas: how many of `rows` each cell of each split has, by split and cell name.
+    """
 
     rows: pa.Table
     left_out: pa.Table
+    uneven: pa.Table
     quotas: Mapping[str, Mapping[str, int]]
 
 
 def balanced(rows: pa.Table, params: ShardParams, *, seed: int) -> Balanced:
-    """Apply the policy to `plan.Joined.found`."""
-    selection = select(
-        rows["label"].to_numpy(),
-        rows["split"].to_pylist(),
-        rows["sample_id"].to_pylist(),
-        rows["dataset"].to_pylist(),
-        params,
-        seed,
-    )
+    """Apply the policy to `plan.Joined.found`; weights and quotas are those of the rows that stay in the end.
+
+    Raises:
+        DataError: fewer training rows than processes.
+    """
+    selection = select(*_columns(rows), params, seed)
     repeats = selection.copies.astype(np.int64)
     at = np.repeat(selection.rows, repeats)
     first = np.repeat(np.cumsum(repeats) - repeats, repeats)
-    copy = (np.arange(len(at)) - first).astype(np.int16)
-    stay = rows.take(pa.array(at))
-    stay = stay.append_column("copy", pa.array(copy))
-    stay = stay.append_column("weight", pa.array(np.repeat(selection.weights, repeats).astype(np.float32)))
-    return Balanced(stay, rows.take(pa.array(selection.left_out)), selection.quotas)
+    copies = rows.take(pa.array(at)).append_column("copy", pa.array((np.arange(len(at)) - first).astype(np.int16)))
+    stay, uneven = even(copies, seed=seed, rows_per_shard=params.rows_per_shard, processes=params.processes)
+    labels, splits, _, datasets = _columns(stay)
+    stay = stay.append_column("weight", pa.array(weigh(labels, splits, datasets, params)))
+    return Balanced(
+        stay, rows.take(pa.array(selection.left_out)), uneven, count_cells(labels, splits, datasets, params)
+    )
+
+
+def _columns(rows: pa.Table) -> tuple[np.ndarray, list[str], list[str], list[str]]:
+    """Return label, split, sample_id and dataset of each row."""
+    return (rows["label"].to_numpy(), *(rows[name].to_pylist() for name in ("split", "sample_id", "dataset")))

@@ -1,6 +1,7 @@
 """One shard made from the spool, as Parquet and as tar: the unit of work of a worker."""
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import OutputError
-from pipeline.shards.archive import count_members, sample_key, write_tar
+from pipeline.shards.archive import Batch, count_members, sample_key, write_tar
 from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, SHARD_SCHEMA, shard_schema
 
 # Small groups, so that a reader can mix rows of many shards in little memory: 64 faces of 224 px are 2.5 MB.
@@ -44,51 +45,55 @@ class ShardJob:
 def write_shard(job: ShardJob) -> str:
     """Write both containers of one shard, read their counts back, and return its name.
 
+    No more than one row group of pictures is in memory, however many rows a shard has.
+
     Raises:
         OutputError: what was written does not hold the rows that were given.
     """
-    images = _read_pictures(job)
-    write_parquet(job.parquet, job.name, job.rows, images, job.common)
-    write_tar(job.tar, job.name, job.rows, images, job.common)
+    write_parquet(job.parquet, job.name, _batches(job), job.common)
+    write_tar(job.tar, job.name, _batches(job), job.common)
     _check_written(job)
     return job.name
 
 
-def _read_pictures(job: ShardJob) -> list[bytes]:
+def _batches(job: ShardJob) -> Iterator[Batch]:
+    """Yield the rows of each row group and their pictures."""
     opened = {number: os.open(job.spools[number], os.O_RDONLY) for number in np.unique(job.files).tolist()}
     try:
-        places = zip(job.files.tolist(), job.offsets.tolist(), job.lengths.tolist(), strict=True)
-        return [os.pread(opened[file], length, offset) for file, offset, length in places]
+        for start in range(0, len(job.rows), ROW_GROUP_ROWS):
+            part = slice(start, start + ROW_GROUP_ROWS)
+            places = (column[part].tolist() for column in (job.files, job.offsets, job.lengths))
+            images = [os.pread(opened[file], length, offset) for file, offset, length in zip(*places, strict=True)]
+            yield job.rows.slice(start, ROW_GROUP_ROWS), images
     finally:
         for descriptor in opened.values():
             os.close(descriptor)
 
 
-def write_parquet(path: Path, shard: str, rows: pa.Table, images: list[bytes], common: dict[str, Any]) -> None:
+def write_parquet(path: Path, shard: str, batches: Iterable[Batch], common: dict[str, Any]) -> None:
     """Write one Parquet shard: fixed row groups, no clock, the same bytes every time.
 
     Args:
         path: the file to write.
         shard: the shard's name.
-        rows: `columns.ROW_SCHEMA`.
-        images: the encoded pictures, in the same order.
+        batches: `columns.ROW_SCHEMA` and the encoded pictures of each row group.
         common: the snapshot id as ``snapshot`` and the contract as ``contract``.
     """
-    names = [f"{sample_key(shard, row)}.jpg" for row in range(len(images))]
-    pictures = pa.StructArray.from_arrays(
-        [pa.array(images, pa.binary()), pa.array(names, pa.string())], names=["bytes", "path"]
-    )
     schema = shard_schema(common["snapshot"], common["contract"])
-    table = pa.Table.from_arrays([*(column.combine_chunks() for column in rows.columns), pictures], schema=schema)
     codecs = dict.fromkeys([*_LEAVES, *_LISTS], "ZSTD") | {_PICTURE_COLUMN: "NONE"}
-    pq.write_table(
-        table,
-        path,
-        row_group_size=ROW_GROUP_ROWS,
-        compression=codecs,
-        use_dictionary=["dataset", "subject_id"],
-        write_statistics=[name for name in _LEAVES if name != "image.path"],
-    )
+    statistics = [name for name in _LEAVES if name != "image.path"]
+    first = 0
+    with pq.ParquetWriter(
+        path, schema, compression=codecs, use_dictionary=["dataset", "subject_id"], write_statistics=statistics
+    ) as writer:
+        for rows, images in batches:
+            names = [f"{sample_key(shard, first + row)}.jpg" for row in range(len(images))]
+            pictures = pa.StructArray.from_arrays(
+                [pa.array(images, pa.binary()), pa.array(names, pa.string())], names=["bytes", "path"]
+            )
+            columns = [*(column.combine_chunks() for column in rows.columns), pictures]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=ROW_GROUP_ROWS)
+            first += len(images)
 
 
 def _check_written(job: ShardJob) -> None:

@@ -103,40 +103,58 @@ def _check_groups(rows: pa.Table, path: Path) -> None:
         raise DataError(f"{path}: the group {both!r} is in more than one split; run split again")
 
 
-def place(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> tuple[list[Shard], pa.Table]:
-    """Put balanced rows into shards.
+def even(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> tuple[pa.Table, pa.Table]:
+    """Leave out the few training rows (fewer than there are shards) for which not all shards would be equal.
 
-    The number of shards of a split is a multiple of `processes`, so that each process can take whole ones. With more
-    than one process every training shard has the same number of rows; the few that would be over (fewer than there
-    are shards) are left out. The shards of validation and test differ by at most one row and leave nothing out.
+    Args:
+        rows: `Joined.found` with `copy`; the split names are `SPLITS`.
+        seed: of the order of the training rows.
+        rows_per_shard: upper bound.
+        processes: how many training processes take equal shares; for one, nothing is left out.
+
+    Returns:
+        The rows that stay, and those left out.
+
+    Raises:
+        DataError: fewer training rows than processes.
+    """
+    trained = pc.equal(rows["split"], TRAIN)
+    part = rows.filter(trained)
+    if processes == 1 or not len(part):
+        return rows, rows.slice(0, 0)
+    if len(part) < processes:
+        raise DataError(f"train: {len(part)} rows cannot be shared by shard.processes = {processes}")
+    part = part.take(_order(part, TRAIN, seed))
+    dropped = _excess(part, len(part) % _shard_count(len(part), rows_per_shard, processes))
+    stay = pa.concat_tables([part.filter(pc.invert(dropped)), rows.filter(pc.invert(trained))])
+    return stay.combine_chunks(), part.filter(dropped)
+
+
+def place(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> list[Shard]:
+    """Put rows into shards.
+
+    The number of shards of a split is a multiple of `processes`, so that each process can take whole ones; where there
+    are as many rows, that is. Shards of one split differ by at most one row, and not at all in training when `even`
+    had the rows before.
 
     Args:
         rows: `Joined.found` with `copy` and `weight`; the split names are `SPLITS`.
         seed: of the order of the training rows.
         rows_per_shard: upper bound.
         processes: how many training processes take equal shares.
-
-    Returns:
-        The shards, and the training rows left out so that the shards are equal.
-
-    Raises:
-        DataError: fewer training rows than processes.
     """
     shards: list[Shard] = []
-    over = rows.slice(0, 0)
     for split in SPLITS:
         part = rows.filter(pc.equal(rows["split"], split))
         count = _shard_count(len(part), rows_per_shard, processes)
+        if split == TRAIN and processes > 1:
+            # Fewer rows may fit into fewer shards, but only the number that `even` had before surely divides them.
+            count = next((n for n in range(count, len(part) + 1, processes) if len(part) % n == 0), count)
         part = part.take(_order(part, split, seed))
-        if split == TRAIN and processes > 1 and len(part):
-            if len(part) < processes:
-                raise DataError(f"train: {len(part)} rows cannot be shared by shard.processes = {processes}")
-            dropped = _excess(part, len(part) % count)
-            over, part = part.filter(dropped), part.filter(pc.invert(dropped))
         bounds = [len(part) * number // count for number in range(count + 1)] if count else [0]
         for number, (start, end) in enumerate(pairwise(bounds)):
             shards.append(Shard(f"{split}-{number:05d}", split, part.slice(start, end - start)))
-    return shards, over
+    return shards
 
 
 def _excess(rows: pa.Table, number: int) -> pa.Array:
@@ -153,7 +171,8 @@ def _excess(rows: pa.Table, number: int) -> pa.Array:
 
 def _shard_count(rows: int, rows_per_shard: int, processes: int) -> int:
     whole = -(-rows // rows_per_shard)
-    return min(rows, -(-whole // processes) * processes)
+    most = rows // processes * processes or rows
+    return min(most, -(-whole // processes) * processes)
 
 
 def _order(rows: pa.Table, split: str, seed: int) -> pa.Array:

@@ -84,9 +84,7 @@ def _write(
     with stage as output:
         joined = read_joined(faces, labels, split)
         balance = balanced(joined.found, params, seed=seed)
-        shards, uneven = place(
-            balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, processes=params.processes
-        )
+        shards = place(balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, processes=params.processes)
         if not shards:
             raise DataError(f"{split / 'split.parquet'}: no row of it has a face; run align again and see its rejects")
         index = index_table(shards)
@@ -98,7 +96,7 @@ def _write(
         manifest = build_manifest(output.snapshot_id, output.contract, shards, params.processes)
         output.write_json(MANIFEST_NAME, manifest)
         output.write_json(CROISSANT_NAME, build_croissant(index, output.snapshot_id, output.contract))
-        _keep_rejects(output, joined, balance.left_out, uneven, index)
+        _keep_rejects(output, joined, balance.left_out, balance.uneven, index)
         return output.finish(
             rows_in=len(joined.found) + len(joined.missing),
             rows_out=pc.count_distinct(index["sample_id"]).as_py(),

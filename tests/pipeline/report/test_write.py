@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from pipeline.emotions import CLASSES
 from pipeline.equalize import equalize
 from pipeline.errors import LineageError
 from pipeline.faces.align import align
@@ -130,6 +131,24 @@ def test_page_says_which_share_of_a_release_it_is_and_of_no_mismatch_where_none_
     page = build_page(card | {"datasets": {"one": facts}}, {})
     assert "By its counts: 25.0% of RAF-DB &amp; Co (subset)" in page
     assert "accept_mismatch" not in page
+
+
+def test_what_crosses_and_how_classes_were_balanced_is_told(out, card):
+    sets = card["sets"]
+    assert sets["crossing"] == {"groups": 0, "files": 0, "pictures": 0} | dict.fromkeys(
+        ("subjects", "sequences", "duplicates", "identities")
+    )
+    assert sets["counts"]["pictures"] == 6
+    assert sets["keep"] is None
+    assert sets["policy"] == shard_params().plain() | {"seed": 1}
+    lacking = [name for name in CLASSES if name not in ("happy", "sad")]
+    assert set(lacking) <= set(sets["missing_classes"]["train"]["one"])
+    page = (out / "index.html").read_text()
+    assert re.search(r"<tr><td>groups</td><td>\d+</td><td>0</td></tr>", page)
+    assert "<tr><td>identities</td><td></td><td>not looked for</td></tr>" in page
+    assert re.search(r"one, train</td><td class=\"text\">[a-z, ]*contempt, disgust", page)
+    assert "balance_over" in page
+    assert "The earlier split that is kept" not in page
 
 
 def test_again_it_is_the_same_bytes(out, shards):

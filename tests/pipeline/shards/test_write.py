@@ -1,11 +1,13 @@
 import json
 import tarfile
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.emotions import CLASSES
 from pipeline.errors import DataError
 from pipeline.lineage.identity import folder_files
 from pipeline.lineage.snapshot import read_snapshot
@@ -168,6 +170,35 @@ def test_weights_are_written(inputs, tmp_path):
     weights, labels = table["weight"].to_numpy(), table["label"].to_numpy()
     sums = [weights[labels == label].sum() for label in range(8)]
     assert np.allclose(sums, len(table) / 8, rtol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["weights", "undersample", "oversample"])
+def test_what_is_said_of_the_classes_is_of_the_rows_that_processes_left(inputs, tmp_path, policy):
+    changes = {"balance": policy, "balance_over": "dataset_and_class", "train_per_class": 19}
+    summary = write(inputs, tmp_path / "out", processes=9, rows_per_shard=10, **changes)
+    table = pa.concat_tables([pq.read_table(file) for file in sorted((tmp_path / "out/parquet").glob("train-*"))])
+    # 9 processes do not share what the policy chose.
+    assert len(table) < sum(write(inputs, tmp_path / "one", **changes)["quotas"]["train"].values())
+    found = Counter(
+        f"{dataset}/{CLASSES[label]}"
+        for dataset, label in zip(table["dataset"].to_pylist(), table["label"].to_pylist(), strict=True)
+    )
+    assert summary["quotas"]["train"] == found
+    of_class = Counter(CLASSES[label] for label in table["label"].to_pylist())
+    assert summary["classes"]["train"] == dict.fromkeys(CLASSES, 0) | of_class
+    listed = Counter((row["split"], CLASSES[row["label"]]) for row in index_rows(tmp_path / "out"))
+    assert {name: listed["train", name] for name in of_class} == of_class
+    records = json.loads((tmp_path / "out/croissant.json").read_text())["recordSet"]
+    (counts,) = (entry["data"] for entry in records if "class_counts" in entry["@id"])
+    key = "class_counts/{}".format
+    of_train = [row for row in counts if row[key("split")] == "train"]
+    assert Counter({f"{row[key('dataset')]}/{row[key('class')]}": row[key("rows")] for row in of_train}) == found
+    if policy == "weights":
+        keys = [f"{row['dataset']}/{CLASSES[row['label']]}" for row in table.select(["dataset", "label"]).to_pylist()]
+        weights = dict(zip(keys, table["weight"].to_pylist(), strict=True))
+        assert {key: weights[key] * found[key] for key in found} == pytest.approx(
+            dict.fromkeys(found, len(table) / len(found)), rel=1e-5
+        )
 
 
 def test_datasets_preprocessed_in_different_ways_are_refused(tmp_path):

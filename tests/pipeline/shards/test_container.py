@@ -1,0 +1,58 @@
+"""One shard made from the spool."""
+
+import tracemalloc
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.shards.columns import ROW_SCHEMA
+from pipeline.shards.container import ROW_GROUP_ROWS, ShardJob, write_shard
+
+ROWS, BYTES = 1500, 20_000
+
+
+@pytest.fixture
+def job(tmp_path):
+    """1,500 pictures of 20 kB each, 30 MB in all, in the order of their place in the spool and back again."""
+    (tmp_path / "spool").write_bytes(np.random.default_rng(0).bytes(ROWS * BYTES))
+    row = dict.fromkeys(ROW_SCHEMA.names) | {"label": 4, "dataset": "d", "weight": 1.0, "copy": 0}
+    rows = [row | {"sample_id": f"d/{number}#0"} for number in range(ROWS)]
+    return ShardJob(
+        name="train-00000",
+        rows=pa.Table.from_pylist(rows, schema=ROW_SCHEMA),
+        spools=(tmp_path / "spool",),
+        files=np.zeros(ROWS, np.int32),
+        offsets=np.arange(ROWS)[::-1].astype(np.int64) * BYTES,
+        lengths=np.full(ROWS, BYTES),
+        parquet=tmp_path / "train-00000.parquet",
+        tar=tmp_path / "train-00000.tar",
+        common={"snapshot": "0" * 64, "contract": {}},
+    )
+
+
+def test_a_large_shard_needs_the_memory_of_a_row_group(job):
+    pool, before = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        write_shard(job)
+        peak = tracemalloc.get_traced_memory()[1] + pool.max_memory()
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(before)
+    # Pictures as Python has them, as Arrow has them and as Parquet writes them.
+    assert peak < 6 * ROW_GROUP_ROWS * BYTES < ROWS * BYTES / 3
+
+
+def test_row_groups_hold_the_pictures_in_their_order(job):
+    write_shard(job)
+    file = pq.ParquetFile(job.parquet)
+    sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert sizes == [ROW_GROUP_ROWS] * (ROWS // ROW_GROUP_ROWS) + [ROWS % ROW_GROUP_ROWS]
+    spool, pictures = job.spools[0].read_bytes(), file.read()["image"]
+    for row in (0, ROW_GROUP_ROWS - 1, ROW_GROUP_ROWS, ROWS - 1):
+        picture = pictures[row].as_py()
+        assert picture["path"] == f"train-00000-{row:05d}.jpg"
+        assert picture["bytes"] == spool[(ROWS - 1 - row) * BYTES :][:BYTES]
