@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+
 from pipeline.errors import LineageError, SourceError
 from pipeline.output import Source, StageOutput, relative_path, stage_output
 from pipeline.params import IngestParams
@@ -23,6 +25,8 @@ SAMPLES_NAME: Final = "samples.parquet"
 MANIFEST_NAME: Final = "manifest.parquet"
 # Rows between two calls of the progress bar.
 _STEP_ROWS: Final = 2000
+# Of a slice of the manifest: whole row groups (`tables.write_slices`).
+_SLICE_FILES: Final = 8192
 
 
 def ingest(
@@ -68,7 +72,7 @@ def ingest(
     with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
         output.reject(samples.rejects)
         output.write_slices(SAMPLES_NAME, SAMPLES, samples.slices())
-        output.write_table(MANIFEST_NAME, _manifest(tree))
+        output.write_slices(MANIFEST_NAME, MANIFEST, _manifest(tree))
         _check_unmoved(tree)
         if verdict.accepted is not None:
             output.contract = {"accepted_mismatch": verdict.accepted}
@@ -121,9 +125,12 @@ def _unfollowed(tree: Tree) -> Iterator[str]:
         )
 
 
-def _manifest(tree: Tree) -> Any:
-    rows = ({"path": printable(file.path), "size": file.size, "md5": file.md5} for file in tree.manifest())
-    return rows_to_table(rows, MANIFEST)
+def _manifest(tree: Tree) -> Iterator[pa.Table]:
+    """Yield the table of every file, a slice at a time: a tree may have half a million of them."""
+    files = tree.manifest()
+    while part := list(islice(files, _SLICE_FILES)):
+        rows = [{"path": printable(file.path), "size": file.size, "md5": file.md5} for file in part]
+        yield rows_to_table(rows, MANIFEST)
 
 
 def _check_unmoved(tree: Tree) -> None:

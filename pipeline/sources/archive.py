@@ -111,9 +111,9 @@ class ArchiveTree(Tree):
             if done % _STEP_FILES == 0:
                 progress(done, len(self._sizes), "hashing")
 
-    def manifest(self) -> list[FileIdentity]:
-        """Return every member with size and md5; "" where it is damaged."""
-        return [FileIdentity(name, self._sizes[name], self._md5s[name]) for name in self.names()]
+    def manifest(self) -> Iterator[FileIdentity]:
+        """Yield every member with size and md5, sorted; "" where it is damaged."""
+        return (FileIdentity(name, self._sizes[name], self._md5s[name]) for name in self.names())
 
     def md5(self, name: str) -> str:
         """Return the md5 of a member's bytes in hex.

@@ -3,29 +3,20 @@
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from pipeline.errors import SourceError
 from pipeline.lineage.identity import DVC_CONTROLS, FileIdentity, folder_md5, is_ignored
+from pipeline.sources.stamps import Stamp, Stamps
 from pipeline.sources.tree import Tree, stream_md5
 from pipeline.workers import Progress, no_progress
 
 # Where DVC keeps files when its cache is linked into the workspace: `dvc checkout` made such links, no dump did.
 _DVC_CACHE: Final = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 _BATCH: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What a file looked like when the tree was opened."""
-
-    size: int
-    mtime_ns: int
 
 
 class FolderTree(Tree):
@@ -36,30 +27,27 @@ class FolderTree(Tree):
         self._real_root = os.path.realpath(src)
         self._outside: dict[str, str] = {}
         self._dangling: dict[str, str] = {}
-        self._stamps: dict[str, Stamp] = {}
-        self._md5s: dict[str, str] = {}
+        self._stamps = Stamps()
+        self._asked: dict[str, str] = {}  # md5 of single files, where `identity` did not read them all
         if walk:
             self._walk("", (self._real_root,))
-        self._names = sorted(self._stamps)
+        self._stamps.close()
 
     def names(self) -> list[str]:
         """Return the name of every file, sorted."""
-        return self._names
+        return self._stamps.names
 
     def __contains__(self, name: str) -> bool:
-        return name in self._stamps
+        return self._stamps.place(name) is not None
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
-        return self._stamp(name).size
+        return self._stamps.stamp(self._place(name)).size
 
     def open(self, name: str) -> BinaryIO:
         """Open a file; see `Tree.open`."""
-        self._stamp(name)
-        try:
-            return self._path(name).open("rb")
-        except OSError as error:
-            raise SourceError(f"{self._path(name)}: cannot be read: {error.strerror}") from None
+        self._place(name)
+        return self._open(name)
 
     def outside(self, name: str) -> str | None:
         """Say where a name leads that is a link out of the tree, or lies below one."""
@@ -75,89 +63,98 @@ class FolderTree(Tree):
 
     def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
         """Return DVC's ``.dir`` identity of the folder; threads, because hashing and reading release Python's lock."""
-        names = iter(self._names)
-        batches = list(iter(lambda: list(islice(names, _BATCH)), []))
-        done = 0
-        with ThreadPoolExecutor(max(1, workers)) as pool:
-            for batch, digests in zip(batches, pool.map(self._hash, batches), strict=True):
-                self._md5s.update(zip(batch, digests, strict=True))
-                done += len(batch)
-                progress(done, len(self._names), "hashing")
+        self._stamps.keep_md5s(self._hash_all(workers, progress))
         return folder_md5(self.manifest())
 
-    def manifest(self) -> list[FileIdentity]:
-        """Return every file with size and md5; call after `identity`."""
-        return [FileIdentity(name, self._stamps[name].size, self._md5s[name]) for name in self._names]
+    def manifest(self) -> Iterator[FileIdentity]:
+        """Yield every file with size and md5, sorted; call after `identity`."""
+        for place, name in enumerate(self.names()):
+            yield FileIdentity(name, self._stamps.stamp(place).size, self._stamps.md5(place) or "")
 
     def md5(self, name: str) -> str:
-        """Return the md5 of a file's bytes in hex."""
-        if name not in self._md5s:
-            self._md5s[name] = self._hash([name])[0]
-        return self._md5s[name]
+        """Return the md5 of a file's bytes in hex; once it was asked for, it is known."""
+        place = self._stamps.place(name)
+        known = None if place is None else self._stamps.md5(place)
+        if known is not None:
+            return known
+        if name not in self._asked:
+            with self.open(name) as stream:
+                self._asked[name] = stream_md5(stream)
+        return self._asked[name]
 
     def moved(self) -> str | None:
         """Return the first file whose size or time of change is another than when the tree was opened."""
-        for name in self._names:
+        for place, name in enumerate(self.names()):
             try:
                 now = self._path(name).stat()
             except OSError:
                 return name
-            if Stamp(now.st_size, now.st_mtime_ns) != self._stamps[name]:
+            if Stamp(now.st_size, now.st_mtime_ns) != self._stamps.stamp(place):
                 return name
         return None
 
-    def is_simple(self, name: str) -> bool:
-        """Look for one file without a walk; say whether it is there, a regular file and inside."""
-        if name not in self._stamps and ".." not in name.split("/") and not name.startswith("/"):
-            try:
-                found = self._path(name).stat()
-            except (OSError, ValueError):
-                return False
-            if stat.S_ISREG(found.st_mode) and self._stays_inside(name):
-                self._stamps[name] = Stamp(found.st_size, found.st_mtime_ns)
-        return name in self._stamps
+    def _hash_all(self, workers: int, progress: Progress) -> Iterator[str]:
+        names = self.names()
+        starts = range(0, len(names), _BATCH)
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            for start, digests in zip(
+                starts, pool.map(lambda start: self._hash(names[start : start + _BATCH]), starts), strict=True
+            ):
+                yield from digests
+                progress(start + len(digests), len(names), "hashing")
 
     def _hash(self, names: Sequence[str]) -> list[str]:
         digests = []
         for name in names:
-            with self.open(name) as stream:
+            with self._open(name) as stream:
                 digests.append(stream_md5(stream))
         return digests
 
     def _path(self, name: str) -> Path:
         return Path(self.src, name)
 
-    def _stamp(self, name: str) -> Stamp:
-        stamp = self._stamps.get(name)
-        if stamp is None:
+    def _open(self, name: str) -> BinaryIO:
+        try:
+            return self._path(name).open("rb")
+        except OSError as error:
+            raise SourceError(f"{self._path(name)}: cannot be read: {error.strerror}") from None
+
+    def _place(self, name: str) -> int:
+        place = self._stamps.place(name)
+        if place is None:
             target = self.outside(name)
             raise SourceError(
                 f"{self._path(name)}: " + (f"a link out of the tree, to {target}" if target else "missing")
             )
-        return stamp
+        return place
 
     def _walk(self, folder: str, opened: tuple[str, ...]) -> None:
+        inside = f"{folder}/" if folder else ""
         try:
             with os.scandir(self._path(folder)) as entries:
-                found = list(entries)
+                # One at a time: an entry keeps what was asked of it, and a folder may hold half a million.
+                folders = [entry for entry in entries if self._take(entry, inside + entry.name)]
         except OSError as error:
             raise SourceError(f"{self._path(folder)}: cannot be read: {error.strerror}") from None
-        for entry in found:
-            if entry.name in DVC_CONTROLS:
-                raise SourceError(f"{entry.path}: with it DVC passes over files of this tree; move it out of the tree")
-            if not is_ignored(entry.name, folder=entry.is_dir()):
-                self._take(entry, f"{folder}/{entry.name}" if folder else entry.name, opened)
-
-    def _take(self, entry: os.DirEntry[str], name: str, opened: tuple[str, ...]) -> None:
-        if entry.is_symlink() and not self._stays_inside(name):
-            self._outside[name] = str(self._path(name).readlink())
-        elif entry.is_dir():
+        for entry in folders:
+            name = inside + entry.name
             real = os.path.realpath(self._path(name)) if entry.is_symlink() else f"{opened[-1]}/{entry.name}"
             # A link to a folder above it would go round for ever.
             if real not in opened:
                 self._walk(name, (*opened, real))
-        else:
+
+    def _take(self, entry: os.DirEntry[str], name: str) -> bool:
+        """Take what lies in a folder; say whether it is a folder itself, to be walked."""
+        if entry.name in DVC_CONTROLS:
+            raise SourceError(f"{entry.path}: with it DVC passes over files of this tree; move it out of the tree")
+        if is_ignored(entry.name, folder=entry.is_dir()):
+            return False
+        if entry.is_symlink() and not self._stays_inside(name):
+            self._outside[name] = str(self._path(name).readlink())
+            return False
+        if not entry.is_dir():
             self._take_file(entry, name)
+        return entry.is_dir()
 
     def _take_file(self, entry: os.DirEntry[str], name: str) -> None:
         try:
@@ -168,7 +165,7 @@ class FolderTree(Tree):
             return
         # Reading a pipe or a device could last for ever.
         if stat.S_ISREG(found.st_mode):
-            self._stamps[name] = Stamp(found.st_size, found.st_mtime_ns)
+            self._stamps.add(name, Stamp(found.st_size, found.st_mtime_ns))
 
     def _stays_inside(self, name: str) -> bool:
         real = os.path.realpath(self._path(name))

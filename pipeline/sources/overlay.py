@@ -4,7 +4,7 @@ An archive whose members share one top folder unpacks beside itself, any other o
 desktop tools do. One that was unpacked already, its files lying there, is passed over.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
 from pipeline.errors import SourceError
@@ -61,8 +61,8 @@ class OverlayTree(Tree):
             archive.hash_members(progress)
         return self._folder.identity(workers, progress)
 
-    def manifest(self) -> list[FileIdentity]:
-        """Return every file of the folder, archives packed: what DVC tracks."""
+    def manifest(self) -> Iterator[FileIdentity]:
+        """Yield every file of the folder, archives packed: what DVC tracks."""
         return self._folder.manifest()
 
     def moved(self) -> str | None:

@@ -1,5 +1,7 @@
 """From what a person typed as `--src` to a tree: a folder, an archive, or a folder of archives."""
 
+import os
+import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -49,11 +51,22 @@ class KnownFolder(FolderTree):
 
     def open(self, name: str) -> BinaryIO:
         """Open a file; see `Tree.open`."""
-        return super().open(name) if self.is_simple(name) else self._walked().open(name)
+        return self._open(name) if self._look(name) else self._walked().open(name)
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
-        return super().size(name) if self.is_simple(name) else self._walked().size(name)
+        found = self._look(name)
+        return self._walked().size(name) if found is None else found.st_size
+
+    def _look(self, name: str) -> os.stat_result | None:
+        """Return what one file looks like, without a walk; None where it is not there, no regular file or outside."""
+        if ".." in name.split("/") or name.startswith("/"):
+            return None
+        try:
+            found = self._path(name).stat()
+        except (OSError, ValueError):
+            return None
+        return found if stat.S_ISREG(found.st_mode) and self._stays_inside(name) else None
 
     def _walked(self) -> Tree:
         if self._whole is None:

@@ -70,8 +70,8 @@ class Tree(ABC):
         """Return the identity DVC gives the folder or the archive file; reads every byte once."""
 
     @abstractmethod
-    def manifest(self) -> list[FileIdentity]:
-        """Return every file with size and md5, sorted; call after `identity`."""
+    def manifest(self) -> Iterator[FileIdentity]:
+        """Yield every file with size and md5, sorted; call after `identity`."""
 
     @abstractmethod
     def md5(self, name: str) -> str:

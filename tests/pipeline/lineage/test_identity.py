@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LineageError, SourceError
-from pipeline.lineage.identity import file_md5, folder_files, identity
+from pipeline.lineage.identity import FileIdentity, file_md5, folder_files, folder_md5, identity
 from pipeline.sources.folder_tree import FolderTree
 
 NAMES = ("b.txt", "a.txt", "sub/deep/c.txt", "sub-2/d.txt", "Ünïcode näme.txt", "sub/.hidden", ".DS_Store", "sub.x/e")
@@ -59,6 +60,13 @@ def test_files_are_sorted_and_measured(tmp_path):
     assert [file.path for file in files] == sorted(NAMES)
     assert all(file.size == (tmp_path / file.path).stat().st_size for file in files)
     assert json.dumps([file.md5 for file in files])
+
+
+@pytest.mark.parametrize("names", [[], ["a"], sorted([*NAMES, 'q"uote', "back\\slash", "tab\t", "\udcff.jpg", "🙂"])])
+def test_folder_identity_is_that_of_the_whole_text(names):
+    files = [FileIdentity(name, n, f"{n:032x}") for n, name in enumerate(names)]
+    text = json.dumps([{"md5": file.md5, "relpath": file.path} for file in files])
+    assert folder_md5(iter(files)) == hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -1,0 +1,59 @@
+"""What many files looked like at one moment, packed: half a million of them take their names and 32 bytes each."""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_MD5_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a file looked like when the tree was opened."""
+
+    size: int
+    mtime_ns: int
+
+
+class Stamps:
+    """Files by name, sorted, with size, time of change and, once it is known, md5. Filled first, then `close`d."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._sizes = array("q")
+        self._times = array("q")
+        self._md5s = bytearray()
+
+    def add(self, name: str, stamp: Stamp) -> None:
+        """Take a file; its name is a new one."""
+        self.names.append(name)
+        self._sizes.append(stamp.size)
+        self._times.append(stamp.mtime_ns)
+
+    def close(self) -> None:
+        """Sort what was taken."""
+        order = sorted(range(len(self.names)), key=self.names.__getitem__)
+        self.names = [self.names[place] for place in order]
+        self._sizes = array("q", (self._sizes[place] for place in order))
+        self._times = array("q", (self._times[place] for place in order))
+
+    def place(self, name: str) -> int | None:
+        """Return where a name stands among the sorted ones; None where there is no such file."""
+        place = bisect_left(self.names, name)
+        return place if place < len(self.names) and self.names[place] == name else None
+
+    def stamp(self, place: int) -> Stamp:
+        """Return what the file at a place looked like."""
+        return Stamp(self._sizes[place], self._times[place])
+
+    def keep_md5s(self, digests: Iterator[str]) -> None:
+        """Take the md5, in hex, of every file in the order of the names."""
+        self._md5s = bytearray()
+        for digest in digests:
+            self._md5s += bytes.fromhex(digest)
+
+    def md5(self, place: int) -> str | None:
+        """Return the md5 of the file at a place in hex; None where it was never taken."""
+        return self._md5s[_MD5_BYTES * place : _MD5_BYTES * (place + 1)].hex() or None
