@@ -15,6 +15,7 @@ def equalize(
     out: Annotated[Path | None, typer.Option(help="Default: data/faces/ and the name of --src.")] = None,
 ) -> None:
     """Equalize the histogram of every face: none, hist or clahe, on luma or on each channel (params.yaml)."""
+    project.check_made(src)
     from pipeline.equalize import equalize as equalize_faces
 
     params = project.load_params().equalize

@@ -20,6 +20,7 @@ def evaluate(
 ) -> None:
     """Test a network: metrics with intervals, predictions, confusion, saliency."""
     folder = project.local_folder("--shards", shards)
+    project.check_made(folder, run, *(beside or ()))
     from models.evaluate import evaluate as test
 
     params = project.load_params()

@@ -13,6 +13,7 @@ def harmonize(
     out: Annotated[Path | None, typer.Option(help="Default: data/labels/ and the name of --src.")] = None,
 ) -> None:
     """Give every sample one of the eight classes by its dataset's taxonomy; what has none is a reject."""
+    project.check_made(src)
     from pipeline.harmonize import harmonize as harmonize_labels
 
     folder = out or project.LABELS / src.resolve().name

@@ -17,6 +17,7 @@ def personalize(
     out: Annotated[Path, typer.Option(help="Folder for the learning curve.")] = project.RUNS / "personalize",
 ) -> None:
     """Fine-tune on a few faces of one person and compare with the general network on that person's other faces."""
+    project.check_made(shards, run)
     from models.personal import personalize as fine_tune
 
     params = project.load_params()

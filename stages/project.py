@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import ParamsError, UsageError
+from pipeline.errors import DataError, ParamsError, UsageError
 from pipeline.params import Dataset, Params, read_params
 
 PARAMS: Final = Path("params.yaml")
@@ -24,6 +24,16 @@ MISSES: Final = Path("runs/align")
 TRAIN: Final = Path("runs/train")
 EVALUATE: Final = Path("runs/evaluate")
 REPORT: Final = Path("runs/report")
+_MADE_BY: Final = {
+    SAMPLES: "ingest",
+    ALIGNED: "align",
+    FACES: "equalize",
+    LABELS: "harmonize",
+    SPLIT: "split",
+    SHARDS: "shard",
+    TRAIN: "train",
+    EVALUATE: "evaluate",
+}
 _ARCHIVE_SUFFIXES: Final = (".zip", ".tar.gz", ".tar", ".tgz")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -33,10 +43,23 @@ def load_params() -> Params:
     return read_params(PARAMS)
 
 
+def check_made(*inputs: Path) -> None:
+    """Check that what a command reads is there.
+
+    Raises:
+        DataError: it is not; names the command that writes it.
+    """
+    for path in inputs:
+        if not path.exists():
+            maker = next((name for place, name in _MADE_BY.items() if place in (path, *path.parents)), None)
+            raise DataError(f"{path}: not there" + (f"; run prep {maker} first, or dvc repro" if maker else ""))
+
+
 def own_folders(params: Params, root: Path) -> dict[str, Path]:
     """Return the folder below a root of each dataset in params.yaml.
 
     Raises:
+        DataError: the folder of a dataset is not there.
         UsageError: a folder of no dataset is there too; dvc.lock would hold a hash that counts it.
     """
     strays = [path for path in sorted(root.glob("[!.]*")) if path.is_dir() and path.name not in params.datasets]
@@ -45,7 +68,9 @@ def own_folders(params: Params, root: Path) -> dict[str, Path]:
             f"{strays[0]}: params.yaml has no dataset {strays[0].name!r}, and what DVC tracks must not hold others; "
             "add it under datasets, or remove the folder"
         )
-    return {name: root / name for name in params.datasets}
+    folders = {name: root / name for name in params.datasets}
+    check_made(*folders.values())
+    return folders
 
 
 def check_keep(params: Params) -> None:

@@ -16,6 +16,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The folder to write; it will show faces.")] = project.REPORT,
 ) -> None:
     """Write the data card: counts, rejects, classes, misses, lineage, and contact sheets of the faces."""
+    project.check_made(shards)
     from pipeline.lineage.snapshot import SNAPSHOT_NAME
     from pipeline.report.write import write_report
 

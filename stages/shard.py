@@ -22,6 +22,7 @@ def shard(
     from pipeline.workers import worker_count
 
     params = project.load_params()
+    project.check_made(split)
     with bar("shard") as progress:
         summary = write_shards(
             project.own_folders(params, faces),

@@ -15,6 +15,7 @@ def train(
 ) -> None:
     """Train the network that params.yaml names, chosen on validation; an interrupted training goes on where it was."""
     folder = project.local_folder("--src", src)
+    project.check_made(folder)
     from models.train import train as run
 
     params = project.load_params()

@@ -161,3 +161,21 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, f"error: {INTERRUPTED}\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "maker"),
+    [
+        ("equalize --src data/aligned/rafdb --out data/faces/rafdb", "data/aligned/rafdb", "align"),
+        ("harmonize --src data/samples/rafdb --out data/labels/rafdb", "data/samples/rafdb", "ingest"),
+        ("split", "data/aligned/affectnet", "align"),
+        ("shard", "data/split", "split"),
+        ("train", "data/shards", "shard"),
+        ("evaluate", "data/shards", "shard"),
+        ("report", "data/shards", "shard"),
+        ("personalize --subject s --shots 2", "data/shards", "shard"),
+    ],
+)
+def test_what_is_missing_is_said_with_the_command_that_makes_it(project, capsys, command, path, maker):
+    assert run(command.split()) == 1
+    assert capsys.readouterr().err.strip() == f"error: {path}: not there; run prep {maker} first, or dvc repro"

@@ -32,7 +32,7 @@ def test_equalize_writes_where_dvc_looks(project, capsys):
 def test_equalize_without_faces_is_one_line(project, capsys):
     assert run(["equalize", "--src", "data/aligned/none", "--out", "data/faces/none"]) == 1
     captured = capsys.readouterr()
-    assert captured.err.startswith("error: data/aligned/none: no table here")
+    assert captured.err.startswith("error: data/aligned/none: not there; run prep align first")
     assert len(captured.err.splitlines()) == 1
 
 
