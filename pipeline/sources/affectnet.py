@@ -99,7 +99,11 @@ def _fits(tree: Tree, name: str) -> bool:
 
 
 def _missing(dump: Dump) -> Iterator[str]:
-    """Say which of the two manual lists is not there while the other is."""
+    """Say which of the two manual lists is not there while the other is, and which list is there twice."""
+    for split, loose in _LOOSE.items():
+        name = next((name for _, of, name in _lists(dump.tree, dump.root) if of == split), None)
+        if name is not None and name != dump.at(loose) and dump.at(loose) in dump.tree:
+            yield f"{dump.at(loose)} was passed over, as {name} is there"
     there = {split for _, split, _ in _lists(dump.tree, dump.root)}
     for split, name in _LISTS["manual"]:
         if split not in there and there & {"training", "validation"}:

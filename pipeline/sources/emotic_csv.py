@@ -38,25 +38,32 @@ class EmoticCsv(Reader):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        name = next(_tables(tree, root), None)
+        name = next(_candidates(tree, root), None)
         return f"{name} has EMOTIC's columns" if name else None
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         bases = picture_folders(dump)
-        for name in _tables(dump.tree, dump.root):
+        names = _tables(dump.tree, dump.root)
+        others = [name for name in _candidates(dump.tree, dump.root) if name not in names]
+        if others:
+            dump.notes.append(f"{', '.join(others)}: passed over, as there is a table for each split")
+        for name in names:
             split = next((split for split in _SPLITS if split in stem(name).casefold()), None)
             for record in Delimited(dump.tree, name, _COLUMNS).records():
                 yield _row(dump, record, bases, split)
 
 
-def _tables(tree: Tree, root: str) -> Iterator[str]:
+def _tables(tree: Tree, root: str) -> list[str]:
+    """Return the tables to read: a table of all rows beside the ones of the splits would give every row twice."""
+    found = list(_candidates(tree, root))
+    return [name for name in found if is_split(stem(name).rpartition("_")[2])] or found
+
+
+def _candidates(tree: Tree, root: str) -> Iterator[str]:
     for folder in (root, join(root, "Annotations"), join(root, "annotations")):
         names = (join(folder, name) for name in tree.listing(folder).files if name.casefold().endswith(".csv"))
-        found = [name for name in names if _fits(tree, name)]
-        splits = [name for name in found if is_split(stem(name).rpartition("_")[2])]
-        # A table of all rows beside the ones of the splits would give every row twice.
-        yield from splits or found
+        yield from (name for name in names if _fits(tree, name))
 
 
 def _fits(tree: Tree, name: str) -> bool:

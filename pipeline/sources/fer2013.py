@@ -46,7 +46,11 @@ class Fer2013(Reader):
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
-        for name in pixel_files(dump.tree, dump.root):
+        names = pixel_files(dump.tree, dump.root)
+        others = [name for name in dump.tree.below("") if name not in names and _has_pixels(dump.tree, name)]
+        if others:
+            dump.notes.append(f"{', '.join(others)}: passed over, as {', '.join(names)} hold the pictures")
+        for name in names:
             for n, record in enumerate(Delimited(dump.tree, name, COLUMNS).records()):
                 yield self._row(record, name, n)
 
@@ -87,6 +91,13 @@ def pixel_files(tree: Tree, root: str) -> list[str]:
     whole = [table.name for table in tables if table.has("Usage", "emotion")]
     # A contest's test.csv has no emotions; its rows are counted all the same.
     return whole[:1] or [table.name for table in sorted(tables, key=lambda table: not table.has("emotion"))]
+
+
+def _has_pixels(tree: Tree, name: str) -> bool:
+    if not name.casefold().endswith(".csv"):
+        return False
+    table = Delimited(tree, name, COLUMNS)
+    return table.header is not None and table.has("pixels")
 
 
 def count_pixels(text: str) -> int:

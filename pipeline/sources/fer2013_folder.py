@@ -12,8 +12,8 @@ from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture
 from pipeline.sources.spellings import native_label
 from pipeline.sources.tree import Tree
 
-_NAMED: Final = re.compile(r"(Training|PublicTest|PrivateTest)_\d+.*")
-_ORIGINAL: Final = re.compile(r"(Training|PublicTest|PrivateTest)_\d+\.(?:jpe?g|png)")
+_NAMED: Final = re.compile(r"(Training|PublicTest|PrivateTest)_\d+.*", re.ASCII)
+_ORIGINAL: Final = re.compile(r"(Training|PublicTest|PrivateTest)_\d+\.(?i:jpe?g|png)", re.ASCII)
 
 
 class Fer2013Folder(Reader):

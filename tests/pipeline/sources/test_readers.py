@@ -4,18 +4,15 @@ import hashlib
 import shutil
 import zipfile
 
-import numpy as np
 import pytest
 
 from pipeline.catalog import CATALOG
 from pipeline.sources import READERS, open_pictures, open_tree, recognise
 from pipeline.taxonomy import read_taxonomy
 from tests.pipeline.sources.trees import (
-    AFFECTNET_HEADER,
     POINTS_68,
     WRITERS,
     Read,
-    affectnet_row,
     put,
     write_ckplus,
 )
@@ -56,88 +53,6 @@ def test_layout_is_recognised_one_and_two_folders_deeper(fmt, tmp_path):
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_every_native_label_is_in_the_taxonomy_of_its_format(reader):
     assert set(reader.labels) <= set(read_taxonomy(reader.name).labels)
-
-
-def test_affectnet(read):
-    found = read("affectnet")
-    at = "Manually_Annotated_Images"
-    native = [
-        "neutral",
-        "happy",
-        "sad",
-        "surprise",
-        "fear",
-        "disgust",
-        "anger",
-        "contempt",
-        "none",
-        "uncertain",
-        "no-face",
-    ]
-    suffixes = ["jpg", "JPG", "jpeg", "png", "PNG", "tif", "bmp", "jpg", "jpg", "jpg", "jpg"]
-    wanted = {f"{at}/{code}/h{code}.{suffix}": native[code] for code, suffix in enumerate(suffixes)}
-    wanted |= {f"{at}/700/v.jpg": "surprise", "Automatically_Annotated_Images/1/a.jpg": "anger"}
-    assert found.labels() == wanted
-    rows = {row["source_path"]: row for row in found.rows}
-    happy = rows[f"{at}/1/h1.JPG"]
-    assert happy["source_box"] == [1, 2, 31, 42]
-    assert happy["source_box_kind"] == "face"
-    assert happy["source_landmarks"] == FLAT_68
-    assert (happy["valence"], happy["arousal"], happy["source_split"]) == (0.5, -0.25, "training")
-    assert rows[f"{at}/9/h9.jpg"]["valence"] is None  # -2
-    assert (rows[f"{at}/700/v.jpg"]["valence"], rows[f"{at}/700/v.jpg"]["arousal"]) == (None, None)  # NaN, beyond 1
-    assert rows[f"{at}/700/v.jpg"]["source_split"] == "validation"
-    assert found.summary["rejected"] == {"bad_row": 1, "missing_file": 1}
-    assert "validation.csv row 3" in next(r["detail"] for r in found.rejects if r["reason"] == "bad_row")
-
-
-def test_affectnet_pictures_may_lie_deeper_than_the_lists(tmp_path):
-    at = "Manually_Annotated/Manually_Annotated_Images/Manually_Annotated_Images"
-    rows = [affectnet_row("689/abc.JPG", 0), affectnet_row("689/gone.JPG", 1)]
-    put(tmp_path / "raw", "Manually_Annotated_file_lists/training.csv", "\n".join([AFFECTNET_HEADER, *rows]))
-    put(tmp_path / "raw", f"{at}/689/abc.JPG")
-    found = Read(tmp_path / "raw", tmp_path / "out")
-    assert found.labels() == {f"{at}/689/abc.JPG": "neutral"}
-    assert found.summary["rejected"] == {"missing_file": 1}
-
-
-def test_affectnet_lists_can_be_chosen(read):
-    found = read("affectnet", affectnet_lists="manual")
-    assert "automatic" not in found.summary["counts"]
-    assert any("automatically_annotated.csv was passed over" in note for note in found.summary["notes"])
-
-
-def test_affectnet_npy_reads_strings_without_dimensions_and_never_a_pickle(read):
-    found = read("affectnet_npy")
-    assert found.labels() == {
-        "train_set/images/0.jpg": "neutral", "train_set/images/1.jpg": "happy", "train_set/images/2.jpg": "sad",
-        "val_set/images/7.jpg": "contempt",
-    }  # fmt: skip
-    row = found.rows[0]
-    assert (row["valence"], row["arousal"], row["source_split"]) == (-0.5, None, "training")
-    assert row["source_landmarks"] == list(np.arange(136.0))
-    assert found.reasons() == [
-        ("bad_row", "train_set/images/9.jpg"), ("bad_row", "val_set/images/8.jpg"),
-        ("missing_file", "train_set/images/6.jpg"), ("unlabelled", "train_set/images/5.jpg"),
-    ]  # fmt: skip
-
-
-def test_affectnet_folder_reports_conflicts_and_never_settles_them(read):
-    found = read("affectnet_folder")
-    assert found.labels() == {"anger/a.jpg": "anger", "happy/c.jpg": "happy", "sad/unlisted.jpg": "sad"}
-    assert found.reasons() == [("conflicting_labels", "anger/b.jpg"), ("missing_file", "happy/gone.jpg")]
-    assert any("1 pictures are in no row" in note for note in found.summary["notes"])
-
-
-def test_affectnet_folder_with_splits_around_the_classes(tmp_path):
-    put(tmp_path / "raw", "labels.csv", ",pth,label,relFCs\n0,anger/image1.jpg,anger,0.87\n")
-    for name in ("Train/Anger/image1.jpg", "Train/happy/image2.png", "Test/Contempt/image3.jpg"):
-        put(tmp_path / "raw", name)
-    found = Read(tmp_path / "raw", tmp_path / "out")
-    assert [(row["source_split"], row["source_labels"]) for row in found.rows] == [
-        ("Test", ["contempt"]), ("Train", ["anger"]), ("Train", ["happy"]),
-    ]  # fmt: skip
-    assert found.rejects == []
 
 
 @pytest.mark.parametrize(
