@@ -43,14 +43,14 @@ def train(
         progress: called with batches done.
 
     Returns:
-        summary.json: rows_in and rows_out are the training rows; best_epoch, parameters, validation.
+        summary.json: rows_in and rows_out are the training rows; model, preset, best_epoch, validation.
 
     Raises:
         UsageError: unknown network, or a size it cannot take.
         DataError: no training rows.
         ModelError: weights that cannot be had or do not fit.
     """
-    params = params.resolved()
+    preset, params = params.preset, params.resolved()
     job = Job(shards, open_shards(shards), params, find_model(params.model), seed, progress)
     if not count_rows(job.folder, TRAIN):
         raise DataError(f"{shards}: no training rows; give a dataset of params.yaml the role train, then split again")
@@ -64,7 +64,7 @@ def train(
             else:
                 network, course = run_training(job, state, output.folder / "dvclive")
         output.contract = dict(job.folder.contract)
-        summary = _write(output, job, network, course)
+        summary = _write(output, job, preset, network, course)
     shutil.rmtree(state, ignore_errors=True)
     return summary
 
@@ -98,7 +98,7 @@ def _sources(job: Job) -> list[Path | Source]:
     return [job.shards] if weights in {"none", "hub"} else [job.shards, Path(weights)]
 
 
-def _write(output: StageOutput, job: Job, network: nn.Module, course: Course) -> dict[str, Any]:
+def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, course: Course) -> dict[str, Any]:
     save_checkpoint(output.path(CHECKPOINT_NAME), network, checkpoint_info(job))
     write_losses(output.path(LOSSES_NAME), course)
     rows = count_rows(job.folder, TRAIN)
@@ -108,6 +108,9 @@ def _write(output: StageOutput, job: Job, network: nn.Module, course: Course) ->
         rows_in=rows,
         rows_out=rows,
         model=job.entry.name,
+        preset=preset,
+        augment=job.params.augment,
+        size_px=job.spec.size_px,
         task=job.params.task,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         epochs=len(course.rows),

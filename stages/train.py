@@ -22,7 +22,8 @@ def train(
     with bar("train") as progress:
         summary = run(folder, out, params.train, seed=params.seed, progress=progress)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in summary["validation"].items())
+    how = f"preset {summary['preset']}, augment {summary['augment']}, {summary['size_px']} px"
+    kept = f"epoch {summary['best_epoch']} of {summary['epochs']} kept"
     typer.echo(
-        f"train: {summary['model']}, {summary['rows_in']} faces, epoch {summary['best_epoch']} of {summary['epochs']}"
-        f" kept; validation {scores or 'none'} -> {out}"
+        f"train: {summary['model']} ({how}), {summary['rows_in']} faces, {kept}; validation {scores or 'none'} -> {out}"
     )

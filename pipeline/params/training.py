@@ -32,6 +32,8 @@ class AugmentParams(Section):
 class TrainParams(Section):
     """The network and how it is trained. `preset` names one of `presets`, whose keys replace those beside it.
 
+    A preset is a protocol for any network and never names one, so that `model` is always the one that stands here.
+
     `weights` is none, hub (the published ones) or a file; `size_px` null takes the network's own; `margin` is what is
     left of align.margin around the face, so that the network sees the same whatever was aligned. For `head_epochs`
     the base is frozen, then its last `open_blocks` blocks train too (null: all) at `fine_tune_rate`, until `epochs`.
@@ -104,6 +106,10 @@ class TrainParams(Section):
                 "explained", "presets: {name} has no other preset to begin with", {"name": above[-1]}
             )
         values = dict(self.presets[name])
+        if "model" in values:
+            raise PydanticCustomError(
+                "explained", "presets: {name} names a model, but a preset is for any; give train.model", {"name": name}
+            )
         base = values.pop("preset", "none")
         return values if base == "none" else {**self._values(base, (*above, name)), **values}
 

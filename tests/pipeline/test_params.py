@@ -99,6 +99,16 @@ def test_a_preset_begins_with_the_one_that_it_names() -> None:
     assert (chosen.size_px, chosen.optimizer, chosen.ema) == (224, "adam", 0)  # of `thesis`, two presets below
 
 
+def test_a_preset_never_names_the_network() -> None:
+    train = read_params(OWN).train
+    assert all("model" not in preset for preset in train.presets.values())
+    chosen = train.model_validate({**train.plain(), "preset": "thesis", "model": "vgg16"}).resolved()
+    assert chosen.model == "vgg16"
+    presets = {**train.presets, "mine": {"preset": "thesis", "model": "vgg19"}}
+    with pytest.raises(ValueError, match=r"mine names a model, but a preset is for any; give train\.model"):
+        train.model_validate({**train.plain(), "presets": presets})
+
+
 def test_a_preset_that_begins_with_none_that_is_there_is_refused() -> None:
     train = read_params(OWN).train
     presets = {**train.presets, "thesis": {**train.presets["thesis"], "preset": "nowhere"}}
