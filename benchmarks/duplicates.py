@@ -192,18 +192,24 @@ def identities() -> None:
 
 
 def speed(count: int) -> None:
-    """Time find_duplicates with two processes on `count` made faces, and on a quarter of them."""
+    """Time find_duplicates with two processes on `count` faces of each kind, and on a quarter of them."""
+    rows = []
     with tempfile.TemporaryDirectory() as root:
         _, faces = read_faces(align_photographs(Path(root, "photographs"), planted=False))
         contract = {"align": {"margin": read_params(Path("params.yaml")).align.margin}}
-        write_snapshot(Path(root), Snapshot("align", "made", (), {}, {}, {}, contract))
-        random = np.random.default_rng(0)
-        for number, start in enumerate(range(0, count, ROWS_PER_PART)):
-            ids = [f"{row:07d}" for row in range(start, min(count, start + ROWS_PER_PART))]
-            images = pa.array([encode_face(made_face(random, faces)) for _ in ids], pa.binary())
-            write_table(Path(root, part_name(number)), pa.table({"sample_id": ids, "image": images}))
-        parts = sorted(Path(root).glob("part-*.parquet"))
-        write("duplicates_speed", {"rows": [time_find(parts[: len(parts) // 4]), time_find(parts)]})
+        for name, make in (("nobody's", made_face), ("alike", bent_face)):
+            folder = Path(root, make.__name__)
+            folder.mkdir()
+            write_snapshot(folder, Snapshot("align", "made", (), {}, {}, {}, contract))
+            random = np.random.default_rng(0)
+            for number, start in enumerate(range(0, count, ROWS_PER_PART)):
+                ids = [f"{row:07d}" for row in range(start, min(count, start + ROWS_PER_PART))]
+                images = pa.array([encode_face(make(random, faces)) for _ in ids], pa.binary())
+                write_table(folder / part_name(number), pa.table({"sample_id": ids, "image": images}))
+            parts = sorted(folder.glob("part-*.parquet"))
+            rows += [{"kind": name, **time_find(given)} for given in (parts[: len(parts) // 4], parts)]
+            shutil.rmtree(folder)
+    write("duplicates_speed", {"rows": rows})
 
 
 def time_find(parts: list[Path]) -> dict[str, Any]:
@@ -224,22 +230,43 @@ def made_face(random: np.random.Generator, faces: list[Pixels]) -> Pixels:
     """
     outer, first, second = (faces[int(index)].astype(np.float32) for index in random.integers(0, len(faces), 3))
     side = outer.shape[0]
-
-    def smooth(values: NDArray[Any]) -> NDArray[np.float32]:
-        grown = cv2.resize(values.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
-        return np.asarray(grown, np.float32)
-
-    field, mask, tint = (
-        smooth(random.normal(0, 3, (5, 5, 2))),
-        smooth(random.random((4, 4))),
-        smooth(random.normal(0, 12, (4, 4, 3))),
-    )
+    field, mask = smooth(random.normal(0, 3, (5, 5, 2)), side), smooth(random.random((4, 4)), side)
     y, x = np.mgrid[0:side, 0:side].astype(np.float32)
     radius = np.hypot((x - side / 2) / (side * 0.36), (y - side / 2) / (side * 0.42))
     inside = np.clip((1.15 - radius) / 0.3, 0, 1)
     mixed = outer * (1 - inside) + inside * (first * mask + second * (1 - mask))
-    bent = cv2.remap(mixed, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    return (bent[..., None] * random.uniform(0.8, 1.1, 3) + tint).clip(0, 255).astype(np.uint8)
+    return tinted(
+        random, cv2.remap(mixed, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    )
+
+
+def bent_face(random: np.random.Generator, faces: list[Pixels]) -> Pixels:
+    """Return a photograph that is bent by a random smooth field of three pixels, turned, scaled and lit anew.
+
+    Among many, each photograph is there often, so that each face has alike ones: no copies, but the same person, light
+    and background, as in the frames of a video.
+    """
+    face = faces[int(random.integers(0, len(faces)))].astype(np.float32)
+    side = face.shape[0]
+    field, move = smooth(random.normal(0, 3, (5, 5, 2)), side), random.normal(0, 3, 2)
+    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), random.uniform(-6, 6), random.uniform(0.96, 1.04))
+    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
+    to_x = (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] + move[0] + field[..., 0]).astype(np.float32)
+    to_y = (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] + move[1] + field[..., 1]).astype(np.float32)
+    bent = cv2.remap(face, to_x, to_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return tinted(random, 255 * (bent.clip(0, 255) / 255) ** random.uniform(0.6, 1.6))
+
+
+def smooth(values: NDArray[Any], side: int) -> NDArray[np.float32]:
+    """Return a few values grown to a square of `side` pixels."""
+    grown = cv2.resize(values.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(grown, np.float32)
+
+
+def tinted(random: np.random.Generator, grey: NDArray[Any]) -> Pixels:
+    """Return a grey face in random soft colours."""
+    tint = smooth(random.normal(0, 12, (4, 4, 3)), grey.shape[0])
+    return (grey[..., None] * random.uniform(0.8, 1.1, 3) + tint).clip(0, 255).astype(np.uint8)
 
 
 def write(name: str, content: dict[str, Any]) -> None:

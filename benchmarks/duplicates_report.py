@@ -22,11 +22,13 @@ photographs; some of these show one scene twice, so those of two people are give
 
 SPEED = """## Time
 
-Colour faces of 224 px that are nobody's: two photographs mixed inside the outline of a third, bent at random. Two
-processes on four cores that others used as well, so the time of the processors says more than the clock.
+Colour faces of 224 px. *Nobody's* are two photographs mixed inside the outline of a third, bent at random. *Alike* are
+the 2,822 photographs, each some 35 times, bent at random by about three pixels, turned by up to six degrees, scaled and
+lit anew: other pictures, but as like each other as the frames of a video. Two processes on four cores that others used
+as well, so the time of the processors says more than the clock.
 
-| faces | by the clock, s | processors, s | processors, microseconds a face | pairs |
-|---|---|---|---|---|
+| faces | | by the clock, s | processors, s | processors, microseconds a face | pairs |
+|---|---|---|---|---|---|
 {rows}
 """
 
@@ -75,6 +77,7 @@ def _speed(content: dict[str, Any]) -> str:
     rows = [
         [
             f"{row['faces']:,}",
+            row["kind"],
             f"{row['clock_s']:.0f}",
             f"{row['processor_s']:.0f}",
             f"{row['processor_s'] / row['faces'] * 1e6:.0f}",

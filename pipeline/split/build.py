@@ -97,7 +97,11 @@ def split(
 
 
 def assign(rows: Rows, groups: Groups, places: Places, params: SplitParams, seed: int) -> Assigned:
-    """Give every group its split: first test, then validation out of what is left."""
+    """Give every group its split: first test, then validation out of what is left.
+
+    Raises:
+        DataError: the fold to test has no group.
+    """
     tolerance = params.tolerance_points / 100
     free = places.groups == Place.free
     fold_of = np.full(len(free), NO_FOLD, np.int64)
@@ -107,7 +111,7 @@ def assign(rows: Rows, groups: Groups, places: Places, params: SplitParams, seed
         fold_of = build_folds(
             own, groups, free, folds=params.folds, order=params.fold_order, seed=seed, tolerance=tolerance / 2
         )
-        tested = fold_of == params.fold
+        tested = _fold(fold_of, free, params)
     else:
         share, asked = 1 - params.train_share, _rows(own)
         lots, band = draw_lots(groups.keys, seed, "test"), np.maximum(tolerance * asked, HALF_A_ROW)
@@ -116,6 +120,14 @@ def assign(rows: Rows, groups: Groups, places: Places, params: SplitParams, seed
     splits[tested | (places.groups == Place.test)] = "test"
     splits[_validation(rows, groups, places, own, splits == "test", params, seed)] = "val"
     return Assigned(splits, fold_of)
+
+
+def _fold(fold_of: NDArray[np.int64], free: Flags, params: SplitParams) -> Flags:
+    tested: Flags = fold_of == params.fold
+    if free.any() and not tested.any():
+        which, groups = f"split.fold: {params.fold} of split.folds: {params.folds}", int(free.sum())
+        raise DataError(f"{which} tests nobody: there are {groups} groups to share out; expected fewer folds")
+    return tested
 
 
 def _validation(

@@ -3,16 +3,18 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from stages.cli import run
 from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow
@@ -77,6 +79,89 @@ def test_every_row_is_accounted_for(project):
     assert split["rows_in"] == labels
 
 
+def write_photographs(folder: Path) -> None:
+    """Write two photographs of each of 30 people with a csv, and one of them once more under a stranger's name."""
+    source = ROOT / "../shared/data/muxspace"
+    if not source.is_dir():
+        pytest.skip("the shared photographs of muxspace are not here")
+    with (source / "data/legend.csv").open(newline="") as stream:
+        emotion = {row["image"]: row["emotion"].lower() for row in csv.DictReader(stream)}
+    of_person = defaultdict(list)
+    for name in sorted(emotion):
+        if found := re.fullmatch(r"([A-Z]\w*?)_\d{4}\.jpg", name):
+            of_person[found[1]].append(name)
+    pairs = [(person, names[:2]) for person, names in sorted(of_person.items()) if len(names) > 1][:30]
+    rows = [{"path": name, "label": emotion[name], "subject": person} for person, names in pairs for name in names]
+    folder.mkdir(parents=True)
+    for row in rows:
+        shutil.copy(source / "images" / row["path"], folder / row["path"])
+    shutil.copy(folder / rows[0]["path"], folder / "copy.jpg")
+    rows.append({"path": "copy.jpg", "label": rows[0]["label"], "subject": "somebody else"})
+    with (folder / "labels.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def mixture(project, tmp_path_factory):
+    """The folders of the demo's four datasets, and photographs of people beside them, up to the shards."""
+    folder = tmp_path_factory.mktemp("mixture")
+    for name in ("raw", "data/samples", "data/aligned", "data/faces", "data/labels"):
+        shutil.copytree(project / name, folder / name, ignore=shutil.ignore_patterns(".gitignore"))
+    shutil.copy(project / "params.yaml", folder)
+    set_params(folder, {"datasets": {"photographs": {"src": "raw/photographs", "format": "csv", "role": "both"}}})
+    write_photographs(folder / "raw/photographs")
+    to = {name: f"data/{name}/photographs" for name in ("samples", "aligned", "faces", "labels")}
+    commands = (
+        ("ingest", "--src", "raw/photographs", "--out", to["samples"]),
+        ("align", "--src", "raw/photographs", "--out", to["aligned"]),
+        ("equalize", "--src", to["aligned"], "--out", to["faces"]),
+        ("harmonize", "--src", to["samples"], "--out", to["labels"]),
+        ("split",),
+        ("shard",),
+    )
+    # In this process: a start of the command line costs more than what it does here.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PREP_WORKERS", "1")
+        assert [run(list(command)) for command in commands] == [0] * len(commands)
+    return folder
+
+
+def test_a_mixture_of_five_datasets_has_a_certificate_of_zeros(mixture):
+    certificate = json.loads((mixture / "data/split/certificate.json").read_text())
+    sought = ("groups", "subjects", "sequences", "files", "pictures", "duplicates")
+    assert certificate["crossing"] == dict.fromkeys(sought, 0) | {"identities": None}
+    assert all(certificate["counts"][kind] for kind in sought)
+    splits = defaultdict(set)
+    for row in pq.read_table(mixture / "data/split/split.parquet").to_pylist():
+        splits[row["sample_id"].partition("/")[0]].add(row["split"])
+    assert splits == {name: {"test"} if name in DATASETS[1:] else {"train", "val", "test"} for name in splits}
+    assert set(splits) == {*DATASETS, "photographs"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(mixture)
+        assert run(["verify"]) == 0
+
+
+def test_counted_again_from_the_shards_nobody_of_the_mixture_is_in_two_sets(mixture):
+    people, splits = defaultdict(set), {}
+    for file in sorted((mixture / "data/shards/parquet").iterdir()):
+        for row in pq.read_table(file, columns=["subject_id", "sample_id"]).to_pylist():
+            splits[row["sample_id"]] = file.name.partition("-")[0]
+            if row["subject_id"]:
+                people[row["sample_id"].partition("/")[0], row["subject_id"]].add(splits[row["sample_id"]])
+    assert len([person for dataset, person in people if dataset == "photographs"]) > 25
+    assert all(len(found) == 1 for found in people.values())
+    # One photograph under two names: two people, one group.
+    rows = pq.read_table(mixture / "data/split/split.parquet").to_pylist()
+    groups = {row["sample_id"]: row["group_id"] for row in rows}
+    copy = "photographs/copy.jpg#0"
+    together = [key for key, group in groups.items() if group == groups[copy]]
+    assert len(together) == 3
+    assert {splits[key] for key in together} == {splits[copy]}
+
+
 def test_again_there_is_nothing_to_do(project):
     assert "Data and pipelines are up to date" in call(project, "dvc", "repro")
 
@@ -125,6 +210,19 @@ def test_another_equalization_leaves_alignment_and_split_alone(project):
     call(project, "git", "checkout", "-q", "params.yaml")
     assert {f"equalize@{name}" for name in DATASETS} | {"shard", "train", "evaluate"} <= stages
     assert not {name for name in stages if name.partition("@")[0] in {"demo", "ingest", "align", "harmonize", "split"}}
+
+
+def test_a_split_to_keep_is_a_dependency_of_the_split_alone(project):
+    kept = shutil.copy(project / "data/split/split.parquet", project / "splits/first.parquet")
+    set_params(project, {"split": {"keep": "splits/first.parquet"}})
+    stages = dry(project)
+    call(project, "git", "checkout", "-q", "params.yaml")
+    assert {"split", "shard"} <= stages
+    assert not {name for name in stages if name.partition("@")[0] in {"demo", "ingest", "align", "harmonize"}}
+    # The file alone, with the same parameters.
+    assert "split" in dry(project)
+    Path(kept).unlink()
+    assert "split" not in dry(project)
 
 
 def test_another_taxonomy_touches_no_pixel_until_the_shards(project):

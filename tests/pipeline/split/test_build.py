@@ -237,6 +237,14 @@ def test_fold_outside_of_folds_is_wrong_use(datasets, params, tmp_path):
         run(datasets, params.model_copy(update={"folds": 5, "fold": 5}), tmp_path / "out")
 
 
+@pytest.mark.parametrize("order", ["balanced", "subject"])
+def test_more_folds_than_people_are_said_and_not_an_empty_test_set(datasets, params, tmp_path, order):
+    datasets.add("a", "both", people(3, 4))
+    given = params.model_copy(update={"folds": 10, "fold": 4, "fold_order": order})
+    with pytest.raises(DataError, match=r"split\.fold: 4 of split\.folds: 10 tests nobody: there are 3 groups"):
+        run(datasets, given, tmp_path / "out")
+
+
 def test_one_person_is_one_group_in_one_split(datasets, params, tmp_path):
     datasets.add("a", "train", people(1, 5))
     _, splits = run(datasets, params, tmp_path / "out")
