@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.lineage.walk import Node, walk
+from stages.project import SPLITS
 
 
 def trace(
@@ -30,20 +31,31 @@ def _print_inputs(inputs: tuple[Node, ...], indent: str, seen: set[str]) -> None
 
 def _describe(node: Node, seen: bool) -> str:
     if node.stage is None:
-        return f"{node.path}  md5 {node.md5}  raw, {_commits(node.md5 or '')}"
+        return f"{node.path}  md5 {node.md5}  {_leaf(node.path)}, {_commits(node.path, node.md5 or '')}"
     again = "  (as above)" if seen and node.inputs else ""
     return f"{node.path}  md5 {node.md5}  {node.stage}, snapshot {_short(node.snapshot)}{again}"
+
+
+def _leaf(path: str) -> str:
+    return "a split that is kept" if SPLITS in Path(path).parents else "raw"
 
 
 def _short(snapshot: str | None) -> str:
     return (snapshot or "")[:12]
 
 
-def _commits(md5: str) -> str:
-    """Say which commits brought this hash into dvc.lock or a .dvc file, newest first."""
-    command = ["git", "log", f"-S{md5}", "--format=%h %cs", "--", "dvc.lock", "*.dvc"]
+def _commits(path: str, md5: str) -> str:
+    """Say which commits brought these bytes, newest first: by their hash in dvc.lock or a .dvc file, or as a file."""
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        found = _git("log", f"-S{md5}", "--format=%h %cs", "--", "dvc.lock", "*.dvc")
+        if not found and _git("ls-files", "--", path) and not _git("status", "--porcelain", "--", path):
+            # What git itself holds as it lies here, such as a split that is kept.
+            found = _git("log", "-1", "--format=%h %cs", "--", path)
     except (OSError, subprocess.CalledProcessError):
         return "not in a git repository"
     return f"in commits {', '.join(found)}" if found else "in no commit yet"
+
+
+def _git(*arguments: str) -> list[str]:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()

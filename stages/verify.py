@@ -87,7 +87,7 @@ def _given(lock: Path) -> dict[str, str]:
     given: dict[str, str] = {}
     if lock.is_file():
         given = {entry["path"]: entry["md5"] for stage in _stages(lock) for entry in stage.get("deps", ())}
-    for file in sorted(project.RAW.rglob("*.dvc")) if project.RAW.is_dir() else ():
+    for file in sorted(file for folder in (project.RAW, project.SPLITS) for file in folder.rglob("*.dvc")):
         if file.is_file():
             given |= {(file.parent / out["path"]).as_posix(): out["md5"] for out in _read(file).get("outs", ())}
     return given

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,15 @@ def test_an_earlier_split_is_kept_and_verified(project, capsys):
     assert snapshot["inputs"][-1] == {"path": file, "md5": file_md5(Path(file)), "snapshot": None}
     assert run(["shard", "--faces", "data/aligned"]) == 0
     assert run(["verify", "data/shards/shards.json"]) == 0
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for added, told in (([], "no commit yet"), ([file], "commits {}")):
+        subprocess.run([*git, "add", *added] if added else [*git, "init", "-q"], check=True)
+        subprocess.run([*git, "commit", "-qm", "k", "--allow-empty"], check=True)
+        newest = subprocess.check_output([*git, "log", "-1", "--format=%h"], text=True).strip()
+        capsys.readouterr()
+        assert run(["trace", "data/split/split.parquet"]) == 0
+        held = f"{file}  md5 {file_md5(Path(file))}  a split that is kept, in {told.format(newest)}"
+        assert held in capsys.readouterr().out
     # The file is changed: its hash and what it had of one sample.
     table = pq.read_table(file)
     moved = next(number for number, name in enumerate(table["split"].to_pylist()) if name == "train")
