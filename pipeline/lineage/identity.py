@@ -93,7 +93,7 @@ def folder_md5(files: Iterable[FileIdentity]) -> str:
     digest = hashlib.md5(b"[", usedforsecurity=False)
     between = ""
     for file in files:
-        digest.update((between + json.dumps({"md5": file.md5, "relpath": file.path})).encode())
+        digest.update(f'{between}{{"md5": "{file.md5}", "relpath": {json.dumps(file.path)}}}'.encode())
         between = ", "
     digest.update(b"]")
     return digest.hexdigest() + ".dir"
