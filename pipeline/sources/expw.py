@@ -4,6 +4,7 @@ Zhang, Luo, Loy, Tang: From Facial Expression Recognition to Interpersonal Relat
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from pipeline.schema import Reason
@@ -12,6 +13,7 @@ from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, name_of
 from pipeline.sources.tree import Tree
 
+_SAMPLE_ROWS: Final = 20  # some of them may be broken
 _LISTS: Final = ("label.lst", "label/label.lst", "Label/label.lst")
 _PICTURES: Final = ("Images", "images", "image/origin", "Image/origin", "origin", "")
 # After the name: number of the face, top, left, right, bottom, confidence, label.
@@ -28,8 +30,8 @@ class ExpW(Reader):
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
         name = _list_name(tree, root)
-        first = next((text for _, text in read_lines(tree, name)), "") if name else ""
-        return f"{name} lists faces with their boxes" if _parse(first) else None
+        rows = islice(read_lines(tree, name), _SAMPLE_ROWS) if name else ()
+        return f"{name} lists faces with their boxes" if any(_parse(text) for _, text in rows) else None
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""

@@ -101,5 +101,7 @@ def _has_pixels(tree: Tree, name: str) -> bool:
 
 
 def count_pixels(text: str) -> int:
-    """Return how many values a row has, without reading them."""
-    return text.count(" ") + 1
+    """Return how many values a row has, without reading them where one blank stands between any two."""
+    plain = text.strip()
+    count = plain.count(" ") + 1
+    return count if count == SIDE_PX * SIDE_PX else len(plain.split())

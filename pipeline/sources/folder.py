@@ -39,12 +39,16 @@ class ClassFolders(Reader):
 
 
 def _rows(dump: Dump) -> Iterator[Row]:
-    classed = set()
+    classed, others = set(), []
     for label, split, folder in class_folders(dump.tree, dump.root):
         for name in dump.tree.below(folder):
             if is_picture(name):
                 classed.add(name)
                 yield Annotation(name, (label,), name, split=split)
+            else:
+                others.append(name)
+    if others:
+        dump.notes.append(f"{len(others)} files in class folders do not end like pictures, such as {others[0]}")
     for name in dump.tree.below(dump.root):
         if is_picture(name) and name not in classed:
             yield Refusal(name, Reason.unlabelled, f"{name}: in no class folder")

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import BinaryIO, Final
 
-from pipeline.errors import SourceError
+from pipeline.errors import ImageError, SourceError
+from pipeline.schema import Reason
 from pipeline.sources.delimited import Delimited, squash
 from pipeline.sources.tree import Tree
 
@@ -34,7 +35,8 @@ class PixelTable:
         """Return the picture of the n-th row as a PGM.
 
         Raises:
-            SourceError: there is no such row, or its pixels are not 48x48 numbers of 0 to 255.
+            SourceError: there is no such row.
+            ImageError: its pixels are not 48x48 numbers of 0 to 255.
         """
         line = n + self._skip
         if not 0 <= line < len(self._places) - 1:
@@ -44,7 +46,7 @@ class PixelTable:
         cells = next(csv.reader([text.strip("\r\n\ufeff")]), [])
         content = pixels_to_pgm(cells[self._column]) if len(cells) > self._column else None
         if content is None:
-            raise SourceError(f"{self.where}: row {n}: expected {SIDE_PX * SIDE_PX} numbers of 0 to 255")
+            raise ImageError(Reason.corrupt, f"{self.where}: row {n}: expected {SIDE_PX * SIDE_PX} numbers of 0 to 255")
         return content
 
 

@@ -4,6 +4,7 @@ Li, Deng, Du: Reliable Crowdsourcing and Deep Locality-Preserving Learning, CVPR
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import ClassVar, Final
 
 from pipeline.schema import Reason
@@ -13,6 +14,7 @@ from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join, nam
 from pipeline.sources.tree import Tree
 
 _KINDS: Final = ("original", "aligned")
+_SAMPLE_ROWS: Final = 20  # some of them may be broken
 _LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
 
 
@@ -28,11 +30,11 @@ class RafDb(Reader):
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
         name = _list_name(tree, root)
-        first = next((text for _, text in read_lines(tree, name)), "") if name else ""
-        split, _, number = first.split(".")[0].partition("_")
-        if self.digits.get(split) != len(number):
-            return None
-        return f"{name} numbers its pictures as {first.split()[0]}"
+        for _, text in islice(read_lines(tree, name), _SAMPLE_ROWS) if name else ():
+            split, _, number = text.split(".")[0].partition("_")
+            if self.digits.get(split) == len(number):
+                return f"{name} numbers its pictures as {text.split()[0]}"
+        return None
 
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""

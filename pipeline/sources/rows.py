@@ -13,7 +13,10 @@ NO_SPLIT: Final = "all"
 Box = tuple[float, float, float, float]
 
 PICTURE_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm", ".jp2"}
+    # Those that are read.
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm"}
+    # And those that align refuses by name: no picture of a class folder is passed over in silence.
+    | {".jp2", ".j2k", ".heic", ".heif", ".avif", ".jxl", ".tga", ".pbm"}
 )
 
 

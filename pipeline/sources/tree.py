@@ -20,8 +20,11 @@ from pipeline.workers import Progress, no_progress
 # No picture or annotation that is read whole is larger; big tables are streamed.
 MAX_READ_BYTES: Final = 512 << 20
 _CHUNK_BYTES: Final = 1 << 20
-_JUNK_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".gitignore", ".gitkeep"})
-_JUNK_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", ".git"})
+# In lower case.
+_JUNK_NAMES: Final = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".gitignore", ".gitkeep"})
+_JUNK_FOLDERS: Final = frozenset(
+    {"__macosx", "@eadir", ".git", ".ipynb_checkpoints", ".thumbnails", "$recycle.bin", "system volume information"}
+)
 
 
 @dataclass(slots=True)
@@ -151,7 +154,7 @@ def buffered(raw: io.RawIOBase) -> BinaryIO:
 
 def is_junk(name: str) -> bool:
     """Say whether a file is what systems leave behind and no dataset means."""
-    parts = name.split("/")
+    parts = name.casefold().split("/")
     return parts[-1] in _JUNK_NAMES or parts[-1].startswith("._") or not _JUNK_FOLDERS.isdisjoint(parts[:-1])
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.errors import ImageError
 from pipeline.sources import open_pictures
 from tests.pipeline.sources.trees import (
     POINTS_68,
@@ -73,6 +74,22 @@ def test_fer2013_code_that_is_none_is_a_bad_row(code, tmp_path):
     put(tmp_path / "raw", "fer2013.csv", f"emotion,pixels,Usage\n3,{pixels(0)},Training\n{code},{pixels(0)},Training\n")
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert (found.labels(), found.summary["rejected"]) == ({"fer2013.csv": "happy"}, {"bad_row": 1})
+
+
+def test_fer2013_pixels_that_are_none_are_one_corrupt_picture_and_not_the_end(tmp_path):
+    good = pixels(3)
+    rows = [f"3,{good[:-1]}300,Training", f"3,{good[:-1]}x,Training", f"3,{good} ,Training", "3,1 2,Training"]
+    rows += [f"3,{good.replace(' ', '  ')},Training", "3,,Training"]
+    put(tmp_path / "raw", "fer2013.csv", "\n".join(["emotion,pixels,Usage", *rows]))
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert [row["sample_id"][-2:] for row in found.rows] == ["#0", "#1", "#2", "#4"]
+    pictures = open_pictures(str(tmp_path / "raw"), "fer2013")
+    for n in (2, 4):
+        assert pictures.read("fer2013.csv", n) == b"P5\n48 48\n255\n" + bytes([3]) * 2304
+    for n in (0, 1):
+        with pytest.raises(ImageError, match="expected 2304 numbers of 0 to 255") as caught:
+            pictures.read("fer2013.csv", n)
+        assert caught.value.status == "corrupt"
 
 
 def test_fer2013_header_with_blanks_and_another_order_of_columns(tmp_path):

@@ -95,8 +95,20 @@ def test_junk_is_no_picture(tmp_path):
         "__MACOSX/happy/._a.jpg",
         "happy/.DS_Store",
         "sad/Thumbs.db",
+        "sad/THUMBS.DB",
+        "happy/.ipynb_checkpoints/a-checkpoint.jpg",
+        "$RECYCLE.BIN/b.jpg",
     ):
         put(tmp_path / "raw", name)
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert sorted(found.labels()) == ["happy/a.jpg", "sad/b.jpg"]
-    assert len(found.manifest) == 6  # DVC hashes them all the same
+    assert len(found.manifest) == 9  # DVC hashes them all the same
+
+
+def test_what_lies_in_a_class_folder_is_counted_whatever_it_is(tmp_path):
+    for name in ("happy/a.HEIC", "happy/b.avif", "sad/c.jpg", "sad/d", "sad/clip.mp4", "sad/deeper/notes.txt"):
+        put(tmp_path / "raw", name)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.labels() == {"happy/a.HEIC": "happy", "happy/b.avif": "happy", "sad/c.jpg": "sad"}
+    (note,) = [note for note in found.summary["notes"] if "class folders" in note]
+    assert note == "3 files in class folders do not end like pictures, such as sad/clip.mp4"

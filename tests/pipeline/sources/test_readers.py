@@ -271,3 +271,14 @@ def test_fer2013_folders_of_both_test_sets_are_read_and_a_stranger_is_counted(tm
     assert {row["source_split"] for row in found.rows} == {"Training", "PublicTest", "PrivateTest"}
     assert len(found.rows) == 6
     assert found.reasons() == [("unlabelled", "train/Training_77.jpg")]
+
+
+@pytest.mark.parametrize(("fmt", "name"), [("rafdb", "EmoLabel/list_patition_label.txt"), ("expw", "label/label.lst")])
+def test_list_whose_first_row_is_broken_is_still_recognised(fmt, name, tmp_path):
+    WRITERS[fmt](tmp_path / "raw")
+    plain = Read(tmp_path / "raw", tmp_path / "out")
+    path = tmp_path / "raw" / name
+    path.write_text(f"# pictures and their labels\n{path.read_text()}")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert (found.summary["format"], found.labels()) == (fmt, plain.labels())
+    assert found.summary["rejected"]["bad_row"] == plain.summary["rejected"]["bad_row"] + 1
