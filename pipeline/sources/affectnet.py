@@ -78,10 +78,21 @@ class AffectNet(Reader):
 def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
     for kind, lists in _LISTS.items():
         for split, name in lists:
-            for found in (join(root, name), join(root, _LOOSE[split])):
-                if found in tree:
-                    yield kind, split, found
-                    break
+            found = _file(tree, root, name) or _file(tree, root, _LOOSE[split])
+            if found is not None:
+                yield kind, split, found
+
+
+def _file(tree: Tree, folder: str, name: str) -> str | None:
+    """Return the file of a name below a folder, in whatever case; the one as it is written first."""
+    if (as_it_stands := join(folder, name)) in tree:
+        return as_it_stands
+    first, _, rest = name.partition("/")
+    listing = tree.listing(folder)
+    alike = (
+        join(folder, one) for one in (listing.folders if rest else listing.files) if one.casefold() == first.casefold()
+    )
+    return next((found for one in alike if (found := _file(tree, one, rest) if rest else one)), None)
 
 
 def _fits(tree: Tree, name: str) -> bool:
@@ -113,7 +124,9 @@ def _missing(dump: Dump) -> Iterator[str]:
 def _bases(dump: Dump, kind: str) -> list[str]:
     named = _PICTURES[kind]
     # The archives of the release unpack into a folder of the same name once more, depending on the tool.
-    candidates = (dump.at(named), dump.at(f"{named}/{named}"), dump.at("images"), dump.root)
+    there = {folder.casefold(): dump.at(folder) for folder in dump.tree.listing(dump.root).folders}
+    top = there.get(named.casefold(), dump.at(named))
+    candidates = (top, f"{top}/{named}", there.get("images", dump.at("images")), dump.root)
     return [base for base in candidates if dump.tree.listing(base).folders] or [dump.at(named)]
 
 

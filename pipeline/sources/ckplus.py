@@ -75,7 +75,7 @@ def _label(tree: Tree, folder: str) -> str | Refusal | None:
     """Return the label of a sequence, None where it has none, or a refusal where its files are not one code 0 to 7."""
     found: dict[str, str] = {}
     for name in tree.listing(folder).files:
-        if not name.endswith("_emotion.txt"):
+        if not name.casefold().endswith("_emotion.txt"):
             continue
         for row, text in read_lines(tree, f"{folder}/{name}"):
             code = number(text)

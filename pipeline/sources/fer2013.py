@@ -49,7 +49,7 @@ class Fer2013(Reader):
         names = pixel_files(dump.tree, dump.root)
         others = [name for name in dump.tree.below("") if name not in names and _has_pixels(dump.tree, name)]
         if others:
-            dump.notes.append(f"{', '.join(others)}: passed over, as {', '.join(names)} hold the pictures")
+            dump.notes.append(f"{', '.join(others)}: passed over; the pictures are those of {', '.join(names)}")
         for name in names:
             for n, record in enumerate(Delimited(dump.tree, name, COLUMNS).records()):
                 yield self._row(record, name, n)

@@ -62,6 +62,19 @@ def test_affectnet_pictures_may_lie_deeper_than_the_lists(tmp_path):
     assert found.summary["rejected"] == {"missing_file": 1}
 
 
+def test_affectnet_in_lower_case(tmp_path):
+    lists = "manually_annotated_file_lists"
+    put(tmp_path / "raw", f"{lists}/Training.CSV", "\n".join([AFFECTNET_HEADER, affectnet_row("1/a.jpg", 1)]))
+    put(tmp_path / "raw", f"{lists}/validation.csv", affectnet_row("1/b.jpg", 2))
+    for name in "ab":
+        put(tmp_path / "raw", f"manually_annotated_images/1/{name}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    at = "manually_annotated_images/1"
+    assert found.labels() == {f"{at}/a.jpg": "happy", f"{at}/b.jpg": "sad"}
+    assert found.summary["format"] == "affectnet"
+    assert not [note for note in found.summary["notes"] if "no such file" in note]
+
+
 def test_affectnet_lists_can_be_chosen(read):
     found = read("affectnet", affectnet_lists="manual")
     assert "automatic" not in found.summary["counts"]

@@ -94,6 +94,14 @@ def test_ckplus_as_the_archives_of_its_release(tmp_path):
     assert Read(tmp_path / "raw", tmp_path / "out2").rows == plain.rows
 
 
+def test_ckplus_label_file_in_upper_case(tmp_path):
+    at = "cohn-kanade-images/S005/001/S005_001_0000000"
+    for n in (1, 2):
+        put(tmp_path / "raw", f"{at}{n}.PNG")
+    put(tmp_path / "raw", "EMOTION/S005/001/S005_001_00000002_EMOTION.TXT", "   3.0000000e+00")
+    assert Read(tmp_path / "raw", tmp_path / "out").labels() == {f"{at}1.PNG": "neutral", f"{at}2.PNG": "disgust"}
+
+
 def test_ckplus_sequence_with_two_labels_has_none(tmp_path):
     write_ckplus(tmp_path / "raw")
     put(tmp_path / "raw", "Emotion/S005/001/S005_001_00000005_emotion.txt", "   1.0000000e+00\n")
