@@ -228,7 +228,8 @@ def _read(path: Path, *, weights: bool) -> tuple[CheckpointInfo, dict[str, Tenso
             names = content.keys() if weights else ()
             return info, {name: content.get_tensor(name) for name in names}
     except OSError as error:
-        raise ModelError(f"{file}: cannot be read: {error.strerror or error}; run prep train first") from None
+        why = error.strerror or str(error).removesuffix(f": {file}")
+        raise ModelError(f"{file}: cannot be read: {why}; run prep train first") from None
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{file}: not a checkpoint of prep train: {' '.join(str(error).split())[:120]}") from None
 

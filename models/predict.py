@@ -209,7 +209,9 @@ def read_equalize(contract: Mapping[str, Any]) -> EqualizeParams:
     try:
         return EqualizeParams(**(contract.get("equalize") or {}))
     except ValidationError as error:
-        raise ModelError(f"the checkpoint's contract does not say how to equalize: {_first(error)}") from None
+        raise ModelError(
+            f"the checkpoint's contract does not say how to equalize: {_first(error)}; train anew"
+        ) from None
 
 
 def _first(error: ValidationError) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from models.predict import AnsweredFace, Predictor
 
 _PICTURES_AT_ONCE: Final = 16
+# Whoever gives --out such a name means one picture, not a folder.
+_PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 # In a folder, a file that is no picture at all is passed over: it was not what was meant.
 _PASSED_OVER: Final = Reason.not_an_image
 
@@ -78,7 +80,10 @@ def _targets(paths: Sequence[Path], out: Path | None) -> dict[Path, Path]:
     """Return where each picture is drawn to."""
     if out is None:
         return {}
-    if out.suffix.lower() == ".png":
+    suffix = out.suffix.lower()
+    if suffix in _PICTURE_SUFFIXES or (out.is_file() and suffix != ".png"):
+        raise UsageError(f"--out {out}: pictures are drawn as .png; give a name that ends so, or a folder")
+    if suffix == ".png":
         if len(paths) > 1:
             raise UsageError(f"--out {out}: {len(paths)} pictures need a folder, not one .png")
         targets = {paths[0]: out}

@@ -65,6 +65,35 @@ def test_the_network_sees_the_very_face_that_the_stages_make(faces, portrait, pr
     assert face.predicted == CLASSES[expected.argmax()]
 
 
+@pytest.mark.parametrize("refine", ["upright", "mirrored"])
+def test_points_that_were_found_again_are_found_again_here(faces, portrait, refine, tmp_path):
+    """The contract says so of itself; the crop is another than without, and the very one of the stages."""
+    root = faces.parent
+    params = read_params(ROOT / "params.yaml")
+    again = params.align.model_copy(update={"refine": refine})
+    align(root / "samples", str(root / "raw"), tmp_path / "aligned", again, workers=1)
+    equalize(tmp_path / "aligned", tmp_path / "faces", params.equalize, workers=1)
+    contract = {**read_snapshot(tmp_path / "faces").contract, "classes": list(CLASSES)}
+    predictor = Predictor(load_checkpoint(make_checkpoint(tmp_path / "run", contract)))
+    ((face,),) = predictor.predict([portrait])
+    (row,) = pq.read_table(tmp_path / "faces" / "part-00000.parquet").to_pylist()
+    (plain,) = pq.read_table(faces / "part-00000.parquet").to_pylist()
+    assert np.array_equal(face.pixels, decode_face(row["image"]))
+    assert not np.array_equal(face.pixels, decode_face(plain["image"]))
+
+
+def test_a_picture_turned_by_exif_has_its_boxes_where_it_is_seen(portrait, predictor):
+    stream = io.BytesIO()
+    turned = Image.fromarray(data.astronaut()).transpose(Image.Transpose.ROTATE_90)
+    exif = turned.getexif()
+    exif[0x0112] = 6  # the reader is to turn it by 90 degrees, clockwise
+    turned.save(stream, "JPEG", quality=92, exif=exif)
+    ((straight,), (face,)) = predictor.predict([portrait, stream.getvalue()])
+    np.testing.assert_allclose(face.box, straight.box, atol=3)
+    drawn = draw_faces(stream.getvalue(), [face])
+    assert np.abs(drawn.astype(int) - draw_faces(portrait, [face])).mean() < 3
+
+
 def test_every_face_of_a_picture_is_answered_the_largest_first(predictor):
     astronaut = data.astronaut()
     small = np.asarray(Image.fromarray(astronaut).resize((256, 256)))

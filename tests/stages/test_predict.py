@@ -29,6 +29,7 @@ def folder(tmp_path_factory):
     Image.fromarray(data.astronaut()).save(pictures / "portrait.png")
     Image.fromarray(data.brick()).save(pictures / "wall.png")
     (pictures / "notes.txt").write_text("no picture")
+    (root / "torn.txt").write_text("a file, no folder")
     (root / "torn.png").write_bytes((pictures / "portrait.png").read_bytes()[:9000])
     return root
 
@@ -82,6 +83,8 @@ def test_a_picture_is_drawn_with_its_boxes(folder, capsys, tmp_path):
         (["run/nothing"], 1, "nothing: not there"),
         (["pictures", "--out", "one.png"], 2, "pictures need a folder"),
         (["pictures/wall.png", "--out", "pictures/wall.png"], 2, "is the picture itself"),
+        (["pictures/wall.png", "--out", "boxes.jpg"], 2, "boxes.jpg: pictures are drawn as .png"),
+        (["pictures/wall.png", "--out", "torn.txt"], 2, "torn.txt: pictures are drawn as .png"),
     ],
 )
 def test_errors_are_one_line(folder, capsys, monkeypatch, arguments, code, said):
@@ -101,6 +104,7 @@ def test_no_checkpoint_is_one_line(folder, capsys, tmp_path):
     assert run(["predict", "--run", str(tmp_path / "no"), str(folder / "pictures")]) == 1
     error = capsys.readouterr().err
     assert "run prep train first" in error
+    assert error.count(str(tmp_path)) == 1
     assert len(error.splitlines()) == 1
 
 
