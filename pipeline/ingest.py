@@ -16,6 +16,7 @@ from pipeline.params import IngestParams
 from pipeline.schema import MANIFEST, SAMPLES
 from pipeline.sources import Reader, Tree, locate, open_tree
 from pipeline.sources.fingerprints import Verdict, compare
+from pipeline.sources.recognise import unread_archives
 from pipeline.sources.rows import Dump
 from pipeline.sources.samples import Samples, printable
 from pipeline.tables import rows_to_table
@@ -112,8 +113,13 @@ def _finish(
         files=len(dump.tree.names()),
         counts=samples.counts(),
         fingerprint=verdict.plain(),
-        notes=[*dump.said(), *verdict.notes, *_unfollowed(dump.tree)],
+        notes=[*dump.said(), *verdict.notes, *_unread(dump.tree), *_unfollowed(dump.tree)],
     )
+
+
+def _unread(tree: Tree) -> Iterator[str]:
+    if names := unread_archives(tree):
+        yield f"{len(names)} archives are not read in place, such as {printable(names[0])}: unpack them"
 
 
 def _unfollowed(tree: Tree) -> Iterator[str]:

@@ -12,6 +12,7 @@ AUTO: Final = "auto"
 # A dump is often unpacked one or two folders deeper than it says.
 _MAX_DEPTH: Final = 2
 _MAX_ROOTS: Final = 256
+_ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z", ".tar.xz", ".tar.bz2", ".zst")
 
 
 def find_reader(readers: Sequence[Reader], fmt: str) -> Reader:
@@ -94,7 +95,11 @@ def _check_not_empty(tree: Tree) -> None:
         raise SourceError(f"{tree.src}: empty; expected the files of a dataset as it was unpacked, or its archive")
 
 
+def unread_archives(tree: Tree) -> list[str]:
+    """Return the archives among the files of a tree: of a kind that is not read in place, or inside an archive."""
+    return [name for name in tree.names() if name.casefold().endswith(_ARCHIVES)]
+
+
 def _unread_archives(tree: Tree) -> str:
-    others = (".rar", ".7z", ".tar.xz", ".tar.bz2", ".zst")
-    found = next((name for name in tree.names() if name.casefold().endswith(others)), None)
+    found = next(iter(unread_archives(tree)), None)
     return f" (and {found} is an archive of a kind that is not read in place: unpack it)" if found else ""

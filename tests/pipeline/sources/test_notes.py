@@ -1,5 +1,6 @@
 """What readers say of values and lists that they had to leave out."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,15 @@ def test_whole_tree_has_no_such_note(tmp_path: Path) -> None:
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert not [note for note in found.summary["notes"] if "in no row" in note]
     assert found.summary["rejected"] == {"bad_row": 1}
+
+
+def test_archives_inside_archives_and_of_other_kinds_are_counted(tmp_path: Path) -> None:
+    write_rafdb(tmp_path / "t")
+    (tmp_path / "raw").mkdir()
+    with zipfile.ZipFile(tmp_path / "raw/basic.zip", "w") as packed:
+        packed.write(tmp_path / "t/EmoLabel/list_patition_label.txt", "basic/EmoLabel/list_patition_label.txt")
+        packed.writestr("basic/Image/original.zip", b"PK")
+    put(tmp_path / "raw", "aligned.RAR", b"Rar!")
+    notes = Read(tmp_path / "raw", tmp_path / "out").summary["notes"]
+    assert "2 archives are not read in place, such as aligned.RAR: unpack them" in notes
+    assert not [note for note in Read(tmp_path / "t", tmp_path / "out2").summary["notes"] if "archives" in note]
