@@ -15,6 +15,7 @@ from models.registry import find_model
 from models.runtime import reproducible
 from models.training.course import COLUMNS, Course
 from models.training.run import TRAIN, VAL, Job, count_rows, run_classical, run_training
+from models.training.state import LiveLog
 from pipeline.errors import DataError
 from pipeline.lineage.identity import PARTIAL_SUFFIX
 from pipeline.output import Source, StageOutput, stage_output
@@ -61,6 +62,7 @@ def train(
             torch.manual_seed(seed)
             if job.entry.kind == "classical":
                 network, course = run_classical(job)
+                LiveLog(output.folder / "dvclive", course).close()
             else:
                 network, course = run_training(job, state, output.folder / "dvclive")
         output.contract = dict(job.folder.contract)

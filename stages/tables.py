@@ -29,10 +29,13 @@ _SHORT: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One experiment: the network, how its faces were augmented, the id of the shards, and its metrics."""
+    """One experiment: the network, how its faces were augmented, the id of the shards, and its metrics.
+
+    The classical baselines learn from the faces as they are: `augment` is None, and they stand in both tables.
+    """
 
     model: str
-    augment: str
+    augment: str | None
     shards: str
     metrics: Mapping[str, Any]
 
@@ -87,7 +90,7 @@ def build_page(runs: list[Run], published: Mapping[tuple[str, str, str], float])
     head = f"Balanced accuracy with its 95% interval, on shards `{runs[0].shards}`:\n\n{data}"
     parts = [head]
     for augmented, title in ((False, "Without augmentation"), (True, "With augmentation")):
-        part = [run for run in runs if (run.augment != "none") == augmented]
+        part = [run for run in runs if run.augment is None or (run.augment != "none") == augmented]
         parts.append(f"## {title}\n\n{build_table(part, published)}")
     return "\n".join(parts)
 
@@ -155,7 +158,7 @@ def _cell(run: Run, column: str, published: Mapping[tuple[str, str, str], float]
         return "-"
     ends = block.get("interval", {}).get(_SCORE)
     text = f"{block[_SCORE]:.3f}" + (f" ({ends['low']:.3f} to {ends['high']:.3f})" if ends else "")
-    figure = published.get((run.model, run.augment, column))
+    figure = published.get((run.model, run.augment or "none", column))
     return text if figure is None else f"{text}, published {figure:.3f}"
 
 
@@ -164,7 +167,7 @@ def _read_run(revision: Mapping[str, Any]) -> Iterator[Run]:
     metrics = ((data.get("metrics") or {}).get(METRICS) or {}).get("data") or {}
     network, shards = metrics.get("network"), metrics.get("snapshot", {}).get("shards")
     if network and shards:
-        yield Run(network["model"], network.get("augment", "none"), shards, metrics)
+        yield Run(network["model"], network.get("augment"), shards, metrics)
 
 
 def _experiments() -> list[Mapping[str, Any]]:

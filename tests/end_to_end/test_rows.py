@@ -51,6 +51,14 @@ def write_params(folder: Path, values: dict) -> Params:
     return read_params(folder / "params.yaml")
 
 
+def outputs(stage: str) -> list[str]:
+    """Return what dvc.yaml names as the outputs of a stage, relative to its folder."""
+    entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+    named = [*entry["outs"], *entry.get("metrics", []), *entry.get("plots", [])]
+    paths = [next(iter(item)) if isinstance(item, dict) else item for item in named]
+    return [path.removeprefix(f"runs/{stage}/") for path in paths]
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Iterator[Path]:
     """The demo's shards, cut down to one face a class to learn from and two to test on."""
@@ -82,6 +90,9 @@ def test_a_row_is_trained_in_the_protocol_and_tested(project, finished, entry, p
     shards, run, folder = Path("data/shards"), Path("runs/train"), project / "rows" / f"{entry.name}-{preset}"
     trained = train(shards, run, params.train, seed=1)
     evaluate(shards, run, folder, params.evaluate, seed=1)
+    # DVC takes a stage that leaves out an output for failed.
+    assert [path for path in outputs("train") if not (run / path).exists()] == []
+    assert [path for path in outputs("evaluate") if not (folder / path).exists()] == []
     shutil.rmtree(run)  # half a gigabyte, some of them
     assert trained["model"] == entry.name
     assert trained["epochs"] == {"own": 1, "pretrained": 2, "classical": 1}[entry.kind]

@@ -11,7 +11,7 @@ def revision(model, score, *, metrics=True, augment="none", shards="aa11"):
     measured = {
         **block,
         "per_dataset": {"ckplus": block},
-        "network": {"model": model, "augment": augment},
+        "network": {"model": model} | ({"augment": augment} if augment else {}),
         "snapshot": {"shards": shards},
         "data": {"raw/ckplus": "5d41.dir"},
     }
@@ -30,6 +30,7 @@ def shown():
         {"revs": [revision("vgg19", 0.2, augment="thesis")]},
         {"revs": [revision("baseline", 0.1, metrics=False)]},
         {"revs": [revision("compact", 0.7, shards="bb22")]},
+        {"revs": [revision("hog-svm", 0.6, augment=None, shards="bb22")]},
         {"revs": None},
     ]
     workspace = {**revision("vgg16", 0.9, augment="thesis"), "rev": "workspace"}
@@ -43,12 +44,14 @@ def test_finished_runs_are_read_with_what_they_measured(shown):
         ("vgg16", "none", "aa11"),
         ("vgg19", "thesis", "aa11"),
         ("compact", "none", "bb22"),
+        ("hog-svm", None, "bb22"),
     ]
 
 
 def test_one_table_is_of_one_snapshot(shown):
     runs = list(read_runs(shown))
-    assert [run.model for run in choose_runs(runs, "bb")] == ["compact"]
+    assert [run.model for run in choose_runs(runs, "bb")] == ["compact", "hog-svm"]
+    assert build_page(choose_runs(runs, "bb"), {}).count("| hog-svm |") == 2
     assert len(choose_runs(runs, "aa11")) == 4
     with pytest.raises(UsageError, match=r"cc33: no experiment on these shards; there are some on aa11, bb22"):
         choose_runs(runs, "cc33")
