@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 # What no grouping can better: a cell may always be so many rows off.
 HALF_A_ROW: Final = 0.5
+# Where moves and swaps end outside of a band, they may end inside of it when they aim at a narrower one.
+_NARROWER: Final = (1, 2, 4, 16)
 _SEARCH_GROUPS: Final = 2048
 _SWAP_GROUPS: Final = 256
 _MAX_MOVES: Final = 2000
@@ -48,11 +50,20 @@ def choose(
     Returns:
         (G,) the chosen groups, `decided` among them. A cell that the groups do not allow is as near as was found.
     """
-    chosen = decided | (candidates & (lots < share))
-    off = counts.T @ chosen.astype(np.int64) - target
-    _fill_by_single_cells(counts, candidates, chosen, off, band, np.abs(lots - share))
-    _search(counts, candidates, chosen, off, band, np.abs(lots - share))
-    return chosen
+    totals = np.maximum(np.asarray(counts.sum(axis=0), dtype=np.float64), 1)
+    drawn, distance = decided | (candidates & (lots < share)), np.abs(lots - share)
+    best, best_excess = drawn, np.inf
+    for narrower in _NARROWER:
+        chosen = drawn.copy()
+        off = counts.T @ chosen.astype(np.int64) - target
+        _fill_by_single_cells(counts, candidates, chosen, off, band / narrower, distance)
+        _search(counts, candidates, chosen, off, band / narrower, distance)
+        excess = float(_excess(off, band, totals))
+        if excess < best_excess:
+            best, best_excess = chosen, excess
+        if not excess:
+            break
+    return best
 
 
 def _fill_by_single_cells(

@@ -9,8 +9,9 @@
     no split given     in a dataset that has official splits: training
 
 A group that spans goes where its most protected row is: test, then validation. Its other rows with an official split
-are dropped, so a test set is whole and a training set loses what it shares with it. A group with any sample of a
-dataset of role test, used or not, labelled or not, never trains.
+are dropped, so a test set is whole and a training set loses what it shares with it; only a training row out of whose
+dataset validation is carved may validate with its group. A group with any sample of a dataset of role test, used or
+not, labelled or not, never trains.
 
 A split that is kept from an earlier run (`keep`) is one more wish of the same kind: the group of such a sample goes
 there, unless something more protected is in it, and a sample that would leave the split it had is dropped instead.

@@ -135,6 +135,19 @@ def test_a_group_over_two_official_splits_leaves_the_test_set_whole(datasets, pa
     assert certificate["resolved"]["first_cases"][0]["kept"] == ["official test"]
 
 
+def test_a_row_out_of_which_validation_is_carved_validates_with_its_group_and_another_is_dropped(
+    datasets, params, tmp_path
+):
+    validated = [sample(f"{n}.png", n % 8, split="val" if n < 2 else "train", md5=f"m{n}") for n in range(40)]
+    datasets.add("whole", "both", [*validated, *(sample(f"t{n}.png", n % 8, split="test") for n in range(8))])
+    datasets.add("carved", "train", [sample(f"{n}.png", n % 8, split="train", md5=f"m{n}") for n in range(1)])
+    datasets.add("fixed", "train", [sample("1.png", 1, split="train", md5="m1"), sample("v.png", 1, split="val")])
+    summary, splits = run(datasets, params, tmp_path / "out")
+    assert splits["carved/0.png#0"] == splits["whole/0.png#0"] == "val"
+    assert "fixed/1.png#0" not in splits
+    assert summary["rejected"] == {"group_spans_splits": 1}
+
+
 def test_people_and_pictures_of_a_test_dataset_never_train(datasets, params, tmp_path):
     # t/1 is no test row, but it ties the training picture a/0 to the test picture t/0: one person, one picture.
     tied = [
