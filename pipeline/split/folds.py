@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from pipeline.split.assign import HALF_A_ROW, Flags, choose, draw_lots
+from pipeline.split.assign import HALF_A_ROW, Flags, Floats, choose, draw_lots
 from pipeline.split.groups import Groups
 
 NO_FOLD = -1
@@ -44,7 +44,18 @@ def build_folds(
         rows = np.asarray(waiting.sum(axis=0), np.float64)
         band = np.maximum(tolerance * folds * share * rows, HALF_A_ROW)
         fold_of[choose(csr_array(waiting), left, np.zeros(len(left), bool), lots, share, share * rows, band)] = fold
+    _fill_empty(fold_of, draw_lots(groups.keys, seed, "empty fold"), folds)
     return fold_of
+
+
+def _fill_empty(fold_of: NDArray[np.int64], lots: Floats, folds: int) -> None:
+    """Give each fold without a group one of the fold that has most: classes of a few rows fill no share of a fold."""
+    sizes = np.bincount(fold_of[fold_of != NO_FOLD], minlength=folds)
+    while sizes.min() == 0 and sizes.max() > 1:
+        to, largest = int(sizes.argmin()), int(sizes.argmax())
+        members = np.flatnonzero(fold_of == largest)
+        fold_of[members[lots[members].argmin()]] = to
+        sizes[to], sizes[largest] = 1, sizes[largest] - 1
 
 
 def _by_dataset(names: list[str], candidates: Flags) -> list[NDArray[np.int64]]:

@@ -250,6 +250,16 @@ def test_fold_outside_of_folds_is_wrong_use(datasets, params, tmp_path):
         run(datasets, params.model_copy(update={"folds": 5, "fold": 5}), tmp_path / "out")
 
 
+def test_as_many_folds_as_people_test_one_each(datasets, params, tmp_path):
+    datasets.add("a", "both", people(10, 2))
+    tested = []
+    for fold in range(10):
+        _, splits = run(datasets, params.model_copy(update={"folds": 10, "fold": fold}), tmp_path / str(fold))
+        tested.append({key.split("/")[1] for key, name in splits.items() if name == "test"})
+    assert [len(names) for names in tested] == [1] * 10
+    assert len(set().union(*tested)) == 10
+
+
 @pytest.mark.parametrize("order", ["balanced", "subject"])
 def test_more_folds_than_people_are_said_and_not_an_empty_test_set(datasets, params, tmp_path, order):
     datasets.add("a", "both", people(3, 4))
