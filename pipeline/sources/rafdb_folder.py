@@ -80,5 +80,13 @@ def _listed(dump: Dump, split: str) -> dict[str, tuple[str, str]]:
     if name is None:
         return {}
     records = Delimited(dump.tree, name, _COLUMNS).records()
-    found = ((record.get("image").rpartition("/")[2], record) for record in records)
-    return {base: (record.get("label"), record.row) for base, record in found if base}
+    listed: dict[str, tuple[str, str]] = {}
+    again = []
+    for record in records:
+        base = record.get("image").rpartition("/")[2]
+        given = record.get("label"), record.row
+        if base and listed.setdefault(base, given) is not given:
+            again.append(record.row)
+    if again:
+        dump.notes.append(f"{again[0]}: names a picture once more and is passed over, as {len(again)} rows in all")
+    return listed

@@ -173,7 +173,7 @@ class Samples:
             self._counts.update((split or NO_SPLIT, label) for label in counted)
 
     def _take(self, row: Annotation, path: str) -> None:
-        key = _key(row.row) if row.distinct else _key(path, row.n, row.box)
+        key = _face_key(row, path)
         first = self._first.get(key)
         if first is None:
             try:
@@ -223,6 +223,13 @@ def _in_one_piece(table: pa.Table, points: pa.Array) -> pa.Table:
         columns.append(points if name == _POINTS else table[name].combine_chunks())
         table = table if name == _POINTS else table.drop_columns([name])
     return pa.table(columns, schema=SAMPLES)
+
+
+def _face_key(row: Annotation, path: str) -> bytes:
+    """Return what stands for the face of a row: itself, its number in the picture, or else its box."""
+    if row.distinct:
+        return _key(row.row)
+    return _key(path, row.n) if row.n is not None else _key(path, row.box)
 
 
 def _key(*parts: object) -> bytes:

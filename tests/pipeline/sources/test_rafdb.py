@@ -80,3 +80,13 @@ def test_rafdb_compound(read):
     assert found.labels()["Image/original/train_0011.jpg"] == "disgustedly surprised"
     assert found.labels()["Image/original/test_001.jpg"] == "fearfully surprised"
     assert found.summary["rejected"] == {}
+
+
+def test_rafdb_folder_row_that_names_a_picture_again_is_told(tmp_path):
+    put(tmp_path / "raw", "train/1/train_00001_aligned.jpg")
+    rows = ["train_00001_aligned.jpg,1", "train_00001_aligned.jpg,2", "train_00001_aligned.jpg,1"]
+    put(tmp_path / "raw", "train_labels.csv", "\n".join(["image,label", *rows]))
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.labels() == {"train/1/train_00001_aligned.jpg": "surprise"}
+    told = "train_labels.csv row 3: names a picture once more and is passed over, as 2 rows in all"
+    assert told in found.summary["notes"]

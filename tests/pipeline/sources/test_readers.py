@@ -177,6 +177,20 @@ def test_expw_keeps_the_number_that_a_face_has_in_its_picture(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("label", "reason"), [(3, "duplicate_row"), (0, "conflicting_labels")])
+def test_expw_number_that_two_rows_claim_is_one_face(label, reason, tmp_path):
+    put(
+        tmp_path / "raw",
+        "label.lst",
+        f"a.jpg 0 1 2 30 40 5 3\na.jpg 0 100 200 300 400 5 {label}\nb.jpg 0 1 2 3 4 5 6\n",
+    )
+    for name in ("a.jpg", "b.jpg"):
+        put(tmp_path / "raw", f"Images/{name}")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert set(found.summary["rejected"]) == {reason}
+    assert found.summary["rows_in"] == 3
+
+
 @pytest.mark.parametrize("fmt", sorted(set(FORMATS) - {"ferplus"}))  # two tables, a row more in one of them
 def test_digits_that_are_none_do_not_crash_in_names_and_cells(fmt, tmp_path):
     # isdigit() is true of the first three, which int() does not take, and int() takes the next two.
