@@ -4,10 +4,13 @@ import csv
 import io
 import math
 import shutil
+import sys
+import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
@@ -56,6 +59,8 @@ def train(
     if not count_rows(job.folder, TRAIN):
         raise DataError(f"{shards}: no training rows; give a dataset of params.yaml the role train, then split again")
     state = out.with_name(f".{out.name}.state{PARTIAL_SUFFIX}")
+    if getattr(rank_zero_only, "rank", 0):
+        _follow(job, state)
     settings = {**params.plain(), "seed": seed}
     with stage_output(out, stage="train", sources=_sources(job), params=settings, tools=_TOOLS) as output:
         with reproducible(params.threads):
@@ -69,6 +74,14 @@ def train(
         summary = _write(output, job, preset, network, course)
     shutil.rmtree(state, ignore_errors=True)
     return summary
+
+
+def _follow(job: Job, state: Path) -> NoReturn:
+    """Train along with the first of several processes, which alone writes, and end this one."""
+    with tempfile.TemporaryDirectory() as folder, reproducible(job.params.threads):
+        torch.manual_seed(job.seed)
+        run_training(job, state, Path(folder))
+    sys.exit()
 
 
 def checkpoint_info(job: Job) -> CheckpointInfo:

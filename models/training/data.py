@@ -70,7 +70,7 @@ class Epochs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a split is read: the shards, the split, and how faces become inputs."""
+    """How a split is read: the shards, the split, how faces become inputs, by how many decoding threads."""
 
     shards: Path
     split: str
@@ -78,6 +78,7 @@ class Reading:
     batch_size: int
     seed: int
     cache_mb: int
+    workers: int = 0
     rank: int = 0
     world_size: int = 1
 
@@ -102,6 +103,7 @@ def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -
         batch_size=reading.batch_size,
         shuffle=shuffle,
         seed=reading.seed,
+        workers=reading.workers,
         rank=reading.rank,
         world_size=reading.world_size,
     )
@@ -178,8 +180,8 @@ class StreamedEpochs:
         return self._loader.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
-        self._loader.load_state_dict(state)
+        """Go on where `state_dict` was taken, if only by the first of several processes: all are equally far."""
+        self._loader.load_state_dict({**state, "rank": self._loader.state_dict()["rank"]})
 
 
 def scale(batch: Batch, spec: InputSpec) -> Faces:

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from models.augment import Augmentation
 from models.inputs import InputSpec
 from models.networks.layers import rest_frozen
+from models.runtime import accelerator
 from models.training.course import Course, Phase, score_classes, score_values
 from models.training.data import Faces
 from models.training.loss import Objective, mix
@@ -62,7 +63,10 @@ class Learner(lightning.LightningModule):
         strengths = None if params.augment == "none" else params.augmentations[params.augment]
         self._augment = Augmentation(strengths, spec.size_px) if strengths else None
         # loss sum, right sum, samples: of training and of validation
-        self.register_buffer("sums", torch.zeros(2, 3, dtype=torch.float64))
+        dtype = torch.float32 if accelerator() == "mps" else torch.float64  # Apple's GPUs have no float64
+        self.register_buffer("sums", torch.zeros(2, 3, dtype=dtype))
+        # Each process has sums of its own; it would else be given those of the first before every batch.
+        self._ddp_params_and_buffers_to_ignore = ["sums"]  # read by DistributedDataParallel
         self._answers: list[tuple[Tensor, Faces]] = []
 
     @property

@@ -26,7 +26,7 @@ from pipeline.emotions import CLASSES
 from pipeline.errors import UsageError
 from pipeline.params import TrainParams
 from pipeline.shards.read import ShardFolder, iter_shards
-from pipeline.workers import Progress
+from pipeline.workers import Progress, worker_count
 
 TRAIN = "train"
 VAL = "val"
@@ -178,7 +178,9 @@ def _run_phase(
 
 
 def _epochs(job: Job, trainer: lightning.Trainer, split: str, epoch: Callable[[], int]) -> Epochs:
-    reading = replace(_reading(job, split), rank=trainer.global_rank, world_size=trainer.world_size)
+    # Beside a GPU the processor has nothing else to do; on the CPU the threads would only wait for the network's.
+    workers = worker_count() if trainer.strategy.root_device.type != "cpu" else 0
+    reading = replace(_reading(job, split), workers=workers, rank=trainer.global_rank, world_size=trainer.world_size)
     return build_epochs(reading, epoch, shuffle=split == TRAIN)
 
 
