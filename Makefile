@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates policies tables
+.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-ablation policies tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -62,6 +62,12 @@ bench-ingest: setup ## reading a tree of 100,000 small pictures
 
 bench-duplicates: setup ## finding the same picture among 100,000 faces; recall and false pairs by threshold
 	python benchmarks/duplicates.py
+
+bench-feeding: setup ## images a second of training from the shards beside the same from memory
+	python benchmarks/feeding.py
+
+bench-ablation: setup ## what each ingredient of the default training brings on real faces; takes hours
+	python benchmarks/ablation.py $${TMPDIR:-/tmp}/ablation
 
 policies: setup ## what each policy for several categories at once makes of the demo's EMOTIC
 	python benchmarks/policies.py

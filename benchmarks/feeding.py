@@ -1,0 +1,88 @@
+"""Images a second of training fed from the shards, beside the same training fed from memory.
+
+`make bench-feeding`, on the device that training would take (PREP_DEVICE). Each network makes the same steps (forward,
+backward, Adam) on faces of 224 px, in turn from a batch that lies on the device and from the shards as `prep train`
+streams them when they do not fit into memory; the ratio is the median over the rounds.
+
+    python benchmarks/feeding.py [FACES] [ROUNDS]
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from faces_input import cropped_faces, write_inputs
+
+from models.registry import create_model, find_model
+from models.runtime import accelerator
+from models.training.data import Faces, Reading, build_epochs
+from pipeline.params import read_params
+from pipeline.shards.write import write_shards
+from pipeline.workers import worker_count
+
+NETWORKS = ("proposed", "resnet50v2")
+SIZE_PX = 224
+BATCH_SIZE = 32
+
+
+def main(faces: int, rounds: int) -> None:
+    """Print images a second from memory and from the shards, and their ratio, for each network."""
+    device = torch.device({"gpu": "cuda"}.get(accelerator(), accelerator()))
+    workers = 0 if device.type == "cpu" else worker_count()
+    with tempfile.TemporaryDirectory() as folder:
+        params = read_params(Path("params.yaml"))
+        inputs = write_inputs(Path(folder), cropped_faces(faces, SIZE_PX))
+        shards = Path(folder) / "shards"
+        write_shards(*inputs, shards, params.shard.model_copy(update={"balance": "none"}), seed=1, workers=1)
+        print(f"{device}, {faces} faces, {BATCH_SIZE} a batch, {workers} decoding threads, {rounds} rounds")
+        for name in NETWORKS:
+            step = Step(name, device)
+            reading = Reading(shards, "train", step.spec, BATCH_SIZE, seed=1, cache_mb=0, workers=workers)
+            epochs = build_epochs(reading, lambda: 0, shuffle=True)
+            held = next(iter(epochs)).to(device)
+            steps = faces // BATCH_SIZE
+            step.rate([held] * 2)  # the first steps choose kernels and take memory
+            rates = [(step.rate([held] * steps), step.rate(islice(epochs, steps))) for _ in range(rounds)]
+            memory, streamed = np.median(rates, axis=0)
+            ratio = np.median([after / before for before, after in rates])
+            print(f"{name}: {memory:.0f} images/s from memory, {streamed:.0f} from the shards, ratio {ratio:.2f}")
+
+
+class Step:
+    """One training step of a network, as `prep train` makes it without augmentation."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        """Build the network on a device."""
+        self.spec = find_model(name).input(SIZE_PX)
+        self._device = device
+        self._network = create_model(name, size_px=SIZE_PX).to(device, memory_format=torch.channels_last).train()
+        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=0.001)
+
+    def rate(self, batches: Iterable[Faces]) -> float:
+        """Return images a second over some batches."""
+        count, start = 0, time.perf_counter()
+        for batch in batches:
+            self._learn(batch.to(self._device))
+            count += len(batch)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+        return count / (time.perf_counter() - start)
+
+    def _learn(self, faces: Faces) -> None:
+        pixels = self.spec.normalize(faces.pixels).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
+            outputs = self._network(pixels)
+        loss = torch.nn.functional.cross_entropy(outputs.float(), faces.labels)
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+
+
+if __name__ == "__main__":
+    given = [int(text) for text in sys.argv[1:3]]
+    main(*given, *(2048, 5)[len(given) :])
