@@ -46,13 +46,17 @@ _TOOLS: Final = ("numpy", "torch", "simplejpeg")
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The rows of the test set in the order of the shards, without pixels; `missing` are those without a face."""
+    """The rows of the test set in the order of the shards, without pixels; `missing` are those without a face.
+
+    `person` says who is on each row, `missing_person` on each of those without a face: they may be the same people.
+    """
 
     sample_id: list[str]
     dataset: list[str]
     label: NDArray[np.int64]
     person: list[str]
     missing: pa.Table
+    missing_person: list[str]
 
 
 def evaluate(
@@ -220,13 +224,17 @@ def read_held_out(folder: ShardFolder, shards: Path) -> HeldOut:
     missing = read_table(shards / "missing_faces.parquet")
     missing = missing.filter(pc.equal(missing["split"], TEST))
     ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
-    subjects = table["subject_id"].to_pylist()
-    people = [_person(*row) for row in zip(ids, datasets, subjects, strict=True)]
-    return HeldOut(ids, datasets, table["label"].to_numpy().astype(np.int64), people, missing)
+    labels = table["label"].to_numpy().astype(np.int64)
+    return HeldOut(ids, datasets, labels, _people(table), missing, _people(missing))
 
 
-def _person(sample_id: str, dataset: str, subject: str | None) -> str:
-    return f"{dataset}/{subject}" if subject is not None else sample_id
+def _people(table: pa.Table) -> list[str]:
+    """Return who is on each row: the subject of a dataset; a row without one is a person of its own."""
+    columns = (table[name].to_pylist() for name in ("sample_id", "dataset", "subject_id"))
+    return [
+        f"{dataset}/{subject}" if subject is not None else sample_id
+        for sample_id, dataset, subject in zip(*columns, strict=True)
+    ]
 
 
 def answer_test_set(
@@ -246,7 +254,7 @@ def _views(
     rows: HeldOut, probabilities: NDArray[np.float32], training: Training, bootstrap: Bootstrap
 ) -> dict[tuple[str, ...], View]:
     missing = rows.missing
-    people = [*rows.person, *missing["sample_id"].to_pylist()]
+    people = [*rows.person, *rows.missing_person]
     _, group = np.unique(np.array(people), return_inverse=True)
     count = len(rows.sample_id)
     whole = Rows(

@@ -7,6 +7,7 @@ every number of shots. So the curve over shots and the general network beside it
 import copy
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -103,21 +105,18 @@ def personalize(
 def read_person(shards: Path, folder: ShardFolder, subject: str) -> Person:
     """Read the faces of one person of the test set.
 
+    Args:
+        shards: the folder with the test shards.
+        folder: the same, opened.
+        subject: a subject_id, or dataset/subject_id: subject "1" of two datasets is two people.
+
     Raises:
-        UsageError: nobody there has this subject_id; names those with the most faces.
+        UsageError: nobody there has this subject_id, and names those with the most faces; or several have it.
         DataError: there is no test set.
     """
     if TEST not in folder.splits:
         raise DataError(f"{shards}: no test rows; personalize needs people nobody trained on")
-    table = pa.concat_tables(iter_shards(folder, TEST, ["subject_id", "copy"]))
-    subjects = np.array([name if name is not None else "" for name in table["subject_id"].to_pylist()])
-    mine = subjects == subject
-    if not subject or not mine.any():
-        names, counts = np.unique(subjects[subjects != ""], return_counts=True)
-        most = ", ".join(f"{names[i]} ({counts[i]})" for i in np.argsort(-counts, kind="stable")[:5])
-        raise UsageError(
-            f"--subject: nobody in the test set is called {subject!r}; the most faces have {most or 'nobody'}"
-        )
+    mine = _pick_person(pa.concat_tables(iter_shards(folder, TEST, ["dataset", "subject_id"])), subject)
     images: list[Tensor] = []
     labels: list[Tensor] = []
     first = 0
@@ -127,6 +126,26 @@ def read_person(shards: Path, folder: ShardFolder, subject: str) -> Person:
         labels.append(batch.labels[picked])
         first += len(batch)
     return Person(subject, torch.cat(images), torch.cat(labels))
+
+
+def _pick_person(rows: pa.Table, subject: str) -> NDArray[np.bool_]:
+    """Return which rows show the person of this name, (N,)."""
+    people = list(zip(rows["dataset"].to_pylist(), rows["subject_id"].to_pylist(), strict=True))
+    counts = Counter(person for person in people if person[1] is not None)
+    called = sorted(person for person in counts if subject in (person[1], "/".join(person)))
+    if not called:
+        most = ", ".join(f"{name} ({count})" for (_, name), count in sorted(counts.items(), key=_by_faces)[:5])
+        raise UsageError(
+            f"--subject: nobody in the test set is called {subject!r}; the most faces have {most or 'nobody'}"
+        )
+    if len(called) > 1:
+        given = ", ".join("/".join(person) for person in called)
+        raise UsageError(f"--subject: {len(called)} people in the test set are called {subject!r}; give one of {given}")
+    return np.array([person == called[0] for person in people])
+
+
+def _by_faces(entry: tuple[tuple[str, str], int]) -> tuple[int, str]:
+    return -entry[1], entry[0][1]
 
 
 def fine_tune(general: Checkpoint, images: Tensor, labels: Tensor, params: PersonalizeParams, seed: int) -> Checkpoint:
@@ -145,7 +164,7 @@ def fine_tune(general: Checkpoint, images: Tensor, labels: Tensor, params: Perso
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=params.learning_rate)
     augment = Augmentation(_STRENGTHS, general.spec.size_px)
-    pixels = general.spec.resize(images)
+    pixels, labels = general.spec.resize(images).to(general.device), labels.to(general.device)
     torch.manual_seed(seed)
     for _ in range(params.steps):
         loss = functional.cross_entropy(network(general.spec.normalize(augment(pixels))), labels)

@@ -109,7 +109,11 @@ def create_model(
     state = read_weights(weights, weights_sha256) if weights is not None else None
     if pretrained and state is None:
         state = _fetch(entry)
-    return entry.build(num_classes, side, state)
+    try:
+        return entry.build(num_classes, side, state)
+    except ModelError as error:
+        source = weights.as_posix() if weights is not None else f"the published weights of {entry.name}"
+        raise ModelError(f"{source}: {error}") from None
 
 
 def _fetch(entry: Entry) -> State:

@@ -10,7 +10,7 @@ from stages.progress import bar
 
 
 def personalize(
-    subject: Annotated[str, typer.Option(help="The subject_id of a person in the test set.")],
+    subject: Annotated[str, typer.Option(help="A person in the test set: subject_id, or dataset/subject_id.")],
     shots: Annotated[int, typer.Option(min=1, help="How many labelled faces of that person may be learned from.")],
     run: Annotated[Path, typer.Option(help="The folder with the general network.")] = project.TRAIN,
     shards: Annotated[Path, typer.Option(help="The shards whose test set holds the person.")] = project.SHARDS,

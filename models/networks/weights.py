@@ -42,9 +42,13 @@ class TorchHub:
         """Return the state dict.
 
         Raises:
-            ModelError: not in the cache and the hub cannot be reached; names the file and where to put it.
+            ModelError: not in the cache and the hub cannot be reached; names the file and where to put it. Or what is
+                in the cache is damaged; names it.
         """
         name = self.url.rpartition("/")[2]
+        folder = Path(torch.hub.get_dir(), "checkpoints")
+        if (folder / name).is_file():  # torch.hub checks only what it has just downloaded
+            return read_weights(folder / name)
         try:
             state: State = torch.hub.load_state_dict_from_url(
                 self.url,
@@ -54,7 +58,6 @@ class TorchHub:
                 weights_only=True,
             )
         except (OSError, RuntimeError) as error:
-            folder = Path(torch.hub.get_dir(), "checkpoints")
             raise ModelError(_absent(name, folder.as_posix(), error)) from None
         return state
 
@@ -82,7 +85,7 @@ class HuggingFace:
         except Exception as error:  # noqa: BLE001  the hub's client raises errors of four libraries when it is offline
             where = f"the cache by hf download {self.repository} on a machine that reaches it"
             raise ModelError(_absent(f"{name} of {self.repository}", where, error)) from None
-        return load_file(path)
+        return read_weights(Path(path))
 
 
 def _reach_hub() -> None:

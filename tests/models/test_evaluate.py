@@ -2,6 +2,8 @@ import csv
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -16,7 +18,10 @@ from pipeline.images import decode_face
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.lineage.walk import walk
 from pipeline.schema import PREDICTIONS
+from pipeline.shards.write import write_shards
+from pipeline.tables import write_table
 from tests.run_inputs import evaluate_params, make_run, make_shards
+from tests.shard_inputs import make_inputs, shard_params
 
 PARAMS = evaluate_params()
 
@@ -131,6 +136,25 @@ def test_people_are_drawn_not_rows(result, shards):
     assert found["two"]["groups"] == found["two"]["rows"]
 
 
+def test_a_person_with_and_without_a_face_is_one_person(tmp_path):
+    """Else the interval of all rows is too narrow: what was not found would be drawn as people of their own."""
+    inputs = make_inputs(tmp_path, rows=150)
+    part = inputs.labels["one"] / "labels.parquet"
+    table = pq.read_table(part)
+    people = pa.array([f"s{inputs.rows[key]['n'] // 50}" for key in table["sample_id"].to_pylist()])
+    place = table.schema.get_field_index("subject_id")
+    write_table(part, table.set_column(place, table.schema.field(place), people))
+    faces = inputs.faces["one"] / "part-00000.parquet"
+    tested = [row["sample_id"] for row in inputs.rows.values() if row["dataset"] == "one" and row["split"] == "test"]
+    lost = pc.is_in(pq.read_table(faces)["sample_id"], value_set=pa.array(tested[:2]))
+    write_table(faces, pq.read_table(faces).filter(pc.invert(lost)))
+    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "shards", shard_params(), seed=1, workers=1)
+    evaluate(tmp_path / "shards", make_run(tmp_path / "shards", tmp_path / "run"), tmp_path / "out", PARAMS, seed=3)
+    one = read(tmp_path / "out/details.json")["per_dataset"]["one"]
+    assert one["all_rows"]["rows"] > one["rows"]
+    assert one["all_rows"]["groups"] == one["groups"] == 3
+
+
 def test_the_confusion_plot_has_one_row_a_sample(result):
     with (result / "confusion.csv").open() as stream:
         pairs = [(row["actual"], row["predicted"]) for row in csv.DictReader(stream)]
@@ -194,7 +218,7 @@ def test_a_network_of_another_class_order_is_refused(shards, tmp_path):
 def test_labels_in_another_order_are_reported(shards, run):
     label = np.repeat(np.arange(8), 40)
     swapped = np.array([0, 1, 3, 2, 4, 5, 6, 7])[label]
-    rows = HeldOut([str(n) for n in range(320)], ["d"] * 320, label, ["p"] * 320, None)
+    rows = HeldOut([str(n) for n in range(320)], ["d"] * 320, label, ["p"] * 320, None, [])
     probe = probe_datasets(rows, np.eye(8, dtype=np.float32)[swapped])["d"]
     assert set(probe.swapped) == {"disgust", "fear"}
     assert probe_datasets(rows, np.eye(8, dtype=np.float32)[label]) == {}

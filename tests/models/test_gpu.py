@@ -2,13 +2,18 @@
 
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 
+from models.checkpoint import load_checkpoint
+from models.personal import fine_tune
 from models.registry import create_model, find_model
 from models.train import train
 from models.training.data import Reading, build_epochs
+from pipeline.params import PersonalizeParams
 from tests.models.training_inputs import make_training_shards, train_params
+from tests.run_inputs import make_run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
@@ -42,3 +47,12 @@ def test_the_engine_trains_in_bf16(tmp_path, monkeypatch):
     shards = make_training_shards(tmp_path)
     summary = train(shards, tmp_path / "out", train_params(precision="auto"), seed=5)
     assert summary["epochs"] == 2
+
+
+def test_a_network_on_the_gpu_learns_a_person_as_on_the_cpu(tmp_path):
+    general = load_checkpoint(make_run(make_training_shards(tmp_path), tmp_path / "run"))
+    faces = torch.randint(0, 256, (4, 3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    params = PersonalizeParams(draws=1, steps=200, learning_rate=0.003, open_blocks=None)
+    general.module.cuda()
+    personal = fine_tune(general, faces, torch.arange(4), params, seed=1)
+    assert (personal.predict(faces).argmax(1) == np.arange(4)).all()

@@ -49,6 +49,26 @@ def test_an_unknown_person_is_answered_with_who_there_is(shards):
         read_person(shards, open_shards(shards), "nobody")
 
 
+def test_one_name_in_two_datasets_is_two_people(tmp_path):
+    """Datasets number their subjects from 1; faces of two people are no personal model."""
+    inputs = make_inputs(tmp_path, rows=60, hostile=False)
+    part = inputs.labels["two"] / "labels.parquet"
+    table = pq.read_table(part)
+    place = table.schema.get_field_index("subject_id")
+    write_table(part, table.set_column(place, table.schema.field(place), pa.array(["s2"] * len(table))))
+    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "shards", shard_params(), seed=1, workers=1)
+    folder = open_shards(tmp_path / "shards")
+    with pytest.raises(UsageError, match=r"^--subject: 2 people .* called 's2'; give one of one/s2, two/s2$"):
+        read_person(tmp_path / "shards", folder, "s2")
+    tested = [row for row in inputs.rows.values() if row["split"] == "test" and row["n"] % 25 != 7]
+    for dataset, expected in (
+        ("one", [row for row in tested if row["dataset"] == "one" and row["subject_id"] == "s2"]),
+        ("two", [row for row in tested if row["dataset"] == "two"]),
+    ):
+        labels = read_person(tmp_path / "shards", folder, f"{dataset}/s2").labels
+        assert sorted(labels.tolist()) == sorted(row["label"] for row in expected)
+
+
 def test_the_curve_is_written_the_same_twice(shards, run, subject, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     faces = len(read_person(shards, open_shards(shards), subject).labels)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.networks.weights import TorchHub, load_base, read_weights
+from models.networks.weights import HuggingFace, TorchHub, load_base, read_weights
 from models.registry import create_model
 from pipeline.errors import ModelError
 
@@ -89,3 +89,37 @@ def test_weights_of_another_network_are_refused():
     network = create_model("proposed", size_px=32)
     with pytest.raises(ModelError, match=r"weights for another network: \d+ tensors do not fit, the first is"):
         load_base(network, create_model("baseline").state_dict(), "head")
+
+
+def test_weights_of_another_network_name_their_file(tmp_path):
+    save_file(create_model("baseline", size_px=32).state_dict(), tmp_path / "donor.safetensors")
+    with pytest.raises(ModelError, match=r"^/.*donor.safetensors: weights for another network: \d+ tensors do not fit"):
+        create_model("proposed", size_px=32, weights=tmp_path / "donor.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("vgg19-dcbb9e9d.pth", "its SHA-256 is .*, expected dcbb9e9d"),
+        ("vggface2.pt", "holds more than tensors, or dam"),
+    ],
+)
+def test_a_damaged_file_in_the_cache_is_named(tmp_path, monkeypatch, name, said):
+    """An interrupted copy; the hub's own client checks only what it has just downloaded."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = tmp_path / "hub/checkpoints" / name
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(ModelError, match=f"^{cached}: {said}"):
+        TorchHub(f"file:///nowhere/{name}").fetch()
+
+
+def test_a_damaged_file_of_the_other_hub_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--timm--one"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs/main").write_text("0")
+    (folder / "snapshots/0").mkdir(parents=True)
+    (folder / "snapshots/0/model.safetensors").write_bytes(b"torn")
+    with pytest.raises(ModelError, match=r"snapshots/0/model.safetensors: damaged"):
+        HuggingFace("timm/one").fetch()
