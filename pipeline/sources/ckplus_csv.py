@@ -4,7 +4,8 @@ One picture of the peak of each of the 327 labelled sequences, and a neutral one
 2010); nobody's name or number is left of it, and the splits, drawn at random, share people.
 """
 
-from pipeline.sources.fer2013 import CODES, Fer2013, is_ckextended, pixel_files
+from pipeline.sources.fer2013 import Fer2013
+from pipeline.sources.fer_tables import CODES, is_ckextended, pixel_files
 from pipeline.sources.tree import Tree
 
 
@@ -17,5 +18,8 @@ class CkPlusCsv(Fer2013):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        name = next(iter(pixel_files(tree, root)), None)
-        return f"{name} holds pixels as text, of CK+ with contempt as 7" if name and is_ckextended(tree, name) else None
+        name = next((name for name in pixel_files(tree, root) if is_ckextended(tree, name)), None)
+        return f"{name} holds pixels as text, of CK+ with contempt as 7" if name else None
+
+    def _owns(self, tree: Tree, name: str) -> bool:
+        return is_ckextended(tree, name)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.schema import Reason
-from pipeline.sources.fer2013 import CODES
+from pipeline.sources.fer_tables import CODES
 from pipeline.sources.folder import class_folders
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture

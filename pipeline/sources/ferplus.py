@@ -4,14 +4,15 @@ Barsoum, Zhang, Canton Ferrer, Zhang: Training Deep Networks for Facial Expressi
 Distribution, ICMI 2016. The votes join the pictures by the order of the rows: names can be blank.
 """
 
-from collections.abc import Iterator
-from itertools import zip_longest
-from typing import Final
+from collections.abc import Iterator, Sequence
+from itertools import chain, zip_longest
+from typing import Final, NamedTuple
 
 from pipeline.errors import SourceError
 from pipeline.schema import Reason
 from pipeline.sources.delimited import Delimited, Record, number
-from pipeline.sources.fer2013 import pixel_files, votes_file
+from pipeline.sources.fer2013 import votes_file
+from pipeline.sources.fer_tables import is_ckextended, named_split, note_others, pixel_files
 from pipeline.sources.pixels import COLUMNS, pixel_table
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join
@@ -33,13 +34,23 @@ _EXPECTED: Final = ("Usage", "Image name", *VOTES)
 _FOLDERS: Final = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
 
 
+class _Pixels(NamedTuple):
+    """Where a row of pixels stands, and of which split it is."""
+
+    name: str
+    n: int
+    row: str
+    usage: str
+
+
 class FerPlus(Reader):
     """`fer2013new.csv` beside `fer2013.csv`, or beside the pictures that its authors' script makes of it."""
 
     name = "ferplus"
     labels = VOTES
     layout = (
-        "fer2013new.csv with the columns Usage, Image name and ten of votes, beside fer2013.csv or FER2013Train/; "
+        "fer2013new.csv with the columns Usage, Image name and ten of votes, beside fer2013.csv (or its splits, or its "
+        "folder) or FER2013Train/; "
         "or FER2013Train/label.csv"
     )
     pictures_in_table = True
@@ -64,20 +75,19 @@ class FerPlus(Reader):
         yield from self._read_table(dump, Delimited(dump.tree, votes, _EXPECTED))
 
     def _read_table(self, dump: Dump, votes: Delimited) -> Iterator[Row]:
-        # Beside the votes, or in data/ or fer2013/ below them.
-        folders = [dump.root, *(dump.at(name) for name in dump.tree.listing(dump.root).folders)]
-        pixels = next((name for folder in folders for name in pixel_files(dump.tree, folder)), None)
-        if pixels is None:
+        tables = _pixel_tables(dump)
+        if not tables:
             bases = {usage: _bases(dump, folder) for usage, folder in _FOLDERS.items()}
             for n, record in enumerate(votes.records()):
                 name = record.get("Image name") or f"fer{n:07d}.png"
                 path = dump.find(name, bases.get(record.get("Usage"), [dump.root]), record.row)
                 yield _row(path, _votes(record), record.row, usage=record.get("Usage"))
             return
-        rows = Delimited(dump.tree, pixels, COLUMNS).records()
-        for n, (record, row) in enumerate(zip_longest(votes.records(), rows)):
-            joined = _joined(record, row, f"{dump.tree.src}/{pixels}")
-            yield _row(pixels, _votes(joined), joined.row, usage=joined.get("Usage"), n=n)
+        note_others(dump, tables)
+        rows = chain.from_iterable(_pixel_rows(dump.tree, name, tables) for name in tables)
+        for record, found in zip_longest(votes.records(), rows):
+            joined, row = _joined(record, found, f"{dump.tree.src}/{found.name if found else tables[-1]}")
+            yield _row(row.name, _votes(joined), joined.row, usage=joined.get("Usage") or row.usage, n=row.n)
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""
@@ -95,15 +105,40 @@ def _bases(dump: Dump, folder: str) -> list[str]:
     return [dump.at(join(at, folder)) for at in ("", "images", "data", "Images")] + [dump.at("images"), dump.root]
 
 
-def _joined(record: Record | None, row: Record | None, where: str) -> Record:
+def _pixel_tables(dump: Dump) -> list[str]:
+    """Return the table of all pictures, or those of the splits in the order in which the votes have them.
+
+    They lie beside the votes, in data/ or fer2013/ below them, or in a folder beside that of the votes.
+    """
+    around = dump.root.rpartition("/")[0]
+    near = [dump.root, *(dump.at(name) for name in dump.tree.listing(dump.root).folders)]
+    if dump.root:
+        near += [around, *(join(around, name) for name in dump.tree.listing(around).folders)]
+    found = next((names for folder in near if (names := pixel_files(dump.tree, folder))), [])
+    names = [name for name in found if not is_ckextended(dump.tree, name)]
+    if len(names) < 2:
+        return names
+    usages = {name: {row.usage for row in _pixel_rows(dump.tree, name, names)} for name in names}
+    whole = next((name for name in names if len(usages[name]) > 1), None)
+    parts = {usage: name for name in reversed(names) for usage in usages[name]}
+    return [whole] if whole else [parts[usage] for usage in _FOLDERS if usage in parts] or names[:1]
+
+
+def _pixel_rows(tree: Tree, name: str, tables: Sequence[str]) -> Iterator[_Pixels]:
+    split = named_split(name, tables)
+    for n, record in enumerate(Delimited(tree, name, COLUMNS).records()):
+        yield _Pixels(name, n, record.row, record.get("Usage") or split or "")
+
+
+def _joined(record: Record | None, found: _Pixels | None, where: str) -> tuple[Record, _Pixels]:
     """Check that two rows are of one picture; a table of another length or order would shift every label."""
-    if record is None or row is None:
-        longer = record or row
+    if record is None or found is None:
+        longer = record or found
         raise SourceError(f"{where}: {longer.row if longer else ''} has no partner: the tables differ in length")
-    usages = record.get("Usage"), row.get("Usage")
-    if all(usages) and usages[0] != usages[1]:
-        raise SourceError(f"{where}: {record.row} is of {usages[0]}, {row.row} of {usages[1]}: not in the same order")
-    return record
+    usage = record.get("Usage")
+    if usage and found.usage and usage != found.usage:
+        raise SourceError(f"{where}: {record.row} is of {usage}, {found.row} of {found.usage}: not in the same order")
+    return record, found
 
 
 def _votes(record: Record) -> tuple[float | None, ...]:

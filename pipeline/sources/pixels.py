@@ -50,6 +50,24 @@ class PixelTable:
         return content
 
 
+def open_pixels(tree: Tree, name: str) -> Delimited | None:
+    """Open a csv as a table of pixels; None where it is none: no such column, nor pixels where it has no header."""
+    if not name.casefold().endswith(".csv"):
+        return None
+    table = Delimited(tree, name, COLUMNS)
+    if table.header is not None:
+        return table if table.has("pixels") else None
+    at = COLUMNS.index("pixels")
+    return table if len(table.first) > at and count_pixels(table.first[at]) == SIDE_PX * SIDE_PX else None
+
+
+def count_pixels(text: str) -> int:
+    """Return how many values a row has, without reading them where one blank stands between any two."""
+    plain = text.strip()
+    count = plain.count(" ") + 1
+    return count if count == SIDE_PX * SIDE_PX else len(plain.split())
+
+
 @lru_cache(maxsize=4)
 def pixel_table(tree: Tree, name: str) -> PixelTable:
     """Return the pictures of a csv, indexed once for each opened tree."""
