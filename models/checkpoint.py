@@ -9,11 +9,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from models.inputs import InputSpec
 from models.networks.layers import feature_layer
 from models.registry import find_model
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, UsageError
 
 CHECKPOINT_NAME: Final = "model.safetensors"
 METADATA_KEY: Final = "prep"
@@ -44,11 +45,11 @@ class CheckpointInfo:
     """
 
     model: str
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
     input: InputSpec
     contract: Mapping[str, Any]
     shards: str
-    task: str
+    task: Annotated[str, Field(pattern="^(emotion|valence|arousal|affect)$")]
     flips: bool
     params: Mapping[str, Any]
 
@@ -67,9 +68,16 @@ class CheckpointInfo:
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "CheckpointInfo":
-        """Build from plain JSON."""
-        spec = InputSpec.from_plain(values["input"])
-        return cls(**{**values, "classes": tuple(values["classes"]), "input": spec})
+        """Build from plain JSON, which may be of a file that somebody else made.
+
+        Raises:
+            ValueError: a value is missing, of another type or out of range; names it, in one line.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 class Checkpoint:
@@ -209,7 +217,10 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
         ModelError: missing, damaged, not a checkpoint of this project, or for another network.
     """
     info, state = _read(path, weights=True)
-    network = find_model(info.model).build(len(info.classes), info.input.size_px, None)
+    try:
+        network = find_model(info.model).build(len(info.classes), info.input.size_px, None)
+    except UsageError:
+        raise ModelError(f"{path}: of network {info.model!r}, which neither prep models nor timm has here") from None
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

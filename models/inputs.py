@@ -1,10 +1,10 @@
 """How a face becomes the input of a network: side, colour and normalization, which travel with the weights."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -13,6 +13,7 @@ from torch.nn import functional
 _LUMA: Final = (299.0, 587.0, 114.0)
 _LUMA_UNIT: Final = 1000
 _FINE: Final = 1024
+_LARGEST_PX: Final = 4096  # no network here reads as much; a damaged file may ask for more than there is memory
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -29,15 +30,10 @@ class InputSpec:
         zoom: share of the face crop's side that is kept around its centre, in (0, 1].
     """
 
-    size_px: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    zoom: float = 1.0
-
-    @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> Self:
-        """Build from plain JSON, as a checkpoint keeps it."""
-        return cls(values["size_px"], tuple(values["mean"]), tuple(values["std"]), values["zoom"])
+    size_px: Annotated[int, Field(ge=1, le=_LARGEST_PX)]
+    mean: Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=3)]
+    zoom: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     def plain(self) -> dict[str, Any]:
         """Return plain JSON."""

@@ -1,14 +1,15 @@
 """Checkpoints: the same bytes, the same answers, and a clear word about any other file."""
 
+import json
 import os
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
-from models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, read_info, save_checkpoint
+from models.checkpoint import METADATA_KEY, Checkpoint, CheckpointInfo, load_checkpoint, read_info, save_checkpoint
 from models.classical import HogSvm
 from models.inputs import InputSpec
 from models.registry import create_model, find_model
@@ -106,6 +107,31 @@ def test_other_files_are_named_with_what_is_wrong(network, tmp_path):
     save_checkpoint(tmp_path / "other", network, make_info(model="baseline"))
     with pytest.raises(ModelError, match="other: its weights do not fit baseline"):
         load_checkpoint(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("model", "nosuch", "of network 'nosuch', which neither prep models nor timm has here"),
+        ("model", None, "not a checkpoint of prep train: model: Input should be a valid string"),
+        ("classes", [], "not a checkpoint of prep train: classes: "),
+        ("task", "age", "not a checkpoint of prep train: task: "),
+        ("contract", None, "not a checkpoint of prep train: contract: "),
+        ("size_px", -3, "not a checkpoint of prep train: input.size_px: "),
+        ("size_px", 10**9, "not a checkpoint of prep train: input.size_px: "),
+        ("mean", ["a"] * 3, "not a checkpoint of prep train: input.mean.0: "),
+        ("std", [0, 0, 0], "not a checkpoint of prep train: input.std.0: "),
+        ("zoom", 0, "not a checkpoint of prep train: input.zoom: "),
+    ],
+)
+def test_a_file_that_says_nonsense_of_itself_is_named(network, tmp_path, place, value, said):
+    info = make_info().plain()
+    (info if place in info else info["input"])[place] = value
+    (tmp_path / "odd").write_bytes(save(network.state_dict(), metadata={METADATA_KEY: json.dumps(info)}))
+    with pytest.raises(ModelError) as failure:
+        load_checkpoint(tmp_path / "odd")
+    assert str(failure.value).startswith(f"{tmp_path}/odd: {said}")
+    assert "\n" not in str(failure.value)
 
 
 def test_nothing_is_pickled(network, tmp_path):
