@@ -41,7 +41,7 @@ class ExpW(Reader):
 
     def _row(self, dump: Dump, bases: list[str], row: str, text: str) -> Row:
         parsed = _parse(text)
-        path = dump.find(parsed[0] if parsed else text.partition(" ")[0], bases, row)
+        path = dump.find_ending(parsed[0] if parsed else text.partition(" ")[0], bases, row)
         if parsed is None or parsed[1][-1] not in range(len(self.labels)):
             detail = f"{row}: expected a name, seven numbers and the last one 0 to 6, not {text[:80]!r}"
             return Refusal(name_of(path), Reason.bad_row, detail)

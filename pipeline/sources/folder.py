@@ -6,6 +6,7 @@ from typing import Final
 from pipeline.schema import Reason
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.sources.spellings import class_word
 from pipeline.sources.subjects import name_subjects
 from pipeline.sources.tree import Tree
 
@@ -19,15 +20,16 @@ class ClassFolders(Reader):
 
     name = "folder"
     labels = ()
-    layout = "two or more class folders with pictures, below the root or below train/, val/, test/"
+    layout = "two or more class folders with pictures, one at least named after an emotion, below the root or train/, …"
     generic = True
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        classes = [name for name, _, _ in class_folders(tree, root)]
-        if len(set(classes)) < 2:
+        classes = sorted({name for name, _, _ in class_folders(tree, root)})
+        # Any two folders hold pictures; those of a dataset name an emotion somewhere.
+        if len(classes) < 2 or not any(map(class_word, classes)):
             return None
-        return f"{root or 'the root'} holds the class folders {', '.join(sorted(set(classes))[:4])} …"
+        return f"{root or 'the root'} holds the class folders {', '.join(classes[:4])} …"
 
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""

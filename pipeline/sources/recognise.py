@@ -5,13 +5,14 @@ from typing import Final
 
 from pipeline.errors import SourceError, UsageError
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import join
-from pipeline.sources.tree import Tree
+from pipeline.sources.rows import is_picture, join
+from pipeline.sources.tree import Listing, Tree
 
 AUTO: Final = "auto"
 # A dump is often unpacked one or two folders deeper than it says.
 _MAX_DEPTH: Final = 2
 _MAX_ROOTS: Final = 256
+_TABLES: Final = (".csv", ".tsv")
 _ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z", ".tar.xz", ".tar.bz2", ".zst")
 
 
@@ -82,10 +83,15 @@ def _roots(tree: Tree, generic: bool) -> Iterator[str]:
     for _ in range(_MAX_DEPTH + 1):
         yield from level
         listings = [(root, tree.listing(root)) for root in level]
-        # A folder of class folders is any folder: it may only be deeper where there is nothing else beside it.
-        if generic and (len(level) != 1 or len(listings[0][1].folders) != 1 or listings[0][1].files):
+        # A folder of class folders is any folder: it may only be deeper where nothing else beside it is data.
+        if generic and not (len(level) == 1 and _is_wrapper(listings[0][1])):
             return
         level = [join(root, name) for root, listing in listings for name in listing.folders][:_MAX_ROOTS]
+
+
+def _is_wrapper(listing: Listing) -> bool:
+    data = [name for name in listing.files if is_picture(name) or name.casefold().endswith(_TABLES)]
+    return len(listing.folders) == 1 and not data
 
 
 def _check_not_empty(tree: Tree) -> None:

@@ -7,6 +7,7 @@ import zipfile
 import pytest
 
 from pipeline.catalog import CATALOG
+from pipeline.errors import SourceError
 from pipeline.sources import READERS, open_pictures, open_tree, recognise
 from pipeline.taxonomy import read_taxonomy
 from tests.pipeline.sources.trees import (
@@ -304,3 +305,31 @@ def test_list_whose_first_row_is_broken_is_still_recognised(fmt, name, tmp_path)
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert (found.summary["format"], found.labels()) == (fmt, plain.labels())
     assert found.summary["rejected"]["bad_row"] == plain.summary["rejected"]["bad_row"] + 1
+
+
+def test_class_folders_are_found_beside_a_readme(tmp_path):
+    raw = tmp_path / "raw"
+    put(raw, "README.txt", "unpack me")
+    for name in ("dataset/train/angry/a.jpg", "dataset/train/sad/b.jpg", "dataset/test/angry/c.jpg"):
+        put(raw, name)
+    found = Read(raw, tmp_path / "out")
+    assert sorted((row["source_labels"][0], row["source_split"]) for row in found.rows) == [
+        ("angry", "test"),
+        ("angry", "train"),
+        ("sad", "train"),
+    ]
+    assert recognise(open_tree(str(raw))) == ("folder", "dataset holds the class folders angry, sad …")
+
+
+def test_two_folders_of_pictures_are_not_taken_for_classes(tmp_path):
+    for name in ("images/a.jpg", "thumbs/a.jpg", "annotations.json"):
+        put(tmp_path, name)
+    with pytest.raises(SourceError, match="no known layout"):
+        recognise(open_tree(str(tmp_path)))
+
+
+def test_expw_has_its_pictures_where_an_archive_unpacked_them(tmp_path):
+    put(tmp_path / "raw", "label/label.lst", "angry_man_1.jpg 0 10 20 110 120 60.5 3")
+    put(tmp_path / "raw", "image/origin/origin/angry_man_1.jpg")
+    (row,) = Read(tmp_path / "raw", tmp_path / "out").rows
+    assert (row["source_path"], row["source_labels"]) == ("image/origin/origin/angry_man_1.jpg", ["happy"])
