@@ -4,6 +4,7 @@ Four questions: are these the counts of another release; are they the right ones
 there more of anything than the release has; do valence and arousal fit the labels they stand beside.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _SPLITS: Final = {
 }  # fmt: skip
 
 
+# Formats of which no counts are known, though their names begin like a release's.
+_WITHOUT_COUNTS: Final = ("rafdbcompound",)
 _HELD_OUT: Final = frozenset({"val", "test"})
 
 
@@ -103,7 +106,7 @@ def compare(fmt: str, listed: Listed, dump: Dump, *, name: str, accepted: bool) 
     found = _tally(listed, release)
     problem = next(_problems(release, found, listed, dump), None)
     if problem is None:
-        return _agreed(release, found)
+        return _agreed(release, found, redrawn=release is not None and _is_redrawn(release, found))
     if not accepted:
         raise SourceError(f"{dump.tree.src}: {problem}; {_ACCEPT}")
     return Verdict("mismatch", release.name if release else None, None, (f"accepted: {problem}",), problem)
@@ -114,9 +117,16 @@ def expected_release(fmt: str, name: str) -> Release | None:
     found = next((release for release in RELEASES if fmt in release.formats), None)
     if found is not None or fmt not in {"folder", "csv"}:
         return found
-    plain = _plain(name)
-    named = [release for release in RELEASES if _plain(release.name) in plain or plain in release.formats]
-    return max(named, key=lambda release: len(release.name), default=None)
+    said = _runs(name)
+    known = [(_plain(alias), release) for release in RELEASES for alias in (release.name, *release.formats)]
+    named = [one for one in [*known, *((alias, None) for alias in _WITHOUT_COUNTS)] if one[0] in said]
+    return max(named, key=lambda one: (len(one[0]), len(one[1].name) if one[1] else 0), default=("", None))[1]
+
+
+def _runs(name: str) -> set[str]:
+    """Return what the words of a name spell, one or several in a row: a name inside of a word is another's."""
+    words = re.findall(r"[^\W_]+", name.casefold().replace("+", "plus"))
+    return {"".join(words[start:end]) for start in range(len(words)) for end in range(start + 1, len(words) + 1)}
 
 
 def _tally(listed: Listed, release: Release | None) -> Tally:
@@ -151,12 +161,20 @@ def _problems(release: Release | None, found: Tally, listed: Listed, dump: Dump)
         for part, own, of_release in found.parts(known):
             if (order := count_order(own, of_release)) is not None:
                 yield f"the counts{part} are those of {release.name} with its labels in another order: {order}"
-        if excess is not None:
+        if excess is not None and not _is_redrawn(release, found):
             yield excess
     affect = {common_name(label): np.reshape(values, (-1, 2)) for label, values in listed.affect.items()}
     # EMOTIC's labels are words, which nobody numbers, and its people's arousal is judged from the scene.
     if (release is None or release.name != "EMOTIC") and (order := affect_order(affect)) is not None:
         yield f"valence and arousal contradict the labels, as with codes of another order: {order}"
+
+
+def _is_redrawn(release: Release, found: Tally) -> bool:
+    """Say whether a split has more than the release's, but all of them together do not: somebody drew them anew."""
+    known = _known(release, found)
+    if next(_excess(release, found, known), None) is None:
+        return False
+    return next(_excess(release, found.merged(), known.merged()), None) is None
 
 
 def _excess(release: Release, found: Tally, known: Tally) -> Iterator[str]:
@@ -184,19 +202,21 @@ def _with_these_counts(found: Tally) -> Release | None:
     return None
 
 
-def _agreed(release: Release | None, found: Tally) -> Verdict:
+def _agreed(release: Release | None, found: Tally, *, redrawn: bool) -> Verdict:
     if release is None:
         named = _with_these_counts(found)
         told = f"these are the counts of {named.name}" if named else ""
         return Verdict("unknown", named.name if named else None, None, (told,) if told else ())
-    own, known, others = _comparable(found, _known(release, found))
+    own, known, others = _comparable(found.merged() if redrawn else found, _known(release, found))
     notes = tuple(
         f"{count} rows of {split} are not compared: {release.name} has no such split" for split, count in others.items()
     )
+    if redrawn:
+        notes = (f"splits redrawn: the rows are within those of {release.name}, their splits are not its own",)
     size = own.rows.total()
     if not size:
         return Verdict("unknown", release.name, None, notes)
-    if own.by_split == known.by_split if known.total else own.rows == known.rows:
+    if not redrawn and (own.by_split == known.by_split if known.total else own.rows == known.rows):
         return Verdict("exact", release.name, 1.0, notes)
     # A copy may have a few rows too many; what is more than that was a problem.
     share = min(1.0, round(size / release.size(), 4))

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.params import IngestParams
 from pipeline.sources import open_tree
-from pipeline.sources.fingerprints import compare
+from pipeline.sources.fingerprints import compare, expected_release
 from pipeline.sources.orders import affect_order, count_order
 from pipeline.sources.releases import RELEASES
 from pipeline.sources.rows import Dump
@@ -311,3 +311,61 @@ def test_order_that_the_field_uses_is_found_with_classes_missing(order, missing)
 )
 def test_opinions_about_affect_are_no_order(affect):
     assert affect_order({label: [place] * 6 for label, place in affect.items()}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [
+        ("raf-db-dataset", "RAF-DB basic"), ("rafdb_faces", "RAF-DB basic"), ("RAF-DB", "RAF-DB basic"),
+        ("rafdb-compound", None), ("rafdatabase", None), ("RaFD", "RaFD"), ("rafd_aligned", "RaFD"),
+        ("fer2013plus", None), ("fer2013", "FER2013"), ("my FER-2013 copy", "FER2013"), ("FER+", "FER+"),
+        ("fer_plus_data", "FER+"), ("ck+", "CK+"), ("CK+48", "CK+48"), ("affectnet", "AffectNet"),
+        ("affectnet-8", "AffectNet-8"), ("faces", None), ("jaffedbase", None),
+    ],
+)  # fmt: skip
+def test_release_is_named_by_whole_words(name, release):
+    found = expected_release("folder", name)
+    assert (found.name if found else None) == release
+
+
+def dump_of(tmp_path):
+    put(tmp_path, "a.jpg")
+    return Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS), {})
+
+
+def redrawn_fer2013(val=500):
+    """Return the rows of FER2013 with another 500 of each class, or fewer, held out."""
+    release = next(release for release in RELEASES if release.name == "FER2013")
+    total = Counter()
+    for counts in release.labels.values():
+        total.update(counts)
+    listed = Listed()
+    for label, count in total.items():
+        held = min(val, count // 2)
+        listed.labels.update({("train", label): count - held, ("val", label): held})
+    for (split, _), count in listed.labels.items():
+        listed.rows[split] += count
+    return listed
+
+
+@pytest.mark.parametrize("fmt", ["folder", "fer2013_folder"])
+def test_splits_that_were_drawn_anew_are_told_and_no_mismatch(fmt, tmp_path):
+    found = compare(fmt, redrawn_fer2013(), dump_of(tmp_path), name="fer2013", accepted=False)
+    assert (found.kind, found.release, found.share) == ("subset", "FER2013", 1.0)
+    assert "splits redrawn: the rows are within those of FER2013, their splits are not its own" in found.notes
+
+
+def test_rows_that_the_release_lacks_are_no_redrawn_split(tmp_path):
+    listed = redrawn_fer2013()
+    listed.labels["train", "disgust"] += 100
+    listed.rows["train"] += 100
+    with pytest.raises(SourceError, match="4453 rows of anger in train, where FER2013 has 3995"):
+        compare("folder", listed, dump_of(tmp_path), name="fer2013", accepted=False)
+
+
+def test_affectnet_with_another_validation_set_is_told(tmp_path):
+    listed = Listed(rows=Counter(train=8 * 3000, val=8 * 600))
+    listed.labels.update({(split, name): n for split, n in (("train", 3000), ("val", 600)) for name in AFFECTNET})
+    found = compare("folder", listed, dump_of(tmp_path), name="affectnet", accepted=False)
+    assert found.kind == "subset"
+    assert found.notes[0].startswith("splits redrawn")
