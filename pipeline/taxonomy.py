@@ -8,6 +8,7 @@ without contempt still refuses ``contemptuous``.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -21,6 +22,8 @@ from pipeline.spellings import normalize, synonyms
 
 FOLDER: Final = Path(__file__).with_name("taxonomies")
 _SYNONYMS: Final = "synonyms"
+# Before a class in the name of its folder, to set the order; a number alone names nothing.
+_NUMBER: Final = re.compile(r"^\s*[0-9]+[\s_.\-]+(?=[^\W\d_])")
 _WEIGHT_TOLERANCE: Final = 1e-6
 
 Weight = Annotated[float, Field(gt=0, le=1)]
@@ -121,9 +124,14 @@ class Lookup:
         self._words = {word: self._entries[key] for word, key in words.items()}
 
     def find(self, label: str) -> tuple[str, Entry] | None:
-        """Return the native name and its entry; None for a label that the taxonomy does not know."""
-        key = normalize(label)
-        return self._entries.get(key) or self._words.get(synonyms().get(key, ""))
+        """Return the native name and its entry, without a number before it ("1_Surprise") where nothing is called so.
+
+        None for a label that the taxonomy does not know.
+        """
+        for key in (normalize(label), normalize(_NUMBER.sub("", label))):
+            if found := self._entries.get(key) or self._words.get(synonyms().get(key, "")):
+                return found
+        return None
 
     def _add(self, key: str, label: str, entry: Entry) -> None:
         if self._entries.get(key, (label,))[0] != label:

@@ -3,7 +3,7 @@
 Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.schema import Reason
@@ -34,7 +34,10 @@ class EmoticCsv(Reader):
 
     name = "emotic_csv"
     labels = CATEGORIES
-    layout = "csv with the columns Folder, Filename, BBox, Categorical_Labels and Continuous_Labels"
+    layout = (
+        "csv with the columns Folder, Filename, BBox, Categorical_Labels and Continuous_Labels, or with such cells and "
+        "no header"
+    )
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
@@ -44,20 +47,35 @@ class EmoticCsv(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         bases = picture_folders(dump)
-        names = _tables(dump.tree, dump.root)
-        others = [name for name in _candidates(dump.tree, dump.root) if name not in names]
-        if others:
-            dump.notes.append(f"{', '.join(others)}: passed over, as there is a table for each split")
-        for name in names:
+        # Person -> labels -> row. Within one table two people may well share a box.
+        people: dict[tuple[str, str, str], dict[str, str]] = {}
+        for name in _tables(dump.tree, dump.root):
             split = next((split for split in _SPLITS if split in stem(name).casefold()), None)
+            current: list[tuple[tuple[str, str, str], str, str]] = []
             for record in Delimited(dump.tree, name, _COLUMNS).records():
+                labels = record.get("Categorical_Labels")
+                person = (record.get("Folder"), record.get("Filename"), record.get("BBox") or labels)
+                if earlier := people.get(person):
+                    yield _again(record, labels, earlier)
+                    continue
+                current.append((person, labels, record.row))
                 yield _row(dump, record, bases, split)
+            for person, labels, row in current:
+                people.setdefault(person, {})[labels] = row
 
 
 def _tables(tree: Tree, root: str) -> list[str]:
-    """Return the tables to read: a table of all rows beside the ones of the splits would give every row twice."""
-    found = list(_candidates(tree, root))
-    return [name for name in found if is_split(stem(name).rpartition("_")[2])] or found
+    """Return all tables, those of a split first: one of all rows beside them gives the same people again."""
+    return sorted(_candidates(tree, root), key=lambda name: not is_split(stem(name).rpartition("_")[2]))
+
+
+def _again(record: Record, labels: str, earlier: Mapping[str, str]) -> Refusal:
+    """Refuse a row about a person that an earlier table has."""
+    given = join(record.get("Folder").strip("/"), record.get("Filename"))
+    if labels in earlier:
+        return Refusal(given, Reason.duplicate_row, f"{record.row}: says the same as {earlier[labels]}")
+    said, row = next(iter(earlier.items()))
+    return Refusal(given, Reason.conflicting_labels, f"{said} in {row}, which is kept; {labels} in {record.row}")
 
 
 def _candidates(tree: Tree, root: str) -> Iterator[str]:
@@ -68,7 +86,12 @@ def _candidates(tree: Tree, root: str) -> Iterator[str]:
 
 def _fits(tree: Tree, name: str) -> bool:
     table = Delimited(tree, name, _COLUMNS)
-    return table.header is not None and table.has("Folder", "Filename", "BBox", "Categorical_Labels")
+    if table.header is not None:
+        return table.has("Folder", "Filename", "BBox", "Categorical_Labels")
+    cells = dict(zip(_COLUMNS, table.first, strict=False))
+    categories = _strings(read_literal(cells.get("Categorical_Labels", "")))
+    box = _floats(read_literal(cells.get("BBox", "")))
+    return bool(categories) and len(box) >= 4 and not isinstance(emotic_labels(categories), str)
 
 
 def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row:

@@ -14,6 +14,7 @@ from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join, nam
 from pipeline.sources.tree import Tree
 
 _KINDS: Final = ("original", "aligned")
+_ALIGNED: Final = "_aligned"
 _SAMPLE_ROWS: Final = 20  # some of them may be broken
 _LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
 
@@ -32,7 +33,7 @@ class RafDb(Reader):
         name = _list_name(tree, root)
         for _, text in islice(read_lines(tree, name), _SAMPLE_ROWS) if name else ():
             split, _, number = text.split(".")[0].partition("_")
-            if self.digits.get(split) == len(number):
+            if self.digits.get(split) == len(number.removesuffix(_ALIGNED)):
                 return f"{name} numbers its pictures as {text.split()[0]}"
         return None
 
@@ -50,20 +51,23 @@ class RafDb(Reader):
     def _row(self, dump: Dump, kind: str, row: str, text: str) -> Row:
         given, _, code = "\t".join(text.rsplit(maxsplit=1)).rpartition("\t")
         aligned = kind == "aligned"
-        wanted = f"{stem(given)}_aligned.jpg" if aligned else given
+        # Some copies list the aligned pictures by their own names.
+        base = stem(given).removesuffix(_ALIGNED)
+        original = given if base == stem(given) else f"{base}.jpg"
+        wanted = f"{base}{_ALIGNED}.jpg" if aligned else original
         path = dump.find_ending(wanted, _folders(dump, kind), row) if given else ""
         if not path or not (code.isascii() and code.isdigit()) or not 1 <= int(code) <= len(self.labels):
             detail = f"{row}: expected a picture and a code 1 to {len(self.labels)}, not {text[:80]!r}"
             return Refusal(name_of(path), Reason.bad_row, detail)
         # Boxes and points are in pixels of the original picture.
-        box = None if aligned else _box(dump, stem(given))
+        box = None if aligned else _box(dump, base)
         return Annotation(
             path,
             (self.labels[int(code) - 1],),
             row,
             box=box,
             box_kind="face" if box else None,
-            landmarks=None if aligned else _landmarks(dump, stem(given)),
+            landmarks=None if aligned else _landmarks(dump, base),
             split=given.partition("_")[0],
         )
 

@@ -68,7 +68,10 @@ class Table(Reader):
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
-        rows = [row for name in _chosen(dump) for row in _read_table(dump, name)]
+        names = _chosen(dump)
+        if "file" not in dump.columns:
+            _note_others(dump, names)
+        rows = [row for name in names for row in _read_table(dump, name)]
         yield from name_subjects(dump, rows)
 
 
@@ -96,6 +99,17 @@ def _chosen(dump: Dump) -> list[str]:
     if len(found) > 1 and not all(is_split(stem(name)) for name in found):
         raise SourceError(f"{dump.tree.src}: several tables fit: {', '.join(found[:6])}; name one in columns.file")
     return found
+
+
+def _note_others(dump: Dump, read: Sequence[str]) -> None:
+    """Note every table with a column of pictures that is not read, with its number of rows."""
+    others = []
+    for name in _tables(dump.tree, dump.root):
+        if name not in read and "path" in columns_of(dump.tree, name, {}):
+            rows = sum(1 for _ in _open(dump.tree, name, {}).records())
+            others.append(f"{name} ({rows} rows)")
+    if others:
+        dump.notes.append(f"{', '.join(others)}: passed over; pictures, but no column that is known to be their label")
 
 
 def _read_table(dump: Dump, name: str) -> Iterator[Row]:

@@ -215,3 +215,17 @@ def test_a_taxonomy_that_extends_itself_or_takes_away_what_is_not_there_is_refus
     (tmp_path / "b.yaml").write_text("labels: [")
     with pytest.raises(DataError, match=r"taxonomies/b\.yaml: not YAML"):
         read_taxonomy("b")
+
+
+@pytest.mark.parametrize(
+    ("label", "native"),
+    [
+        ("1_Surprise", "surprise"), ("2 - Fear", "fear"), ("06.angry", "anger"), ("3_", None), ("3", None),
+        ("1_unheard", None), ("1_2_fear", None),
+    ],
+)  # fmt: skip
+def test_number_before_the_name_of_a_class_is_no_part_of_it(label, native):
+    found = Lookup(read_taxonomy("folder")).find(label)
+    wanted = Lookup(read_taxonomy("folder")).find(native) if native else None
+    assert found == wanted
+    assert (found is None) == (native is None)

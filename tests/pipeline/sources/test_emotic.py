@@ -143,3 +143,37 @@ def test_emotic_is_never_refused_as_numbered_labels(tmp_path):
     for row in found.rows:
         affect[common_name(row["source_labels"][0])].append((row["valence"], row["arousal"]))
     assert affect_order(affect) == "'happy' is sad, 'sad' is happy"
+
+
+def emotic_row(name, labels="['Anger']", box="[86, 58, 564, 628]"):
+    return f'0,mscoco/images,{name}.jpg,"[640, 640]","{box}","{labels}","[5.0, 3.0, 9.0]",Male,Adult'
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_emotic_csv_with_and_without_a_header(header, tmp_path):
+    rows = [emotic_row("a"), emotic_row("b", "['Fear', 'Pain']")]
+    put(tmp_path / "raw", "train.csv", "\n".join([*([CSV_HEADER] if header else []), *rows]) + "\n")
+    for name in "ab":
+        put(tmp_path / "raw", f"mscoco/images/{name}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["format"] == "emotic_csv"
+    assert found.labels() == {"mscoco/images/a.jpg": "Anger", "mscoco/images/b.jpg": "Fear,Pain"}
+    assert found.rows[0]["source_box"] == [86, 58, 564, 628]
+
+
+def test_emotic_csv_reads_every_table_and_each_person_once(tmp_path):
+    tables = {
+        "train": [emotic_row("a"), emotic_row("a", "['Fear']")],  # two people with one box
+        "val": [emotic_row("b")],
+        "all": [emotic_row("a"), emotic_row("a", "['Fear']"), emotic_row("b", "['Pain']"), emotic_row("c")],
+    }
+    for name, rows in tables.items():
+        put(tmp_path / "raw", f"{name}.csv", "\n".join([CSV_HEADER, *rows]) + "\n")
+    for name in "abc":
+        put(tmp_path / "raw", f"mscoco/images/{name}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.labels() == {
+        "mscoco/images/a.jpg": ["Anger", "Fear"], "mscoco/images/b.jpg": "Anger", "mscoco/images/c.jpg": "Anger",
+    }  # fmt: skip
+    assert [row["source_split"] for row in found.rows] == ["train", "train", "val", None]
+    assert found.summary["rejected"] == {"conflicting_labels": 1, "duplicate_row": 2}

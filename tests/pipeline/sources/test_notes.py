@@ -145,3 +145,14 @@ def test_archives_inside_archives_and_of_other_kinds_are_counted(tmp_path: Path)
     notes = Read(tmp_path / "raw", tmp_path / "out").summary["notes"]
     assert "2 archives are not read in place, such as aligned.RAR: unpack them" in notes
     assert not [note for note in Read(tmp_path / "t", tmp_path / "out2").summary["notes"] if "archives" in note]
+
+
+def test_table_of_pictures_without_labels_is_told_with_its_rows(tmp_path):
+    put(tmp_path / "raw", "train.csv", "image,label\na.jpg,happy\n")
+    put(tmp_path / "raw", "test.csv", "image\nb.jpg\nc.jpg\n")
+    put(tmp_path / "raw", "val.csv", "image,emotion_id\nd.jpg,3\n")
+    put(tmp_path / "raw", "readings.csv", "day,degrees\n1,20\n")
+    put(tmp_path / "raw", "a.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    told = "test.csv (2 rows), val.csv (1 rows): passed over; pictures, but no column that is known to be their label"
+    assert (found.labels(), found.summary["notes"]) == ({"a.jpg": "happy"}, [told])

@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from tests.pipeline.sources.trees import (
     POINTS_68,
     WRITERS,
@@ -90,3 +92,15 @@ def test_rafdb_folder_row_that_names_a_picture_again_is_told(tmp_path):
     assert found.labels() == {"train/1/train_00001_aligned.jpg": "surprise"}
     told = "train_labels.csv row 3: names a picture once more and is passed over, as 2 rows in all"
     assert told in found.summary["notes"]
+
+
+@pytest.mark.parametrize("kind", ["aligned", "original"])
+def test_rafdb_list_that_names_the_aligned_pictures(kind, tmp_path):
+    put(tmp_path / "raw", "list_patition_label.txt", "train_00001_aligned.jpg 5\ntest_0001_aligned.jpg 4\n")
+    tail = "_aligned" if kind == "aligned" else ""
+    for name in ("train_00001", "test_0001"):
+        put(tmp_path / "raw", f"{kind}/{name}{tail}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["format"] == "rafdb"
+    assert found.labels() == {f"{kind}/train_00001{tail}.jpg": "sadness", f"{kind}/test_0001{tail}.jpg": "happiness"}
+    assert {row["source_split"] for row in found.rows} == {"train", "test"}
