@@ -214,7 +214,7 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
         device: where the network goes, as torch names it.
 
     Raises:
-        ModelError: missing, damaged, not a checkpoint of this project, or for another network.
+        ModelError: missing, damaged, not finite, not a checkpoint of this project, or for another network.
     """
     info, state = _read(path, weights=True)
     try:
@@ -227,7 +227,14 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
         raise ModelError(
             f"{path}: its weights do not fit {info.model}: {str(error).splitlines()[-1].strip()}"
         ) from None
+    if damaged := not_finite(state):
+        raise ModelError(f"{path}: its weights {damaged!r} are not finite numbers; train again")
     return Checkpoint(info, network.to(device))
+
+
+def not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor with a value that is no number or infinite; its answers mean nothing."""
+    return next((name for name, value in state.items() if not value.isfinite().all()), None)
 
 
 def _read(path: Path, *, weights: bool) -> tuple[CheckpointInfo, dict[str, Tensor]]:

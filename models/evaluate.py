@@ -150,6 +150,8 @@ def answer_classes(
     report, details = brief(views), full(views)
     for name, other in others.items():
         rival = load_matching(other / CHECKPOINT_NAME, test.folder)
+        if rival.info.task != "emotion":
+            raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
         answers = answer_test_set(rival, loader, len(rows.sample_id), progress)
         other_views = _views(rows, answers, read_training(other, test.shards), test.bootstrap)
         report.setdefault("beside", {})[name] = brief_beside(views, other_views)

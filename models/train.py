@@ -52,7 +52,7 @@ def train(
     Raises:
         UsageError: unknown network, or a size it cannot take.
         DataError: no training rows.
-        ModelError: weights that cannot be had or do not fit.
+        ModelError: weights that cannot be had or do not fit; or training diverged.
     """
     preset, params = params.preset, params.resolved()
     job = Job(shards, open_shards(shards), params, find_model(params.model), seed, progress)

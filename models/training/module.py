@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from models.augment import Augmentation
+from models.checkpoint import not_finite
 from models.inputs import InputSpec
 from models.networks.layers import rest_frozen
 from models.runtime import accelerator
 from models.training.course import Course, Phase, score_classes, score_values
 from models.training.data import Faces
 from models.training.loss import Objective, mix
+from pipeline.errors import ModelError
 from pipeline.params import TrainParams
 
 _SEED_STRIDE = 1_000_003
@@ -124,12 +126,21 @@ class Learner(lightning.LightningModule):
         self._answers.append((outputs.float().cpu(), faces.to(torch.device("cpu"))))
 
     def on_train_epoch_end(self) -> None:
-        """Write down what the epoch gave, and keep its weights if no other was better on validation."""
+        """Write down what the epoch gave, and keep its weights if no other was better on validation.
+
+        Raises:
+            ModelError: the weights to keep are not finite numbers.
+        """
         if self.trainer.world_size > 1:
             self.sums.copy_(self.trainer.strategy.reduce(self.sums, reduce_op="sum"))
         if self.course.record(self.phase.name, self.sums.tolist(), self._validation_scores()):
             state = self.answering.state_dict()
             self.course.best_state = {name: value.detach().cpu().clone() for name, value in state.items()}
+            if not_finite(self.course.best_state):
+                raise ModelError(
+                    f"training diverged: after epoch {len(self.course.rows)} its weights are not finite numbers; "
+                    "lower train.learning_rate, or set train.clip_norm"
+                )
         since_best = len(self.course.rows) - 1 - self.course.best
         if self.params.patience and since_best >= self.params.patience:
             self.trainer.should_stop = True

@@ -134,6 +134,16 @@ def test_a_file_that_says_nonsense_of_itself_is_named(network, tmp_path, place, 
     assert "\n" not in str(failure.value)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(network, tmp_path, value):
+    """Their most probable class would be the first one, for every face, and would be measured as an answer."""
+    with torch.no_grad():
+        network.head[-1].bias[3] = value
+    save_checkpoint(tmp_path / "odd", network, make_info())
+    with pytest.raises(ModelError, match=rf"^{tmp_path}/odd: its weights 'head.\d.bias' are not finite numbers"):
+        load_checkpoint(tmp_path / "odd")
+
+
 def test_nothing_is_pickled(network, tmp_path):
     save_checkpoint(tmp_path / "a", network, make_info())
     state = load_file(tmp_path / "a")

@@ -215,6 +215,12 @@ def test_a_network_of_another_class_order_is_refused(shards, tmp_path):
         evaluate(shards, other, tmp_path / "out", PARAMS, seed=3)
 
 
+def test_a_network_of_valence_beside_one_of_classes_is_named(shards, run, tmp_path):
+    other = make_run(shards, tmp_path / "other", classes=("valence",), task="valence")
+    with pytest.raises(UsageError, match=rf"^--beside: compares networks of classes; {tmp_path}/other answers valence"):
+        evaluate(shards, run, tmp_path / "out", PARAMS, seed=3, others={"other": other})
+
+
 def test_labels_in_another_order_are_reported(shards, run):
     label = np.repeat(np.arange(8), 40)
     swapped = np.array([0, 1, 3, 2, 4, 5, 6, 7])[label]

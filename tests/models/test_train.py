@@ -237,3 +237,12 @@ def test_missing_shards_and_unknown_networks_are_one_line(shards, here):
     with pytest.raises(UsageError, match="no network 'alexnet-9'"):
         train(shards, here / "out", train_params(model="alexnet-9"), seed=5)
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("select", ["loss", "balanced_accuracy", "last"])
+def test_a_training_that_diverges_says_so_and_leaves_no_network(tmp_path, monkeypatch, select):
+    monkeypatch.chdir(tmp_path)
+    params = train_params(optimizer="sgd", learning_rate=1e20, clip_norm=0.0, select=select)
+    with pytest.raises(ModelError, match=r"^training diverged: after epoch 1 .*; lower train.learning_rate"):
+        train(make_training_shards(tmp_path, rows=40), tmp_path / "out", params, seed=1)
+    assert not (tmp_path / "out").exists()
