@@ -35,6 +35,7 @@ _MADE_BY: Final = {
     EVALUATE: "evaluate",
 }
 _ARCHIVE_SUFFIXES: Final = (".zip", ".tar.gz", ".tar", ".tgz")
+_OUTSIDE: Final = re.compile(r"(?<=[A-Za-z0-9])[^A-Za-z0-9_.-]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -114,6 +115,8 @@ def dataset_of(params: Params, src: str) -> tuple[str, Dataset] | None:
 def dataset_name(params: Params, src: str) -> str:
     """Return the name of the dataset with this source, else the source's own base name without an archive suffix.
 
+    What a name may not hold becomes an underscore: `CK+48` is `CK_48`.
+
     Raises:
         UsageError: there is no source, or its base name cannot name a dataset.
     """
@@ -123,7 +126,7 @@ def dataset_name(params: Params, src: str) -> str:
         return known[0]
     name = Path(src).name
     suffix = next((end for end in _ARCHIVE_SUFFIXES if name.lower().endswith(end)), "")
-    name = name[: len(name) - len(suffix)]
+    name = _OUTSIDE.sub(lambda found: "_" if found.end() < len(found.string) else "", name[: len(name) - len(suffix)])
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"--src {src!r}: {name!r} cannot name a dataset (a letter or digit, then also _ . -); "

@@ -13,6 +13,7 @@ AUTO: Final = "auto"
 _MAX_DEPTH: Final = 2
 _MAX_ROOTS: Final = 256
 _TABLES: Final = (".csv", ".tsv")
+_ARRAYS: Final = (".npy", ".npz")
 _ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z", ".tar.xz", ".tar.bz2", ".zst")
 
 
@@ -44,7 +45,7 @@ def recognise_among(readers: Sequence[Reader], tree: Tree) -> tuple[Reader, str,
             ways = "; ".join(f"--format {reader.name}: {why}" for reader, _, why in found)
             raise SourceError(f"{tree.src}: fits more than one format; choose: {ways}")
     looked = "; ".join(f"{reader.name}: {reader.layout}" for reader in readers)
-    raise SourceError(f"{tree.src}: no known layout{_unread_archives(tree)}. Looked for {looked}")
+    raise SourceError(f"{tree.src}: no known layout{_unread(tree)}. Looked for {looked}")
 
 
 def find_root(reader: Reader, tree: Tree) -> str:
@@ -59,7 +60,7 @@ def find_root(reader: Reader, tree: Tree) -> str:
         return found[0]
     root = next((root for root in _roots(tree, reader.generic) if reader.begins(tree, root)), None)
     if root is None:
-        raise SourceError(f"{tree.src}: not {reader.name}{_unread_archives(tree)}: looked for {reader.layout}")
+        raise SourceError(f"{tree.src}: not {reader.name}{_unread(tree)}: looked for {reader.layout}")
     return root
 
 
@@ -106,6 +107,13 @@ def unread_archives(tree: Tree) -> list[str]:
     return [name for name in tree.names() if name.casefold().endswith(_ARCHIVES)]
 
 
-def _unread_archives(tree: Tree) -> str:
-    found = next(iter(unread_archives(tree)), None)
-    return f" (and {found} is an archive of a kind that is not read in place: unpack it)" if found else ""
+def _unread(tree: Tree) -> str:
+    """Name what a tree has of a kind that nothing here reads: what was looked for may be in it."""
+    archive = next(iter(unread_archives(tree)), None)
+    if archive is not None:
+        return f" (and {archive} is an archive of a kind that is not read in place: unpack it)"
+    names = tree.names()
+    array = next((name for name in names if name.casefold().endswith(_ARRAYS)), None)
+    if array is None or any(map(is_picture, names)):
+        return ""
+    return f" (and {array} is a NumPy array, not a picture: give the release's own pictures and annotations)"

@@ -30,7 +30,18 @@ def test_link_to_a_source(params: Params, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("src", "name"),
-    [("a/v1.0", "v1.0"), ("a/v1.1/", "v1.1"), ("x.tar.gz", "x"), ("x.y.TGZ", "x.y"), ("x.zip", "x"), ("x.tar", "x")],
+    [
+        ("a/v1.0", "v1.0"),
+        ("a/v1.1/", "v1.1"),
+        ("x.tar.gz", "x"),
+        ("x.y.TGZ", "x.y"),
+        ("x.zip", "x"),
+        ("x.tar", "x"),
+        ("CK+", "CK"),
+        ("raw/CK+48", "CK_48"),
+        ("archive (1).zip", "archive_1"),
+        ("my faces/", "my_faces"),
+    ],
 )
 def test_name_of_another_source(params: Params, src: str, name: str) -> None:
     assert dataset_of(params, src) is None
