@@ -52,7 +52,7 @@ class Fer2013(Reader):
             split = named_split(name, names)
             for n, record in enumerate(Delimited(dump.tree, name, COLUMNS).records()):
                 row = self._row(record, name, n, split)
-                yield earlier.take(row, record) if len(names) > 1 else row
+                yield earlier.take(row, record, split) if len(names) > 1 else row
             earlier.end_table()
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:

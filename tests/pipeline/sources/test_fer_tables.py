@@ -130,3 +130,10 @@ def test_votes_in_a_folder_beside_that_of_the_pictures(fmt, tmp_path):
     found = Read(tmp_path / "raw", tmp_path / "out", fmt=fmt)
     assert found.summary["format"] == "ferplus"
     assert splits(found) == {"fer2013/fer2013.csv#0": "Training", "fer2013/fer2013.csv#1": "PublicTest"}
+
+
+def test_picture_that_the_release_has_in_two_splits_is_kept_in_both_tables(tmp_path):
+    for name in ("train", "val", "test"):
+        table(tmp_path / "raw", f"{name}.csv", (3, 1), (4, 2), columns="emotion,pixels")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert (found.summary["rows_out"], found.summary["rejected"]) == (6, {})
