@@ -108,7 +108,7 @@ def _answers(
                 progress(done, len(paths), path.name)
                 if isinstance(faces, ImageError):
                     if path in named or faces.status != _PASSED_OVER:
-                        problems.append(f"{path}: {faces}")
+                        problems.append(f"{_one_line(path)}: {faces}")
                     continue
                 if path in targets:
                     _draw(content, faces, targets[path])
@@ -133,13 +133,18 @@ def _draw(content: bytes, faces: "list[AnsweredFace]", target: Path) -> None:
 def _print_text(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", classes: Sequence[str]) -> None:
     for path, faces in answers:
         if not faces:
-            typer.echo(f"{path}: no face found")
+            typer.echo(f"{_one_line(path)}: no face found")
         for number, face in enumerate(faces, start=1):
             x0, y0, x1, y1 = face.box
             ranked = sorted(face.probabilities.items(), key=lambda entry: (-entry[1], classes.index(entry[0])))
             shares = "  ".join(f"{name} {share:.3f}" for name, share in ranked)
             place = f"{x1 - x0:.0f}x{y1 - y0:.0f} px at {x0:.0f},{y0:.0f}"
-            typer.echo(f"{path}: face {number} of {len(faces)}, {place}: {face.predicted}   {shares}")
+            typer.echo(f"{_one_line(path)}: face {number} of {len(faces)}, {place}: {face.predicted}   {shares}")
+
+
+def _one_line(path: Path) -> str:
+    """Return a path as it can be printed: a line break or a byte that is no text would be taken for another answer."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path.as_posix())
 
 
 def _print_json(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", classes: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 
 import numpy as np
 import onnxruntime
@@ -120,3 +121,14 @@ def test_export_writes_onnx_that_runs(folder, capsys, tmp_path):
 def test_an_unknown_target_is_wrong_use(folder, capsys):
     assert run(["export", "--to", "coreml", "--run", str(folder / "run")]) == 2
     assert "onnx" in capsys.readouterr().err
+
+
+def test_a_name_with_a_line_break_or_bytes_that_are_no_text_is_one_line(folder, capsys, tmp_path):
+    for name in (b"a\nb.jpg: face 1 of 1.png", b"c\xff.png"):
+        Image.fromarray(data.brick()).save(tmp_path / os.fsdecode(name))
+    said = prep(folder, capsys, tmp_path).out
+    said.encode("utf-8")
+    assert said.splitlines() == [
+        f"{tmp_path}/a\\nb.jpg: face 1 of 1.png: no face found",
+        f"{tmp_path}/c\\udcff.png: no face found",
+    ]
