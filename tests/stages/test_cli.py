@@ -126,7 +126,15 @@ def test_a_reader_that_goes_away_leaves_no_complaint():
     assert done.stderr == b""
 
 
-def test_an_interruption_is_one_line_and_130(project, capsys, monkeypatch):
+@pytest.fixture
+def interruptible():
+    """A shell that runs the tests in the background starts them with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_is_one_line_and_130(project, capsys, monkeypatch, interruptible):
     def interrupt(_):
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -138,7 +146,8 @@ def test_an_interruption_is_one_line_and_130(project, capsys, monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_prep_says_one_line(project, number):
     code = f"""
-import os, sys, stages.trace
+import os, signal, sys, stages.trace
+signal.signal(signal.SIGINT, signal.default_int_handler)
 stages.trace.walk = lambda _: os.kill(os.getpid(), {int(number)})
 sys.argv = ["prep", "trace", "x"]
 from stages.entry import main
