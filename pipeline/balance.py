@@ -1,7 +1,8 @@
-"""Which rows of each class go into the shards, how often, and with what weight in the loss.
+"""Which training rows of each class go into the shards, how often, and with what weight in the loss.
 
-`none` keeps every row. Every other policy first caps a cell (a class, or a class of one dataset) and then acts on the
-training rows alone, so that validation and test hold the same rows under all of them and are never oversampled:
+Validation and test rows are kept whole, once each, whatever the policy and whatever else is in the mixture: so a score
+is on what the dataset's authors, or the split, held out. `none` keeps every training row. Every other policy first caps
+a cell of them (a class, or a class of one dataset):
 
     cap          nothing more
     undersample  every cell down to the smallest one
@@ -9,8 +10,9 @@ training rows alone, so that validation and test hold the same rows under all of
     weights      every row once, with a weight: inverse of the cell's size, or of its effective number
                  (Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019)
 
-Which rows a cap keeps is decided by a keyed hash of the sample id, so a row does not lose its place because rows were
-added elsewhere, and the order of the rows does not matter.
+A protocol may test fewer rows of a dataset than there are; `cap_tested` draws them. Which rows a cap keeps is decided
+by a keyed hash of the sample id, so a row does not lose its place because rows were added elsewhere, and the order of
+the rows does not matter.
 """
 
 import hashlib
@@ -25,7 +27,8 @@ from pipeline.emotions import CLASSES
 from pipeline.params import ShardParams
 
 TRAIN: Final = "train"
-SPLITS: Final = ("train", "val", "test")
+TEST: Final = "test"
+SPLITS: Final = (TRAIN, "val", TEST)
 Rows = NDArray[np.int64]
 
 
@@ -76,7 +79,7 @@ def select(
     copies = np.zeros(len(sample_ids), np.int64)
     dataset_array = np.asarray(datasets)
     for split, cells in _cells(labels, splits, datasets, params).items():
-        kept = _cap(cells, dataset_array, order, split, params)
+        kept = _cap(cells, dataset_array, order, params) if split == TRAIN else cells
         if split == TRAIN and params.balance == "oversample":
             _oversample(kept, order, copies, params.max_copies)
         else:
@@ -84,6 +87,38 @@ def select(
                 copies[rows] = 1
     rows = np.flatnonzero(copies)
     return Selection(rows=rows, copies=copies[rows].astype(np.int16), left_out=np.flatnonzero(copies == 0))
+
+
+def cap_tested(
+    labels: NDArray[np.integer],
+    splits: Sequence[str],
+    sample_ids: Sequence[str],
+    datasets: Sequence[str],
+    caps: Mapping[str, int],
+    seed: int,
+) -> NDArray[np.bool_]:
+    """Return (N,) which rows a protocol's caps of the test set leave out.
+
+    Give all labelled rows, with a face or without: what is tested is drawn before anyone looks.
+
+    Args:
+        labels: (N,) class indices 0..7.
+        splits: (N,) train, val or test.
+        sample_ids: (N,) unique ids.
+        datasets: (N,) dataset names.
+        caps: dataset -> how many test rows of each class are kept; a dataset without one is kept whole.
+        seed: of the keyed order.
+    """
+    order = keyed_order(sample_ids, seed, "balance")
+    tested, dataset_array, label_array = np.asarray(splits) == TEST, np.asarray(datasets), np.asarray(labels)
+    left_out = np.zeros(len(sample_ids), bool)
+    for dataset, cap in caps.items():
+        mine = tested & (dataset_array == dataset)
+        for label in np.unique(label_array[mine]):
+            rows = np.flatnonzero(mine & (label_array == label))
+            left_out[rows] = True
+            left_out[_first(rows, order, cap)] = False
+    return left_out
 
 
 def weigh(
@@ -145,13 +180,13 @@ def _cells(
 
 
 def _cap(
-    cells: Mapping[str, Rows], datasets: NDArray[np.str_], order: NDArray[np.uint64], split: str, params: ShardParams
+    cells: Mapping[str, Rows], datasets: NDArray[np.str_], order: NDArray[np.uint64], params: ShardParams
 ) -> dict[str, Rows]:
-    """Cut each cell to its quota; datasets share a class's quota evenly, as far as each has rows."""
-    if params.balance == "none" or not cells:
+    """Cut each training cell to its quota; datasets share a class's quota evenly, as far as each has rows."""
+    if params.balance == "none":
         return dict(cells)
-    quota = params.train_per_class if split == TRAIN else params.test_per_class
-    if split == TRAIN and params.balance == "undersample":
+    quota = params.train_per_class
+    if params.balance == "undersample":
         quota = min(quota, *(len(rows) for rows in cells.values()))
     kept = {}
     for name, rows in cells.items():

@@ -134,6 +134,7 @@ INDEX: Final = pa.schema(
         pa.field("split", pa.string(), nullable=False),
         pa.field("shard", pa.string(), nullable=False),
         pa.field("copy", pa.int16(), nullable=False),
+        pa.field("group_id", pa.string()),
     ]
 )
 

@@ -17,7 +17,7 @@ def shard(
         project.SHARDS
     ),
 ) -> None:
-    """Balance the classes and write the faces of all datasets as shards that any tool opens."""
+    """Balance the training classes and write the faces of all datasets as shards that any tool opens."""
     from pipeline.shards.write import write_shards
     from pipeline.workers import worker_count
 
@@ -32,6 +32,7 @@ def shard(
             params.shard,
             seed=params.seed,
             workers=worker_count(),
+            test_caps={name: entry.test_per_class for name, entry in params.datasets.items() if entry.test_per_class},
             progress=progress,
         )
     counts = ", ".join(f"{count} {name}" for name, count in summary["shards"].items())

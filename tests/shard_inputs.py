@@ -32,7 +32,6 @@ def shard_params(**changes) -> ShardParams:
     values = {
         "balance": "none",
         "train_per_class": 1500,
-        "test_per_class": 500,
         "balance_over": "class",
         "max_copies": 10,
         "weighting": "inverse",

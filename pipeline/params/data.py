@@ -23,11 +23,12 @@ TableKey = Literal[
 
 
 class Dataset(Section):
-    """One raw tree."""
+    """One raw tree. `test_per_class` caps the test rows of each of its classes, as a protocol; null: all are tested."""
 
     src: RawPath
     format: str
     role: Role
+    test_per_class: Count | None = None
 
 
 class TableDataset(Dataset):
@@ -143,17 +144,26 @@ class SplitParams(Section):
 
 
 class ShardParams(Section):
-    """How many of each class go into the shards."""
+    """How many training rows of each class go into the shards; validation and test rows all do."""
 
     balance: Literal["none", "cap", "undersample", "oversample", "weights"]
     train_per_class: Count
-    test_per_class: Count
     balance_over: Literal["class", "dataset_and_class"]
     max_copies: Annotated[int, Field(ge=1, le=1000)]
     weighting: Literal["inverse", "effective"]
     effective_beta: Annotated[float, Field(ge=0, lt=1)]
     rows_per_shard: Count
     processes: Count
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_gone(cls, values: Any) -> Any:
+        """Say what became of the cap that all datasets once shared."""
+        if isinstance(values, dict) and "test_per_class" in values:
+            raise PydanticCustomError(
+                "explained", "test_per_class: test sets are whole now; to cap one give datasets.NAME.test_per_class"
+            )
+        return values
 
 
 class ReportParams(Section):

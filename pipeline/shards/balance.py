@@ -1,14 +1,14 @@
 """The balance policy (`pipeline.balance`) applied to joined rows: copies become rows, weights a column."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.balance import count_cells, select, weigh
+from pipeline.balance import cap_tested, count_cells, select, weigh
 from pipeline.params import ShardParams
-from pipeline.shards.plan import even
+from pipeline.shards.plan import Joined, even
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,30 @@ class Balanced:
     left_out: pa.Table
     uneven: pa.Table
     quotas: Mapping[str, Mapping[str, int]]
+
+
+def keep_tested(joined: Joined, caps: Mapping[str, int], *, seed: int) -> tuple[Joined, pa.Table]:
+    """Leave out the test rows that a protocol caps, drawn from one list of those with a face and those without.
+
+    Args:
+        joined: all rows.
+        caps: dataset -> test rows of each class.
+        seed: of the draw.
+
+    Returns:
+        What stays, and sample_id and dataset of the rows that do not.
+    """
+    sides = (joined.found, joined.missing)
+    labels, splits, ids, datasets = (
+        np.concatenate(parts) for parts in zip(*(_columns(side) for side in sides), strict=True)
+    )
+    out = cap_tested(labels, splits.tolist(), ids.tolist(), datasets.tolist(), caps, seed)
+    masks = (out[: len(joined.found)], out[len(joined.found) :])
+    found, missing = (side.filter(pa.array(~mask)) for side, mask in zip(sides, masks, strict=True))
+    gone = [
+        side.filter(pa.array(mask)).select(["sample_id", "dataset"]) for side, mask in zip(sides, masks, strict=True)
+    ]
+    return replace(joined, found=found, missing=missing), pa.concat_tables(gone)
 
 
 def balanced(rows: pa.Table, params: ShardParams, *, seed: int) -> Balanced:

@@ -12,7 +12,6 @@ from pipeline.emotions import CLASSES
 from pipeline.errors import DataError, OutputError
 from pipeline.lineage.identity import identity
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
-from pipeline.params import ShardParams
 from pipeline.shards.container import ROW_GROUP_ROWS
 from pipeline.shards.plan import TRAIN, Shard
 
@@ -44,13 +43,14 @@ def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> di
     return {**shared, "taxonomy": taxonomies, "classes": list(CLASSES)}
 
 
-def build_snapshot_id(sources: Sequence[Path], index: pa.Table, params: ShardParams, seed: int) -> str:
-    """Return the id of shards before they are written, from what goes in, the index, the parameters and the seed."""
+def build_snapshot_id(sources: Sequence[Path], index: pa.Table, missing: pa.Table, settings: Mapping[str, Any]) -> str:
+    """Return the id of shards before they are written, from what goes in, the rows, found and missing, and settings."""
     inputs = [read_snapshot(path).id if (path / SNAPSHOT_NAME).is_file() else identity(path) for path in sources]
     rows = hashlib.sha256()
-    for row in index.to_pylist():
-        rows.update(json.dumps(row, sort_keys=True).encode())
-    whole = {"inputs": inputs, "params": params.plain(), "seed": seed, "index": rows.hexdigest()}
+    for table in (index, missing):
+        for row in table.to_pylist():
+            rows.update(json.dumps(row, sort_keys=True).encode())
+    whole = {"inputs": inputs, "params": settings, "rows": rows.hexdigest()}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

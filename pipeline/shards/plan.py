@@ -22,14 +22,15 @@ from pipeline.tables import read_part, read_table, table_files
 
 TRAIN: Final = "train"
 SPLITS: Final = (TRAIN, "val", "test")
+_MISSING: Final = ["sample_id", "dataset", "subject_id", "label", "split", "group_id"]
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
     """The rows of the split with their labels, sorted by sample_id.
 
-    `found` has a face: the columns of the labels, `split`, `file` (a number in `files`) and `row` in that file.
-    `missing` has none: sample_id, dataset, label, split.
+    `found` has a face: the columns of the labels, `split`, `group_id`, `file` (a number in `files`) and `row` in it.
+    `missing` has none: sample_id, dataset, subject_id, label, split, group_id.
     """
 
     files: tuple[Path, ...]
@@ -64,14 +65,16 @@ def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Pa
     if at_label.null_count:
         unlabelled = rows.filter(pc.is_null(at_label))["sample_id"][0].as_py()
         raise DataError(f"{split / 'split.parquet'}: {unlabelled!r} has no label; run harmonize, then split again")
-    known = labelled.take(at_label.combine_chunks()).append_column("split", rows["split"].combine_chunks())
+    known = labelled.take(at_label.combine_chunks())
+    for name in ("split", "group_id"):
+        known = known.append_column(name, rows[name].combine_chunks())
     at_face = pc.index_in(rows["sample_id"], value_set=places["sample_id"]).combine_chunks()
     has_face = pc.is_valid(at_face)
     found = known.filter(has_face)
     where = places.take(at_face.filter(has_face))
     for name in ("file", "row"):
         found = found.append_column(name, where[name])
-    missing = known.filter(pc.invert(has_face)).select(["sample_id", "dataset", "subject_id", "label", "split"])
+    missing = known.filter(pc.invert(has_face)).select(_MISSING)
     return Joined(files, found.combine_chunks(), missing.combine_chunks())
 
 
@@ -188,9 +191,7 @@ def _order(rows: pa.Table, split: str, seed: int) -> pa.Array:
 def index_table(shards: list[Shard]) -> pa.Table:
     """Return `schema.INDEX`: one row for each row of each shard, sorted by sample_id, then copy."""
     tables = [
-        shard.rows.select(["sample_id", "dataset", "label", "split", "copy"]).add_column(
-            4, "shard", pa.array([shard.name] * len(shard.rows), pa.string())
-        )
+        shard.rows.append_column("shard", pa.array([shard.name] * len(shard.rows), pa.string())).select(INDEX.names)
         for shard in shards
     ]
     rows = pa.concat_tables(tables).sort_by([("sample_id", "ascending"), ("copy", "ascending")])

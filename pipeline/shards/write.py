@@ -19,7 +19,7 @@ from pipeline.lineage.snapshot import SNAPSHOT_NAME
 from pipeline.output import SUMMARY_NAME, Reject, StageOutput, stage_output
 from pipeline.params import ShardParams
 from pipeline.schema import Reason
-from pipeline.shards.balance import balanced
+from pipeline.shards.balance import Balanced, balanced, keep_tested
 from pipeline.shards.container import ShardJob, shard_rows, write_shard
 from pipeline.shards.croissant import CROISSANT_NAME, build_croissant
 from pipeline.shards.landmarks import crop_landmarks
@@ -31,7 +31,7 @@ from pipeline.storage import staged
 from pipeline.workers import Progress, no_progress
 
 
-def write_shards(
+def write_shards(  # noqa: PLR0913 - what goes in, and how
     faces: Mapping[str, Path],
     labels: Mapping[str, Path],
     split: Path,
@@ -40,6 +40,7 @@ def write_shards(
     *,
     seed: int,
     workers: int,
+    test_caps: Mapping[str, int] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write ``parquet/`` and ``webdataset/`` shards, their index, and what a loader and a catalogue need to know.
@@ -53,6 +54,7 @@ def write_shards(
         params: how rows are balanced and shared out.
         seed: of the balance and of the order of training rows.
         workers: processes; the bytes do not depend on it.
+        test_caps: dataset -> how many test rows of each class a protocol tests; a dataset without one is tested whole.
         progress: called with rows written.
 
     Returns:
@@ -63,42 +65,30 @@ def write_shards(
         TableError: an input table is missing or torn.
         OutputError: the folder cannot be written.
     """
-    with staged(out, SUMMARY_NAME, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder:
-        return _write(faces, labels, split, folder, params, seed, workers, progress)
-
-
-def _write(
-    faces: Mapping[str, Path],
-    labels: Mapping[str, Path],
-    split: Path,
-    out: Path,
-    params: ShardParams,
-    seed: int,
-    workers: int,
-    progress: Progress,
-) -> dict[str, Any]:
+    settings = {**params.plain(), "test_per_class": dict(test_caps or {}), "seed": seed}
     sources = [*faces.values(), *labels.values(), split]
-    stage = stage_output(
-        out, stage="shard", sources=sources, params={**params.plain(), "seed": seed}, tools=["pyarrow"]
-    )
-    with stage as output:
-        joined = read_joined(faces, labels, split)
+    with (
+        staged(out, SUMMARY_NAME, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder,
+        stage_output(folder, stage="shard", sources=sources, params=settings, tools=["pyarrow"]) as output,
+    ):
+        whole = read_joined(faces, labels, split)
+        joined, untested = keep_tested(whole, test_caps or {}, seed=seed)
         balance = balanced(joined.found, params, seed=seed)
         shards = place(balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, processes=params.processes)
         if not shards:
             raise DataError(f"{split / 'split.parquet'}: no row of it has a face; run align again and see its rejects")
         index = index_table(shards)
         output.contract = merged_contract(faces, labels)
-        output.snapshot_id = build_snapshot_id(sources, index, params, seed)
+        output.snapshot_id = build_snapshot_id(sources, index, joined.missing, settings)
         _write_all(output, joined, shards, workers, progress)
         output.write_table("index.parquet", index)
         output.write_table("missing_faces.parquet", joined.missing)
         manifest = build_manifest(output.snapshot_id, output.contract, shards, params.processes)
         output.write_json(MANIFEST_NAME, manifest)
         output.write_json(CROISSANT_NAME, build_croissant(index, output.snapshot_id, output.contract))
-        _keep_rejects(output, joined, balance.left_out, balance.uneven, index)
+        _keep_rejects(output, joined.missing, untested, balance, index)
         return output.finish(
-            rows_in=len(joined.found) + len(joined.missing),
+            rows_in=len(whole.found) + len(whole.missing),
             rows_out=pc.count_distinct(index["sample_id"]).as_py(),
             rows_written=len(index),
             classes=class_counts(index, CLASSES),
@@ -162,12 +152,15 @@ def _shard_job(
     )
 
 
-def _keep_rejects(output: StageOutput, joined: Joined, left_out: pa.Table, uneven: pa.Table, index: pa.Table) -> None:
+def _keep_rejects(
+    output: StageOutput, missing: pa.Table, untested: pa.Table, balance: Balanced, index: pa.Table
+) -> None:
     written = set(index["sample_id"].to_pylist())
     for rows, reason, detail in (
-        (joined.missing, Reason.no_face, "labelled, but no face of it was found; listed in missing_faces.parquet"),
-        (left_out, Reason.over_cap, "left out by the balance"),
-        (uneven, Reason.uneven, "left out so that every process gets the same number of rows"),
+        (missing, Reason.no_face, "labelled, but no face of it was found; listed in missing_faces.parquet"),
+        (untested, Reason.over_cap, "left out by test_per_class of its dataset"),
+        (balance.left_out, Reason.over_cap, "left out by the balance"),
+        (balance.uneven, Reason.uneven, "left out so that every process gets the same number of rows"),
     ):
         left = dict(zip(rows["sample_id"].to_pylist(), rows["dataset"].to_pylist(), strict=True))
         output.reject(Reject(key, name, reason, detail) for key, name in left.items() if key not in written)

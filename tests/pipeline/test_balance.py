@@ -1,9 +1,11 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.balance import count_cells, even_shares, keyed_order, missing_classes, select, weigh
+from pipeline.balance import cap_tested, count_cells, even_shares, keyed_order, missing_classes, select, weigh
 from pipeline.params import ShardParams
 
 
@@ -12,7 +14,6 @@ def params():
     values = {
         "balance": "cap",
         "train_per_class": 15,
-        "test_per_class": 5,
         "balance_over": "class",
         "max_copies": 4,
         "weighting": "inverse",
@@ -74,8 +75,8 @@ def test_none_keeps_every_row_once(rows, params):
 def test_cap_keeps_at_most_so_many_of_a_class(rows, params):
     selection = rows.select(params)
     assert rows.count(selection, "train") == [15, 0, 0, 0, 15, 0, 0, 3]
-    assert rows.count(selection, "val") == [5, 0, 0, 0, 5, 0, 0, 3]
-    assert rows.count(selection, "test") == [5, 0, 0, 0, 5, 0, 0, 3]
+    assert rows.count(selection, "val") == [44, 0, 0, 0, 20, 0, 0, 3]
+    assert rows.count(selection, "test") == [44, 0, 0, 0, 20, 0, 0, 3]
     assert sorted([*selection.rows, *selection.left_out]) == list(range(len(rows.ids)))
 
 
@@ -96,7 +97,7 @@ def test_cap_of_each_dataset(rows, params):
 def test_undersample_brings_training_to_the_smallest_class(rows, params):
     selection = rows.select(with_policy(params, balance="undersample"))
     assert rows.count(selection, "train") == [3, 0, 0, 0, 3, 0, 0, 3]
-    assert rows.count(selection, "test") == [5, 0, 0, 0, 5, 0, 0, 3]
+    assert rows.count(selection, "test") == [44, 0, 0, 0, 20, 0, 0, 3]
 
 
 def test_oversample_copies_training_rows_up_to_the_bound(rows, params):
@@ -107,16 +108,38 @@ def test_oversample_copies_training_rows_up_to_the_bound(rows, params):
     assert sorted(exact.copies[exact.copies > 1]) == [6, 7, 7]
 
 
-@pytest.mark.parametrize("policy", ["cap", "undersample", "oversample", "weights"])
-def test_validation_and_test_are_the_same_under_every_policy(rows, params, policy):
-    selection = rows.select(with_policy(params, balance=policy))
-    reference = rows.select(params)
-    for found, expected in ((selection, reference), (reference, selection)):
-        outside = [row for row in found.rows if rows.splits[row] != "train"]
-        assert set(outside) <= set(expected.rows)
+@pytest.mark.parametrize("policy", ["none", "cap", "undersample", "oversample", "weights"])
+@pytest.mark.parametrize("over", ["class", "dataset_and_class"])
+def test_validation_and_test_are_whole_under_every_policy(rows, params, policy, over):
+    given = with_policy(params, balance=policy, balance_over=over, train_per_class=2)
+    selection = rows.select(given)
     measured = np.array([rows.splits[row] != "train" for row in selection.rows])
+    held_out = [row for row, split in enumerate(rows.splits) if split != "train"]
+    assert selection.rows[measured].tolist() == held_out
     assert set(selection.copies[measured]) == {1}
-    assert set(rows.weigh(with_policy(params, balance=policy), selection.rows)[measured]) == {1.0}
+    assert set(rows.weigh(given, selection.rows)[measured]) == {1.0}
+
+
+def left_out(rows, caps, seed=3):
+    mask = cap_tested(rows.labels, rows.splits, rows.ids, rows.datasets, caps, seed)
+    return {rows.ids[row] for row in np.flatnonzero(mask)}
+
+
+def test_a_protocol_caps_the_test_rows_of_its_own_dataset_alone(rows):
+    gone = left_out(rows, {"a": 15})
+    assert {key.rsplit("/", 2)[0] for key in gone} == {"a/test"}
+    assert Counter(key.split("/")[2] for key in gone) == {"0": 25, "4": 5}  # of 40, 20 and 3 rows
+    assert gone != left_out(rows, {"a": 15}, seed=4)
+    assert left_out(rows, {}) == left_out(rows, {"b": 4}) == left_out(rows, {"c": 1}) == set()
+
+
+def test_what_a_protocol_tests_does_not_depend_on_what_else_is_in_the_mixture(rows):
+    beside = left_out(rows, {"a": 7, "b": 2})
+    for name in ("splits", "datasets", "ids"):
+        alone = [value for value, dataset in zip(getattr(rows, name), Rows().datasets, strict=True) if dataset == "a"]
+        setattr(rows, name, tuple(alone))
+    rows.labels = rows.labels[[dataset == "a" for dataset in Rows().datasets]]
+    assert left_out(rows, {"a": 7}) == {key for key in beside if key.startswith("a/")}
 
 
 def test_inverse_weights_by_hand(rows, params):

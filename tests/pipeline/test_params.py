@@ -76,6 +76,12 @@ def test_source_below_another(tmp_path: Path) -> None:
             "role: test, columns: {subject_pattern: (}}",
             "columns.subject_pattern: not a regular expression",
         ),
+        (
+            "train_per_class: 1500",
+            "train_per_class: 1500\n  test_per_class: 500",
+            "shard.test_per_class: test sets are whole now; to cap one give datasets.NAME.test_per_class",
+        ),
+        ("role: test}", "role: test, test_per_class: 0}", "datasets.ckplus.test_per_class: input should be greater"),
         ("{src: raw/demo/ckplus, format: ckplus, role: test}", "1", "datasets.ckplus: expected keys and values, not 1"),
     ],
 )
@@ -84,6 +90,11 @@ def test_each_error_says_what_would_be_right(tmp_path: Path, old: str, new: str,
         read(tmp_path, old, new)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_protocol_may_cap_the_test_rows_of_a_dataset(tmp_path: Path) -> None:
+    datasets = read(tmp_path, "role: test}", "role: test, test_per_class: 50}").datasets
+    assert (datasets["ckplus"].test_per_class, datasets["rafdb"].test_per_class) == (50, None)
 
 
 def test_a_source_may_have_spaces_and_dots(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.balance import cap_tested
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError
 from pipeline.lineage.identity import folder_files
@@ -17,10 +18,9 @@ from pipeline.tables import read_table
 from tests.shard_inputs import ALIGN, EQUALIZE, make_inputs, shard_params
 
 
-def write(inputs, out, *, seed=1, workers=1, **params):
-    return write_shards(
-        inputs.faces, inputs.labels, inputs.split, out, shard_params(**params), seed=seed, workers=workers
-    )
+def write(inputs, out, *, seed=1, workers=1, caps=None, **params):
+    given = {"seed": seed, "workers": workers, "test_caps": caps}
+    return write_shards(inputs.faces, inputs.labels, inputs.split, out, shard_params(**params), **given)
 
 
 def index_rows(out):
@@ -34,7 +34,7 @@ def test_every_labelled_row_with_a_face_is_in_one_shard_and_the_others_are_named
     without = {key for key, row in inputs.rows.items() if row["n"] % 25 == 7}
     assert {row["sample_id"] for row in rows} == set(inputs.rows) - without
     assert {row["sample_id"] for row in missing} == without
-    assert list(missing[0]) == ["sample_id", "dataset", "subject_id", "label", "split"]
+    assert list(missing[0]) == ["sample_id", "dataset", "subject_id", "label", "split", "group_id"]
     for row in rows:
         truth = inputs.rows[row["sample_id"]]
         assert (row["label"], row["split"], row["dataset"]) == (truth["label"], truth["split"], truth["dataset"])
@@ -146,11 +146,43 @@ def test_whole_shards_give_every_process_the_same_number_of_rows(inputs, tmp_pat
         assert sum(shares) == 60
 
 
-def test_cap_keeps_at_most_so_many_of_each_class(inputs, tmp_path):
-    summary = write(inputs, tmp_path / "out", balance="cap", train_per_class=10, test_per_class=4)
+def test_cap_keeps_at_most_so_many_training_rows_of_each_class(inputs, tmp_path):
+    summary = write(inputs, tmp_path / "out", balance="cap", train_per_class=10)
     assert max(summary["classes"]["train"].values()) == 10
-    assert max(summary["classes"]["test"].values()) == 4
+    for split in ("val", "test"):
+        assert summary["classes"][split] == dict(
+            zip(CLASSES, np.bincount(labels_of(inputs, split), minlength=8), strict=True)
+        )
     assert summary["rejected"]["over_cap"] + summary["rejected"]["no_face"] + summary["rows_out"] == 300
+
+
+def labels_of(inputs, split):
+    """The labels of the rows of a split that have a face: one of 25 has none."""
+    return [row["label"] for row in inputs.rows.values() if row["split"] == split and row["n"] % 25 != 7]
+
+
+def test_a_protocol_draws_from_the_labelled_test_rows_found_or_not(inputs, tmp_path):
+    """Else a missed face would count as wrong in full, and a found one only as far as the cap lets it."""
+    every = inputs.rows.values()
+    tested = sorted(key for key, row in inputs.rows.items() if row["dataset"] == "one" and row["split"] == "test")
+    places = [list(map(inputs.rows[key].get, ("split", "dataset"))) for key in tested]
+    labels = np.array([inputs.rows[key]["label"] for key in tested])
+    mask = cap_tested(labels, [split for split, _ in places], tested, [name for _, name in places], {"one": 2}, 1)
+    kept = {key for key, out in zip(tested, mask, strict=True) if not out}
+    summary = write(inputs, tmp_path / "out", caps={"one": 2})
+    whole = {row["sample_id"] for row in every if row["dataset"] == "two" and row["split"] == "test"}
+    found = {row["sample_id"] for row in index_rows(tmp_path / "out") if row["split"] == "test"}
+    missing = read_table(tmp_path / "out/missing_faces.parquet").to_pylist()
+    assert found | {row["sample_id"] for row in missing if row["split"] == "test"} == kept | whole
+    assert summary["rejected"]["over_cap"] == mask.sum() > 0
+    assert summary["rows_in"] == summary["rows_out"] + sum(summary["rejected"].values()) == 300
+
+
+def test_every_row_knows_its_group(inputs, tmp_path):
+    write(inputs, tmp_path / "out")
+    rows = [*index_rows(tmp_path / "out"), *read_table(tmp_path / "out/missing_faces.parquet").to_pylist()]
+    groups = {row["sample_id"]: row["group_id"] for row in read_table(inputs.split / "split.parquet").to_pylist()}
+    assert {row["sample_id"]: row["group_id"] for row in rows} == groups
 
 
 def test_oversampling_copies_training_rows_only(inputs, tmp_path):
