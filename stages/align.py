@@ -1,5 +1,6 @@
 """`prep align`: every face of a raw tree, found and brought to the template."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,12 +48,13 @@ def ensure_samples(params: Params, src: str, samples: Path) -> None:
     """Ingest the raw tree unless its samples are there, of this very tree, and read as params.yaml has it now.
 
     In DVC they are a dependency, made by the stage before, and are not touched. A format that was given to
-    `prep ingest` stays where params.yaml has none.
+    `prep ingest` of the same tree stays where params.yaml has none.
     """
     from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 
     known = read_snapshot(samples) if (samples / SNAPSHOT_NAME).is_file() else None
-    given = str(known.params.get("format", "auto")) if known and dataset_of(params, src) is None else "auto"
+    same = known is not None and os.path.realpath(known.inputs[0].path) == os.path.realpath(src)
+    given = str(known.params.get("format", "auto")) if known and same and dataset_of(params, src) is None else "auto"
     if known is None or not _is_current(known, params, src, given):
         run_ingest(params, src, format=given, out=samples)
 

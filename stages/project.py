@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import DataError, ParamsError, UsageError
+from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 from pipeline.params import Dataset, Params, read_params
 
 PARAMS: Final = Path("params.yaml")
@@ -118,7 +119,7 @@ def dataset_name(params: Params, src: str) -> str:
     What a name may not hold becomes an underscore: `CK+48` is `CK_48`.
 
     Raises:
-        UsageError: there is no source, or its base name cannot name a dataset.
+        UsageError: there is no source, its base name cannot name a dataset, or it is another source's name.
     """
     if not src.strip():
         raise UsageError("--src: expected a folder or an archive, not an empty text")
@@ -132,4 +133,19 @@ def dataset_name(params: Params, src: str) -> str:
             f"--src {src!r}: {name!r} cannot name a dataset (a letter or digit, then also _ . -); "
             "give the source an entry in params.yaml"
         )
+    if (other := _other_source(params, name, src)) is not None:
+        raise UsageError(
+            f"--src {src}: the name {name} is that of {other}, whose results would be replaced; give this one its own "
+            f"in params.yaml, below datasets: {name.replace('.', '_')}-2: {{src: {src}, format: auto, role: both}}"
+        )
     return name
+
+
+def _other_source(params: Params, name: str, src: str) -> str | None:
+    """Return the source that has a name already: in params.yaml, or because its samples lie there; None for none."""
+    if (entry := params.datasets.get(name)) is not None:
+        return entry.src
+    if not (SAMPLES / name / SNAPSHOT_NAME).is_file():
+        return None
+    before = read_snapshot(SAMPLES / name).inputs[0].path
+    return None if os.path.realpath(before) == os.path.realpath(src) else f"{before} (see {SAMPLES / name})"

@@ -19,7 +19,7 @@ from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow
 
-DATASETS = ("affectnet", "ckplus", "rafdb", "emotic")
+DATASETS = ("demo-affectnet", "demo-ckplus", "demo-rafdb", "demo-emotic")
 SMALL = {"demo": {"faces": 96}, "align": {"size_px": 64}, "train": {"epochs": 2}}
 
 
@@ -188,8 +188,8 @@ def test_metrics_lead_back_to_the_hash_in_the_lock(project):
 def test_dvc_shows_metrics_and_plots(project):
     shown = json.loads(call(project, "dvc", "metrics", "show", "--json"))
     assert "runs/evaluate/metrics.json" in shown[""]["data"]
-    misses = shown[""]["data"]["runs/align/rafdb.json"]["data"]
-    assert misses["missed"] == json.loads((project / "data/aligned/rafdb/summary.json").read_text())["missed"]
+    misses = shown[""]["data"]["runs/align/demo-rafdb.json"]["data"]
+    assert misses["missed"] == json.loads((project / "data/aligned/demo-rafdb/summary.json").read_text())["missed"]
     page = project / "plots"
     call(project, "dvc", "plots", "show", "--out", str(page))
     assert "vega" in (page / "index.html").read_text().lower()
@@ -225,7 +225,7 @@ def test_another_taxonomy_touches_no_pixel_until_the_shards(project):
     path.write_text(path.read_text() + "# another reading\n")
     stages = dry(project)
     call(project, "git", "checkout", "-q", "pipeline")
-    assert {"harmonize@emotic", "split", "shard"} <= stages
+    assert {"harmonize@demo-emotic", "split", "shard"} <= stages
     assert not {name for name in stages if name.partition("@")[0] in {"demo", "ingest", "align", "equalize"}}
 
 
@@ -259,7 +259,7 @@ def test_verify_holds_and_names_each_flipped_byte(project):
     tar = next(iter(sorted((project / "data/shards/webdataset").iterdir())))
     parts = (
         picture,
-        project / "data/aligned/ckplus/part-00000.parquet",
+        project / "data/aligned/demo-ckplus/part-00000.parquet",
         shard,
         tar,
         project / "runs/train/model.safetensors",

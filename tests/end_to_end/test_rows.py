@@ -19,7 +19,7 @@ from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow
 
-DATASETS = ("affectnet", "ckplus", "rafdb", "emotic")
+DATASETS = ("demo-affectnet", "demo-ckplus", "demo-rafdb", "demo-emotic")
 # With and without augmentation: what the thesis did with networks of its own, and with pretrained ones.
 PRESETS = {
     "own": ("thesis", "thesis-augmented"),

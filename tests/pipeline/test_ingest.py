@@ -279,13 +279,13 @@ def test_command_writes_where_dvc_looks_and_prints_one_line(project, capsys):
     write_rafdb(project / "raw/demo/rafdb")
     assert run(["ingest", "--src", "raw/demo/rafdb"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("rafdb: 8 of 10 rows read as rafdb (as told); left out: 1 bad_row, 1 missing_file")
-    summary = json.loads((project / "data/samples/rafdb/summary.json").read_text())
-    assert (summary["src"], summary["format"], summary["dataset"]) == ("raw/demo/rafdb", "rafdb", "rafdb")
+    assert out.startswith("demo-rafdb: 8 of 10 rows read as rafdb (as told); left out: 1 bad_row, 1 missing_file")
+    summary = json.loads((project / "data/samples/demo-rafdb/summary.json").read_text())
+    assert (summary["src"], summary["format"], summary["dataset"]) == ("raw/demo/rafdb", "rafdb", "demo-rafdb")
     assert summary["counts"]["test"] == {"happiness": 1}
     assert not any(
         str(project) in content.decode("utf-8", "replace")
-        for content in files_of(project / "data/samples/rafdb").values()
+        for content in files_of(project / "data/samples/demo-rafdb").values()
     )
 
 

@@ -45,32 +45,36 @@ def test_seed_out_of_range(tmp_path: Path, old: str, key: str, seed: str) -> Non
 @pytest.mark.parametrize("name", ["../x", ".x", "a b", "a/b", '""', "-x", "fer.v2"])
 def test_dataset_name_that_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(ParamsError, match=r"datasets\..*: a name begins with a letter or digit"):
-        read(tmp_path, "  ckplus: {", f"  {name}: {{")
+        read(tmp_path, "  demo-ckplus: {", f"  {name}: {{")
 
 
 @pytest.mark.parametrize("src", ["raw/demo/affectnet", "./raw/demo/../demo/affectnet/"])
 def test_two_datasets_of_one_source(tmp_path: Path, src: str) -> None:
-    with pytest.raises(ParamsError, match=r"datasets\.ckplus\.src: .* is that of affectnet too"):
+    with pytest.raises(ParamsError, match=r"datasets\.demo-ckplus\.src: .* is that of demo-affectnet too"):
         read(tmp_path, "src: raw/demo/ckplus", f"src: {src}")
 
 
 def test_source_below_another(tmp_path: Path) -> None:
-    assert read(tmp_path, "src: raw/demo/ckplus", "src: raw/demo").datasets["ckplus"].src == "raw/demo"
+    assert read(tmp_path, "src: raw/demo/ckplus", "src: raw/demo").datasets["demo-ckplus"].src == "raw/demo"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("  ckplus: {", "  on: {", "datasets: the name True is no text; write it in quotes"),
-        ("src: raw/demo/ckplus", 'src: ""', "datasets.ckplus.src: expected the path of a raw tree"),
-        ("src: raw/demo/ckplus", 'src: "raw/it\'s"', "datasets.ckplus.src: expected the path of a raw tree"),
+        ("  demo-ckplus: {", "  on: {", "datasets: the name True is no text; write it in quotes"),
+        ("src: raw/demo/ckplus", 'src: ""', "datasets.demo-ckplus.src: expected the path of a raw tree"),
+        ("src: raw/demo/ckplus", 'src: "raw/it\'s"', "datasets.demo-ckplus.src: expected the path of a raw tree"),
         (
             "role: test}",
             "role: test, columns: {pfad: x}}",
-            "datasets.ckplus.columns.pfad: unknown key; expected 'file'",
+            "datasets.demo-ckplus.columns.pfad: unknown key; expected 'file'",
         ),
-        ("role: test}", "role: test, columns: {path: x}}", "datasets.ckplus.columns.path: ckplus has no such column"),
-        ("role: test}", "role: test, columns: {}}", "datasets.ckplus.columns: expected at least one"),
+        (
+            "role: test}",
+            "role: test, columns: {path: x}}",
+            "datasets.demo-ckplus.columns.path: ckplus has no such column",
+        ),
+        ("role: test}", "role: test, columns: {}}", "datasets.demo-ckplus.columns: expected at least one"),
         (
             "role: test}",
             "role: test, columns: {subject_pattern: (}}",
@@ -81,8 +85,16 @@ def test_source_below_another(tmp_path: Path) -> None:
             "train_per_class: 1500\n  test_per_class: 500",
             "shard.test_per_class: test sets are whole now; to cap one give datasets.NAME.test_per_class",
         ),
-        ("role: test}", "role: test, test_per_class: 0}", "datasets.ckplus.test_per_class: input should be greater"),
-        ("{src: raw/demo/ckplus, format: ckplus, role: test}", "1", "datasets.ckplus: expected keys and values, not 1"),
+        (
+            "role: test}",
+            "role: test, test_per_class: 0}",
+            "datasets.demo-ckplus.test_per_class: input should be greater",
+        ),
+        (
+            "{src: raw/demo/ckplus, format: ckplus, role: test}",
+            "1",
+            "datasets.demo-ckplus: expected keys and values, not 1",
+        ),
     ],
 )
 def test_each_error_says_what_would_be_right(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -94,12 +106,13 @@ def test_each_error_says_what_would_be_right(tmp_path: Path, old: str, new: str,
 
 def test_a_protocol_may_cap_the_test_rows_of_a_dataset(tmp_path: Path) -> None:
     datasets = read(tmp_path, "role: test}", "role: test, test_per_class: 50}").datasets
-    assert (datasets["ckplus"].test_per_class, datasets["rafdb"].test_per_class) == (50, None)
+    assert (datasets["demo-ckplus"].test_per_class, datasets["demo-rafdb"].test_per_class) == (50, None)
 
 
 def test_a_source_may_have_spaces_and_dots(tmp_path: Path) -> None:
     assert (
-        read(tmp_path, "src: raw/demo/ckplus", "src: raw/my data.v2.zip").datasets["ckplus"].src == "raw/my data.v2.zip"
+        read(tmp_path, "src: raw/demo/ckplus", "src: raw/my data.v2.zip").datasets["demo-ckplus"].src
+        == "raw/my data.v2.zip"
     )
 
 

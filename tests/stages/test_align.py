@@ -1,9 +1,11 @@
 """When `prep align` reads the raw tree again: only if the samples are not those that an ingest would write now."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from pipeline.lineage.snapshot import read_snapshot
 from stages.align import ensure_samples
 from stages.ingest import run_ingest
 from stages.project import load_params
@@ -38,3 +40,19 @@ def test_samples_are_read_again_only_for_other_parameters_or_bytes(
     (tmp_path / "mine/sad/b.jpg").write_bytes(b"other")
     assert is_written_again()
     assert not is_written_again()
+
+
+def test_a_format_is_taken_over_from_samples_of_the_same_tree_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes(OWN.read_bytes())
+    for name in ("folders/happy/a.jpg", "folders/sad/b.jpg", "table/a.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "table/x.csv").write_text("path,label\na.jpg,happy\n")
+    samples = tmp_path / "elsewhere"
+    run_ingest(load_params(), "folders", format="folder", out=samples)
+    ensure_samples(load_params(), "table", samples)
+    assert read_snapshot(samples).params["format"] == "auto"
+    assert json.loads((samples / "summary.json").read_text())["format"] == "csv"

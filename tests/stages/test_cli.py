@@ -177,7 +177,7 @@ main()
     [
         ("equalize --src data/aligned/rafdb --out data/faces/rafdb", "data/aligned/rafdb", "align"),
         ("harmonize --src data/samples/rafdb --out data/labels/rafdb", "data/samples/rafdb", "ingest"),
-        ("split", "data/aligned/affectnet", "align"),
+        ("split", "data/aligned/demo-affectnet", "align"),
         ("shard", "data/split", "split"),
         ("train", "data/shards", "shard"),
         ("evaluate", "data/shards", "shard"),
