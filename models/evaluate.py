@@ -1,7 +1,7 @@
 """The stage: a checkpoint's answers to the test set, and how good they are. Nothing else reads the test set."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,8 @@ from models.metrics import SCORES, Bootstrap
 from models.probe import Probe, probe_permutation
 from models.registry import find_model
 from models.runtime import accelerator, reproducible
-from models.scorecard import Rows, Training, View, beside, brief, brief_beside, build_views, full
+from models.scorecard import Rows, Training, View, beside, brief, brief_beside, build_views, full, list_rough
+from pipeline.components import components, same_value
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError, ModelError, UsageError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
@@ -42,21 +43,23 @@ TEST: Final = "test"
 # What a network must have been trained on for its answers to mean anything here.
 _MUST_MATCH: Final = ("classes", "align", "equalize")
 _TOOLS: Final = ("numpy", "torch", "simplejpeg")
+_WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """The rows of the test set in the order of the shards, without pixels; `missing` are those without a face.
 
-    `person` says who is on each row, `missing_person` on each of those without a face: they may be the same people.
+    `group` says of each row which others it belongs together with, `missing_group` of each of those without a face: the
+    same person, or the same group of the split. They may be the same groups.
     """
 
     sample_id: list[str]
     dataset: list[str]
     label: NDArray[np.int64]
-    person: list[str]
+    group: NDArray[np.int64]
     missing: pa.Table
-    missing_person: list[str]
+    missing_group: NDArray[np.int64]
 
 
 def evaluate(
@@ -99,6 +102,7 @@ def evaluate(
             done = answer(test, checkpoint, output, others, progress)
         done.report["network"] = _network(checkpoint)
         done.report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
+        done.report["seeds"] = {"training": checkpoint.info.params.get("seed"), "bootstrap": seed}
         done.report["data"] = raw_inputs(shards) | raw_inputs(run)
         output.contract = dict(checkpoint.contract)
         output.write_json("metrics.json", done.report)
@@ -146,7 +150,8 @@ def answer_classes(
     rows = read_held_out(test.folder, test.shards)
     loader = test.loader()
     probabilities = answer_test_set(checkpoint, loader, len(rows.sample_id), progress)
-    views = _views(rows, probabilities, read_training(test.run, test.shards), test.bootstrap)
+    training = read_training(test.run, test.shards)
+    views = _views(rows, probabilities, training, test.bootstrap)
     report, details = brief(views), full(views)
     for name, other in others.items():
         rival = load_matching(other / CHECKPOINT_NAME, test.folder)
@@ -158,10 +163,11 @@ def answer_classes(
         details.setdefault("beside", {})[name] = beside(views, other_views)
     chosen = choose_classes(rows.label, probabilities, test.params.saliency_per_class, test.params.mistakes)
     write_gallery(output, checkpoint, loader, *chosen)
-    probes = probe_datasets(rows, probabilities)
+    probes = probe_datasets(rows, probabilities, training.classes)
     report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
     _write_answers(output, rows, probabilities)
     warnings = {name: f"{name}: {probe}; is its label map right?" for name, probe in probes.items()}
+    warnings |= {f"{name}, intervals": f"{name}: {word}" for name, word in list_rough(views).items()}
     return _Done(rows, report, details, {"warnings": warnings, **{name: report[name] for name in SCORES}})
 
 
@@ -221,22 +227,35 @@ def read_held_out(folder: ShardFolder, shards: Path) -> HeldOut:
     """
     if TEST not in folder.splits:
         raise DataError(f"{shards}: no test rows; give a dataset of params.yaml the role test, then split again")
-    columns = ["sample_id", "dataset", "label", "subject_id"]
-    table = pa.concat_tables(iter_shards(folder, TEST, columns))
+    table = pa.concat_tables(iter_shards(folder, TEST, _WHO))
     missing = read_table(shards / "missing_faces.parquet")
     missing = missing.filter(pc.equal(missing["split"], TEST))
+    group = tie_rows(pa.concat_tables([table, missing.select(_WHO).cast(table.schema)]), read_groups(shards))
     ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
     labels = table["label"].to_numpy().astype(np.int64)
-    return HeldOut(ids, datasets, labels, _people(table), missing, _people(missing))
+    return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :])
 
 
-def _people(table: pa.Table) -> list[str]:
-    """Return who is on each row: the subject of a dataset; a row without one is a person of its own."""
-    columns = (table[name].to_pylist() for name in ("sample_id", "dataset", "subject_id"))
-    return [
-        f"{dataset}/{subject}" if subject is not None else sample_id
-        for sample_id, dataset, subject in zip(*columns, strict=True)
-    ]
+def read_groups(shards: Path) -> dict[str, str | None]:
+    """Return the group of the split that each sample belongs to."""
+    groups: dict[str, str | None] = {}
+    for name in ("index", "missing_faces"):
+        table = read_table(shards / f"{name}.parquet", ["sample_id", "group_id"])
+        groups |= zip(table["sample_id"].to_pylist(), table["group_id"].to_pylist(), strict=True)
+    return groups
+
+
+def tie_rows(rows: pa.Table, groups: Mapping[str, str | None]) -> NDArray[np.int64]:
+    """Return (N,) numbers of what is independent of all else: rows of one person, or one group, share one.
+
+    Args:
+        rows: sample_id, dataset and subject_id.
+        groups: sample_id -> group of the split.
+    """
+    columns = (rows[name].to_pylist() for name in ("dataset", "subject_id"))
+    people = [f"{name}/{subject}" if subject is not None else None for name, subject in zip(*columns, strict=True)]
+    of_split = [groups.get(sample_id) for sample_id in rows["sample_id"].to_pylist()]
+    return components(len(rows), [same_value(people), same_value(of_split)])
 
 
 def answer_test_set(
@@ -256,14 +275,13 @@ def _views(
     rows: HeldOut, probabilities: NDArray[np.float32], training: Training, bootstrap: Bootstrap
 ) -> dict[tuple[str, ...], View]:
     missing = rows.missing
-    people = [*rows.person, *rows.missing_person]
-    _, group = np.unique(np.array(people), return_inverse=True)
+    group = np.concatenate([rows.group, rows.missing_group])
     count = len(rows.sample_id)
     whole = Rows(
         dataset=np.array([*rows.dataset, *missing["dataset"].to_pylist()]),
         label=np.concatenate([rows.label, missing["label"].to_numpy().astype(np.int64)]),
-        group=group.astype(np.int64),
-        found=np.arange(len(people)) < count,
+        group=group,
+        found=np.arange(len(group)) < count,
         probabilities=np.concatenate([probabilities, np.zeros((len(missing), len(CLASSES)), np.float32)]),
     )
     return build_views(whole, training, bootstrap)
@@ -301,13 +319,19 @@ def _write_pairs(output: StageOutput, pairs: Sequence[tuple[str, str]]) -> None:
     output.path("confusion.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def probe_datasets(rows: HeldOut, probabilities: NDArray[np.float32]) -> dict[str, Probe]:
-    """Return the datasets whose labels fit the answers much better in another order, as of a wrong label map."""
+def probe_datasets(
+    rows: HeldOut, probabilities: NDArray[np.float32], trained: Collection[int] = range(len(CLASSES))
+) -> dict[str, Probe]:
+    """Return the datasets whose labels fit the answers much better in another order, as of a wrong label map.
+
+    Looked at are the classes that the network was trained on and the dataset has; silence is no proof, see `probe`.
+    """
     datasets = np.array(rows.dataset)
-    probes = {
-        str(name): probe_permutation(rows.label[datasets == name], probabilities[datasets == name], CLASSES)
-        for name in np.unique(datasets)
-    }
+    probes = {}
+    for name in np.unique(datasets):
+        mine = datasets == name
+        among = set(trained) & set(rows.label[mine].tolist())
+        probes[str(name)] = probe_permutation(rows.label[mine], probabilities[mine], CLASSES, among)
     return {name: probe for name, probe in probes.items() if probe is not None}
 
 

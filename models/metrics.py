@@ -1,28 +1,35 @@
-"""How good answers are: accuracy, balanced accuracy, F1, calibration error, each with a 95% bootstrap interval.
+"""How good answers are: accuracy, balanced accuracy, F1, loss, calibration error, each with a 95% bootstrap interval.
 
-Everything is computed from whole-number counts per group of rows (a person, a sequence: what a split keeps together).
+Values are scikit-learn's: a mean over classes runs over those that have rows or answers, in every draw anew. Everything
+is computed from whole-number counts per group of rows (a person, a sequence: what a split keeps together).
 So a value and its thousand bootstrap draws are the same few matrix operations, and sums are exact in any order:
 the same bytes on any machine, whatever the number of threads.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.intervals import Interval, interval
 from pipeline.emotions import CLASSES
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 NO_ANSWER: Final = -1  # `predicted` of a row whose face was not found: it counts as wrong
-SCORES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece")
+SCORES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "loss", "ece")
+# These are of the rows that were answered, and absent where none was.
+ANSWERED_SCORES: Final = ("loss", "ece")
 CLASS_SCORES: Final = ("precision", "recall", "f1")
-_CONFIDENCE_STEPS: Final = 1 << 20  # confidences as whole numbers of this fraction
+_STEPS: Final = 1 << 20  # confidences and losses as whole numbers of this fraction
+_LEAST: Final = float(np.finfo(np.float32).eps)  # a probability of less counts as this in the loss, as in scikit-learn
 _DRAWN_AT_ONCE: Final = 1 << 22  # numbers drawn in one go, to bound memory
-_DECIMALS: Final = 6
+_CHANCE_DRAWS: Final = 200
+_CHANCE_DECIMALS: Final = 6
+_CHANCE_NUMBERS: Final = 1 << 22  # drawn for the calibration error of chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +41,22 @@ class Answers:
         predicted: (N,) the answer, 0..7, or NO_ANSWER.
         confidence: (N,) the probability of the answer, 0..1.
         group: (N,) the number of the group that the row belongs to; the bootstrap draws groups, not rows.
+        loss: (N,) minus the logarithm of the true class's probability; None where probabilities mean nothing.
     """
 
     label: Ints
     predicted: Ints
     confidence: Floats
     group: Ints
+    loss: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.label)
 
     def where(self, mask: NDArray[np.bool_]) -> "Answers":
         """Return only the rows that the mask picks."""
-        return Answers(self.label[mask], self.predicted[mask], self.confidence[mask], self.group[mask])
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A value with the ends of its 95% bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def plain(self) -> dict[str, float]:
-        """Return it as JSON."""
-        return {"value": self.value, "low": self.low, "high": self.high}
+        loss = None if self.loss is None else self.loss[mask]
+        return Answers(self.label[mask], self.predicted[mask], self.confidence[mask], self.group[mask], loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +75,21 @@ class Measured:
     Attributes:
         rows: how many.
         groups: how many groups they come from.
-        scores: by the names of SCORES; `ece` is absent where no row was answered.
-        per_class: class name -> by the names of CLASS_SCORES.
+        scores: by the names of SCORES; those of ANSWERED_SCORES are absent where no row was answered.
+        ece_chance: the calibration error that a perfectly calibrated network of these confidences would show.
+        per_class: class name -> by the names of CLASS_SCORES; None for a class without rows and answers.
         support: class name -> number of rows.
-        confusion: true class name -> answered class name -> share of the true class's rows.
+        confusion: true class name -> answered class name -> share of the true class's rows; None without rows.
         draws: by the names of SCORES, the drawn values (draws,), for paired comparison of two networks.
     """
 
     rows: int
     groups: int
     scores: Mapping[str, Interval]
-    per_class: Mapping[str, Mapping[str, Interval]]
+    ece_chance: float | None
+    per_class: Mapping[str, Mapping[str, Interval | None]]
     support: Mapping[str, int]
-    confusion: Mapping[str, Mapping[str, Interval]]
+    confusion: Mapping[str, Mapping[str, Interval | None]]
     draws: Mapping[str, Floats]
 
 
@@ -98,30 +97,45 @@ def measure(answers: Answers, bootstrap: Bootstrap, classes: Sequence[int] = ran
     """Measure answers.
 
     Args:
-        answers: at least one row; every label one of `classes`.
+        answers: at least one row; every label and answer one of `classes`.
         bootstrap: how the intervals are drawn.
-        classes: the classes over which macro F1 is the mean. One without rows and answers counts as 0.
+        classes: the classes that are told of.
 
     Returns:
-        Values with percentile intervals of the cluster bootstrap (Field and Welsh, 2007, "Bootstrapping clustered
-        data"): whole groups are drawn with replacement, because the faces of one person are not independent.
+        Values with intervals of the cluster bootstrap, see `models.intervals`: whole groups are drawn, because the
+        faces of one person are not independent.
     """
-    counts, gaps = count_groups(answers, bootstrap.bins)
-    flat = np.concatenate([counts.reshape(len(counts), -1), gaps], axis=1)
+    counts, sums = count_groups(answers, bootstrap.bins)
+    flat = np.concatenate([counts.reshape(len(counts), -1), sums], axis=1)
     drawn = draw_sums(flat, bootstrap)
-    value, draws = (_scores(sums, bootstrap.bins, classes) for sums in (flat.sum(axis=0)[None], drawn))
-    intervals = {name: _interval(value[name], draws[name]) for name in value}
-    shares = intervals["confusion"]
-    answered = bool((answers.predicted != NO_ANSWER).any())
+    value, draws = (_scores(total, bootstrap.bins) for total in (flat.sum(axis=0)[None], drawn))
+    involved = _involved(counts)
+    found = {
+        name: [
+            interval(point, column, groups)
+            for point, column, groups in zip(value[name][0], draws[name].T, involved[name], strict=True)
+        ]
+        for name in value
+    }
+    shares = found["confusion"]
+    left_out = _without(answers)
     return Measured(
         rows=len(answers),
         groups=len(counts),
-        scores={name: intervals[name][0] for name in SCORES if answered or name != "ece"},
-        per_class={CLASSES[c]: {name: intervals[name][c] for name in CLASS_SCORES} for c in classes},
+        scores={name: known for name in SCORES if name not in left_out and (known := found[name][0]) is not None},
+        ece_chance=None if "ece" in left_out else chance_ece(answers, bootstrap),
+        per_class={CLASSES[c]: {name: found[name][c] for name in CLASS_SCORES} for c in classes},
         support={CLASSES[c]: int((answers.label == c).sum()) for c in classes},
         confusion={CLASSES[a]: {CLASSES[p]: shares[a * len(CLASSES) + p] for p in classes} for a in classes},
         draws={name: draws[name][:, 0] for name in SCORES},
     )
+
+
+def _without(answers: Answers) -> set[str]:
+    """Return the scores that these answers do not have."""
+    if not (answers.predicted != NO_ANSWER).any():
+        return set(ANSWERED_SCORES)
+    return set() if answers.loss is not None else {"loss"}
 
 
 def answer(probabilities: NDArray[np.float32], classes: Sequence[int]) -> tuple[Ints, Floats]:
@@ -136,12 +150,48 @@ def answer(probabilities: NDArray[np.float32], classes: Sequence[int]) -> tuple[
     return np.asarray(classes, np.int64)[best], np.minimum(confidence, 1.0)
 
 
+def log_loss(probabilities: NDArray[np.float32], labels: Ints, classes: Sequence[int]) -> Floats:
+    """Return (N,) minus the logarithm of the true class's probability, shared out anew among `classes`.
+
+    Args:
+        probabilities: (N, 8).
+        labels: (N,) the true classes, each one of `classes`.
+        classes: what the network is asked to tell apart.
+    """
+    of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    share = _ratio(of_label, probabilities[:, list(classes)].astype(np.float64).sum(axis=1), 1 / len(classes))
+    loss: Floats = -np.log(np.clip(share, _LEAST, 1.0))
+    return loss
+
+
+def chance_ece(answers: Answers, bootstrap: Bootstrap) -> float:
+    """Return the mean calibration error of a perfect network with the confidences of these answers.
+
+    The binned error is an absolute value, so chance alone makes it positive. Here each answer is right with exactly the
+    probability that it claims (consistency resampling: Broecker and Smith, "Increasing the reliability of reliability
+    diagrams", 2007; Vaicenavicius et al., arXiv:1902.06977). An error near this value shows no miscalibration.
+    """
+    confidence = answers.confidence[answers.predicted != NO_ANSWER]
+    place = _bin(confidence, bootstrap.bins)
+    draws = max(1, min(_CHANCE_DRAWS, _CHANCE_NUMBERS // len(confidence)))
+    generator = np.random.default_rng([bootstrap.seed, _CHANCE_DRAWS])
+    errors = np.zeros(draws)
+    for draw in range(draws):
+        gaps = (generator.random(len(confidence)) < confidence) - confidence
+        errors[draw] = np.abs(np.bincount(place, weights=gaps, minlength=bootstrap.bins)).sum() / len(confidence)
+    return round(float(errors.mean()), _CHANCE_DECIMALS)
+
+
+def _bin(confidence: Floats, bins: int) -> Ints:
+    return np.minimum((confidence * bins).astype(np.int64), bins - 1)
+
+
 def count_groups(answers: Answers, bins: int) -> tuple[Floats, Floats]:
     """Count answers per group.
 
     Returns:
-        counts (G, 8, 9), true class by answer, the last column for no answer; and gaps (G, bins), the sum of
-        correctness minus confidence over the answers in each bin of confidence, in steps. All are whole numbers.
+        counts (G, 8, 9), true class by answer, the last column for no answer; and sums (G, 1 + bins), of the loss and
+        of correctness minus confidence in each bin of confidence, over the answers, in steps. All are whole numbers.
     """
     size = len(CLASSES)
     _, group = np.unique(answers.group, return_inverse=True)
@@ -150,12 +200,13 @@ def count_groups(answers: Answers, bins: int) -> tuple[Floats, Floats]:
     cell = (group * size + answers.label) * (size + 1) + column
     counts = np.bincount(cell, minlength=groups * size * (size + 1)).reshape(groups, size, size + 1)
     answered = answers.predicted != NO_ANSWER
-    confidence = answers.confidence[answered]
+    confidence, group = answers.confidence[answered], group[answered]
     correct = answers.label[answered] == answers.predicted[answered]
-    gap = correct * _CONFIDENCE_STEPS - np.rint(confidence * _CONFIDENCE_STEPS)
-    position = group[answered] * bins + np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(position, weights=gap, minlength=groups * bins).reshape(groups, bins)
-    return counts.astype(np.float64), gaps.astype(np.float64)
+    gap = correct * _STEPS - np.rint(confidence * _STEPS)
+    gaps = np.bincount(group * bins + _bin(confidence, bins), weights=gap, minlength=groups * bins)
+    lost = np.zeros(len(group)) if answers.loss is None else np.rint(answers.loss[answered] * _STEPS)
+    loss = np.bincount(group, weights=lost, minlength=groups)
+    return counts.astype(np.float64), np.concatenate([loss[:, None], gaps.reshape(groups, bins)], axis=1)
 
 
 def draw_sums(per_group: Floats, bootstrap: Bootstrap) -> Floats:
@@ -184,34 +235,64 @@ def draw_sums(per_group: Floats, bootstrap: Bootstrap) -> Floats:
 def compare(first: Measured, second: Measured) -> dict[str, Interval]:
     """Return by how much the first is better than the second on the same rows, with paired bootstrap intervals.
 
-    Both must have been measured on the same rows with the same `Bootstrap`, so that each draw took the same people.
+    Both must have been measured on the same rows with the same `Bootstrap`, so that each draw took the same people. Of
+    loss and calibration error, less is better, and the difference is negative where the first is better.
     """
     differences = {}
     for name in (name for name in SCORES if name in first.scores and name in second.scores):
-        value = np.array([[first.scores[name].value - second.scores[name].value]])
-        differences[name] = _interval(value, (first.draws[name] - second.draws[name])[:, None])[0]
+        value = first.scores[name].value - second.scores[name].value
+        found = interval(value, first.draws[name] - second.draws[name], first.groups)
+        if found is not None:
+            differences[name] = found
     return differences
 
 
-def _scores(sums: Floats, bins: int, classes: Sequence[int]) -> dict[str, Floats]:
-    """Return every score of each row of sums (D, 72 + bins) as (D, 1), (D, 8) per class or (D, 64) for confusion."""
+def _scores(sums: Floats, bins: int) -> dict[str, Floats]:
+    """Return every score of each row of sums (D, 73 + bins) as (D, 1), (D, 8) per class or (D, 64) for confusion.
+
+    What a row of sums says nothing about is NaN.
+    """
     size = len(CLASSES)
-    table = sums[:, :-bins].reshape(len(sums), size, size + 1)
+    table = sums[:, : size * (size + 1)].reshape(len(sums), size, size + 1)
     hits = np.diagonal(table, axis1=1, axis2=2)
     support, answered = table.sum(axis=2), table[:, :, :size].sum(axis=1)
     rows = support.sum(axis=1)
+    there = support + answered > 0
     recall = _ratio(hits, support, np.nan)
-    f1 = _ratio(2 * hits, support + answered, 0)
+    f1 = _ratio(2 * hits, support + answered, np.nan)
     single = {
-        "accuracy": _ratio(hits.sum(axis=1), rows, 0),
-        "balanced_accuracy": _ratio(np.nansum(recall, axis=1), (support > 0).sum(axis=1), 0),
-        "macro_f1": f1[:, list(classes)].mean(axis=1),
-        "weighted_f1": _ratio((f1 * support).sum(axis=1), rows, 0),
-        "ece": _ratio(np.abs(sums[:, -bins:]).sum(axis=1) / _CONFIDENCE_STEPS, answered.sum(axis=1), 0),
+        "accuracy": _ratio(hits.sum(axis=1), rows, np.nan),
+        "balanced_accuracy": _ratio(np.nansum(recall, axis=1), (support > 0).sum(axis=1), np.nan),
+        "macro_f1": _ratio(np.nansum(f1, axis=1), there.sum(axis=1), np.nan),
+        "weighted_f1": _ratio((np.nan_to_num(f1) * support).sum(axis=1), rows, np.nan),
+        "loss": _ratio(sums[:, -bins - 1] / _STEPS, answered.sum(axis=1), np.nan),
+        "ece": _ratio(np.abs(sums[:, -bins:]).sum(axis=1) / _STEPS, answered.sum(axis=1), np.nan),
     }
     shares = _ratio(table[:, :, :size], support[:, :, None], np.nan).reshape(len(sums), -1)
-    per_class = {"precision": _ratio(hits, answered, 0), "recall": recall, "f1": f1, "confusion": shares}
+    # As scikit-learn has it, a class that is there in labels or answers alone has 0 for what it cannot have.
+    per_class = {
+        "precision": np.where(there, _ratio(hits, answered, 0), np.nan),
+        "recall": np.where(there, np.nan_to_num(recall), np.nan),
+        "f1": f1,
+        "confusion": shares,
+    }
     return {name: score[:, None] for name, score in single.items()} | per_class
+
+
+def _involved(counts: Floats) -> dict[str, Ints]:
+    """Return how many groups each column of `_scores` is of, given counts (G, 8, 9)."""
+    size = len(CLASSES)
+    with_rows = counts.sum(axis=2) > 0
+    with_answers = counts[:, :, :size].sum(axis=1) > 0
+    answered = counts[:, :, :size].any(axis=(1, 2)).sum()
+    whole = dict.fromkeys(SCORES, np.array([len(counts)])) | dict.fromkeys(ANSWERED_SCORES, np.array([answered]))
+    recalled = with_rows.sum(axis=0)
+    return whole | {
+        "precision": with_answers.sum(axis=0),
+        "recall": recalled,
+        "f1": (with_rows | with_answers).sum(axis=0),
+        "confusion": np.repeat(recalled, size),
+    }
 
 
 def _ratio(above: Floats, below: Floats, otherwise: float) -> Floats:
@@ -220,17 +301,3 @@ def _ratio(above: Floats, below: Floats, otherwise: float) -> Floats:
     quotient = np.full(above.shape, otherwise, np.float64)
     np.divide(above, below, out=quotient, where=below > 0)
     return quotient
-
-
-def _interval(value: Floats, draws: Floats) -> list[Interval]:
-    """Return one interval a column of draws (D, K); a draw without rows of a class says nothing about its recall."""
-    intervals = []
-    for point, column in zip(value[0], draws.T, strict=True):
-        drawn = column[~np.isnan(column)]
-        low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (0.0, 0.0)
-        intervals.append(Interval(_round(np.nan_to_num(point)), _round(low), _round(high)))
-    return intervals
-
-
-def _round(value: Any) -> float:
-    return round(float(value), _DECIMALS)

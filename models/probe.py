@@ -3,10 +3,11 @@
 A label map in another order (RAF-DB read alphabetically, AffectNet's anger taken for disgust) looks like a bad network.
 Here the best assignment of the confusion matrix's columns to its rows is found (H. W. Kuhn, "The Hungarian method for
 the assignment problem", 1955, as SciPy has it), on recalls, so that frequent classes do not decide. It is
-taken apart into cycles, and only a cycle that by itself wins much more than chance could is reported.
+taken apart into cycles, and only a cycle that by itself wins much more than chance could is reported. Silence is no
+proof: a weak network answers too much at random for a swap to show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -57,13 +58,17 @@ class Probe:
         }
 
 
-def probe_permutation(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str]) -> Probe | None:
+def probe_permutation(
+    labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str], among: Collection[int] | None = None
+) -> Probe | None:
     """Look for an assignment of classes to outputs that fits much better than the given one.
 
     Args:
         labels: int (N,), class indices.
         predicted: int (N,) class indices, or float (N, C) probabilities, of which the largest counts.
         classes: the C class names in their order.
+        among: the classes that may move; None lets all. An output that was never trained, or a class that the labels
+            lack, has no recall that could speak for or against a move.
 
     Returns:
         What looks swapped, or None where the given assignment is as good as any, up to chance.
@@ -81,12 +86,15 @@ def probe_permutation(labels: ArrayLike, predicted: ArrayLike, classes: Sequence
     if given.shape != found.shape:
         raise ValueError(f"{given.size} labels for {found.size} predictions")
     counts = np.bincount(given * len(classes) + found, minlength=len(classes) ** 2).reshape(len(classes), -1)
-    return _probe(counts.astype(np.float64), classes)
+    return _probe(counts.astype(np.float64), classes, sorted(range(len(classes)) if among is None else among))
 
 
-def _probe(counts: Matrix, classes: Sequence[str]) -> Probe | None:
+def _probe(counts: Matrix, classes: Sequence[str], among: Sequence[int]) -> Probe | None:
+    fixed = ~np.isin(np.arange(len(classes)), among)
     rows = counts.sum(axis=1, keepdims=True)
+    rows[fixed] = 0
     recalls = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
+    recalls[:, fixed] = 0
     # A class that the labels do not have fits every output alike; the bonus leaves it where it is.
     _, output_of = linear_sum_assignment(recalls + _DIAGONAL_BONUS * np.eye(len(classes)), maximize=True)
     moved = [cycle for cycle in _cycles(output_of) if _wins(cycle, output_of, recalls, rows[:, 0])]

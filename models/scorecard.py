@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics import NO_ANSWER, Answers, Bootstrap, Interval, Measured, answer, compare, measure
+from models.intervals import FEW_GROUPS, Interval
+from models.metrics import NO_ANSWER, Answers, Bootstrap, Measured, answer, compare, log_loss, measure
 from pipeline.emotions import CLASSES
 
 _ALL: Final = tuple(range(len(CLASSES)))
@@ -28,7 +29,7 @@ class Rows:
     Attributes:
         dataset: (N,) names.
         label: (N,) 0..7.
-        group: (N,) numbers; rows of one person share one.
+        group: (N,) numbers; rows that one person or one group of the split ties together share one.
         found: (N,) whether the face was found.
         probabilities: (N, 8); of no meaning where the face was not found.
     """
@@ -46,7 +47,8 @@ class Rows:
     def answers(self, classes: tuple[int, ...] = _ALL) -> Answers:
         """Return the answers, chosen among `classes`."""
         predicted, confidence = answer(self.probabilities, classes)
-        return Answers(self.label, np.where(self.found, predicted, NO_ANSWER), confidence, self.group)
+        loss = log_loss(self.probabilities, self.label, classes)
+        return Answers(self.label, np.where(self.found, predicted, NO_ANSWER), confidence, self.group, loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +110,30 @@ def _constant(rows: Rows) -> Rows:
 def brief(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
     """Return the content of metrics.json: what a person compares between two runs, as plain numbers in nested dicts.
 
-    Every other number, and every other interval, is in details.json.
+    Every other number, and every other interval, is in details.json. A class without rows and answers has null.
     """
     report = _nested({place: _brief(view) for place, view in views.items()})
     whole = views[()]
     if whole.with_face is not None and whole.commonest is not None:
         report["ece"] = whole.with_face.scores["ece"].value
-        report["per_class"] = {name: {"f1": scores["f1"].value} for name, scores in whole.with_face.per_class.items()}
+        report["ece_chance"] = whole.with_face.ece_chance
+        report["per_class"] = {name: {"f1": _value(of["f1"])} for name, of in whole.with_face.per_class.items()}
         report["commonest"] = {"accuracy": whole.commonest.scores["accuracy"].value}
     return report
+
+
+def list_rough(views: Mapping[tuple[str, ...], View]) -> dict[str, str]:
+    """Return a word on each dataset, and on the whole, whose intervals are of few people or groups, or missing."""
+    words = {}
+    for place, view in views.items():
+        if (place and place[0] != "per_dataset") or view.with_face is None or view.with_face.groups >= FEW_GROUPS:
+            continue
+        groups = view.with_face.groups
+        said = (
+            f"its intervals are of {groups} people or groups, and rough" if groups > 1 else "one person has no interval"
+        )
+        words[place[-1] if place else "all"] = said
+    return words
 
 
 def full(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
@@ -130,12 +147,17 @@ def beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...
 
 
 def brief_beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
-    """Return what metrics.json says of another network: its headlines and by how much the first is better, overall."""
+    """Return what metrics.json says of another network: its headlines and by how much the first is better, overall.
+
+    Each difference stands with its paired interval: one that holds 0 shows none.
+    """
     first, other = views[()].with_face, others[()].with_face
     if first is None or other is None:
         return {}
     better = compare(first, other)
-    return _headline(other) | {"better_by": {name: better[name].value for name in HEADLINES}}
+    ends = {name: {"low": better[name].low, "high": better[name].high} for name in HEADLINES}
+    differences = {name: better[name].value for name in HEADLINES}
+    return _headline(other) | {"better_by": differences, "better_by_interval": ends}
 
 
 def _versus(view: View, other: View) -> dict[str, Any]:
@@ -159,9 +181,9 @@ def _brief(view: View) -> dict[str, Any]:
     if view.with_face is None:
         block: dict[str, Any] = {"rows": 0}
     else:
-        interval = view.with_face.scores[_WITH_INTERVAL]
-        ends = {_WITH_INTERVAL: {"low": interval.low, "high": interval.high}}
-        block = _headline(view.with_face) | {"interval": ends}
+        known = view.with_face.scores[_WITH_INTERVAL]
+        ends = {"interval": {_WITH_INTERVAL: {"low": known.low, "high": known.high}}}
+        block = _headline(view.with_face) | {"loss": view.with_face.scores["loss"].value} | ends
     return block | ({"all_rows": _headline(view.all_rows)} if view.all_rows is not None else {})
 
 
@@ -187,10 +209,15 @@ def _every_score(measured: Measured) -> dict[str, Any]:
         "rows": measured.rows,
         "groups": measured.groups,
         **_plain(measured.scores),
+        "ece_chance": measured.ece_chance,
         "per_class": per_class,
         "confusion": {name: _plain(row) for name, row in measured.confusion.items()},
     }
 
 
-def _plain(intervals: Mapping[str, Interval]) -> dict[str, Any]:
-    return {name: interval.plain() for name, interval in intervals.items()}
+def _plain(intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
+    return {name: None if found is None else found.plain() for name, found in intervals.items()}
+
+
+def _value(found: Interval | None) -> float | None:
+    return None if found is None else found.value

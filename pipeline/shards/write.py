@@ -65,7 +65,7 @@ def write_shards(  # noqa: PLR0913 - what goes in, and how
         TableError: an input table is missing or torn.
         OutputError: the folder cannot be written.
     """
-    settings = {**params.plain(), "test_per_class": dict(test_caps or {}), "seed": seed}
+    settings = {**params.plain(), "seed": seed} | ({"test_per_class": dict(test_caps)} if test_caps else {})
     sources = [*faces.values(), *labels.values(), split]
     with (
         staged(out, SUMMARY_NAME, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder,

@@ -1,10 +1,16 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as oracle
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from models.metrics import NO_ANSWER, Answers, Bootstrap, answer, compare, count_groups, draw_sums, measure
+from models.intervals import FEW_GROUPS, tail
+from models.metrics import NO_ANSWER, Answers, Bootstrap, answer, compare, count_groups, draw_sums, log_loss, measure
 from pipeline.emotions import CLASSES
 
 BOOTSTRAP = Bootstrap(draws=200, seed=5, bins=15)
@@ -144,3 +150,127 @@ def test_answers_among_some_classes_share_the_probability_out_anew():
     predicted, confidence = answer(probabilities, (0, 4, 5))
     assert predicted.tolist() == [4, 0]
     np.testing.assert_allclose(confidence, [0.6, 1 / 3], rtol=1e-6)
+
+
+def random_answers(seed: int, classes: int, people: int) -> tuple[Answers, np.ndarray]:
+    """Answers of a random network about some of the classes, of people with unlike many rows, and probabilities."""
+    generator = np.random.default_rng(seed)
+    known = generator.choice(8, classes, replace=False)
+    rows = int(generator.integers(people, 6 * people + 1))
+    group = np.r_[np.arange(people), generator.integers(0, people, rows - people)]
+    probabilities = np.zeros((rows, 8), np.float32)
+    probabilities[:, known] = generator.dirichlet(np.full(classes, 0.7), rows).astype(np.float32)
+    label = np.where(generator.random(rows) < 0.4, probabilities.argmax(1), generator.choice(known, rows))
+    predicted, confidence = answer(probabilities, range(8))
+    return Answers(label, predicted, confidence, group, log_loss(probabilities, label, range(8))), probabilities
+
+
+def by_scikit_learn(answers: Answers, probabilities: np.ndarray) -> dict[str, float]:
+    true, predicted = answers.label, answers.predicted
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes that are answered and not there, and of one class alone
+        return {
+            "accuracy": oracle.accuracy_score(true, predicted),
+            "balanced_accuracy": oracle.balanced_accuracy_score(true, predicted),
+            "macro_f1": oracle.f1_score(true, predicted, average="macro", zero_division=0),
+            "weighted_f1": oracle.f1_score(true, predicted, average="weighted", zero_division=0),
+            "loss": oracle.log_loss(true, probabilities / probabilities.sum(1, keepdims=True), labels=range(8)),
+        }
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(1, 100))
+@settings(max_examples=40, deadline=None)
+def test_every_score_is_that_of_scikit_learn_on_any_classes_and_people(seed, classes, people):
+    answers, probabilities = random_answers(seed, classes, people)
+    measured = measure(answers, Bootstrap(100, 1, 15))
+    expected = by_scikit_learn(answers, probabilities)
+    assert {name: measured.scores[name].value for name in expected} == pytest.approx(expected, abs=2e-6)
+    there = sorted({*answers.label, *answers.predicted})
+    per_class = oracle.precision_recall_fscore_support(answers.label, answers.predicted, labels=there, zero_division=0)
+    for position, name in enumerate(("precision", "recall", "f1")):
+        found = [measured.per_class[CLASSES[c]][name].value for c in there]
+        np.testing.assert_allclose(found, per_class[position], atol=1e-6)
+    for c in set(range(8)) - set(there):
+        assert set(measured.per_class[CLASSES[c]].values()) == {None}
+        assert set(measured.confusion[CLASSES[c]].values()) == {None}
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(1, 100))
+@settings(max_examples=12, deadline=None)
+def test_every_interval_is_that_of_a_plain_bootstrap(seed, classes, people):
+    """A loop over the very people that were drawn, scored by scikit-learn: equal to the last digit."""
+    answers, probabilities = random_answers(seed, classes, people)
+    draws = 50
+    measured = measure(answers, Bootstrap(draws, seed, 15))
+    if people == 1:
+        assert {(found.low, found.high) for found in measured.scores.values()} == {(None, None)}
+        return
+    picks = np.random.default_rng(seed).integers(0, people, (draws, people))
+    members = [np.flatnonzero(answers.group == person) for person in range(people)]
+    drawn = []
+    for pick in picks:
+        rows = np.concatenate([members[person] for person in pick])
+        drawn.append(by_scikit_learn(answers.where(rows), probabilities[rows]))
+    # The expanded percentile interval, written out anew.
+    level = stats.norm.cdf(-np.sqrt(people / (people - 1)) * stats.t.ppf(0.975, people - 1))
+    for name in drawn[0]:
+        ends = np.quantile([draw[name] for draw in drawn], [level, 1 - level])
+        found = measured.scores[name]
+        np.testing.assert_allclose([found.low, found.high], ends, atol=5e-6, err_msg=name)
+
+
+def test_perfect_answers_on_seven_classes_are_perfect():
+    label = np.repeat([0, 2, 3, 4, 5, 6, 7], 5)
+    measured = measure(Answers(label, label, np.ones(35), np.arange(35)), BOOTSTRAP)
+    assert measured.scores["macro_f1"].plain() == {"value": 1, "low": 1, "high": 1}
+    assert measured.per_class["contempt"] == {"precision": None, "recall": None, "f1": None}
+    assert measured.confusion["contempt"]["anger"] is None
+
+
+def test_a_class_of_one_person_has_no_interval_of_its_recall():
+    label = np.r_[np.zeros(30, int), np.ones(4, int)]
+    group = np.r_[np.arange(30), np.full(4, 30)]
+    predicted = np.where(np.arange(34) % 3 == 0, 1, label)
+    recall = {
+        name: scores["recall"]
+        for name, scores in measure(Answers(label, predicted, np.ones(34), group), BOOTSTRAP).per_class.items()
+    }
+    assert recall["contempt"].plain() == {"value": 1, "low": None, "high": None}
+    assert recall["anger"].low < recall["anger"].value < recall["anger"].high
+
+
+def test_the_calibration_error_of_a_perfect_network_is_that_of_chance():
+    generator = np.random.default_rng(4)
+    probabilities = generator.dirichlet(np.full(8, 0.4), 300).astype(np.float32)
+    label = (probabilities.cumsum(1) > generator.random((300, 1))).argmax(1)
+    measured = measure(Answers(label, *answer(probabilities, range(8)), np.arange(300)), BOOTSTRAP)
+    found = measured.scores["ece"].value
+    assert found > 0.03
+    assert found == pytest.approx(measured.ece_chance, abs=0.02)
+    # A loop by torchmetrics over labels drawn from the probabilities themselves.
+    drawn = []
+    for _ in range(100):
+        labels = torch.from_numpy((probabilities.cumsum(1) > generator.random((300, 1))).argmax(1))
+        drawn.append(float(multiclass_calibration_error(torch.from_numpy(probabilities), labels, 8, n_bins=15)))
+    assert measured.ece_chance == pytest.approx(np.mean(drawn), abs=0.003)
+
+
+def coverage(groups: int, share, runs: int = 400) -> float:
+    """How often the interval of a mean over people holds the truth, for a tail at each end."""
+    generator = np.random.default_rng(7)
+    right, truth = 0, 0.5
+    for run in range(runs):
+        ability = generator.beta(2, 2, groups)
+        hits = generator.binomial(8, ability)
+        sums = draw_sums(np.stack([hits, np.full(groups, 8)], 1).astype(float), Bootstrap(500, run, 1))
+        low, high = np.quantile(sums[:, 0] / sums[:, 1], [share, 1 - share])
+        right += low <= truth <= high
+    return right / runs
+
+
+def test_intervals_of_few_people_hold_the_truth_more_often_than_percentiles_do():
+    assert coverage(10, 0.025) < 0.92
+    assert coverage(10, tail(10)) > 0.93
+    assert tail(10) == pytest.approx(0.0086, abs=1e-4)
+    assert tail(10_000) == pytest.approx(0.025, abs=1e-4)
+    assert FEW_GROUPS == 20
