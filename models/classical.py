@@ -101,6 +101,10 @@ class Classical(nn.Module):
         self.temperature = self._best_temperature(asked, held.labels)
         return self._logits(known), None if validation is None else self._logits(asked)
 
+    def _apply(self, *_args: Any, **_kwargs: Any) -> "Classical":
+        """Stay on the CPU and in float64, whoever moves or casts it: scikit-image and dlib make the features there."""
+        return self
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Take the shapes from the file: how many features and vectors there are is known after fitting alone."""
         for name in list(self._buffers):

@@ -25,7 +25,7 @@ from models.gallery import choose_affects, choose_classes, write_gallery
 from models.metrics import SCORES, Bootstrap
 from models.probe import Probe, probe_permutation
 from models.registry import find_model
-from models.runtime import accelerator, reproducible
+from models.runtime import network_device, reproducible
 from models.scorecard import Rows, Training, View, beside, brief, brief_beside, build_views, full, list_rough
 from pipeline.components import components, same_value
 from pipeline.emotions import CLASSES
@@ -197,7 +197,7 @@ def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
     Raises:
         ModelError: its class order or preprocessing is another; names the first difference.
     """
-    checkpoint = load_checkpoint(path, "cuda" if accelerator() == "gpu" else "cpu")
+    checkpoint = load_checkpoint(path, network_device().name)
     if checkpoint.info.task == "emotion" and checkpoint.classes != CLASSES:
         raise ModelError(f"{path}: its outputs are {', '.join(checkpoint.classes)}; they must be {', '.join(CLASSES)}")
     for key in _MUST_MATCH:

@@ -65,6 +65,7 @@ class StageOutput:
         self.folder = folder
         self.stage = stage
         self.contract: dict[str, Any] = {}  # how the pixels were made; travels to the checkpoint
+        self.ran: dict[str, Any] = {}  # on which device, for stages that run networks; not part of the id
         self.snapshot_id: str | None = None  # set where the id must be known before the files are written
         self.extra_sources: list[Source] = []
         self._rejects: list[Reject] = []
@@ -194,6 +195,7 @@ def _seal(output: StageOutput, inputs: list[Input], params: Mapping[str, Any], t
             tools=tool_versions(tools),
             files=file_table(files),
             contract=output.contract,
+            ran=output.ran,
         ),
     )
 

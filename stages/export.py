@@ -23,6 +23,8 @@ def export(
     """Export a network; it reads aligned uint8 RGB faces, and its metadata says how they must be made."""
     from models.checkpoint import load_checkpoint
     from models.export import export_onnx
+    from pipeline.device import asked_device
 
+    asked_device()  # the graph is traced on the CPU whatever it says, but a wrong value is told here as anywhere
     export_onnx(load_checkpoint(run), out)
     typer.echo(f"{out}: {to.value}, {out.stat().st_size / 1e6:.1f} MB")

@@ -51,8 +51,9 @@ def predict(
     targets = _targets(paths, out)
     from models.checkpoint import load_checkpoint
     from models.predict import Predictor
+    from models.runtime import network_device
 
-    predictor = Predictor(load_checkpoint(run))
+    predictor = Predictor(load_checkpoint(run, network_device().name))
     named = {path for path in pictures if not path.is_dir()}
     write = {Form.text: _print_text, Form.json: _print_json, Form.csv: _print_csv}[Form.json if as_json else form]
     problems: list[str] = []

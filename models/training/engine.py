@@ -1,4 +1,4 @@
-"""Lightning's Trainer set up for this project: device and strategy from the environment."""
+"""Lightning's Trainer set up for this project: devices, machines and strategy from the environment (docs/gpu.md)."""
 
 import os
 from collections.abc import Sequence
@@ -8,8 +8,10 @@ from typing import Any, Final
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import StrategyRegistry
 
-from models.runtime import accelerator
+from models.runtime import accelerator, resolve_precision
+from pipeline.device import AUTO, CPU, DEVICE, Device, asked_device, find_device
 from pipeline.errors import ParamsError
 from pipeline.params import TrainParams
 
@@ -17,6 +19,9 @@ from pipeline.params import TrainParams
 _DEVICES: Final = "PREP_DEVICES"
 _NODES: Final = "PREP_NODES"
 _STRATEGY: Final = "PREP_STRATEGY"
+# What torchrun and Slurm's srun tell each process that they start, and Lightning looks for.
+_LAUNCHED: Final = ({"TORCHELASTIC_RUN_ID", "RANK"}, {"SLURM_NTASKS", "SLURM_STEP_ID"})
+_LIGHTNING_NAMES: Final[Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def build_trainer(params: TrainParams, epochs: int, callbacks: Sequence[Callback], folder: Path) -> Any:
@@ -28,18 +33,18 @@ def build_trainer(params: TrainParams, epochs: int, callbacks: Sequence[Callback
         callbacks: what goes on around the steps.
         folder: Lightning's own working folder.
     """
-    kind = accelerator()
+    device = find_device()
     return lightning.Trainer(
-        accelerator=kind,
-        devices=_devices(),
-        num_nodes=_whole(_NODES, 1),
-        strategy=os.environ.get(_STRATEGY, "auto") or "auto",
-        precision=_precision(params.precision, kind),
+        accelerator=accelerator(),
+        devices=_devices(device),
+        num_nodes=count_nodes(),
+        strategy=_strategy(),
+        precision=_LIGHTNING_NAMES[resolve_precision(params.precision, device)],
         max_epochs=epochs,
         gradient_clip_val=params.clip_norm or None,
         callbacks=list(callbacks),
         default_root_dir=folder,
-        deterministic="warn" if kind == "gpu" else True,
+        deterministic=True if device.kind == CPU else "warn",
         benchmark=False,
         logger=False,
         enable_progress_bar=False,
@@ -49,19 +54,65 @@ def build_trainer(params: TrainParams, epochs: int, callbacks: Sequence[Callback
     )
 
 
-def _precision(asked: str, kind: str) -> Any:
-    if asked == "auto":
-        asked = "bf16" if kind == "gpu" and torch.cuda.is_bf16_supported() else "fp32"
-    return {"bf16": "bf16-mixed", "fp32": "32-true"}[asked]
+def count_processes() -> int:
+    """Return how many processes train together, over all machines.
+
+    Raises:
+        ParamsError: see `count_devices`, `count_nodes`.
+    """
+    return count_devices(find_device()) * count_nodes()
 
 
-def _devices() -> Any:
+def count_devices(device: Device) -> int:
+    """Return how many devices of this machine train together: PREP_DEVICES, of which -1 and auto are all GPUs.
+
+    Raises:
+        ParamsError: not a whole number, more than there are, or several where PREP_DEVICE names one.
+    """
     text = os.environ.get(_DEVICES, "") or "1"
-    return text if text in {"auto", "-1"} else _whole(_DEVICES, 1)
+    there = torch.cuda.device_count() if device.kind == "cuda" else 1
+    count = there if text in {AUTO, "-1"} else _whole(_DEVICES)
+    if device.kind == "cuda" and count > there:
+        raise ParamsError(f"{_DEVICES}: expected at most {there}, the GPUs that torch finds here, not {count}")
+    if count > 1 and asked_device().startswith("cuda:"):
+        raise ParamsError(f"{_DEVICES}: {count}, but {DEVICE} names one GPU, {asked_device()}; set it to cuda")
+    return count
 
 
-def _whole(name: str, default: int) -> int:
-    text = os.environ.get(name, "") or str(default)
+def count_nodes() -> int:
+    """Return how many machines train together: PREP_NODES.
+
+    Raises:
+        ParamsError: several, and nothing tells this process which one it is on: each would believe itself the first
+            and write the same folder.
+    """
+    nodes = _whole(_NODES)
+    if nodes > 1 and not any(names <= os.environ.keys() for names in _LAUNCHED):
+        raise ParamsError(
+            f"{_NODES}: {nodes} machines, but no launcher says which one this is; type on each, with --node-rank 0 on "
+            f"the first, 1 on the next: torchrun --nnodes {nodes} --node-rank 0 --nproc-per-node GPUS_OF_ONE "
+            "--master-addr FIRST_MACHINE --no-python prep train, or start it by srun"
+        )
+    return nodes
+
+
+def _devices(device: Device) -> int | list[int]:
+    """Return what Lightning takes for the devices: their number, or the one GPU that PREP_DEVICE names."""
+    one = device.index if asked_device().startswith("cuda:") else None
+    count = count_devices(device)
+    return count if one is None else [one]
+
+
+def _strategy() -> str:
+    asked = os.environ.get(_STRATEGY, "") or AUTO
+    known = [AUTO, *StrategyRegistry.available_strategies()]
+    if asked not in known:
+        raise ParamsError(f"{_STRATEGY}: expected a strategy of Lightning ({', '.join(known)}), not {asked!r}")
+    return asked
+
+
+def _whole(name: str) -> int:
+    text = os.environ.get(name, "") or "1"
     if not text.isdecimal() or int(text) < 1:
         raise ParamsError(f"{name}: expected a whole number of at least 1, not {text!r}")
     return int(text)

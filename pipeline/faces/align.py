@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.crew import map_parts
+from pipeline.device import describe_device
 from pipeline.errors import TableError
 from pipeline.faces.cascade import check_cascade
 from pipeline.faces.geometry import TEMPLATE_NAME
+from pipeline.faces.networks import fitting_workers, network_device
 from pipeline.faces.part import PART_ROWS, Part, align_part, count_units
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.output import SUMMARY_NAME, Source, StageOutput, stage_output
@@ -52,11 +54,13 @@ def align(
         The summary: counts, faces by attempt, misses by class.
 
     Raises:
-        ParamsError: the cascade names no detector.
+        ParamsError: the cascade names no detector, or PREP_DEVICE no device of this machine.
         TableError: samples is not an output of ingest.
         LineageError: a picture is not the one that was ingested.
     """
     check_cascade(params.cascade)
+    device = network_device()
+    workers = fitting_workers(device, workers)
     fmt = read_format(samples)
     table = samples / SAMPLES_NAME
     rows = count_rows(table)
@@ -65,6 +69,7 @@ def align(
         out, stage="align", sources=[samples, Source(Path(src), raw)], params=params.plain(), tools=TOOLS
     ) as output:
         output.contract = {"align": build_contract(params)}
+        output.ran = describe_device(device)
         parts = [
             Part(number, first, table, min(PART_ROWS, rows - first), src, fmt, output.folder, params)
             for number, first in enumerate(range(0, rows, PART_ROWS))

@@ -4,7 +4,6 @@ The graphs are built here at run time. Two things differ from facenet-pytorch's 
 the scaling of pixels to -1..1 is folded into the first convolution, and the heads share one matrix product.
 """
 
-import os
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, Protocol
@@ -14,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.errors import ParamsError
+from pipeline.device import CPU, Device, find_device
 from pipeline.faces.weights import Weights, read_weights
 
 Floats32 = NDArray[np.float32]
@@ -111,20 +110,32 @@ def cpu_networks() -> OnnxNetworks:
     return OnnxNetworks()
 
 
-def load_networks() -> Networks:
-    """Return the networks on the device that PREP_DEVICE names: cpu (the default) or cuda.
+def network_device() -> Device:
+    """Return where the networks run: the CPU unless PREP_DEVICE asks, for a GPU's crops differ in their last bits.
 
     Raises:
-        ParamsError: PREP_DEVICE is neither, or there is no GPU.
+        ParamsError: see `device.find_device`.
     """
-    device = os.environ.get("PREP_DEVICE", "") or "cpu"
-    if device == "cpu":
+    return find_device(default=CPU)
+
+
+def fitting_workers(device: Device, workers: int) -> int:
+    """Return how many processes may share a device: all on the CPU, on a GPU as many as its free memory holds."""
+    if device.kind != "cuda":
+        return workers
+    from pipeline.faces.networks_torch import PROCESS_BYTES, free_bytes
+
+    return max(1, min(workers, free_bytes(device) // PROCESS_BYTES))
+
+
+def load_networks() -> Networks:
+    """Return this process's networks on the device of `network_device`."""
+    device = network_device()
+    if device.name == CPU:
         return cpu_networks()
-    if device.split(":")[0] != "cuda":
-        raise ParamsError(f"PREP_DEVICE: expected cpu or cuda, not {device!r}")
     from pipeline.faces.networks_torch import torch_networks
 
-    return torch_networks(device)
+    return torch_networks(device.name)
 
 
 def face_share(background: Floats32, face: Floats32) -> Floats32:

@@ -9,13 +9,17 @@ import numpy as np
 import torch
 from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
 
-from pipeline.errors import ParamsError
+from pipeline.device import Device, use_full_float32
+from pipeline.errors import DataError
 from pipeline.faces.networks import CELL_PX, STRIDE_PX, Floats32
 
 # Pictures of the first network are padded to multiples of this, so that many share one size and one run.
 _ROUND_PX: Final = 32
 _SWEEP_PX: Final = 1 << 24  # pixels a run of the first network
 _CROPS: Final = 4096  # crops a run of the others
+# Of a card, for one process: CUDA's context, and the first network's two widest layers at once (10 float32 a pixel of a
+# run, before and after their activation) with as much again for cuDNN.
+PROCESS_BYTES: Final = 3 << 30
 _MEAN: Final = 127.5
 _SPREAD: Final = 128.0
 
@@ -24,9 +28,7 @@ class TorchNetworks:
     """The networks on one device. A GPU's answers differ in the last bits, its boxes by far less than a pixel."""
 
     def __init__(self, device: str) -> None:
-        # TF32 would round the products to ten bits; these networks are too small to need the speed.
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+        use_full_float32()
         self._device = torch.device(device)
         self._pnet, self._rnet, self._onet = (
             network().eval().requires_grad_(requires_grad=False).to(self._device) for network in (PNet, RNet, ONet)
@@ -62,9 +64,12 @@ class TorchNetworks:
         return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
 
     def _run(self, network: Any, pixels: Floats32) -> list[Floats32]:
-        with torch.inference_mode():
-            given = torch.from_numpy(pixels).to(self._device)
-            return [answer.cpu().numpy() for answer in network((given - _MEAN) / _SPREAD)]
+        try:
+            with torch.inference_mode():
+                given = torch.from_numpy(pixels).to(self._device)
+                return [answer.cpu().numpy() for answer in network((given - _MEAN).div_(_SPREAD))]
+        except torch.OutOfMemoryError:
+            raise DataError(f"{self._device}: the card's memory is full; try a smaller PREP_WORKERS") from None
 
 
 def _by_size(pictures: Sequence[Floats32], round_px: int) -> dict[tuple[int, int], list[int]]:
@@ -89,11 +94,10 @@ def _cells(extent_px: int) -> int:
 
 @cache
 def torch_networks(device: str) -> TorchNetworks:
-    """Return this process's networks on `cpu` or a GPU.
-
-    Raises:
-        ParamsError: there is no such GPU.
-    """
-    if device != "cpu" and not torch.cuda.is_available():
-        raise ParamsError(f"PREP_DEVICE: {device} was asked for, but torch sees no GPU; leave it empty for the CPU")
+    """Return this process's networks on a device as torch names it."""
     return TorchNetworks(device)
+
+
+def free_bytes(device: Device) -> int:
+    """Return how much memory of a card is free."""
+    return int(torch.cuda.mem_get_info(device.index)[0])

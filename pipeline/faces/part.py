@@ -1,6 +1,5 @@
 """One part of a table of samples, start to end: the unit of work of a process."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.crew import NO_UNIT, Units
+from pipeline.device import CPU
 from pipeline.errors import ImageError, LineageError
 from pipeline.faces.cascade import Attempt, Found, build_cascade, find_faces
 from pipeline.faces.crop import Crop, cut_faces
 from pipeline.faces.detector import Hint
+from pipeline.faces.networks import network_device
 from pipeline.faces.scale import hint_of, search_side_px, view_of
 from pipeline.images import Opened, Scaled, open_picture
 from pipeline.output import Reject
@@ -28,7 +29,7 @@ from pipeline.tables import part_name, rows_to_table, write_table
 PART_ROWS: Final = 512
 # Pictures that are decoded and searched together: this many, or fewer when they are large.
 _BATCH: Final = 32
-_BATCH_CUDA: Final = 256
+_BATCH_GPU: Final = 256
 _BATCH_BYTES: Final = 64 << 20
 
 _CRASHED: Final = "the process died on this picture twice, the second time with this picture alone"
@@ -119,7 +120,7 @@ def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, un
 
 def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> Iterator[list[_Sample]]:
     """Decode the samples; yield those that can be, as many at once as make a batch and fit the memory."""
-    size = _BATCH_CUDA if os.environ.get("PREP_DEVICE", "").startswith("cuda") else _BATCH
+    size = _BATCH if network_device().name == CPU else _BATCH_GPU
     batch, pixels = [], 0
     for sample in samples:
         if sample.unit in units.crashed:

@@ -32,7 +32,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What an output folder is. `files` maps each file beside it to its md5 and size in bytes."""
+    """What an output folder is. `files` maps each file beside it to its md5 and size in bytes.
+
+    `ran` says on which device its networks ran and how; it is empty for stages that run none.
+    """
 
     stage: str
     id: str
@@ -41,6 +44,7 @@ class Snapshot:
     tools: Mapping[str, str]
     files: Mapping[str, Mapping[str, Any]]
     contract: Mapping[str, Any] = field(default_factory=dict)
+    ran: Mapping[str, Any] = field(default_factory=dict)
 
 
 def tool_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -99,7 +103,7 @@ def _check_types(snapshot: Snapshot) -> None:
         texts |= {"inputs.path": given.path, "inputs.md5": given.md5, "inputs.snapshot": given.snapshot or ""}
         _check_texts(texts)
     _check_texts(texts)
-    for name in ("params", "tools", "files", "contract"):
+    for name in ("params", "tools", "files", "contract", "ran"):
         if not isinstance(getattr(snapshot, name), dict):
             raise TypeError(f"{name} must be a mapping")
     for name, entry in snapshot.files.items():

@@ -68,7 +68,7 @@ class TrainParams(Section):
     select: Literal["balanced_accuracy", "loss", "last"]
     patience: Annotated[int, Field(ge=0)]
     augment: Literal["none", "thesis", "strong"]
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: bool
     channels_last: bool
     threads: Count

@@ -62,6 +62,17 @@ def test_float_images_are_the_same_faces():
     torch.testing.assert_close(model(faces.pixels.float() / 255), model(faces.pixels))
 
 
+def test_it_stays_on_the_cpu_in_its_own_numbers_whoever_moves_it():
+    model = HogSvm(8)
+    model.fit(make_faces([0, 2, 6]), None)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    asked = make_faces([0, 2, 6], rows=8, seed=1)
+    answers = model(asked.pixels)
+    for moved in (model.to("meta"), model.cuda(), model.half(), torch.nn.Sequential(model).to("meta")[0]):
+        assert all(torch.equal(value, before[name]) for name, value in moved.state_dict().items())
+        assert torch.equal(moved(asked.pixels), answers)
+
+
 @pytest.mark.parametrize("classes", [[0, 2, 6], [1, 5]])
 def test_the_linear_classifier_is_scikit_learns(classes):
     from sklearn.linear_model import LogisticRegression

@@ -15,7 +15,7 @@ from pipeline.params import PersonalizeParams
 from tests.models.training_inputs import make_training_shards, train_params
 from tests.run_inputs import make_run
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+pytestmark = pytest.mark.usefixtures("gpu")
 
 
 @pytest.mark.parametrize("name", ["proposed", "resnet50v2"])

@@ -83,7 +83,7 @@ def test_a_crop_scores_the_same_in_any_company(pixels):
 
 def test_unknown_device(monkeypatch):
     monkeypatch.setenv("PREP_DEVICE", "tpu")
-    with pytest.raises(ParamsError, match="PREP_DEVICE: expected cpu or cuda, not 'tpu'"):
+    with pytest.raises(ParamsError, match=r"PREP_DEVICE: expected cpu, cuda, .*, not 'tpu'"):
         load_networks()
 
 
@@ -91,7 +91,7 @@ def test_cuda_that_is_not_there(monkeypatch):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     monkeypatch.setenv("PREP_DEVICE", "cuda")
-    with pytest.raises(ParamsError, match="torch sees no GPU"):
+    with pytest.raises(ParamsError, match="torch finds no GPU"):
         load_networks()
 
 
@@ -111,13 +111,11 @@ def test_networks_in_torch_agree(pixels):
         assert np.allclose(one, two, atol=1e-4)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-def test_cuda_gives_the_same_faces(monkeypatch):
+def test_cuda_gives_the_same_faces(gpu):
     from pipeline.faces.detector import View
     from pipeline.faces.mtcnn_fast import COARSE, MtcnnFast
     from tests.pipeline.faces.inputs import portrait
 
-    monkeypatch.setenv("PREP_DEVICE", "cuda")
     views = [View(portrait()), View(portrait()[:400, :360])] * 20
     for one, other in zip(
         MtcnnFast(cpu_networks(), COARSE).detect(views), MtcnnFast(load_networks(), COARSE).detect(views), strict=True

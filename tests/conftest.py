@@ -1,0 +1,19 @@
+"""Tests run on the CPU, also where there are GPUs; one that is about a GPU asks for it by the fixture `gpu`."""
+
+import os
+
+import pytest
+
+for name in ("PREP_DEVICES", "PREP_NODES", "PREP_STRATEGY"):
+    os.environ.pop(name, None)
+os.environ["PREP_DEVICE"] = "cpu"  # processes that tests start inherit it
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Let one test use the first GPU; it is skipped where there is none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    monkeypatch.setenv("PREP_DEVICE", "cuda:0")
