@@ -7,7 +7,7 @@ their snapshot and the training parameters. Nothing is pickled.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from models.calibration import to_probabilities
 from models.inputs import InputSpec
 from models.networks.layers import feature_layer
 from models.registry import find_model
@@ -27,6 +28,8 @@ from pipeline.errors import ModelError, UsageError
 CHECKPOINT_NAME: Final = "model.safetensors"
 METADATA_KEY: Final = "prep"
 _BATCH_ROWS: Final = 64
+# A network that is less of the way from chance to perfect on validation is hardly better than guessing.
+_LEAST_ABOVE_CHANCE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,9 @@ class CheckpointInfo:
         task: emotion, or valence, arousal or affect (both).
         flips: whether an answer is the mean over the face and its mirror image.
         params: the training parameters, as plain JSON.
+        temperature: of its logits, see `models.calibration`.
+        validation: what it scored there: `rows`, `balanced_accuracy` with `low` and `high`, and `chance`; empty where
+            there was none.
     """
 
     model: str
@@ -52,6 +58,8 @@ class CheckpointInfo:
     task: Annotated[str, Field(pattern="^(emotion|valence|arousal|affect)$")]
     flips: bool
     params: Mapping[str, Any]
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    validation: Mapping[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -64,6 +72,8 @@ class CheckpointInfo:
             "task": self.task,
             "flips": self.flips,
             "params": dict(self.params),
+            "temperature": self.temperature,
+            "validation": dict(self.validation),
         }
 
     @classmethod
@@ -118,6 +128,21 @@ class Checkpoint:
         return self.info.classes
 
     @property
+    def doubts(self) -> dict[str, str]:
+        """Why its answers should not be believed, short -> in a sentence; empty where nothing speaks against it."""
+        found = {}
+        if rendered := self.contract.get("rendered"):
+            names = ", ".join(rendered)
+            found["demo network"] = (
+                f"the network was trained on rendered faces ({names}), so it knows nothing of real ones"
+            )
+        score, chance = (self.info.validation.get(name) for name in ("balanced_accuracy", "chance"))
+        if score is not None and chance is not None and _near_chance(self.info.validation):
+            said = f"the network's balanced accuracy on validation is {score:.2f}, where guessing gets {chance:.2f}"
+            found["near chance"] = f"{said}: its answers are hardly better than guesses"
+        return found
+
+    @property
     def snapshot_id(self) -> str:
         """The snapshot of the shards it was trained on."""
         return self.info.shards
@@ -133,12 +158,23 @@ class Checkpoint:
         """
         return self.info.input.prepare(_as_tensor(images).to(self.device))
 
-    def outputs(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
-        """Return the network's raw outputs (N, classes) on the CPU, float32: logits, or valence and arousal."""
+    def logits(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
+        """Return the raw outputs (V, N, classes) on the CPU, float32: of faces and, with flips, their mirror images.
+
+        Args:
+            images: see `prepare`.
+        """
         pixels = _as_tensor(images)
         with torch.inference_mode():
-            parts = [self._answer(part) for part in torch.split(pixels, _BATCH_ROWS)]
-        return torch.cat(parts) if parts else torch.zeros(0, len(self.info.classes))
+            parts = [self._views(part) for part in torch.split(pixels, _BATCH_ROWS)]
+        return torch.cat(parts, dim=1) if parts else torch.zeros(1, 0, len(self.info.classes))
+
+    def outputs(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
+        """Return the answers (N, classes) on the CPU, float32: probabilities, or valence and arousal."""
+        logits = self.logits(images)
+        if self.info.task == "emotion":
+            return to_probabilities(logits, self.info.temperature)
+        return logits.tanh().mean(0)
 
     def predict(self, images: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probability of each class for each face.
@@ -178,15 +214,18 @@ class Checkpoint:
             return tensor.device
         return torch.device("cpu")
 
-    def _answer(self, pixels: Tensor) -> Tensor:
+    def _views(self, pixels: Tensor) -> Tensor:
         batch = self.prepare(pixels)
-        answer = self._activate(self.module(batch))
-        if self.info.flips:
-            answer = (answer + self._activate(self.module(batch.flip(-1)))) / 2
-        return answer.float().cpu()
+        views = (batch, batch.flip(-1)) if self.info.flips else (batch,)
+        return torch.stack([self.module(view).float().cpu() for view in views])
 
-    def _activate(self, outputs: Tensor) -> Tensor:
-        return outputs.softmax(1) if self.info.task == "emotion" else outputs.tanh()
+
+def _near_chance(validation: Mapping[str, Any]) -> bool:
+    """Say whether a score is hardly above chance, or could be chance by its interval."""
+    score, chance, low = validation["balanced_accuracy"], validation["chance"], validation.get("low")
+    if chance >= 1:
+        return True  # one class alone: nothing was told apart
+    return (score - chance) / (1 - chance) < _LEAST_ABOVE_CHANCE or (low is not None and low <= chance)
 
 
 def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> None:

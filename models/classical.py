@@ -4,8 +4,7 @@ They are fitted by scikit-learn and answer from their own tensors, so that they 
 is pickled. Gradients do not flow through them.
 
 HOG: Dalal and Triggs 2005. SVM: Cortes and Vapnik 1995, one against one as libsvm has it. Descriptor: dlib's ResNet,
-128 numbers a face. Probabilities are a softmax over the decisions, its temperature fitted on validation (Guo et al.
-2017, arXiv:1706.04599).
+128 numbers a face. Probabilities are a softmax over the decisions, tempered as any network's (`models.calibration`).
 """
 
 from functools import cache
@@ -24,9 +23,8 @@ from pipeline.faces.dlib_hog import model_file
 
 Floats = NDArray[np.float64]
 
-_ABSENT_LOGIT: Final = -30.0  # of a class that no training face has
+_ABSENT_LOGIT: Final = -100.0  # of a class that no training face has
 _STRENGTHS: Final = (0.1, 1.0, 3.0, 10.0, 30.0)  # C, chosen on validation
-_TEMPERATURES: Final = np.geomspace(0.02, 5, 60)
 _HOG_SIZE_PX: Final = 112
 _HOG_CELL_PX: Final = 14
 _HOG_DIRECTIONS: Final = 8
@@ -46,7 +44,6 @@ class Classical(nn.Module):
     present: Tensor
     mean: Tensor
     scale: Tensor
-    temperature: Tensor
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -54,7 +51,6 @@ class Classical(nn.Module):
         self.register_buffer("present", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("mean", torch.zeros(0, dtype=torch.float64))
         self.register_buffer("scale", torch.zeros(0, dtype=torch.float64))
-        self.register_buffer("temperature", torch.ones(1, dtype=torch.float64))
 
     def extract(self, pixels: NDArray[np.uint8]) -> Floats:
         """Return the features (N, F) of faces (N, S, S, 3) or (N, S, S)."""
@@ -73,7 +69,7 @@ class Classical(nn.Module):
         return self._logits(self._standardized(self.extract(_as_pixels(images))))
 
     def fit(self, faces: Faces, validation: Faces | None) -> tuple[Tensor, Tensor | None]:
-        """Fit features, classifier and temperature; the strength is chosen by balanced accuracy on validation.
+        """Fit features and classifier; the strength is chosen by balanced accuracy on validation.
 
         Returns:
             The logits (N, classes) of both sets, so that no feature is extracted twice.
@@ -98,7 +94,6 @@ class Classical(nn.Module):
             self.solve(known.numpy(), places, strength)
             scores.append(self._balanced_accuracy(asked, held.labels))
         self.solve(known.numpy(), places, strengths[int(np.argmax(scores))])
-        self.temperature = self._best_temperature(asked, held.labels)
         return self._logits(known), None if validation is None else self._logits(asked)
 
     def _apply(self, *_args: Any, **_kwargs: Any) -> "Classical":
@@ -117,21 +112,12 @@ class Classical(nn.Module):
 
     def _logits(self, features: Tensor) -> Tensor:
         logits = torch.full((len(features), self.classes), _ABSENT_LOGIT, dtype=torch.float64)
-        logits[:, self.present] = self.decide(features) / self.temperature
+        logits[:, self.present] = self.decide(features)
         return logits.float()
 
     def _balanced_accuracy(self, features: Tensor, labels: Tensor) -> float:
         right = self._logits(features).argmax(1) == labels
         return float(np.mean([right[labels == label].double().mean().item() for label in np.unique(labels)]))
-
-    def _best_temperature(self, features: Tensor, labels: Tensor) -> Tensor:
-        known = torch.isin(labels, self.present)
-        if not known.any():
-            return torch.ones(1, dtype=torch.float64)
-        places = torch.searchsorted(self.present, labels[known])
-        decisions = self.decide(features[known])
-        losses = [nn.functional.cross_entropy(decisions / heat, places).item() for heat in _TEMPERATURES]
-        return torch.tensor([_TEMPERATURES[int(np.argmin(losses))]], dtype=torch.float64)
 
 
 class HogSvm(Classical):

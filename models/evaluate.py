@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,47 +19,30 @@ from models.affect_report import (
     list_signs,
     read_affects,
 )
+from models.calibration import to_probabilities
 from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
 from models.data import ShardLoader
 from models.gallery import choose_affects, choose_classes, write_gallery
-from models.metrics import SCORES, Bootstrap
+from models.held_out import TEST, HeldOut, answer_logits, read_held_out
+from models.metrics import SCORES, Bootstrap, measure
 from models.probe import Probe, probe_permutation
 from models.registry import find_model
 from models.runtime import network_device, reproducible
 from models.scorecard import Rows, Training, View, beside, brief, brief_beside, build_views, full, list_rough
-from pipeline.components import components, same_value
 from pipeline.emotions import CLASSES
-from pipeline.errors import DataError, ModelError, UsageError
+from pipeline.errors import ModelError, UsageError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 from pipeline.lineage.walk import raw_inputs
 from pipeline.output import Reject, StageOutput, stage_output
 from pipeline.params import EvaluateParams
 from pipeline.schema import INDEX, PREDICTIONS, Reason
-from pipeline.shards.read import ShardFolder, iter_shards, open_shards
+from pipeline.shards.read import ShardFolder, open_shards
 from pipeline.tables import read_table
 from pipeline.workers import Progress, no_progress
 
-TEST: Final = "test"
 # What a network must have been trained on for its answers to mean anything here.
 _MUST_MATCH: Final = ("classes", "align", "equalize")
 _TOOLS: Final = ("numpy", "torch", "simplejpeg")
-_WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """The rows of the test set in the order of the shards, without pixels; `missing` are those without a face.
-
-    `group` says of each row which others it belongs together with, `missing_group` of each of those without a face: the
-    same person, or the same group of the split. They may be the same groups.
-    """
-
-    sample_id: list[str]
-    dataset: list[str]
-    label: NDArray[np.int64]
-    group: NDArray[np.int64]
-    missing: pa.Table
-    missing_group: NDArray[np.int64]
 
 
 def evaluate(
@@ -149,15 +132,18 @@ def answer_classes(
     """Measure a network of the eight classes beside others; write predictions, confusion and saliency."""
     rows = read_held_out(test.folder, test.shards)
     loader = test.loader()
-    probabilities = answer_test_set(checkpoint, loader, len(rows.sample_id), progress)
+    logits = answer_logits(checkpoint, loader, progress)
+    probabilities, raw = (to_probabilities(logits, heat).numpy() for heat in (checkpoint.info.temperature, 1.0))
     training = read_training(test.run, test.shards)
     views = _views(rows, probabilities, training, test.bootstrap)
     report, details = brief(views), full(views)
+    report["ece_raw"] = _calibration_error(rows, raw, test.bootstrap)
+    details["calibration"] = {"temperature": checkpoint.info.temperature, "ece_raw": report["ece_raw"]}
     for name, other in others.items():
         rival = load_matching(other / CHECKPOINT_NAME, test.folder)
         if rival.info.task != "emotion":
             raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
-        answers = answer_test_set(rival, loader, len(rows.sample_id), progress)
+        answers = to_probabilities(answer_logits(rival, loader, progress), rival.info.temperature).numpy()
         other_views = _views(rows, answers, read_training(other, test.shards), test.bootstrap)
         report.setdefault("beside", {})[name] = brief_beside(views, other_views)
         details.setdefault("beside", {})[name] = beside(views, other_views)
@@ -219,72 +205,28 @@ def _difference(key: str, there: Any, here: Any) -> tuple[str, str, str] | None:
     return None if there == here else (key, json.dumps(there), json.dumps(here))
 
 
-def read_held_out(folder: ShardFolder, shards: Path) -> HeldOut:
-    """Read who and what is in the test set.
-
-    Raises:
-        DataError: there are no test rows.
-    """
-    if TEST not in folder.splits:
-        raise DataError(f"{shards}: no test rows; give a dataset of params.yaml the role test, then split again")
-    table = pa.concat_tables(iter_shards(folder, TEST, _WHO))
-    missing = read_table(shards / "missing_faces.parquet")
-    missing = missing.filter(pc.equal(missing["split"], TEST))
-    group = tie_rows(pa.concat_tables([table, missing.select(_WHO).cast(table.schema)]), read_groups(shards))
-    ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
-    labels = table["label"].to_numpy().astype(np.int64)
-    return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :])
-
-
-def read_groups(shards: Path) -> dict[str, str | None]:
-    """Return the group of the split that each sample belongs to."""
-    groups: dict[str, str | None] = {}
-    for name in ("index", "missing_faces"):
-        table = read_table(shards / f"{name}.parquet", ["sample_id", "group_id"])
-        groups |= zip(table["sample_id"].to_pylist(), table["group_id"].to_pylist(), strict=True)
-    return groups
-
-
-def tie_rows(rows: pa.Table, groups: Mapping[str, str | None]) -> NDArray[np.int64]:
-    """Return (N,) numbers of what is independent of all else: rows of one person, or one group, share one.
-
-    Args:
-        rows: sample_id, dataset and subject_id.
-        groups: sample_id -> group of the split.
-    """
-    columns = (rows[name].to_pylist() for name in ("dataset", "subject_id"))
-    people = [f"{name}/{subject}" if subject is not None else None for name, subject in zip(*columns, strict=True)]
-    of_split = [groups.get(sample_id) for sample_id in rows["sample_id"].to_pylist()]
-    return components(len(rows), [same_value(people), same_value(of_split)])
-
-
-def answer_test_set(
-    checkpoint: Checkpoint, loader: ShardLoader, total: int, progress: Progress = no_progress
-) -> NDArray[np.float32]:
-    """Return the probabilities (N, 8) of all faces of a loader, in its order."""
-    parts: list[NDArray[np.float32]] = []
-    done = 0
-    for batch in loader:
-        parts.append(checkpoint.predict(batch.images))
-        done += len(batch)
-        progress(done, total, "faces")
-    return np.concatenate(parts)
-
-
 def _views(
     rows: HeldOut, probabilities: NDArray[np.float32], training: Training, bootstrap: Bootstrap
 ) -> dict[tuple[str, ...], View]:
+    return build_views(_rows(rows, probabilities), training, bootstrap)
+
+
+def _calibration_error(rows: HeldOut, probabilities: NDArray[np.float32], bootstrap: Bootstrap) -> float:
+    whole = _rows(rows, probabilities)
+    return measure(whole.where(whole.found).answers(), replace(bootstrap, draws=1)).scores["ece"].value
+
+
+def _rows(rows: HeldOut, probabilities: NDArray[np.float32]) -> Rows:
     missing = rows.missing
     group = np.concatenate([rows.group, rows.missing_group])
     count = len(rows.sample_id)
-    whole = Rows(
+    return Rows(
         dataset=np.array([*rows.dataset, *missing["dataset"].to_pylist()]),
         label=np.concatenate([rows.label, missing["label"].to_numpy().astype(np.int64)]),
         group=group,
         found=np.arange(len(group)) < count,
         probabilities=np.concatenate([probabilities, np.zeros((len(missing), len(CLASSES)), np.float32)]),
     )
-    return build_views(whole, training, bootstrap)
 
 
 def read_training(run: Path, shards: Path) -> Training:

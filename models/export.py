@@ -39,6 +39,7 @@ class Answering(nn.Module):
         self.spec = spec
         self.uncut = replace(spec, size_px=inner, zoom=1.0)
         self.flips = checkpoint.info.flips
+        self.temperature = checkpoint.info.temperature
         rows = functional.interpolate(
             torch.eye(inner)[None, None], size=(spec.size_px, inner), mode="bilinear", antialias=True
         )
@@ -51,8 +52,10 @@ class Answering(nn.Module):
         if self.rows is not None:
             scaled = round_exactly(self.rows @ scaled @ self.rows.T).clamp(0, 255)
         pixels = self.spec.normalize(scaled / 255)
-        answer: Tensor = self.network(pixels).softmax(1)
-        return (answer + self.network(pixels.flip(-1)).softmax(1)) / 2 if self.flips else answer
+        answer: Tensor = (self.network(pixels) / self.temperature).softmax(1)
+        if self.flips:
+            answer = (answer + (self.network(pixels.flip(-1)) / self.temperature).softmax(1)) / 2
+        return answer
 
 
 def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
@@ -60,7 +63,7 @@ def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
 
     The graph reads uint8 RGB faces (N, 3, H, H), aligned and equalized as the contract says, N free and H the side of
     the aligned face; cutting, scaling and normalization are inside. The metadata key ``prep`` holds the checkpoint's
-    info as JSON: classes, contract, snapshot.
+    info as JSON: classes, contract, snapshot, temperature (which the graph applies) and what validation said.
 
     Args:
         checkpoint: a network on classes.

@@ -5,7 +5,7 @@ JPEG, the equalization, the storage again. So a picture of the dataset gets the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -63,6 +63,7 @@ class AnsweredFace:
         predicted: the most probable class.
         probabilities: by class, in the order of the classes.
         pixels: the aligned face that the network saw, (S, S) or (S, S, 3).
+        doubts: why the answer should not be believed, see `Checkpoint.doubts`.
     """
 
     box: tuple[float, float, float, float]
@@ -72,6 +73,7 @@ class AnsweredFace:
     predicted: str
     probabilities: Mapping[str, float]
     pixels: Pixels
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Predictor:
@@ -132,7 +134,7 @@ class Predictor:
         answers = self.checkpoint.predict(np.stack([_rgb(pixels) for pixels in seen])) if seen else np.zeros((0, 8))
         results: list[list[AnsweredFace]] = [[] for _ in pictures]
         for number, crop, pixels, row in zip(owners, crops, seen, answers, strict=True):
-            results[number].append(_describe(crop.columns, pixels, row, self.checkpoint.classes))
+            results[number].append(_describe(crop.columns, pixels, row, self.checkpoint))
         return results
 
     def _equalized(self, image: bytes) -> Pixels:
@@ -224,8 +226,9 @@ def _rgb(pixels: Pixels) -> Pixels:
 
 
 def _describe(
-    columns: Mapping[str, Any], pixels: Pixels, row: NDArray[np.float32], classes: Sequence[str]
+    columns: Mapping[str, Any], pixels: Pixels, row: NDArray[np.float32], checkpoint: Checkpoint
 ) -> AnsweredFace:
+    classes = checkpoint.classes
     x0, y0, x1, y1 = columns["face_box"]
     return AnsweredFace(
         box=(x0, y0, x1, y1),
@@ -235,6 +238,7 @@ def _describe(
         predicted=classes[int(row.argmax())],
         probabilities=dict(zip(classes, map(float, row), strict=True)),
         pixels=pixels,
+        doubts=checkpoint.doubts,
     )
 
 
@@ -251,7 +255,7 @@ def draw_faces(content: bytes, faces: Sequence[AnsweredFace]) -> Pixels:
     for face in faces:
         x0, y0, x1, y1 = face.box
         draw.rectangle((x0, y0, x1, y1), outline=_BOX_COLOUR, width=width)
-        words = f"{face.predicted} {face.probabilities[face.predicted]:.2f}"
+        words = ", ".join((f"{face.predicted} {face.probabilities[face.predicted]:.2f}", *face.doubts))
         left, top, right, bottom = draw.textbbox((0, 0), words, font=letters)
         # Above the box where there is room, else inside its upper edge.
         place = (max(0.0, x0), y0 - bottom - width if y0 > bottom + width else max(0.0, y0 + width))

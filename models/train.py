@@ -14,16 +14,17 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
+from models.credit import vouch
 from models.registry import find_model
 from models.runtime import reproducible
 from models.training.course import COLUMNS, Course
-from models.training.run import TRAIN, VAL, Job, count_rows, run_classical, run_training
+from models.training.run import TRAIN, VAL, Job, count_rows, read_labels, run_classical, run_training
 from models.training.state import LiveLog
 from pipeline.errors import DataError
 from pipeline.lineage.identity import PARTIAL_SUFFIX
 from pipeline.output import Source, StageOutput, stage_output
 from pipeline.params import TrainParams
-from pipeline.shards.read import open_shards
+from pipeline.shards.read import iter_shards, open_shards
 from pipeline.workers import Progress, no_progress
 
 LOSSES_NAME: Final = "losses.csv"
@@ -90,12 +91,23 @@ def checkpoint_info(job: Job) -> CheckpointInfo:
         model=job.entry.name,
         classes=job.outputs,
         input=job.spec,
-        contract=job.folder.contract,
+        contract=_contract(job),
         shards=job.folder.snapshot_id,
         task=job.params.task,
         flips=job.params.flips,
         params={**job.params.plain(), "seed": job.seed},
     )
+
+
+def _contract(job: Job) -> dict[str, Any]:
+    """Return how the pixels were made; of the datasets that are the demo's, those that were learned from."""
+    contract = dict(job.folder.contract)
+    if rendered := contract.pop("rendered", None):
+        parts = iter_shards(job.folder, TRAIN, ["dataset"])
+        trained = {name for table in parts for name in table["dataset"].unique().to_pylist()}
+        if known := [name for name in rendered if name in trained]:
+            contract["rendered"] = known
+    return contract
 
 
 def write_losses(path: Path, course: Course) -> None:
@@ -114,7 +126,12 @@ def _sources(job: Job) -> list[Path | Source]:
 
 
 def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, course: Course) -> dict[str, Any]:
-    save_checkpoint(output.path(CHECKPOINT_NAME), network, checkpoint_info(job))
+    info = checkpoint_info(job)
+    if info.task == "emotion" and count_rows(job.folder, VAL):
+        trained = set(read_labels(job.folder).tolist())
+        with reproducible(job.params.threads):
+            info = vouch(network, info, job.folder, job.shards, VAL, trained)
+    save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
     write_losses(output.path(LOSSES_NAME), course)
     rows = count_rows(job.folder, TRAIN)
     best = course.rows[course.best]
@@ -131,7 +148,9 @@ def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, cours
         epochs=len(course.rows),
         best_epoch=course.best + 1,
         validation_rows=count_rows(job.folder, VAL),
-        validation={name: _number(value) for name, value in validation.items() if not math.isnan(value)},
+        temperature=info.temperature,
+        validation={name: _number(value) for name, value in validation.items() if not math.isnan(value)}
+        | {name: info.validation[name] for name in ("chance",) if info.validation},
     )
 
 

@@ -18,3 +18,14 @@ class Emotion(IntEnum):
 
 
 CLASSES: Final[tuple[str, ...]] = tuple(emotion.name for emotion in Emotion)
+# AffectNet's own number of each class, which readers of its literature have in mind; it stands beside ours in print.
+AFFECTNET: Final[dict[str, int]] = {
+    "anger": 6,
+    "contempt": 7,
+    "disgust": 5,
+    "fear": 4,
+    "happy": 1,
+    "neutral": 0,
+    "sad": 2,
+    "surprise": 3,
+}

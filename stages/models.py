@@ -2,6 +2,8 @@
 
 import typer
 
+from pipeline.emotions import AFFECTNET, CLASSES
+
 
 def models() -> None:
     """Print every network that `train.model` takes: its kind, the side of its input, what it is.
@@ -18,3 +20,5 @@ def models() -> None:
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     typer.echo("and any name of timm.list_models()")
+    said = ", ".join(f"{number} {name} (AffectNet's {AFFECTNET[name]})" for number, name in enumerate(CLASSES))
+    typer.echo(f"outputs: {said}")

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from pipeline.emotions import AFFECTNET
 from pipeline.errors import DataError, ImageError, UsageError
 from pipeline.schema import Reason
 from stages import project
 from stages.progress import bar
 
 if TYPE_CHECKING:
+    from models.checkpoint import Checkpoint
     from models.predict import AnsweredFace, Predictor
 
 _PICTURES_AT_ONCE: Final = 16
@@ -57,7 +59,10 @@ def predict(
     named = {path for path in pictures if not path.is_dir()}
     write = {Form.text: _print_text, Form.json: _print_json, Form.csv: _print_csv}[Form.json if as_json else form]
     problems: list[str] = []
-    write(_answers(predictor, paths, targets, named, problems), predictor.checkpoint.classes)
+    checkpoint = predictor.checkpoint
+    for why in checkpoint.doubts.values():
+        typer.echo(f"warning: {why}", err=True)
+    write(_answers(predictor, paths, targets, named, problems), checkpoint)
     for problem in problems[:-1]:
         typer.echo(problem, err=True)
     if problems:
@@ -131,7 +136,8 @@ def _draw(content: bytes, faces: "list[AnsweredFace]", target: Path) -> None:
     write_png(target, draw_faces(content, faces))
 
 
-def _print_text(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", classes: Sequence[str]) -> None:
+def _print_text(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", checkpoint: "Checkpoint") -> None:
+    classes = checkpoint.classes
     for path, faces in answers:
         if not faces:
             typer.echo(f"{_one_line(path)}: no face found")
@@ -140,7 +146,9 @@ def _print_text(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", classes: S
             ranked = sorted(face.probabilities.items(), key=lambda entry: (-entry[1], classes.index(entry[0])))
             shares = "  ".join(f"{name} {share:.3f}" for name, share in ranked)
             place = f"{x1 - x0:.0f}x{y1 - y0:.0f} px at {x0:.0f},{y0:.0f}"
-            typer.echo(f"{_one_line(path)}: face {number} of {len(faces)}, {place}: {face.predicted}   {shares}")
+            where = f"{_one_line(path)}: face {number} of {len(faces)}, {place}"
+            doubts = "".join(f" [{doubt}]" for doubt in face.doubts)
+            typer.echo(f"{where}: {face.predicted}{doubts}   {shares}")
 
 
 def _one_line(path: Path) -> str:
@@ -148,9 +156,11 @@ def _one_line(path: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path.as_posix())
 
 
-def _print_json(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", classes: Sequence[str]) -> None:
+def _print_json(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", checkpoint: "Checkpoint") -> None:
     content = [{"picture": path.as_posix(), "faces": [_plain(face) for face in faces]} for path, faces in answers]
-    typer.echo(json.dumps({"classes": list(classes), "pictures": content}, indent=1, ensure_ascii=False))
+    names = {"classes": list(checkpoint.classes), "affectnet_numbers": [AFFECTNET[name] for name in checkpoint.classes]}
+    doubts = list(checkpoint.doubts.values())
+    typer.echo(json.dumps(names | {"doubts": doubts, "pictures": content}, indent=1, ensure_ascii=False))
 
 
 def _plain(face: "AnsweredFace") -> dict[str, Any]:
@@ -161,14 +171,16 @@ def _plain(face: "AnsweredFace") -> dict[str, Any]:
         "landmarks": [round(value, 2) for value in face.landmarks],
         "score": round(face.score, 6),
         "attempt": face.attempt,
-    }
+    } | ({"doubts": list(face.doubts.values())} if face.doubts else {})
 
 
-def _print_csv(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", classes: Sequence[str]) -> None:
+def _print_csv(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", checkpoint: "Checkpoint") -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["picture", "face", "x0", "y0", "x1", "y1", "score", "class", *classes])
+    classes, doubts = checkpoint.classes, ["doubts"] * bool(checkpoint.doubts)
+    writer.writerow(["picture", "face", "x0", "y0", "x1", "y1", "score", "class", *classes, *doubts])
     for path, faces in answers:
         for number, face in enumerate(faces, start=1):
             box = [f"{value:.2f}" for value in face.box]
             shares = [f"{face.probabilities[name]:.6f}" for name in classes]
-            writer.writerow([path.as_posix(), number, *box, f"{face.score:.6f}", face.predicted, *shares])
+            said = ["; ".join(face.doubts.values())] * bool(doubts)
+            writer.writerow([path.as_posix(), number, *box, f"{face.score:.6f}", face.predicted, *shares, *said])

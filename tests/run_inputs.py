@@ -77,6 +77,7 @@ def make_checkpoint(
     task: str = "emotion",
     seed: int = 1,
     shards: str = "none",
+    **more,
 ) -> Path:
     """Write an untrained network's checkpoint into a folder and return its path."""
     entry = find_model(model)
@@ -84,7 +85,7 @@ def make_checkpoint(
     size_px = max(entry.min_size_px, 32)
     network = entry.build(len(classes), size_px, None)
     params = {"augment": "none", "weights": "none"}
-    info = CheckpointInfo(entry.name, classes, entry.input(size_px), contract, shards, task, False, params)
+    info = CheckpointInfo(entry.name, classes, entry.input(size_px), contract, shards, task, False, params, **more)
     out.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out / CHECKPOINT_NAME, network, info)
     return out / CHECKPOINT_NAME

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from pipeline.emotions import CLASSES
+from pipeline.emotions import AFFECTNET, CLASSES
 
 _STYLE: Final = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
@@ -92,16 +92,22 @@ def _sets(sets: Mapping[str, Any]) -> list[str]:
     return parts
 
 
+def _numbered(name: str) -> str:
+    """Return a class with its number here and in AffectNet, whose order is another."""
+    return f"{CLASSES.index(name)} {escape(name)} ({AFFECTNET[name]})"
+
+
 def _confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> str:
     """Return rows of actual classes, each cell the darker, the larger its share of the row."""
-    lines = ["<table><caption>Confusion: actual class by row, predicted class by column</caption>"]
-    lines.append("<tr><th></th>" + "".join(f"<th>{escape(name)}</th>" for name in confusion) + "</tr>")
+    caption = "Confusion: actual class by row, predicted class by column (AffectNet's number)"
+    lines = [f"<table><caption>{caption}</caption>"]
+    lines.append("<tr><th></th>" + "".join(f"<th>{_numbered(name)}</th>" for name in confusion) + "</tr>")
     for actual, counts in confusion.items():
         total = sum(counts.values()) or 1
         cells = "".join(
             f'<td style="background: rgba(31, 119, 180, {count / total:.2f})">{count}</td>' for count in counts.values()
         )
-        lines.append(f"<tr><th>{escape(actual)}</th>{cells}</tr>")
+        lines.append(f"<tr><th>{_numbered(actual)}</th>{cells}</tr>")
     return "\n".join([*lines, "</table>"])
 
 

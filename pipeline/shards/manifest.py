@@ -9,17 +9,21 @@ from typing import Any, Final
 import pyarrow as pa
 
 from pipeline.emotions import CLASSES
-from pipeline.errors import DataError, OutputError
+from pipeline.errors import DataError, LineageError, OutputError
 from pipeline.lineage.identity import identity
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.lineage.walk import owner, raw_inputs
 from pipeline.shards.container import ROW_GROUP_ROWS
 from pipeline.shards.plan import TRAIN, Shard
 
 _SHARED: Final = ("align", "equalize")
+_DEMO: Final = "demo"
 
 
 def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Any]:
     """Return how all pixels and labels were made: align, equalize, taxonomy of each dataset, classes.
+
+    Where a dataset is the demo's, `rendered` names it, so that a network trained on it can say so wherever it goes.
 
     Raises:
         DataError: two datasets were aligned, equalized or classed in different ways; names both.
@@ -40,7 +44,19 @@ def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> di
         if classes != list(CLASSES):
             raise DataError(f"{folder}: the classes are {classes}, not {list(CLASSES)}; run harmonize again")
     shared = {key: pixels[first].get(key) for key in _SHARED}
-    return {**shared, "taxonomy": taxonomies, "classes": list(CLASSES)}
+    rendered = sorted(name for name, folder in labels.items() if is_rendered(folder))
+    told = {"rendered": rendered} if rendered else {}
+    return {**shared, "taxonomy": taxonomies, "classes": list(CLASSES), **told}
+
+
+def is_rendered(folder: Path) -> bool:
+    """Say whether rows go back to a raw tree that `prep demo` rendered; not if the way back is not here any more."""
+    try:
+        raw = [Path(path) for path in raw_inputs(folder)]
+    except LineageError:
+        return False
+    owners = [found for path in raw if (found := owner(path)) is not None]
+    return any(read_snapshot(found).stage == _DEMO for found in owners)
 
 
 def build_snapshot_id(sources: Sequence[Path], index: pa.Table, missing: pa.Table, settings: Mapping[str, Any]) -> str:

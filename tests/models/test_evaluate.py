@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +11,9 @@ import torch
 from PIL import Image
 from sklearn import metrics as oracle
 
-from models.checkpoint import load_checkpoint
-from models.evaluate import HeldOut, evaluate, probe_datasets, tie_rows
+from models.checkpoint import load_checkpoint, read_info
+from models.evaluate import evaluate, probe_datasets
+from models.held_out import HeldOut, tie_rows
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError, UsageError
 from pipeline.images import decode_face
@@ -20,7 +22,7 @@ from pipeline.lineage.walk import walk
 from pipeline.schema import PREDICTIONS, SPLIT
 from pipeline.shards.write import write_shards
 from pipeline.tables import write_table
-from tests.run_inputs import evaluate_params, make_run, make_shards
+from tests.run_inputs import evaluate_params, make_checkpoint, make_run, make_shards
 from tests.shard_inputs import make_inputs, shard_params
 
 PARAMS = evaluate_params()
@@ -103,6 +105,25 @@ def test_metrics_are_short_enough_to_be_read_and_say_what_details_say(result):
         assert short["interval"] == {"balanced_accuracy": ends}
     for name in CLASSES:
         assert metrics["per_class"][name] == {"f1": details["per_class"][name]["f1"]["value"]}
+
+
+def test_probabilities_are_tempered_and_the_error_without_is_told(shards, tmp_path):
+    info = read_info(make_run(shards, tmp_path / "plain"))
+    for name, heat in (("plain", 1.0), ("hot", 4.0)):
+        make_checkpoint(tmp_path / name, dict(info.contract), shards=info.shards, temperature=heat)
+        if name == "hot":
+            shutil.copy(tmp_path / "plain/snapshot.json", tmp_path / name)
+        evaluate(shards, tmp_path / name, tmp_path / f"{name}-out", PARAMS, seed=3)
+    plain, hot = (read(tmp_path / f"{name}-out/metrics.json") for name in ("plain", "hot"))
+    assert plain["ece_raw"] == plain["ece"] == hot["ece_raw"] != hot["ece"]
+    assert hot["accuracy"] == plain["accuracy"]
+    assert hot["loss"] < plain["loss"]  # an untrained network is far too sure
+    rows = pq.read_table(tmp_path / "plain-out/predictions.parquet")["probabilities"].to_pylist()
+    cool = np.log(np.maximum(np.array(rows), 1e-30)) / 4
+    expected = np.exp(cool) / np.exp(cool).sum(1, keepdims=True)
+    found = pq.read_table(tmp_path / "hot-out/predictions.parquet")["probabilities"].to_pylist()
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert read(tmp_path / "hot-out/details.json")["calibration"]["temperature"] == 4
 
 
 def test_metrics_hold_no_list(result):

@@ -16,12 +16,12 @@ from pipeline.errors import ModelError, OutputError
 CONTRACT = {"align": {"template": "t", "size_px": 112}, "classes": list(CLASSES)}
 
 
-def make_checkpoint(name="proposed", *, size_px=48, task="emotion", flips=False, zoom=1.0):
+def make_checkpoint(name="proposed", *, size_px=48, task="emotion", flips=False, zoom=1.0, temperature=1.0):
     entry = find_model(name)
     torch.manual_seed(0)
     given = entry.input(size_px)
     spec = InputSpec(size_px, given.mean, given.std, zoom)
-    info = CheckpointInfo(entry.name, CLASSES, spec, CONTRACT, "id", task, flips, {})
+    info = CheckpointInfo(entry.name, CLASSES, spec, CONTRACT, "id", task, flips, {}, temperature)
     network = entry.build(8, size_px, None)
     # Untrained, the own networks answer one class with certainty, and every comparison would hold.
     if entry.kind == "own":
@@ -51,6 +51,7 @@ def faces(count, size_px=112):
         ("proposed", {"size_px": 112, "flips": True}),
         ("baseline", {"zoom": 0.8, "flips": True}),
         ("compact", {}),
+        ("compact", {"temperature": 0.4, "flips": True}),
         ("resnet10t", {"size_px": 64}),
         pytest.param("efficientnet_b0", {}, marks=pytest.mark.slow),
         pytest.param("vgg16", {}, marks=pytest.mark.slow),
@@ -73,7 +74,7 @@ def test_onnx_runtime_answers_the_same(tmp_path, name, changes):
 
 
 def test_the_contract_is_in_the_metadata(tmp_path):
-    checkpoint = make_checkpoint()
+    checkpoint = make_checkpoint(temperature=1.7)
     export_onnx(checkpoint, tmp_path / "model.onnx")
     onnx.checker.check_model(str(tmp_path / "model.onnx"), full_check=True)
     metadata = onnxruntime.InferenceSession(tmp_path / "model.onnx").get_modelmeta().custom_metadata_map

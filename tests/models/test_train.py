@@ -3,20 +3,32 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from scipy.optimize import minimize
+from scipy.special import log_softmax, logsumexp, softmax
+from sklearn.metrics import balanced_accuracy_score
 
 from models.checkpoint import load_checkpoint, read_info
+from models.credit import vouch
+from models.data import ShardLoader
 from models.train import train
 from pipeline.errors import DataError, ModelError, UsageError
+from pipeline.lineage.snapshot import Input, Snapshot, read_snapshot, write_snapshot
 from pipeline.shards.read import open_shards
+from pipeline.shards.write import write_shards
 from tests.models.training_inputs import ROOT, make_training_shards, train_params
+from tests.shard_inputs import make_inputs, shard_params
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +155,33 @@ def test_other_parameters_do_not_go_on_from_a_state(shards, here):
     assert first[0] == 1
 
 
+def test_temperature_and_claimed_score_are_those_of_the_saved_file(shards, here):
+    """On faces that it has learned, as the noise of these tests has nothing that holds on others."""
+    train(shards, here / "out", train_params(flips=True, epochs=12, learning_rate=0.003), seed=5)
+    saved = load_checkpoint(here / "out")
+    claimed = vouch(saved.module, replace(saved.info, temperature=1.0), open_shards(shards), shards, "train", range(8))
+    (batch,) = ShardLoader(shards, "train", batch_size=500, shuffle=False, seed=0)
+    labels, pixels = batch.labels.numpy(), saved.prepare(batch.images)
+    with torch.inference_mode():
+        logits = torch.stack([saved.module(pixels), saved.module(pixels.flip(-1))]).double().numpy()
+
+    def loss(log_temperature):
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=2)[:, np.arange(len(labels)), labels]
+        return -(logsumexp(scaled, axis=0) - np.log(2)).mean()
+
+    expected = np.exp(minimize(loss, 0.0, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12}).x[0])
+    assert 0.05 < expected < 20
+    assert claimed.temperature == pytest.approx(expected, rel=1e-3)
+    answers = softmax(logits / expected, axis=2).mean(0).argmax(1)
+    score = balanced_accuracy_score(labels, answers)
+    assert claimed.validation["balanced_accuracy"] == pytest.approx(score, abs=1e-6)
+    assert claimed.validation["chance"] == pytest.approx(1 / len(set(labels)), abs=1e-6)
+    # What the file itself says is of validation, and true of the file.
+    (held,) = ShardLoader(shards, "val", batch_size=500, shuffle=False, seed=0)
+    score = balanced_accuracy_score(held.labels.numpy(), saved.predict(held.images).argmax(1))
+    assert saved.info.validation["balanced_accuracy"] == pytest.approx(score, abs=1e-6)
+
+
 def test_the_outputs_say_what_was_trained_on_what(shards, here):
     summary = train(shards, here / "out", train_params(flips=True), seed=5)
     rows = read_losses(here / "out")
@@ -157,6 +196,8 @@ def test_the_outputs_say_what_was_trained_on_what(shards, here):
     assert summary["rows_in"] == summary["rows_out"] == sum(entry.rows for entry in folder.entries("train"))
     # align.margin is 0.25 there and 0.05 is to be left: (1 - 2 * 0.25) / (1 - 2 * 0.05).
     assert info.input.zoom == pytest.approx(0.5 / 0.9)
+    assert info.validation["rows"] == sum(entry.rows for entry in folder.entries("val"))
+    assert info.temperature == summary["temperature"]
     live = json.loads((here / "out/dvclive/metrics.json").read_text())
     assert f"{live['val_loss']:.6f}" == rows[-1]["val_loss"]
     assert not any("time" in path for path in content(here / "out"))
@@ -170,12 +211,46 @@ def test_the_kept_weights_are_the_best_on_validation(shards, here):
 
 
 def test_the_test_set_is_not_read(shards, here):
-    import shutil
-
     shutil.copytree(shards, here / "shards")
     for path in (here / "shards/parquet").glob("test-*"):
         path.write_bytes(b"not to be read")
     train(here / "shards", here / "out", train_params(epochs=1), seed=5)
+
+
+def test_what_a_network_scored_is_of_validation_and_not_of_the_other_splits(shards, here):
+    """One split at a time with other labels: validation's change what is claimed, the test set's nothing."""
+    claimed = {}
+    for split in ("none", "val", "test"):
+        copy = here / split
+        shutil.copytree(shards, copy)
+        for path in (copy / "parquet").glob(f"{split}-*"):
+            table = pq.read_table(path)
+            place = table.schema.get_field_index("label")
+            field = table.schema.field(place)
+            wrong = pa.array([(label + 3) % 8 for label in table["label"].to_pylist()], field.type)
+            pq.write_table(table.set_column(place, field, wrong), path)
+        train(copy, here / f"{split}-out", train_params(epochs=6, select="last", learning_rate=0.003), seed=5)
+        claimed[split] = read_info(here / f"{split}-out")
+    assert claimed["test"].validation == claimed["none"].validation
+    assert claimed["test"].temperature == claimed["none"].temperature
+    assert claimed["val"].validation["balanced_accuracy"] != claimed["none"].validation["balanced_accuracy"]
+    assert claimed["val"].temperature != claimed["none"].temperature
+
+
+def test_of_the_demos_datasets_the_checkpoint_names_those_it_learned_from(here):
+    inputs = make_inputs(here, rows=40, hostile=False)
+    for name, folder in inputs.labels.items():
+        demo = here / "demo"
+        demo.mkdir(exist_ok=True)
+        write_snapshot(demo, Snapshot("demo", "d", (), {}, {}, {}))
+        raw = Input(f"demo/{name}" if name == "one" else f"real/{name}", "0" * 32)
+        known = read_snapshot(folder)
+        write_snapshot(folder, replace(known, inputs=(raw,)))
+        (here / raw.path).mkdir(parents=True)
+    write_shards(inputs.faces, inputs.labels, inputs.split, here / "shards", shard_params(), seed=1, workers=1)
+    assert open_shards(here / "shards").contract["rendered"] == ["one"]
+    train(here / "shards", here / "out", train_params(epochs=1), seed=5)
+    assert "demo network" in load_checkpoint(here / "out").doubts
 
 
 def test_it_stops_early_when_nothing_gets_better(shards, here):

@@ -123,6 +123,29 @@ def test_a_preset_begins_with_the_one_that_it_names() -> None:
     assert (chosen.size_px, chosen.optimizer, chosen.ema) == (224, "adam", 0)  # of `thesis`, two presets below
 
 
+# What a protocol leaves to whoever runs it: the network, how it is carried out, what presets and augmentations mean.
+FREE = {"preset", "model", "compile", "channels_last", "cache_mb", "checkpoint_steps", "augmentations", "presets"}
+# Another value for each key of `train`, so that none agrees with the thesis's by accident.
+OTHER = {
+    "task": "valence", "size_px": 96, "margin": 0.2, "weights": "mine.pt", "weights_sha256": "0123456789abcdef",
+    "epochs": 77, "head_epochs": 3, "open_blocks": 1, "fine_tune_rate": 0.5, "batch_size": 7, "optimizer": "sgd",
+    "learning_rate": 0.7, "weight_decay": 0.3, "schedule": "constant", "decay": 0.2, "warmup_epochs": 9,
+    "clip_norm": 8.0, "label_smoothing": 0.4, "soft_labels": True, "class_weights": 0.6, "mixup": 0.1, "ema": 0.35,
+    "flips": True, "affect_loss": "ccc", "select": "last", "patience": 5, "augment": "strong", "precision": "bf16",
+    "threads": 9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["thesis", "thesis-augmented", "thesis-transfer", "thesis-transfer-augmented"])
+def test_a_protocol_pins_every_key(name: str) -> None:
+    train = read_params(OWN).train
+    assert set(OTHER) | FREE == set(type(train).model_fields), "a new key: does a protocol depend on it?"
+    expected = train.model_validate({**train.plain(), "preset": name}).resolved()
+    moved = train.model_validate({**train.plain(), **OTHER, "preset": name}).resolved()
+    assert moved == expected
+    assert all(getattr(moved, key) != value for key, value in OTHER.items())
+
+
 def test_a_preset_never_names_the_network() -> None:
     train = read_params(OWN).train
     assert all("model" not in preset for preset in train.presets.values())

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from models.checkpoint import read_info
 from pipeline.emotions import CLASSES
 from pipeline.faces.align import build_contract
 from pipeline.params import read_params
@@ -64,6 +65,37 @@ def test_json_and_csv_say_the_same(folder, capsys):
     assert row["class"] == face["class"]
     assert float(row["x0"]) == pytest.approx(x0, abs=0.01)
     assert float(row["happy"]) == pytest.approx(face["probabilities"]["happy"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rendered", "score", "said"),
+    [
+        (["demo"], 0.9, ["trained on rendered faces (demo), so it knows nothing of real ones"]),
+        (
+            [],
+            0.16,
+            ["balanced accuracy on validation is 0.16, where guessing gets 0.12: its answers are hardly better"],
+        ),
+        (["demo"], 0.16, ["rendered faces", "hardly better than guesses"]),
+        ([], 0.4, []),
+    ],
+)
+def test_a_network_that_knows_nothing_says_so_with_every_answer(folder, capsys, tmp_path, rendered, score, said):
+    info = read_info(folder / "run")
+    validation = {"rows": 100, "balanced_accuracy": score, "chance": 0.125, "low": score - 0.02, "high": score + 0.02}
+    contract = dict(info.contract) | ({"rendered": rendered} if rendered else {})
+    make_checkpoint(tmp_path / "run", contract, validation=validation)
+    portrait = folder / "pictures" / "portrait.png"
+    told = prep(tmp_path, capsys, portrait)
+    assert told.err.count("warning: ") == told.out.count(" [") == len(said)
+    assert all(words in told.err for words in said)
+    content = json.loads(prep(tmp_path, capsys, portrait, "--json").out)
+    (face,) = content["pictures"][0]["faces"]
+    assert len(content["doubts"]) == len(face.get("doubts", [])) == len(said)
+    assert content["affectnet_numbers"] == [6, 7, 5, 4, 1, 0, 2, 3]
+    (row,) = csv.DictReader(io.StringIO(prep(tmp_path, capsys, portrait, "--format", "csv").out))
+    assert ("doubts" in row) == bool(said)
+    assert all(words in row["doubts"] for words in said)
 
 
 def test_a_picture_is_drawn_with_its_boxes(folder, capsys, tmp_path):

@@ -1,0 +1,90 @@
+"""The rows that a network has not learned from: who and what they are, how they belong together, and its answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.checkpoint import Checkpoint
+from models.data import ShardLoader
+from pipeline.components import components, same_value
+from pipeline.errors import DataError
+from pipeline.shards.read import ShardFolder, iter_shards
+from pipeline.tables import read_table
+from pipeline.workers import Progress, no_progress
+
+TEST: Final = "test"
+_WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The rows of a split in the order of the shards, without pixels; `missing` are those without a face.
+
+    `group` says of each row which others it belongs together with, `missing_group` of each of those without a face: the
+    same person, or the same group of the split. They may be the same groups.
+    """
+
+    sample_id: list[str]
+    dataset: list[str]
+    label: NDArray[np.int64]
+    group: NDArray[np.int64]
+    missing: pa.Table
+    missing_group: NDArray[np.int64]
+
+
+def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldOut:
+    """Read who and what is in a split.
+
+    Raises:
+        DataError: it has no rows.
+    """
+    if split not in folder.splits:
+        raise DataError(f"{shards}: no {split} rows; give a dataset of params.yaml the role {split}, then split again")
+    table = pa.concat_tables(iter_shards(folder, split, _WHO))
+    missing = read_table(shards / "missing_faces.parquet")
+    missing = missing.filter(pc.equal(missing["split"], split))
+    group = tie_rows(pa.concat_tables([table, missing.select(_WHO).cast(table.schema)]), read_groups(shards))
+    ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
+    labels = table["label"].to_numpy().astype(np.int64)
+    return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :])
+
+
+def read_groups(shards: Path) -> dict[str, str | None]:
+    """Return the group of the split that each sample belongs to."""
+    groups: dict[str, str | None] = {}
+    for name in ("index", "missing_faces"):
+        table = read_table(shards / f"{name}.parquet", ["sample_id", "group_id"])
+        groups |= zip(table["sample_id"].to_pylist(), table["group_id"].to_pylist(), strict=True)
+    return groups
+
+
+def tie_rows(rows: pa.Table, groups: Mapping[str, str | None]) -> NDArray[np.int64]:
+    """Return (N,) numbers of what is independent of all else: rows of one person, or one group, share one.
+
+    Args:
+        rows: sample_id, dataset and subject_id.
+        groups: sample_id -> group of the split.
+    """
+    columns = (rows[name].to_pylist() for name in ("dataset", "subject_id"))
+    people = [f"{name}/{subject}" if subject is not None else None for name, subject in zip(*columns, strict=True)]
+    of_split = [groups.get(sample_id) for sample_id in rows["sample_id"].to_pylist()]
+    return components(len(rows), [same_value(people), same_value(of_split)])
+
+
+def answer_logits(checkpoint: Checkpoint, loader: ShardLoader, progress: Progress = no_progress) -> Tensor:
+    """Return the logits (V, N, C) of all faces of a loader, in its order; V is 2 where mirror images are asked."""
+    parts: list[Tensor] = []
+    done = 0
+    for batch in loader:
+        parts.append(checkpoint.logits(batch.images))
+        done += len(batch)
+        progress(done, loader.rows, "faces")
+    return torch.cat(parts, dim=1)
