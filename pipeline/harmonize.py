@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError, TableError
@@ -35,7 +36,7 @@ def harmonize(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
         params: what becomes of labels that are not one class.
 
     Returns:
-        The summary, with counts by class and by split and class.
+        The summary, with counts by class and by split and class, and the rows whose valence or arousal was compared.
 
     Raises:
         DataError: a label that the taxonomy does not list, or votes or affect out of range; names the row.
@@ -53,6 +54,7 @@ def harmonize(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
             rows_out=labels.num_rows,
             format=name,
             taxonomy=harmonizer.taxonomy.contract(),
+            affect_checked=_affect_rows(samples) if params.affect == "check" else 0,
             **_counts(labels),
         )
 
@@ -102,6 +104,12 @@ def _check_affect_range(src: Path, row: Mapping[str, Any]) -> None:
         value = row[name]
         if value is not None and not -1 <= value <= 1:  # a NaN is not in the range either
             raise DataError(f"{src / SAMPLES_NAME}: row {row['sample_id']}: {name} {value} is not in [-1, 1]")
+
+
+def _affect_rows(samples: pa.Table) -> int:
+    """Return how many rows have a valence or an arousal that can contradict their class."""
+    given = pc.or_(pc.is_valid(samples["valence"]), pc.is_valid(samples["arousal"]))
+    return int(pc.sum(given).as_py() or 0)
 
 
 def _counts(labels: pa.Table) -> dict[str, Any]:

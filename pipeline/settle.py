@@ -3,15 +3,15 @@
 Each row's names are looked up in the dataset's taxonomy and become a tally of classes. One class in the tally is the
 label. More than one is settled by what the row is:
 
-- votes of annotators (``source_votes``), `votes`: ``majority`` by the rule of FER+'s authors (single votes are dropped,
-  more than half of the rest must agree; Barsoum, Zhang, Canton Ferrer, Zhang: Training deep networks for facial
-  expression recognition with crowd-sourced label distribution, ICMI 2016), or ``distribution``: all votes for one of
-  the eight, as shares;
-- one compound name (weights), `mixed`: ``dominant`` takes the class with more than half, ``distribution`` keeps the
-  weights;
-- several names at once, `several`: ``reject``, ``vote`` (the class that most names stand for, alone at the top) or
-  ``priority`` (the first in the taxonomy's order). Names without a class give no vote; where each annotator chose
-  several names, votes weigh them.
+- votes of annotators who chose one name each (``source_votes``), `votes`: ``majority`` and ``probability`` by the rules
+  of FER+'s authors, which `pipeline.votes` has, or ``distribution``: all votes for one of the eight, as shares;
+- one compound name (weights), `mixed`: ``dominant`` takes the class with more than half, or where none has it the
+  compound's head; ``distribution`` keeps the weights, with the same class as the hard label; ``reject`` leaves it out;
+- several names at once, `several`: ``reject``, ``vote`` (the class with most votes, alone at the top; a name has as
+  many as annotators chose it) or ``priority`` (the first in the taxonomy's order, however many chose it). Names without
+  a class give no vote.
+
+A class that the row's own valence and arousal contradict (`affect`: ``check``) is none; the taxonomy has the bounds.
 
 What cannot be settled is a reject with its reason.
 """
@@ -25,6 +25,7 @@ from pipeline.emotions import CLASSES, Emotion
 from pipeline.params import HarmonizeParams
 from pipeline.schema import Reason
 from pipeline.taxonomy import Entry, Lookup, Taxonomy
+from pipeline.votes import majority, probability
 
 _HALF: Final = 0.5
 
@@ -106,23 +107,26 @@ class Harmonizer:
         if entry.reject is not None:
             return Refused(Reason.not_an_emotion, f"{name}: {entry.reject}")
         shares = entry.shares()
+        if len(shares) > 1 and self._params.mixed == "reject":
+            return Refused(Reason.mixed_emotions, f"{name}: {_tally_text(shares)}")
         top = max(shares, key=lambda share: shares[share])
-        if self._params.mixed == "distribution" and len(shares) > 1:
-            return Settled(Emotion[entry.head or top], _probs(shares))
-        if shares[top] <= _HALF:
-            return Refused(Reason.mixed_emotions, f"{name}: {_tally_text(shares)}, none has more than half")
-        return _hard(top)
+        label = top if shares[top] > _HALF else entry.head or top
+        return Settled(Emotion[label], _probs(shares)) if self._params.mixed == "distribution" else _hard(label)
 
     def _settle_votes(self, found: Sequence[tuple[str, Entry]], votes: Sequence[float]) -> Settled | Refused:
         if self._params.votes == "majority":
-            counted = [vote if vote > 1 else 0.0 for vote in votes]
-            best = max(range(len(votes)), key=lambda place: counted[place])
-            if counted[best] <= _HALF * sum(counted):
+            best = majority(votes)
+            if best is None:
                 return Refused(Reason.no_majority, f"{_votes_text(found, votes)}: none has more than half")
-            name, entry = found[best]
-            return self._settle_one(name, entry)
-        tally = _tally(found, votes)
-        rejected = max((vote for (_, entry), vote in zip(found, votes, strict=True) if entry.reject), default=0.0)
+            return self._settle_one(*found[best])
+        none = [entry.reject is not None for _, entry in found]
+        counted: Sequence[float] | None = votes
+        if self._params.votes == "probability":
+            counted = probability(votes, none)
+            if counted is None:
+                return Refused(Reason.no_majority, f"{_votes_text(found, votes)}: no three names have enough of them")
+        tally = _tally(found, counted)
+        rejected = max((vote for vote, is_none in zip(counted, none, strict=True) if is_none), default=0.0)
         if not tally or rejected > max(tally.values()):
             return Refused(Reason.not_an_emotion, f"{_votes_text(found, votes)}: most votes are for none of the eight")
         # Where votes are level, the dataset's own order decides, as argmax over its columns does.

@@ -21,7 +21,7 @@ from pipeline.errors import DataError
 from pipeline.spellings import normalize, synonyms
 
 FOLDER: Final = Path(__file__).with_name("taxonomies")
-_SYNONYMS: Final = "synonyms"
+_SHARED: Final = ("synonyms", "affect")  # tables for all taxonomies, none themselves
 # Before a class in the name of its folder, to set the order; a number alone names nothing.
 _NUMBER: Final = re.compile(r"^\s*[0-9]+[\s_.\-]+(?=[^\W\d_])")
 _WEIGHT_TOLERANCE: Final = 1e-6
@@ -79,7 +79,8 @@ class Taxonomy(_Model):
     """One dataset's names.
 
     `votes` says whether an annotator chose one name or several, where there are votes. `priority` ranks the classes
-    where several names come at once. `affect` bounds them by valence and arousal; a class without an entry has none.
+    where several names come at once. `affect` bounds them by valence and arousal; where the file has no such key, the
+    bounds are those of ``affect.yaml``.
     """
 
     name: str
@@ -143,7 +144,7 @@ class Lookup:
 
 def list_taxonomies() -> list[str]:
     """Return the names of all taxonomies, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != _SYNONYMS)
+    return sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem not in _SHARED)
 
 
 def read_taxonomy(name: str) -> Taxonomy:
@@ -157,6 +158,7 @@ def read_taxonomy(name: str) -> Taxonomy:
             f"taxonomies/{name}.yaml: no taxonomy for format {name!r}; there are {', '.join(list_taxonomies())}"
         )
     content = _resolve(name, ())
+    content.setdefault("affect", _read_yaml("affect").get("classes"))
     try:
         return Taxonomy.model_validate(content)
     except ValidationError as error:

@@ -25,7 +25,7 @@ CATEGORIES: Final[Mapping[Emotion, tuple[str, ...]]] = {
     Emotion.disgust: ("Aversion",),
     Emotion.fear: ("Fear",),
     Emotion.happy: ("Happiness", "Pleasure"),
-    Emotion.neutral: ("Disconnection",),
+    Emotion.neutral: ("Peace",),
     Emotion.sad: ("Sadness",),
     Emotion.surprise: ("Surprise",),
 }

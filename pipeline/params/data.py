@@ -120,8 +120,8 @@ class EqualizeParams(Section):
 class HarmonizeParams(Section):
     """What becomes of labels that are not one class."""
 
-    votes: Literal["majority", "distribution"]
-    mixed: Literal["dominant", "distribution"]
+    votes: Literal["majority", "probability", "distribution"]
+    mixed: Literal["reject", "dominant", "distribution"]
     several: Literal["reject", "vote", "priority"]
     affect: Literal["check", "ignore"]
 

@@ -4,7 +4,7 @@ Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMO
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.errors import SourceError
@@ -95,15 +95,14 @@ def _field(item: Any, name: str) -> Any:
 
 
 def _person(dump: Dump, person: Any, path: str | Refusal, split: str, row: str) -> Row:
-    # Several people annotated val and test: the release combines them itself.
-    categories = as_list(_field(person, "combined_categories"))
-    if not categories:
-        given = as_list(_field(person, "annotations_categories"))
-        categories = [label for one in given for label in as_list(_field(one, "categories"))]
+    # Several people annotated val and test. The release combines what they said, without how many said it.
+    annotators = [as_list(_field(one, "categories")) for one in as_list(_field(person, "annotations_categories"))]
+    if not any(annotators):
+        annotators = [as_list(_field(person, "combined_categories"))]
     affects = as_list(_field(person, "combined_continuous")) or as_list(_field(person, "annotations_continuous"))
-    labels = emotic_labels([str(label) for label in categories])
-    if isinstance(labels, str):
-        return Refusal(name_of(path), Reason.bad_row, f"{row}: no category of EMOTIC: {labels!r}")
+    counted = count_categories([[str(label) for label in labels] for labels in annotators])
+    if isinstance(counted, str):
+        return Refusal(name_of(path), Reason.bad_row, f"{row}: no category of EMOTIC: {counted!r}")
     sides = as_list(_field(person, "body_bbox"))
     box = emotic_box([value for value in sides if isinstance(value, int | float)])
     if box is None and sides:
@@ -111,9 +110,10 @@ def _person(dump: Dump, person: Any, path: str | Refusal, split: str, row: str) 
     values = [mean_rating([one for affect in affects for one in as_list(_field(affect, name))]) for name in _AFFECTS]
     return Annotation(
         path,
-        labels,
+        tuple(counted),
         row,
         distinct=True,
+        votes=votes_of(counted, annotators),
         box=box,
         box_kind="body" if box else None,
         split=split,
@@ -123,15 +123,28 @@ def _person(dump: Dump, person: Any, path: str | Refusal, split: str, row: str) 
     )
 
 
-def emotic_labels(given: Sequence[str]) -> tuple[str, ...] | str:
-    """Return the categories in their native spelling, each once; or the first one that is none."""
-    names: dict[str, None] = {}
-    for label in given:
-        name = _SPELLINGS.get(label.strip().casefold())
-        if name is None:
-            return label
-        names[name] = None
-    return tuple(names)
+def count_categories(annotators: Sequence[Sequence[str]]) -> dict[str, int] | str:
+    """Return each category in its native spelling and how many annotators chose it; or the first name that is none.
+
+    Args:
+        annotators: what each of them chose; a category counts once for one of them.
+    """
+    counts: dict[str, int] = {}
+    for labels in annotators:
+        names: dict[str, None] = {}
+        for label in labels:
+            name = _SPELLINGS.get(label.strip().casefold())
+            if name is None:
+                return label
+            names[name] = None
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def votes_of(counted: Mapping[str, int], annotators: Sequence[Sequence[str]]) -> tuple[float, ...] | None:
+    """Return the votes for the categories in their order; None where one person annotated, as in train."""
+    return tuple(map(float, counted.values())) if counted and len(annotators) > 1 else None
 
 
 def emotic_box(values: Sequence[float]) -> Box | None:

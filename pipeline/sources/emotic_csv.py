@@ -3,12 +3,20 @@
 Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.schema import Reason
 from pipeline.sources.delimited import Delimited, Record
-from pipeline.sources.emotic import CATEGORIES, emotic_box, emotic_labels, mean_rating, picture_folders
+from pipeline.sources.emotic import (
+    CATEGORIES,
+    count_categories,
+    emotic_box,
+    mean_rating,
+    picture_folders,
+    votes_of,
+)
 from pipeline.sources.folder import is_split
 from pipeline.sources.literals import read_literal
 from pipeline.sources.reader import Reader
@@ -89,16 +97,17 @@ def _fits(tree: Tree, name: str) -> bool:
     if table.header is not None:
         return table.has("Folder", "Filename", "BBox", "Categorical_Labels")
     cells = dict(zip(_COLUMNS, table.first, strict=False))
-    categories = _strings(read_literal(cells.get("Categorical_Labels", "")))
+    categories = count_categories(_annotators(read_literal(cells.get("Categorical_Labels", ""))))
     box = _floats(read_literal(cells.get("BBox", "")))
-    return bool(categories) and len(box) >= 4 and not isinstance(emotic_labels(categories), str)
+    return bool(categories) and len(box) >= 4 and not isinstance(categories, str)
 
 
 def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row:
     given = join(record.get("Folder").strip("/"), record.get("Filename"))
     cell = record.get("Categorical_Labels")
     labels = read_literal(cell)
-    known = emotic_labels(_strings(labels))
+    annotators = _annotators(labels)
+    known = count_categories(annotators)
     if not record.get("Filename"):
         return Refusal(given, Reason.bad_row, f"{record.row}: no file")
     path = dump.find_ending(given, bases, record.row)
@@ -111,9 +120,10 @@ def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row
     affect = _affect(dump, record)
     return Annotation(
         path,
-        known,
+        tuple(known),
         record.row,
         distinct=True,
+        votes=votes_of(known, annotators),
         box=box,
         box_kind="body" if box else None,
         split=split,
@@ -123,10 +133,24 @@ def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row
     )
 
 
-def _strings(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [text for one in value for text in _strings(one)]
-    return [value] if isinstance(value, str) else []
+def _annotators(value: Any) -> list[list[str]]:
+    """Return what each annotator chose.
+
+    A cell is one list of names, a list of lists, or one list in which a name stands as often as annotators chose it:
+    then the first standings are the first annotator's, and so on, which gives the same counts.
+    """
+    if not isinstance(value, list):
+        return [[value]] if isinstance(value, str) else []
+    if any(isinstance(one, list) for one in value):
+        return [one for inner in value for one in _annotators(inner)]
+    annotators: list[list[str]] = []
+    times: Counter[str] = Counter()
+    for name in (one for one in value if isinstance(one, str)):
+        times[name] += 1
+        if times[name] > len(annotators):
+            annotators.append([])
+        annotators[times[name] - 1].append(name)
+    return annotators
 
 
 def _floats(value: Any) -> list[float]:

@@ -59,7 +59,7 @@ def test_rows_keep_what_they_had_and_gain_label_and_probs(tmp_path):
     assert summary["splits"]["test"]["anger"] == 1
     contract = read_snapshot(tmp_path / "labels").contract
     assert contract["classes"] == list(CLASSES)
-    assert (contract["taxonomy"]["name"], contract["taxonomy"]["version"]) == ("rafdb", 1)
+    assert (contract["taxonomy"]["name"], contract["taxonomy"]["version"]) == ("rafdb", 2)
 
 
 def test_every_row_is_a_label_or_a_reject(tmp_path):
@@ -100,7 +100,7 @@ def test_an_unknown_label_names_dataset_row_and_what_is_known(tmp_path):
     with pytest.raises(DataError) as caught:
         harmonize(src, tmp_path / "labels", PARAMS)
     said = str(caught.value)
-    assert "dataset toy, row toy/0001.jpg#0: label 'contempt' is unknown to taxonomy rafdb version 1" in said
+    assert "dataset toy, row toy/0001.jpg#0: label 'contempt' is unknown to taxonomy rafdb version 2" in said
     assert "surprise, fear, disgust, happiness, sadness, anger, neutral" in said
     assert len(said.splitlines()) == 1
     assert caught.value.exit_code == 1

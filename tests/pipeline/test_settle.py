@@ -104,17 +104,19 @@ def test_votes_that_do_not_fit_are_refused(votes):
         settle(make("ferplus"), ["neutral", "happiness"], votes)
 
 
-def test_compounds_are_rejected_for_hard_labels_and_kept_as_distributions():
+def test_compounds_are_their_noun_or_their_distribution_or_left_out():
     taxonomy = read_taxonomy("rafdb_compound")
     for label, entry in taxonomy.labels.items():
-        hard = settle(make("rafdb_compound"), [label])
-        assert isinstance(hard, Refused)
-        assert hard.reason is Reason.mixed_emotions
+        noun = {"surprised": "surprise", "disgusted": "disgust", "fearful": "fear", "angry": "anger"}[label.split()[1]]
+        assert settle(make("rafdb_compound"), [label]) == Settled(CLASSES.index(noun), one_hot(noun))
+        out = settle(make("rafdb_compound", mixed="reject"), [label])
+        assert isinstance(out, Refused)
+        assert out.reason is Reason.mixed_emotions
         soft = settle(make("rafdb_compound", mixed="distribution"), [label])
         assert isinstance(soft, Settled)
         assert {CLASSES[place] for place, share in enumerate(soft.probs) if share == 0.5} == set(entry.shares())
         assert sum(soft.probs) == 1
-        assert soft.label.name == entry.head
+        assert soft.label.name == noun
 
 
 def test_a_dominant_part_of_a_compound_is_its_hard_label():
@@ -172,7 +174,10 @@ def test_emotic_votes_weigh_categories():
     ("labels", "affect", "contradicted"),
     [
         (["Happiness"], {"valence": 0.6}, False),
-        (["Happiness"], {"valence": -0.11}, False),
+        (["Happiness"], {"valence": 0.11}, False),
+        (["Happiness"], {"valence": -0.11}, True),
+        (["Peace"], {"valence": 2.5 / 4.5}, True),  # 8 of 1 to 10: a smile
+        (["Peace"], {"valence": 1.5 / 4.5}, False),
         (["Happiness"], {"valence": -0.33}, True),
         (["Sadness"], {"valence": 0.33, "arousal": None}, True),
         (["Sadness"], {"valence": -0.9, "arousal": 0.9}, False),
@@ -189,13 +194,86 @@ def test_valence_and_arousal_can_contradict_a_category(labels, affect, contradic
     assert isinstance(settle(make("emotic", affect="ignore"), labels, **affect), Settled)
 
 
-def test_affect_of_other_datasets_is_theirs_to_say():
-    assert isinstance(settle(make("affectnet"), ["happy"], valence=-0.9), Settled)
+@pytest.mark.parametrize("name", ["affectnet", "affectnet_npy", "csv", "folder", "emotic_csv"])
+def test_every_dataset_with_values_is_checked_alike(name):
+    happy = "Happiness" if name == "emotic_csv" else "happy"
+    found = settle(make(name), [happy], valence=-0.9)
+    assert isinstance(found, Refused)
+    assert found.reason is Reason.affect_contradicts
+    assert isinstance(settle(make(name), [happy], valence=0.9), Settled)
+    assert isinstance(settle(make(name), [happy], valence=None, arousal=None), Settled)
+
+
+def authors_probability(votes):
+    """FER+'s own distribution, said as sets: levels of votes from the top until 75% or three names are in."""
+    left = {place: vote for place, vote in enumerate(votes) if vote >= 2}
+    total, taken, covered = sum(left.values()), {}, 0
+    for level in sorted(set(left.values()), reverse=True):
+        if covered >= 0.75 * total or len(taken) >= 3:
+            break
+        names = sorted(place for place in left if left[place] == level)
+        stop = next((place for place in names if place >= 8), None)
+        before = [place for place in names if stop is None or place < stop]
+        taken |= dict.fromkeys(before, level)
+        covered += level * len(before)
+        if stop is not None:
+            if not taken:
+                taken = {stop: level}
+            break
+    if sum(taken.values()) <= 0.5 * total or len(taken) > 3 or max(taken) >= 8:
+        return None
+    return {SHARED[place]: vote / sum(taken.values()) for place, vote in taken.items()}
+
+
+def test_ferplus_probability_is_the_authors():
+    harmonizer = make("ferplus", votes="probability")
+    rng = np.random.default_rng(1)
+    kept = dropped = soft = 0
+    for strength in (0.2, 0.5, 1.0):
+        for _ in range(1500):
+            votes = rng.multinomial(10, rng.dirichlet(np.full(10, strength))).astype(float).tolist()
+            found, wanted = settle(harmonizer, FERPLUS, votes), authors_probability(votes)
+            if wanted is None:
+                assert isinstance(found, Refused), votes
+                dropped += 1
+                continue
+            assert isinstance(found, Settled), votes
+            shares = {name: share for name, share in zip(CLASSES, found.probs, strict=True) if share}
+            assert shares == pytest.approx(wanted), votes
+            assert shares[found.label.name] == max(shares.values())
+            kept, soft = kept + 1, soft + (len(wanted) > 1)
+    assert min(kept, dropped, soft) > 200
+
+
+@pytest.mark.parametrize(
+    ("votes", "wanted"),
+    [
+        ([5, 4, 0, 1, 0, 0, 0, 0, 0, 0], {"neutral": 5 / 9, "happy": 4 / 9}),  # the single vote is dropped
+        ([3, 3, 0, 2, 2, 0, 0, 0, 0, 0], None),  # level names come together: four of them
+        ([4, 2, 0, 0, 0, 0, 0, 0, 4, 0], None),  # neutral alone, without the level unknown, has no more than half
+        ([7, 0, 0, 0, 0, 0, 0, 0, 3, 0], {"neutral": 1.0}),  # unknown behind another is dropped
+        ([1, 1, 1, 1, 1, 1, 1, 1, 1, 1], None),
+        ([0, 0, 0, 0, 0, 0, 0, 0, 2, 8], None),
+    ],
+)
+def test_ferplus_probability_by_hand(votes, wanted):
+    found = settle(make("ferplus", votes="probability"), FERPLUS, votes)
+    if wanted is None:
+        assert isinstance(found, Refused)
+    else:
+        assert isinstance(found, Settled)
+        assert {name: p for name, p in zip(CLASSES, found.probs, strict=True) if p} == pytest.approx(wanted)
+
+
+def test_four_annotators_outweigh_the_two_names_of_a_fifth():
+    votes = [4.0, 1.0, 1.0]
+    found = settle(make("emotic"), ["Happiness", "Anger", "Annoyance"], votes, valence=0.6)
+    assert found == Settled(CLASSES.index("happy"), one_hot("happy"))
 
 
 def test_an_unknown_name_says_what_is_known():
     with pytest.raises(
-        UnknownLabelError, match=r"'joyous' is unknown to taxonomy rafdb version 1; it knows surprise, fear"
+        UnknownLabelError, match=r"'joyous' is unknown to taxonomy rafdb version 2; it knows surprise, fear"
     ):
         settle(make("rafdb"), ["joyous"])
 

@@ -17,12 +17,12 @@ COMPOUND = {
 }  # fmt: skip
 EMOTIC_VOTES = {
     "Anger": "anger", "Annoyance": "anger", "Aversion": "disgust", "Disapproval": "contempt", "Fear": "fear",
-    "Disquietment": "fear", "Happiness": "happy", "Pleasure": "happy", "Peace": "neutral", "Disconnection": "neutral",
+    "Disquietment": "fear", "Happiness": "happy", "Pleasure": "happy", "Peace": "neutral",
     "Sadness": "sad", "Suffering": "sad", "Surprise": "surprise",
 }  # fmt: skip
 EMOTIC_NONE = [
-    "Affection", "Anticipation", "Confidence", "Doubt/Confusion", "Embarrassment", "Engagement", "Esteem", "Excitement",
-    "Fatigue", "Pain", "Sensitivity", "Sympathy", "Yearning",
+    "Affection", "Anticipation", "Confidence", "Disconnection", "Doubt/Confusion", "Embarrassment", "Engagement",
+    "Esteem", "Excitement", "Fatigue", "Pain", "Sensitivity", "Sympathy", "Yearning",
 ]  # fmt: skip
 # What each dataset's names mean, from the datasets' own readmes and code tables; None: not one of the eight.
 NATIVE = {
@@ -126,27 +126,27 @@ def test_synonyms_are_of_the_eight_and_do_not_cross():
 
 # A change of meaning needs a new version: whoever changes a file changes its line here, both numbers.
 DIGESTS = {
-    "ckplus_csv": (1, "f55a97ced8db"),
-    "affectnet": (1, "5479257da174"),
-    "affectnet_folder": (1, "df8635a20f58"),
-    "affectnet_npy": (1, "a499d3b48443"),
-    "ck48": (1, "31aa7d30f3fa"),
-    "ckplus": (1, "30b14b8837f3"),
-    "csv": (1, "39ae0f437952"),
-    "emotic": (1, "2f52c143c934"),
-    "emotic_csv": (1, "d3fcea8aacc0"),
-    "expw": (1, "f18de1028bf5"),
-    "fer2013": (1, "df7656b060d6"),
-    "fer2013_folder": (1, "e4a6c31561a9"),
-    "ferplus": (1, "e0d5302ca061"),
-    "folder": (1, "064204babd8e"),
-    "jaffe": (1, "8e2504dfef7c"),
-    "kdef": (1, "72dd117895a6"),
-    "rafd": (1, "668f4c7c5538"),
-    "rafdb": (1, "d0e579d384ea"),
-    "rafdb_folder": (1, "b2e5a6ffefe4"),
-    "rafdb_compound": (1, "812a07c4c31a"),
-    "sfew": (1, "d22b98095512"),
+    "ckplus_csv": (2, "c3be16016cc3"),
+    "affectnet": (2, "33fe5ef955bf"),
+    "affectnet_folder": (2, "ca68d8808fbd"),
+    "affectnet_npy": (2, "7fcc8294d2ec"),
+    "ck48": (2, "e7d224e19616"),
+    "ckplus": (2, "3e0f7c10bb00"),
+    "csv": (2, "ebb0d38f0be1"),
+    "emotic": (2, "7437895ce4ee"),
+    "emotic_csv": (2, "6e313e24478e"),
+    "expw": (2, "af3b432f2fe3"),
+    "fer2013": (2, "32a90808d08e"),
+    "fer2013_folder": (2, "26f23e4b9c3c"),
+    "ferplus": (2, "ca5e501439c0"),
+    "folder": (2, "62e68b5acf18"),
+    "jaffe": (2, "7f4beb624a7a"),
+    "kdef": (2, "763af7ab8ef2"),
+    "rafd": (2, "2c3b58b5b1e8"),
+    "rafdb": (2, "abc845aa274b"),
+    "rafdb_folder": (2, "73f4d9217499"),
+    "rafdb_compound": (2, "32c3fe90d762"),
+    "sfew": (2, "d39991c16d3f"),
 }  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def test_a_change_of_meaning_has_a_new_version(name):
 
 
 def test_the_contract_says_name_and_version():
-    assert read_taxonomy("rafdb").contract().items() >= {"name": "rafdb", "version": 1}.items()
+    assert read_taxonomy("rafdb").contract().items() >= {"name": "rafdb", "version": 2}.items()
 
 
 def test_an_unknown_format_lists_the_known_ones():

@@ -15,7 +15,7 @@ CLASSES = {
     "Fear": "fear",
     "Happiness": "happy",
     "Pleasure": "happy",
-    "Disconnection": "neutral",
+    "Peace": "neutral",
     "Disquietment": "fear",
     "Sadness": "sad",
     "Suffering": "sad",

@@ -35,7 +35,7 @@ def test_emotic_fields_are_read_by_name(read):
     assert (one["source_labels"], one["valence"]) == (["Anger"], 0)
     for path, split in (("b.jpg", "val"), ("c d.jpg", "test")):
         row = rows[f"d/emotic/mscoco/images/{path}#0"]
-        assert row["source_labels"] == ["Fear", "Pain", "Peace"]
+        assert (row["source_labels"], row["source_votes"]) == (["Peace", "Fear", "Pain"], [1, 1, 1])
         assert (row["valence"], row["arousal"], row["source_split"]) == (-1, 1, split)
     assert found.reasons() == [("missing_file", "mscoco/images/gone.jpg")]
 
@@ -68,6 +68,7 @@ def test_emotic_with_empty_cells_whole_numbers_and_ratings_that_nobody_combined(
     put(tmp_path / "raw", "cvpr_emotic/emotic/mscoco/images/a.jpg")  # deeper than the release says
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert [row["source_labels"] for row in found.rows] == [["Peace"], ["Anger", "Fear"]]
+    assert [row["source_votes"] for row in found.rows] == [None, [2, 1]]
     assert [row["source_box"] for row in found.rows] == [[10, 20, 30, 60], [1, 2, 3, 4]]
     assert [row["valence"] for row in found.rows] == pytest.approx([0.5 / 4.5, -2.5 / 4.5])
     assert found.rows[1]["dominance"] == pytest.approx(-3.5 / 4.5)  # of the one who gave it
@@ -107,6 +108,22 @@ def test_emotic_csv_made_with_numpy_loses_nothing(box, labels, affect, tmp_path)
     (only,) = Read(tmp_path / "raw", tmp_path / "out").rows
     assert (only["source_labels"], only["source_box"]) == (["Peace"], [86, 58, 564, 628])
     assert (only["valence"], only["arousal"], only["dominance"]) == (0, -1, 1)
+
+
+@pytest.mark.parametrize(
+    ("cell_text", "labels", "votes"),
+    [
+        ("['Happiness', 'Anger', 'Happiness', 'Happiness']", ["Happiness", "Anger"], [3, 1]),
+        ("[['Happiness', 'Anger'], ['Happiness'], ['Anger', 'Happiness']]", ["Happiness", "Anger"], [3, 2]),
+        ("['Happiness', 'Anger']", ["Happiness", "Anger"], None),
+    ],
+)
+def test_emotic_csv_counts_how_many_annotators_said_what(cell_text, labels, votes, tmp_path):
+    row = f'0,mscoco/images,a.jpg,"[640, 480]","[1, 2, 3, 4]","{cell_text}","[5, 5, 5]",Male,Adult'
+    put(tmp_path / "raw", "annotations/val.csv", f"{CSV_HEADER}\n{row}\n")
+    put(tmp_path / "raw", "emotic/mscoco/images/a.jpg")
+    (only,) = Read(tmp_path / "raw", tmp_path / "out").rows
+    assert (only["source_labels"], only["source_votes"]) == (labels, votes)
 
 
 def test_emotic_csv_counts_the_cells_that_it_cannot_read(tmp_path):
