@@ -120,11 +120,9 @@ class Harmonizer:
                 return Refused(Reason.no_majority, f"{_votes_text(found, votes)}: none has more than half")
             return self._settle_one(*found[best])
         none = [entry.reject is not None for _, entry in found]
-        counted: Sequence[float] | None = votes
-        if self._params.votes == "probability":
-            counted = probability(votes, none)
-            if counted is None:
-                return Refused(Reason.no_majority, f"{_votes_text(found, votes)}: no three names have enough of them")
+        counted = probability(votes, none) if self._params.votes == "probability" else votes
+        if counted is None:
+            return Refused(Reason.no_majority, f"{_votes_text(found, votes)}: no three names have more than half")
         tally = _tally(found, counted)
         rejected = max((vote for vote, is_none in zip(counted, none, strict=True) if is_none), default=0.0)
         if not tally or rejected > max(tally.values()):
