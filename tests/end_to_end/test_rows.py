@@ -71,8 +71,9 @@ def project(tmp_path_factory) -> Iterator[Path]:
         patch.setenv("PREP_WORKERS", "1")
         assert prep(["demo", "--out", "raw/demo"]) == 0
         for name in DATASETS:
-            assert prep(["ingest", "--src", f"raw/demo/{name.removeprefix('demo-')}", "--out", f"data/samples/{name}"]) == 0
-            assert prep(["align", "--src", f"raw/demo/{name.removeprefix('demo-')}", "--out", f"data/aligned/{name}"]) == 0
+            src = f"raw/demo/{name.removeprefix('demo-')}"
+            assert prep(["ingest", "--src", src, "--out", f"data/samples/{name}"]) == 0
+            assert prep(["align", "--src", src, "--out", f"data/aligned/{name}"]) == 0
             assert prep(["equalize", "--src", f"data/aligned/{name}", "--out", f"data/faces/{name}"]) == 0
             assert prep(["harmonize", "--src", f"data/samples/{name}", "--out", f"data/labels/{name}"]) == 0
         assert prep(["split"]) == 0
