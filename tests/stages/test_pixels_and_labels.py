@@ -39,7 +39,7 @@ def test_equalize_without_faces_is_one_line(project, capsys):
 def test_harmonize_writes_where_dvc_looks(project, capsys):
     make_samples(Path("data/samples/toy"), "affectnet", [labelled("happy"), labelled("none")])
     assert run(["harmonize", "--src", "data/samples/toy"]) == 0
-    assert capsys.readouterr().out == "data/labels/toy: 1 labels, 1 rejected, taxonomy affectnet version 1\n"
+    assert capsys.readouterr().out == "data/labels/toy: 1 labels, 1 rejected, taxonomy affectnet version 2\n"
     assert Path("data/labels/toy/labels.parquet").is_file()
 
 
