@@ -1,17 +1,75 @@
-"""Where `prep` starts: so light that an interruption while the rest is imported is one line too."""
+"""Where `prep` starts: whose code runs. So light that an interruption while the rest is imported is one line too.
 
+`prep` may be installed from another checkout than the one it is called in: a second clone, a worktree, the folder in
+which DVC runs an experiment, one that was moved. dvc.yaml hashes the code of the working folder, so that code runs.
+"""
+
+import importlib
 import sys
+from pathlib import Path
 from typing import Final
 
 INTERRUPTED: Final = "interrupted; the previous results are as they were"
 
+_PACKAGES: Final = ("pipeline", "stages", "models")
+# What shows that a folder of such a plain name is ours: `models` alone may well be somebody's weights.
+_SIGNS: Final = (
+    ("pipeline", "emotions.py"),
+    ("pipeline", "taxonomies"),
+    ("stages", "cli.py"),
+    ("models", "registry.py"),
+)
+
 
 def main() -> None:
-    """Run the command line; see `stages.cli.main`."""
+    """Run the command line, of the working folder where that has one; see `stages.cli.main`."""
     try:
+        here, running = _working_folder(), Path(__file__).resolve().parent.parent
+        if here is not None and here != running and _has_packages(here, running):
+            _run_of(here, running)
+            return
         from stages import cli
 
         cli.main()
     except KeyboardInterrupt:
         sys.stderr.write(f"error: {INTERRUPTED}\n")
         sys.exit(130)
+
+
+def _working_folder() -> Path | None:
+    try:
+        return Path.cwd().resolve()
+    except FileNotFoundError:  # it was removed; the command says so where it matters
+        return None
+
+
+def _has_packages(here: Path, running: Path) -> bool:
+    """Say whether a folder has the packages; one that has only some of them is refused."""
+    there = {package for package, sign in _SIGNS if (here / package / sign).exists()}
+    missing = [package for package in _PACKAGES if not (here / package / "__init__.py").is_file()]
+    if there and missing:
+        lost = ", ".join(f"{package}/__init__.py" for package in missing)
+        _refuse(here, running, f"has packages of the project ({', '.join(sorted(there))}), but no {lost}")
+    return bool(there)
+
+
+def _run_of(here: Path, running: Path) -> None:
+    """Run the command line of another folder; its workers get the same `sys.path`."""
+    places = [number for number, entry in enumerate(sys.path) if entry and Path(entry).resolve() == running]
+    # No further ahead than the packages that it replaces: a `random.py` of the working folder is none of ours.
+    sys.path.insert(places[0] if places else 0, str(here))
+    for name in [name for name in sys.modules if name.partition(".")[0] in _PACKAGES]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    entry = importlib.import_module("stages.entry")
+    if Path(str(entry.__file__)).resolve().parent.parent != here:
+        _refuse(here, running, f"has the packages of the project, but Python takes those of {entry.__file__}")
+    entry.main()
+
+
+def _refuse(here: Path, running: Path, why: str) -> None:
+    sys.stderr.write(
+        f"error: {here}: {why}; what ran would be the code of {running}, and not what dvc.yaml records: "
+        "restore the packages here (git checkout), or remove them\n"
+    )
+    sys.exit(2)

@@ -1,0 +1,154 @@
+"""The code that runs is that of the working folder: a second clone, a worktree, an experiment in DVC's queue.
+
+`prep` is installed once, from the checkout under test; every project here has packages of its own beside it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.imports import PACKAGES, ROOT
+
+pytestmark = pytest.mark.slow
+
+TAXONOMY = "pipeline/taxonomies/kdef.yaml"
+# KDEF's codes, and what its manual says they mean, as the eight classes count: anger 0 to surprise 7.
+CODES = {"AF": 3, "AN": 0, "DI": 2, "HA": 4, "NE": 5, "SA": 6, "SU": 7}
+SWAPPED = CODES | {"HA": 6, "SA": 4}
+
+
+def call(folder: Path, *command: str, code: int = 0) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1", "PREP_WORKERS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
+
+
+def commit(folder: Path) -> None:
+    call(folder, "git", "add", ".")
+    call(folder, "git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "x")
+
+
+def write_project(folder: Path) -> Path:
+    """Write a project of one dataset, seven pictures of a lady of KDEF, with the stages `ingest` and `harmonize`."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, folder)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["datasets"] = {"ladies": {"src": "raw/ladies", "format": "kdef", "role": "both"}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    kept = {name: stages[name] for name in ("ingest", "harmonize")}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": kept}, sort_keys=False))
+    for code in CODES:
+        path = folder / "raw/ladies/AF01" / f"AF01{code}S.JPG"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(code.encode())
+    return folder
+
+
+def swap(folder: Path) -> None:
+    """Let the taxonomy of KDEF call happy sad, and the other way round."""
+    path = folder / TAXONOMY
+    text = path.read_text()
+    other = {"happy": "sad", "sad": "happy"}
+    swapped = re.sub(r"(?<=class: )(happy|sad)\b", lambda found: other[found[1]], text)
+    assert swapped != text
+    path.write_text(swapped)
+
+
+def labels(folder: Path) -> dict[str, int]:
+    rows = pq.read_table(folder / "data/labels/ladies/labels.parquet").to_pylist()
+    return {row["sample_id"][-9:-7]: row["label"] for row in rows}
+
+
+def harmonize(folder: Path) -> dict[str, int]:
+    call(folder, "prep", "ingest", "--src", "raw/ladies", "--out", "data/samples/ladies")
+    call(folder, "prep", "harmonize", "--src", "data/samples/ladies", "--out", "data/labels/ladies")
+    return labels(folder)
+
+
+def test_a_second_clone_has_its_own_labels_and_a_bare_folder_those_of_the_installed_code(tmp_path):
+    clone = write_project(tmp_path / "clone")
+    bare = write_project(tmp_path / "bare")
+    for package in PACKAGES:
+        shutil.rmtree(bare / package)
+    (bare / "models").mkdir()  # somebody's weights
+    swap(clone)
+    assert harmonize(clone) == SWAPPED
+    assert harmonize(bare) == CODES
+
+
+def test_a_moved_folder_has_its_own_labels(tmp_path):
+    folder = write_project(tmp_path / "before")
+    swap(folder)
+    assert harmonize(folder.rename(tmp_path / "after")) == SWAPPED
+
+
+def test_workers_run_the_code_of_the_working_folder(tmp_path):
+    folder = write_project(tmp_path)
+    (folder / "pipeline/whereabouts.py").write_text(
+        "def one(job): return f'{job} {__file__}'\ndef part(job, units): return one(job)\n"
+    )
+    with (folder / "stages/formats.py").open("a") as stream:
+        stream.write(
+            "\n\ndef formats() -> None:\n"
+            "    from pipeline import crew, whereabouts, workers\n"
+            "    print(*workers.map_ordered(whereabouts.one, [1, 2], 2), sep='\\n')\n"
+            "    print(*crew.map_parts(whereabouts.part, [3, 4], 2, int), sep='\\n')\n"
+        )
+    place = folder / "pipeline/whereabouts.py"
+    assert call(folder, "prep", "formats").splitlines() == [f"{job} {place}" for job in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("lost", ["models/__init__.py", "stages", "pipeline"])
+def test_a_folder_with_half_the_packages_is_refused_in_one_line(tmp_path, lost):
+    folder = write_project(tmp_path)
+    shutil.rmtree(folder / lost) if (folder / lost).is_dir() else (folder / lost).unlink()
+    said = call(folder, "prep", "formats", code=2)
+    assert len(said.splitlines()) == 1
+    assert all(place in said for place in (f"error: {tmp_path}: ", str(ROOT), lost.partition("/")[0]))
+
+
+def test_a_worktree_has_the_labels_of_its_branch(tmp_path):
+    main = write_project(tmp_path / "main")
+    call(main, "git", "init", "-q")
+    call(main, "dvc", "init", "-q")
+    commit(main)
+    tree = tmp_path / "tree"
+    call(main, "git", "worktree", "add", "-q", "-b", "other", str(tree))
+    shutil.copytree(main / "raw", tree / "raw", dirs_exist_ok=True)
+    swap(tree)
+    for folder, expected in ((main, CODES), (tree, SWAPPED)):
+        call(folder, "dvc", "repro", "-q")
+        assert labels(folder) == expected
+        call(folder, "prep", "verify")
+
+
+def test_an_edit_that_waits_in_the_queue_is_what_runs(tmp_path):
+    call(write_project(tmp_path), "git", "init", "-q")
+    call(tmp_path, "dvc", "init", "-q")
+    call(tmp_path, "dvc", "add", "-q", "raw/ladies")
+    commit(tmp_path)
+    swap(tmp_path)
+    call(tmp_path, "dvc", "exp", "run", "-q", "--queue", "--name", "swapped")
+    call(tmp_path, "git", "checkout", "-q", TAXONOMY)
+    call(tmp_path, "dvc", "exp", "run", "-q", "--run-all")
+    call(tmp_path, "dvc", "exp", "apply", "-q", "swapped")
+    assert labels(tmp_path) == SWAPPED
+    # And what is recorded is true: the same by hand, with the code that the lock names.
+    call(tmp_path, "prep", "verify")
+    call(tmp_path, "dvc", "repro", "-q", "--force")
+    assert labels(tmp_path) == SWAPPED
+    call(tmp_path, "git", "checkout", "-q", TAXONOMY)
+    call(tmp_path, "dvc", "repro", "-q")
+    assert labels(tmp_path) == CODES
