@@ -80,19 +80,24 @@ def affect_loss(answers: Tensor, true: Tensor, given: Tensor, kind: str, weights
         weights: (N,) of each sample; one of weight 2 counts like two.
     """
     if kind == "mse":
-        counted = given * weights[:, None]
-        return ((answers - true) ** 2 * counted).sum() / counted.sum().clamp(min=_TINY)
-    columns = [
-        (answers[:, k][given[:, k]], true[:, k][given[:, k]], weights[given[:, k]]) for k in range(true.shape[1])
-    ]
-    return torch.stack([_ccc_loss(*column) for column in columns]).mean() + 0 * answers.sum()
+        total, weight = squared_error(answers, true, given, weights)
+        return total / weight.clamp(min=_TINY)
+    # Weights of 0 and not rows left out: how many are left a GPU would have to tell first.
+    counted = given * weights[:, None]
+    columns = [_ccc_loss(answers[:, k], true[:, k], counted[:, k], given[:, k]) for k in range(true.shape[1])]
+    return torch.stack(columns).mean() + 0 * answers.sum()
 
 
-def _ccc_loss(answers: Tensor, true: Tensor, weights: Tensor) -> Tensor:
-    if len(answers) < _FEWEST_FOR_CCC:
-        return answers.sum() * 0
+def squared_error(answers: Tensor, true: Tensor, given: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sum of the weighted squared errors, and the sum of the weights; the arguments are `affect_loss`'s."""
+    counted = given * weights[:, None]
+    return ((answers - true) ** 2 * counted).sum(), counted.sum()
+
+
+def _ccc_loss(answers: Tensor, true: Tensor, weights: Tensor, given: Tensor) -> Tensor:
     share = weights / weights.sum().clamp(min=_TINY)
     means = (share * answers).sum(), (share * true).sum()
     apart = answers - means[0], true - means[1]
     spread = (share * apart[0] ** 2).sum() + (share * apart[1] ** 2).sum() + (means[0] - means[1]) ** 2
-    return 1 - 2 * (share * apart[0] * apart[1]).sum() / (spread + _TINY)
+    loss = 1 - 2 * (share * apart[0] * apart[1]).sum() / (spread + _TINY)
+    return loss * (given.sum() >= _FEWEST_FOR_CCC)

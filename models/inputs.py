@@ -64,9 +64,7 @@ class InputSpec:
     def normalize(self, pixels: Tensor) -> Tensor:
         """Turn (N, channels, S, S) uint8, or float in [0, 1], into the float32 that the network reads."""
         scaled = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
-        mean = torch.tensor(self.mean, device=pixels.device).view(1, -1, 1, 1)
-        std = torch.tensor(self.std, device=pixels.device).view(1, -1, 1, 1)
-        return (scaled - mean) / std
+        return (scaled - per_channel(self.mean, pixels.device)) / per_channel(self.std, pixels.device)
 
     def prepare(self, images: Tensor) -> Tensor:
         """Turn uint8 faces (N, 3, H, W) into the network's float32 input (N, channels, size_px, size_px)."""
@@ -82,6 +80,11 @@ def round_exactly(scaled: Tensor) -> Tensor:
     return scaled.mul_(_FINE).round_().div_(_FINE).round_()
 
 
+def per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return (1, C, 1, 1) float32, made on the device: for a copy to a GPU the processor would wait at each step."""
+    return torch.cat([torch.full((1, 1, 1, 1), value, device=device) for value in values], 1)
+
+
 def _cut(images: Tensor, zoom: float) -> Tensor:
     if zoom == 1:
         return images
@@ -95,5 +98,5 @@ def _to_channels(images: Tensor, channels: int) -> Tensor:
         return images
     if channels == 3:
         return images.expand(-1, 3, -1, -1)
-    luma = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
-    return (images.float() * luma).sum(1, keepdim=True).div_(_LUMA_UNIT).round_().to(torch.uint8)
+    weighted = images.float() * per_channel(_LUMA, images.device)
+    return weighted.sum(1, keepdim=True).div_(_LUMA_UNIT).round_().to(torch.uint8)

@@ -25,6 +25,7 @@ from models.data import ShardLoader
 from models.evaluate import load_matching
 from models.networks.layers import open_last
 from models.runtime import reproducible
+from models.streams import Purpose, stream, stream_seed
 from pipeline.errors import DataError, ModelError, UsageError
 from pipeline.output import stage_output
 from pipeline.params import AugmentParams, PersonalizeParams
@@ -222,12 +223,20 @@ def _curve(
     counts = shot_counts(shots)
     right = torch.from_numpy(general.predict(person.images).argmax(1)) == person.labels
     for draw in range(params.draws):
-        order = torch.from_numpy(np.random.default_rng([seed, draw]).permutation(len(person.labels)))
+        order = torch.from_numpy(
+            np.random.default_rng(stream(Purpose.personal_shots, seed, draw)).permutation(len(person.labels))
+        )
         others = order[shots:]
         before = right[others].double().mean().item()
         for number, count in enumerate(counts):
             known = order[:count]
-            personal = fine_tune(general, person.images[known], person.labels[known], params, seed + draw)
+            personal = fine_tune(
+                general,
+                person.images[known],
+                person.labels[known],
+                params,
+                stream_seed(Purpose.personal_steps, seed, draw),
+            )
             answers = torch.from_numpy(personal.predict(person.images[others]).argmax(1))
             after = (answers == person.labels[others]).double().mean().item()
             yield dict(zip(COLUMNS, (count, draw, len(others), before, after), strict=True))

@@ -17,6 +17,7 @@ from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
 from models.credit import vouch
 from models.registry import find_model
 from models.runtime import reproducible
+from models.streams import Purpose, stream_seed
 from models.training.course import COLUMNS, Course
 from models.training.run import TRAIN, VAL, Job, count_rows, read_labels, run_classical, run_training
 from models.training.state import LiveLog
@@ -65,7 +66,7 @@ def train(
     settings = {**params.plain(), "seed": seed}
     with stage_output(out, stage="train", sources=_sources(job), params=settings, tools=_TOOLS) as output:
         with reproducible(params.threads):
-            torch.manual_seed(seed)
+            torch.manual_seed(stream_seed(Purpose.first_weights, seed))
             if job.entry.kind == "classical":
                 network, course = run_classical(job)
                 LiveLog(output.folder / "dvclive", course).close()
@@ -80,7 +81,7 @@ def train(
 def _follow(job: Job, state: Path) -> NoReturn:
     """Train along with the first of several processes, which alone writes, and end this one."""
     with tempfile.TemporaryDirectory() as folder, reproducible(job.params.threads):
-        torch.manual_seed(job.seed)
+        torch.manual_seed(stream_seed(Purpose.first_weights, job.seed))
         run_training(job, state, Path(folder))
     sys.exit()
 

@@ -14,6 +14,8 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from models.streams import Purpose, stream
+
 Integers = npt.NDArray[np.int64]
 
 
@@ -79,7 +81,7 @@ class EpochOrder:
     def _mixed(self, epoch: int, window: int, size: int) -> npt.NDArray[np.int64]:
         if not self.shuffle:
             return np.arange(size)
-        return np.random.default_rng((self.seed, epoch, self.rank, window)).permutation(size)
+        return np.random.default_rng(stream(Purpose.window, self.seed, epoch, self.rank, window)).permutation(size)
 
     def _pieces(self, epoch: int) -> Iterator[Piece]:
         shards, groups, sizes = self._line(epoch)
@@ -102,5 +104,5 @@ class EpochOrder:
         sizes = np.minimum(self.group_rows, rows[shards] - groups * self.group_rows)
         if not self.shuffle:
             return shards, groups, sizes
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(shards))
+        order = np.random.default_rng(stream(Purpose.row_groups, self.seed, epoch)).permutation(len(shards))
         return shards[order], groups[order], sizes[order]

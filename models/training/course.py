@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from models.affect import AFFECTS, TASK_OUTPUTS, score_affect
 
 COLUMNS = ("epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy")
+NO_SUMS: Final = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Course:
 
         Args:
             phase: its name.
-            sums: of training and of validation: loss times samples, right answers, samples.
+            sums: of training and of validation: weighted losses, weights, right answers, samples.
             scores: what validation said.
         """
         number = len(self.rows)
@@ -116,4 +117,5 @@ def score_values(task: str, outputs: Tensor, affect: Tensor, given: Tensor) -> d
 
 
 def _means(sums: Sequence[float]) -> tuple[float, float]:
-    return (sums[0] / sums[2], sums[1] / sums[2]) if sums[2] else (math.nan, math.nan)
+    losses, weight, right, samples = sums
+    return (losses / weight if weight else math.nan, right / samples if samples else math.nan)

@@ -5,7 +5,7 @@ side that the network reads, so that an epoch costs no decoding.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from models.affect import AFFECTS
 from models.data import Batch, ShardLoader
 from models.inputs import InputSpec
+from models.streams import Purpose, stream_seed
 
 _BYTES_PER_MB = 1 << 20
 _READ_ROWS = 256
@@ -46,6 +47,10 @@ class Faces:
     def take(self, rows: Tensor) -> "Faces":
         """Return some rows in this order."""
         return Faces(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def without_pixels(self) -> "Faces":
+        """Return what an answer is measured against, and not the pixels: they would take gigabytes."""
+        return replace(self, pixels=self.pixels.new_empty(len(self), 0))
 
     def to(self, device: torch.device) -> "Faces":
         """Return the same on another device."""
@@ -110,7 +115,7 @@ def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -
     needed = loader.rows * reading.spec.channels * reading.spec.size_px**2
     if reading.world_size == 1 and needed <= reading.cache_mb * _BYTES_PER_MB:
         return MemoryEpochs(read_faces(reading), reading.batch_size, reading.seed, epoch, shuffle=shuffle)
-    return StreamedEpochs(loader, reading.spec, epoch)
+    return StreamedEpochs(loader, reading.spec, epoch, shuffle=shuffle)
 
 
 class MemoryEpochs:
@@ -154,26 +159,29 @@ class MemoryEpochs:
     def _order(self, epoch: int) -> Tensor:
         if not self._shuffle:
             return torch.arange(len(self.faces))
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+        generator = torch.Generator().manual_seed(stream_seed(Purpose.rows, self._seed, epoch))
         return torch.randperm(len(self.faces), generator=generator)
 
 
 class StreamedEpochs:
-    """Batches as a `ShardLoader` gives them, scaled."""
+    """Batches as a `ShardLoader` gives them, scaled. In training, a last one of a single face is left out here, too."""
 
-    def __init__(self, loader: ShardLoader, spec: InputSpec, epoch: Callable[[], int]) -> None:
+    def __init__(self, loader: ShardLoader, spec: InputSpec, epoch: Callable[[], int], *, shuffle: bool) -> None:
+        self._fewest = 2 if shuffle else 1
         self._loader = loader
         self._spec = spec
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._loader)
+        whole, rest = divmod(self._loader.rows, self._loader.batch_size)
+        return whole + (rest >= self._fewest)
 
     def __iter__(self) -> Iterator[Faces]:
         """Yield the batches of the epoch that begins, or what is left of the one that was interrupted."""
         self._loader.set_epoch(self._epoch())
         for batch in self._loader:
-            yield scale(batch, self._spec)
+            if len(batch) >= self._fewest:
+                yield scale(batch, self._spec)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the loader is."""

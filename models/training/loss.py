@@ -1,14 +1,17 @@
 """What training minimizes: cross-entropy against soft targets, weighted by class and sample, or an error of affect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.affect import AFFECTS, TASK_OUTPUTS, affect_loss
+from models.affect import AFFECTS, TASK_OUTPUTS, affect_loss, squared_error
 from models.training.data import Faces
 from pipeline.params import TrainParams
+
+_TINY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,31 @@ class Objective:
 
     def loss(self, outputs: Tensor, targets: Tensor, faces: Faces) -> Tensor:
         """Return the mean loss of a batch, given raw outputs (N, K) and their targets."""
-        if self.params.task != "emotion":
-            given = faces.affect_given[:, self._columns()]
-            return affect_loss(outputs.float().tanh(), targets, given, self.params.affect_loss, faces.weights)
-        return soft_cross_entropy(
-            outputs.float(),
-            targets,
-            self.class_weights.to(outputs.device),
-            faces.weights,
-            self.params.label_smoothing,
-        )
+        total, weight = self.totals(outputs, targets, faces)
+        return total / weight.clamp(min=_TINY)
+
+    def totals(self, outputs: Tensor, targets: Tensor, faces: Faces) -> tuple[Tensor, Tensor]:
+        """Return the sum of weighted losses and the sum of weights, which add up over the batches of an epoch.
+
+        A concordance is of all rows and no sum: it counts once for each row of its batch.
+        """
+        if self.params.task == "emotion":
+            class_weights = self.class_weights.to(outputs.device, non_blocking=True)
+            return cross_entropy_totals(
+                _wide(outputs), targets, class_weights, faces.weights, self.params.label_smoothing
+            )
+        given = faces.affect_given[:, self._columns()]
+        answers = _wide(outputs).tanh()
+        if self.params.affect_loss == "mse":
+            return squared_error(answers, targets, given, faces.weights)
+        rows = torch.full((), float(len(faces)), device=outputs.device)
+        return affect_loss(answers, targets, given, "ccc", faces.weights) * rows, rows
+
+    def sums(self, outputs: Tensor, faces: Faces) -> tuple[float, ...]:
+        """Return what `Course.record` takes, of all rows at once: no order and no batches can change it."""
+        exact = replace(faces, weights=faces.weights.double())
+        total, weight = self.totals(outputs.double(), self.targets(faces).double(), exact)
+        return (total.item(), weight.item(), self.right(outputs, faces).double().sum().item(), float(len(faces)))
 
     def right(self, outputs: Tensor, faces: Faces) -> Tensor:
         """Return (N,) how right each answer is, 0 or 1: the class, or the sign of what is given."""
@@ -60,10 +78,20 @@ class Objective:
 def soft_cross_entropy(
     logits: Tensor, targets: Tensor, class_weights: Tensor, sample_weights: Tensor, smoothing: float
 ) -> Tensor:
-    """Return the weighted mean cross-entropy.
+    """Return the weighted mean cross-entropy; see `cross_entropy_totals`."""
+    total, weight = cross_entropy_totals(logits, targets, class_weights, sample_weights, smoothing)
+    return total / weight.clamp(min=_TINY)
 
-    With hard targets and equal sample weights this is `torch.nn.CrossEntropyLoss(weight=...)`: the sum of the weighted
-    losses over the sum of the weights. Label smoothing is that of Szegedy et al. 2016 (arXiv:1512.00567).
+
+def cross_entropy_totals(
+    logits: Tensor, targets: Tensor, class_weights: Tensor, sample_weights: Tensor, smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Return the sum of the weighted cross-entropies, and the sum of the weights.
+
+    With hard targets and equal sample weights their quotient is `torch.nn.CrossEntropyLoss(weight=...)`. Label
+    smoothing is that of Szegedy et al. 2016 (arXiv:1512.00567). With both, a face has the weight of its own class,
+    smoothed or not. `CrossEntropyLoss(weight=..., label_smoothing=...)` is another: there each class weighs the part of
+    the target that is spread to it, so that every face pulls the answers towards the rare classes.
 
     Args:
         logits: (N, C).
@@ -75,7 +103,7 @@ def soft_cross_entropy(
     smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
     losses = -(smooth * logits.log_softmax(1)).sum(1)
     weights = (targets * class_weights).sum(1) * sample_weights
-    return (losses * weights).sum() / weights.sum().clamp(min=1e-12)
+    return (losses * weights).sum(), weights.sum()
 
 
 def balance_classes(labels: Tensor, classes: int, power: float) -> Tensor:
@@ -96,5 +124,10 @@ def mix(pixels: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
         alpha: of the Beta distribution that the share is drawn from.
     """
     share = torch.distributions.Beta(alpha, alpha).sample().item()
-    order = torch.randperm(len(pixels), device=pixels.device)
+    order = torch.randperm(len(pixels)).to(pixels.device, non_blocking=True)  # drawn alike with and without a GPU
     return pixels * share + pixels[order] * (1 - share), targets * share + targets[order] * (1 - share)
+
+
+def _wide(outputs: Tensor) -> Tensor:
+    """Return bf16 and fp16 as float32."""
+    return outputs if outputs.dtype == torch.float64 else outputs.float()

@@ -7,25 +7,35 @@ weights of one that was not.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 import lightning
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from models.augment import Augmentation
 from models.checkpoint import not_finite
 from models.inputs import InputSpec
 from models.networks.layers import rest_frozen
 from models.runtime import accelerator
-from models.training.course import Course, Phase, score_classes, score_values
-from models.training.data import Faces
+from models.streams import Purpose, stream_seed
+from models.training.average import Average
+from models.training.course import NO_SUMS, Course, Phase, score_classes, score_values
+from models.training.data import Faces, concat_faces
 from models.training.loss import Objective, mix
 from pipeline.errors import ModelError
 from pipeline.params import TrainParams
 
-_SEED_STRIDE = 1_000_003
+_TINY: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much an epoch has: steps of the optimizer, and faces of validation, of all processes."""
+
+    steps: int
+    validation_rows: int
 
 
 class Learner(lightning.LightningModule):
@@ -38,7 +48,7 @@ class Learner(lightning.LightningModule):
         phase: which epochs.
         objective: the loss.
         course: how training went before; continued here.
-        steps_per_epoch: batches an epoch.
+        amounts: how much there is in an epoch.
         seed: of every draw.
     """
 
@@ -52,21 +62,21 @@ class Learner(lightning.LightningModule):
         phase: Phase,
         objective: Objective,
         course: Course,
-        steps_per_epoch: int,
+        amounts: Amounts,
         seed: int,
     ) -> None:
         super().__init__()
         self.network = network
-        self.average = _average(network, params.ema)
+        self.average = Average(network, params.ema) if params.ema else None
         self.spec, self.params, self.phase = spec, params, phase
         self.objective, self.course = objective, course
-        self._steps_per_epoch = steps_per_epoch
+        self._amounts = amounts
         self._seed = seed
         strengths = None if params.augment == "none" else params.augmentations[params.augment]
         self._augment = Augmentation(strengths, spec.size_px) if strengths else None
-        # loss sum, right sum, samples: of training and of validation
+        # of training: weighted losses, weights, right answers, samples
         dtype = torch.float32 if accelerator() == "mps" else torch.float64  # Apple's GPUs have no float64
-        self.register_buffer("sums", torch.zeros(2, 3, dtype=dtype))
+        self.register_buffer("sums", torch.zeros(4, dtype=dtype))
         # Each process has sums of its own; it would else be given those of the first before every batch.
         self._ddp_params_and_buffers_to_ignore = ["sums"]  # read by DistributedDataParallel
         self._answers: list[tuple[Tensor, Faces]] = []
@@ -74,7 +84,7 @@ class Learner(lightning.LightningModule):
     @property
     def answering(self) -> nn.Module:
         """The network that answers: the averaged one if there is one."""
-        return self.network if self.average is None else self.average.module
+        return self.network if self.average is None else self.average.network
 
     def train(self, mode: bool = True) -> "Learner":
         """Switch the mode; frozen layers and averaged weights stay in inference mode."""
@@ -99,31 +109,36 @@ class Learner(lightning.LightningModule):
         self.sums.zero_()
 
     def training_step(self, faces: Faces, batch_idx: int) -> Tensor:
-        """Return the loss of one batch."""
-        del batch_idx
-        torch.manual_seed(self._step_seed())
+        """Return the loss of one batch. Autocast is for the network alone: pixels and losses need all of float32."""
+        torch.manual_seed(self._step_seed(batch_idx))
+        with self._in_float32():
+            pixels, targets = self._learned_from(faces)
+        outputs = self.network(self._laid_out(pixels))
+        with self._in_float32():
+            total, weight = self.objective.totals(outputs, targets, faces)
+            self._add(total, weight, outputs, faces)
+            return total / weight.clamp(min=_TINY)
+
+    def _learned_from(self, faces: Faces) -> tuple[Tensor, Tensor]:
         pixels = faces.pixels if self._augment is None else self._augment(faces.pixels)
         pixels, targets = self.spec.normalize(pixels), self.objective.targets(faces)
         if self.params.mixup and self.params.task == "emotion":
             pixels, targets = mix(pixels, targets, self.params.mixup)
-        outputs = self.network(self._laid_out(pixels))
-        loss = self.objective.loss(outputs, targets, faces)
-        self._add(0, loss, outputs, faces)
-        return loss
+        return pixels, targets
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step, then follow with the averaged weights."""
         super().optimizer_step(*args, **kwargs)
         if self.average is not None:
-            self.average.update_parameters(self.network)
+            self.average.follow(self.network)
 
     def validation_step(self, faces: Faces, batch_idx: int) -> None:
         """Answer one batch of the validation set."""
         del batch_idx
-        pixels = self._laid_out(self.spec.normalize(faces.pixels))
-        outputs = self.answering(pixels)
-        self._add(1, self.objective.loss(outputs, self.objective.targets(faces), faces), outputs, faces)
-        self._answers.append((outputs.float().cpu(), faces.to(torch.device("cpu"))))
+        with self._in_float32():
+            pixels = self.spec.normalize(faces.pixels)
+        outputs = self.answering(self._laid_out(pixels))
+        self._answers.append((outputs.float(), faces.without_pixels()))
 
     def on_train_epoch_end(self) -> None:
         """Write down what the epoch gave, and keep its weights if no other was better on validation.
@@ -133,7 +148,8 @@ class Learner(lightning.LightningModule):
         """
         if self.trainer.world_size > 1:
             self.sums.copy_(self.trainer.strategy.reduce(self.sums, reduce_op="sum"))
-        if self.course.record(self.phase.name, self.sums.tolist(), self._validation_scores()):
+        validation, scores = self._validated()
+        if self.course.record(self.phase.name, (self.sums.tolist(), validation), scores):
             state = self.answering.state_dict()
             self.course.best_state = {name: value.detach().cpu().clone() for name, value in state.items()}
             if not_finite(self.course.best_state):
@@ -147,7 +163,9 @@ class Learner(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer over what trains, and its schedule by steps."""
-        optimizer = build_optimizer(self.network, self.params, self.phase.learning_rate)
+        # In one operation for all weights where a GPU has it; it cannot undo the scaling of fp16 before the clipping.
+        fused = self.device.type == "cuda" and self.trainer.precision != "16-mixed"
+        optimizer = build_optimizer(self.network, self.params, self.phase.learning_rate, fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -161,10 +179,10 @@ class Learner(lightning.LightningModule):
 
     def _rate(self, step: int) -> float:
         """Return the learning rate at a step as a share of the highest."""
-        epoch = step / max(1, self._steps_per_epoch)
+        epoch = step / max(1, self._amounts.steps)
         warm = self.params.warmup_epochs
         if epoch < warm:
-            return (step + 1) / (warm * self._steps_per_epoch + 1)
+            return (step + 1) / (warm * self._amounts.steps + 1)
         match self.params.schedule:
             case "constant":
                 return 1.0
@@ -174,40 +192,49 @@ class Learner(lightning.LightningModule):
                 share = min(1.0, (epoch - warm) / max(1e-9, self.phase.epochs - warm))
                 return 0.5 * (1 + math.cos(math.pi * share))
 
-    def _step_seed(self) -> int:
-        step = self.phase.first_epoch * self._steps_per_epoch + self.global_step
-        return (self._seed * _SEED_STRIDE + step) * 64 + self.global_rank
+    def _step_seed(self, batch: int) -> int:
+        epoch = self.phase.first_epoch + self.current_epoch
+        return stream_seed(Purpose.step, self._seed, epoch, batch, self.global_rank)
+
+    def _in_float32(self) -> torch.autocast:
+        return torch.autocast(self.device.type, enabled=False)
 
     def _laid_out(self, pixels: Tensor) -> Tensor:
         return pixels.contiguous(memory_format=torch.channels_last) if self.params.channels_last else pixels
 
-    def _add(self, row: int, loss: Tensor, outputs: Tensor, faces: Faces) -> None:
-        count = len(faces)
-        sums = torch.stack([loss.detach() * count, self.objective.right(outputs, faces).sum(), loss.new_tensor(count)])
-        self.sums[row] += sums
+    def _add(self, total: Tensor, weight: Tensor, outputs: Tensor, faces: Faces) -> None:
+        """Add a batch to the sums of the epoch, on the device: nobody waits for them."""
+        count = torch.full_like(total, len(faces))
+        right = self.objective.right(outputs, faces).sum()
+        self.sums += torch.stack([total.detach(), weight.detach(), right, count]).to(self.sums.dtype)
 
-    def _validation_scores(self) -> dict[str, float]:
+    def _validated(self) -> tuple[Sequence[float], dict[str, float]]:
+        """Return the sums of validation and its scores, over all its rows at once."""
         if not self._answers:
-            return {}
-        outputs = self._gathered([answers for answers, _ in self._answers])
-        faces = [faces for _, faces in self._answers]
+            return NO_SUMS, {}
+        outputs = self._gathered(torch.cat([outputs for outputs, _ in self._answers]))
+        faces = concat_faces([faces for _, faces in self._answers])
+        faces = Faces(*(self._gathered(getattr(faces, field.name)) for field in fields(Faces)))
         self._answers = []
+        sums = replace(self.objective, class_weights=self.objective.class_weights.cpu()).sums(outputs, faces)
         if self.params.task == "emotion":
-            return score_classes(outputs, self._gathered([part.labels for part in faces]))
-        affect = self._gathered([part.affect for part in faces])
-        given = self._gathered([part.affect_given for part in faces])
-        return score_values(self.params.task, outputs, affect, given)
+            return sums, score_classes(outputs, faces.labels)
+        return sums, score_values(self.params.task, outputs, faces.affect, faces.affect_given)
 
-    def _gathered(self, parts: list[Tensor]) -> Tensor:
-        """Return the rows of all batches of all processes, on the CPU."""
-        whole = torch.cat(parts)
+    def _gathered(self, rows: Tensor) -> Tensor:
+        """Return the rows of all processes, on the CPU.
+
+        Together they read the set from beginning to end, and then its first rows again where it cannot be divided.
+        """
         if self.trainer.world_size > 1:
-            everyone: Any = self.all_gather(whole.to(self.device))
-            whole = everyone.flatten(0, 1)
-        return whole.cpu()
+            everyone: Any = self.all_gather(rows)
+            rows = everyone.flatten(0, 1)[: self._amounts.validation_rows]
+        return rows.cpu()
 
 
-def build_optimizer(network: nn.Module, params: TrainParams, learning_rate: float) -> torch.optim.Optimizer:
+def build_optimizer(
+    network: nn.Module, params: TrainParams, learning_rate: float, *, fused: bool = False
+) -> torch.optim.Optimizer:
     """Return the optimizer over the parameters that train; biases and norms are not decayed."""
     open_ = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
@@ -217,26 +244,8 @@ def build_optimizer(network: nn.Module, params: TrainParams, learning_rate: floa
     groups = [group for group in groups if group["params"]]
     match params.optimizer:
         case "adam":
-            return torch.optim.Adam(groups, lr=learning_rate)
+            return torch.optim.Adam(groups, lr=learning_rate, fused=fused)
         case "adamw":
-            return torch.optim.AdamW(groups, lr=learning_rate)
+            return torch.optim.AdamW(groups, lr=learning_rate, fused=fused)
         case "sgd":
-            return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, nesterov=True)
-
-
-def _average(network: nn.Module, decay: float) -> AveragedModel | None:
-    """Return the averaged weights that follow a network; the decay grows to its value, so that first weights fade."""
-    if not decay:
-        return None
-
-    def follow(averaged: Sequence[Tensor], current: Sequence[Tensor], number: Tensor | int) -> None:
-        count = float(number)
-        share = 1 - min(decay, (1 + count) / (10 + count))
-        for mean, value in zip(averaged, current, strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, share)
-            else:
-                mean.copy_(value)
-
-    averaged = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
-    return averaged.requires_grad_(False)
+            return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, nesterov=True, fused=fused)

@@ -16,14 +16,14 @@ from models.classical import Classical
 from models.inputs import InputSpec
 from models.networks.layers import open_last
 from models.registry import Entry, create_model
-from models.training.course import Course, Phase, score_classes
-from models.training.data import Epochs, Faces, Reading, build_epochs, read_faces
+from models.training.course import NO_SUMS, Course, Phase, score_classes
+from models.training.data import Epochs, Reading, build_epochs, read_faces
 from models.training.engine import build_trainer
 from models.training.loss import Objective, balance_classes
-from models.training.module import Learner
+from models.training.module import Amounts, Learner
 from models.training.state import LiveLog, ProgressReport, StateKeeper
 from pipeline.emotions import CLASSES
-from pipeline.errors import UsageError
+from pipeline.errors import ModelError, UsageError
 from pipeline.params import TrainParams
 from pipeline.shards.read import ShardFolder, iter_shards
 from pipeline.workers import Progress, worker_count
@@ -112,19 +112,14 @@ def run_classical(job: Job) -> tuple[nn.Module, Course]:
     learned, answered = model.fit(faces, held)
     course = Course("last")
     objective = Objective(job.params, torch.ones(len(CLASSES)))
-    sums = [_sums(objective, learned, faces), (0.0, 0.0, 0.0)]
+    sums = [objective.sums(learned, faces), NO_SUMS]
     scores: dict[str, float] = {}
     if held is not None and answered is not None:
-        sums[1] = _sums(objective, answered, held)
+        sums[1] = objective.sums(answered, held)
         scores = score_classes(answered, held.labels)
     course.record("fit", sums, scores)
     course.best_state = model.state_dict()
     return model, course
-
-
-def _sums(objective: Objective, outputs: Tensor, faces: Faces) -> tuple[float, float, float]:
-    loss = objective.loss(outputs, objective.targets(faces), faces).item()
-    return loss * len(faces), objective.right(outputs, faces).sum().item(), float(len(faces))
 
 
 def build_network(job: Job) -> nn.Module:
@@ -162,9 +157,11 @@ def _run_phase(
         live,
     ]
     trainer = build_trainer(job.params, phase.epochs, callbacks, state.parent)
+    held = count_rows(job.folder, VAL)
     epochs = _epochs(job, trainer, TRAIN, lambda: phase.first_epoch + trainer.current_epoch)
-    validation = _epochs(job, trainer, VAL, lambda: 0) if count_rows(job.folder, VAL) else None
-    learner = Learner(network, job.spec, job.params, phase, objective, course, len(epochs), job.seed)
+    validation = _epochs(job, trainer, VAL, lambda: 0) if held else None
+    amounts = Amounts(len(epochs), held)
+    learner = Learner(network, job.spec, job.params, phase, objective, course, amounts, job.seed)
     if job.params.channels_last:
         learner = learner.to(memory_format=torch.channels_last)
     if job.params.compile:
@@ -172,6 +169,11 @@ def _run_phase(
     resume = str(state) if state.is_file() else None
     try:
         trainer.fit(learner, epochs, validation, ckpt_path=resume, weights_only=True)
+    except torch.OutOfMemoryError:
+        raise ModelError(
+            f"the GPU's memory ran out with train.batch_size {job.params.batch_size} at train.size_px "
+            f"{job.spec.size_px}; lower one of them, or free the GPU of other programs"
+        ) from None
     except SystemExit:
         # Lightning turns Ctrl+C into an exit; the command line has its own word for it.
         raise KeyboardInterrupt from None
@@ -179,7 +181,8 @@ def _run_phase(
 
 def _epochs(job: Job, trainer: lightning.Trainer, split: str, epoch: Callable[[], int]) -> Epochs:
     # Beside a GPU the processor has nothing else to do; on the CPU the threads would only wait for the network's.
-    workers = worker_count() if trainer.strategy.root_device.type != "cpu" else 0
+    shared_by = max(1, trainer.num_devices)  # processes of this machine that train together
+    workers = max(1, worker_count() // shared_by) if trainer.strategy.root_device.type != "cpu" else 0
     reading = replace(_reading(job, split), workers=workers, rank=trainer.global_rank, world_size=trainer.world_size)
     return build_epochs(reading, epoch, shuffle=split == TRAIN)
 

@@ -2,10 +2,11 @@
 
 import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lightning
 from lightning.pytorch.callbacks import Callback
@@ -14,6 +15,8 @@ from lightning.pytorch.callbacks.checkpoint import Checkpoint
 from models.training.course import Course
 from pipeline.errors import OutputError
 from pipeline.workers import Progress
+
+_LOSS_SECONDS: Final = 1.0
 
 
 class StateKeeper(Checkpoint):
@@ -51,12 +54,16 @@ class StateKeeper(Checkpoint):
 
 
 class ProgressReport(Callback):
-    """Tells a progress bar how many batches are done, of all epochs of all phases."""
+    """Tells a progress bar how many batches are done, of all epochs of all phases.
+
+    The loss is read once a second: to read it, the processor waits until a GPU has done all that it was given.
+    """
 
     def __init__(self, progress: Progress, before: int, epochs: int) -> None:
         self._progress = progress
         self._before = before
         self._epochs = epochs
+        self._loss, self._read_at = math.nan, -math.inf
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, _module: lightning.LightningModule, outputs: Any, _batch: Any, batch_idx: int
@@ -65,7 +72,9 @@ class ProgressReport(Callback):
         an_epoch = int(trainer.num_training_batches)
         epoch = self._before + trainer.current_epoch
         done = epoch * an_epoch + batch_idx + 1
-        self._progress(done, self._epochs * an_epoch, f"epoch {epoch + 1} loss {float(outputs['loss']):.3f}")
+        if time.monotonic() - self._read_at > _LOSS_SECONDS:
+            self._loss, self._read_at = float(outputs["loss"]), time.monotonic()
+        self._progress(done, self._epochs * an_epoch, f"epoch {epoch + 1} loss {self._loss:.3f}")
 
 
 class LiveLog(Callback):

@@ -210,6 +210,38 @@ def test_the_kept_weights_are_the_best_on_validation(shards, here):
     assert summary["validation"]["loss"] == min(losses)
 
 
+def test_bf16_trains_like_fp32_with_every_ingredient(shards, here):
+    losses = []
+    for precision in ("fp32", "bf16"):
+        params = train_params(**{**EVERYTHING, "soft_labels": False, "epochs": 3, "model": "compact"})
+        params = params.model_validate({**params.plain(), "precision": precision})
+        train(shards, here / precision, params, seed=5)
+        losses.append([float(row["train_loss"]) for row in read_losses(here / precision)])
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert losses[0][-1] < losses[0][0]
+
+
+def test_a_streamed_last_batch_of_one_face_is_left_out(shards, here):
+    rows = sum(entry.rows for entry in open_shards(shards).entries("train"))
+    size = next(size for size in range(5, rows) if rows % size == 1)
+    done = []
+    params = train_params(batch_size=size, cache_mb=0, epochs=1)
+    train(shards, here / "out", params, seed=5, progress=lambda batches, total, note: done.append((batches, total)))
+    assert done[-1] == (rows // size, rows // size)
+
+
+def test_the_validation_loss_does_not_depend_on_the_batch_size(shards, here):
+    """The network hardly moves, so that batches of training make no difference."""
+    found = []
+    for size in (7, 60):
+        params = train_params(
+            model="baseline", epochs=1, learning_rate=1e-12, batch_size=size, class_weights=1.0, select="loss"
+        )
+        train(shards, here / str(size), params, seed=5)
+        found.append(float(read_losses(here / str(size))[0]["val_loss"]))
+    assert found[0] == pytest.approx(found[1], abs=2e-6)
+
+
 def test_the_test_set_is_not_read(shards, here):
     shutil.copytree(shards, here / "shards")
     for path in (here / "shards/parquet").glob("test-*"):

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from models.affect import affect_loss
 from models.inputs import InputSpec
-from models.training.data import Reading, read_faces
+from models.training.data import Faces, Reading, read_faces
 from models.training.loss import Objective, balance_classes, mix, soft_cross_entropy
 from pipeline.shards.write import write_shards
 from tests.models.training_inputs import train_params
@@ -108,3 +108,34 @@ def test_affect_is_weighted_too():
     twice = torch.tensor([0, 0, 0, 1])
     ccc = affect_loss(answers[twice], true[twice], given[twice], "ccc", torch.ones(4))
     assert affect_loss(answers, true, given, "ccc", weights).item() == pytest.approx(ccc.item(), abs=1e-6)
+
+
+def test_smoothing_with_class_weights_weighs_each_face_by_its_own_class(batch):
+    """Unlike CrossEntropyLoss(weight, label_smoothing), which pulls every answer towards the rare classes."""
+    logits, labels = batch
+    weights = torch.linspace(0.5, 2, 8, dtype=torch.float64)
+    each = functional.cross_entropy(logits, labels, label_smoothing=0.1, reduction="none")
+    expected = (each * weights[labels]).sum() / weights[labels].sum()
+    torch.testing.assert_close(soft_cross_entropy(logits, one_hot(labels), weights, torch.ones(12), 0.1), expected)
+
+
+@pytest.mark.parametrize("changes", [{}, {"task": "affect"}, {"task": "affect", "affect_loss": "ccc"}])
+def test_what_selects_the_epoch_depends_on_no_order(changes):
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.arange(8).repeat_interleave(12)  # as validation lies there: sorted, a batch holds one class
+    faces = Faces(
+        torch.empty(96, 0), labels, functional.one_hot(labels, 8).float(), torch.rand(96, generator=generator) + 0.5,
+        torch.rand(96, 2, generator=generator) * 2 - 1, torch.rand(96, 2, generator=generator) < 0.8,
+    )  # fmt: skip
+    objective = Objective(train_params(label_smoothing=0.1, **changes), torch.linspace(0.1, 5, 8))
+    outputs = torch.randn(96, 8 if not changes else 2, generator=generator)
+    whole = objective.sums(outputs, faces)
+    for seed in (1, 2):
+        order = torch.randperm(96, generator=torch.Generator().manual_seed(seed))
+        assert objective.sums(outputs[order], faces.take(order)) == pytest.approx(whole, rel=1e-12)
+    if changes.get("affect_loss") == "ccc":
+        return
+    for size in (1, 7, 96):
+        parts = [objective.sums(outputs[at : at + size], faces.take(torch.arange(96)[at : at + size]))
+                 for at in range(0, 96, size)]  # fmt: skip
+        assert [sum(column) for column in zip(*parts, strict=True)] == pytest.approx(whole, rel=1e-9)
