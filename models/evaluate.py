@@ -27,7 +27,7 @@ from models.held_out import TEST, HeldOut, answer_logits, read_held_out
 from models.metrics import SCORES, Bootstrap, measure
 from models.probe import Probe, probe_permutation
 from models.registry import find_model
-from models.runtime import network_device, reproducible
+from models.runtime import describe_compute, network_device, reproducible
 from models.scorecard import Rows, Training, View, beside, brief, brief_beside, build_views, full, list_rough
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError, UsageError
@@ -85,12 +85,20 @@ def evaluate(
             done = answer(test, checkpoint, output, others, progress)
         done.report["network"] = _network(checkpoint)
         done.report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
+        done.report["device"] = _device(run, checkpoint, output)
         done.report["seeds"] = {"training": checkpoint.info.params.get("seed"), "bootstrap": seed}
         done.report["data"] = raw_inputs(shards) | raw_inputs(run)
         output.contract = dict(checkpoint.contract)
         output.write_json("metrics.json", done.report)
         output.write_json("details.json", done.details)
         return _finish(output, done)
+
+
+def _device(run: Path, checkpoint: Checkpoint, output: StageOutput) -> dict[str, Any]:
+    """Say on what the network was trained and on what it answered."""
+    output.ran = describe_compute(network_device(classical=checkpoint.network is None)).plain()
+    trained = read_snapshot(run).ran if (run / SNAPSHOT_NAME).is_file() else {}
+    return {"train": dict(trained), "evaluate": output.ran}
 
 
 def _network(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from models.checkpoint import CHECKPOINT_NAME, Checkpoint
 from models.data import ShardLoader
 from models.evaluate import load_matching
 from models.networks.layers import open_last
-from models.runtime import reproducible
+from models.runtime import describe_compute, network_device, reproducible
 from models.streams import Purpose, stream, stream_seed
 from pipeline.errors import DataError, ModelError, UsageError
 from pipeline.output import stage_output
@@ -96,6 +96,7 @@ def personalize(
         with reproducible(_THREADS):
             rows = list(_curve(general, person, params, shots, seed, progress))
         output.contract = dict(general.contract)
+        output.ran = describe_compute(network_device()).plain()
         _write_curve(output.path(CURVE_NAME), rows)
         curve = summarize(rows)
         draw_curve(output.path(PLOT_NAME), curve, subject)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import torch
 
-from pipeline.device import CPU, Device, asked_device, describe_device, find_device, use_full_float32
+from pipeline.device import CPU, Device, asked_device, describe_device, find_device, tell_device, use_full_float32
 from pipeline.errors import ParamsError
 
 _FP16_CAPABILITY: Final = (7, 0)  # the first cards with tensor cores
@@ -77,9 +77,7 @@ class Compute:
 
     def __str__(self) -> str:
         """Return one phrase for a person."""
-        where = f"{self.card} ({self.device})" if self.card else self.device
-        tf32 = ", TF32" if self.tf32 else ""
-        return f"{where}, {self.precision}{tf32}" + (f", {self.processes} processes" if self.processes > 1 else "")
+        return tell_device(self.plain())
 
 
 def describe_compute(device: Device, precision: str = "fp32", processes: int = 1) -> Compute:

@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -16,17 +17,18 @@ from torch import nn
 from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
 from models.credit import vouch
 from models.registry import find_model
-from models.runtime import reproducible
+from models.runtime import Compute, reproducible
 from models.streams import Purpose, stream_seed
 from models.training.course import COLUMNS, Course
-from models.training.run import TRAIN, VAL, Job, count_rows, read_labels, run_classical, run_training
+from models.training.engine import plan_compute
+from models.training.run import TRAIN, VAL, Job, count_rows, read_labels, run_classical, run_training, state_name
 from models.training.state import LiveLog
 from pipeline.errors import DataError
 from pipeline.lineage.identity import PARTIAL_SUFFIX
 from pipeline.output import Source, StageOutput, stage_output
 from pipeline.params import TrainParams
 from pipeline.shards.read import iter_shards, open_shards
-from pipeline.workers import Progress, no_progress
+from pipeline.workers import Progress, no_progress, say_nothing
 
 LOSSES_NAME: Final = "losses.csv"
 _TOOLS: Final = ("lightning", "numpy", "scikit-learn", "timm", "torch", "torchvision")
@@ -34,12 +36,18 @@ _DECIMALS: Final = 6
 
 
 def train(
-    shards: Path, out: Path, params: TrainParams, *, seed: int, progress: Progress = no_progress
+    shards: Path,
+    out: Path,
+    params: TrainParams,
+    *,
+    seed: int,
+    progress: Progress = no_progress,
+    say: Callable[[str], None] = say_nothing,
 ) -> dict[str, Any]:
     """Train a network on the train split and keep the weights that were best on the val split.
 
-    A run that is killed goes on where it was when it is started again with the same shards, parameters and seed; on a
-    CPU it ends with the same weights.
+    A run that is killed goes on where it was when it is started again with the same shards, parameters, seed, device,
+    precision and number of processes; on a CPU it ends with the same weights.
 
     Args:
         shards: the folder that `prep shard` wrote.
@@ -47,12 +55,13 @@ def train(
         params: the network and how it is trained; its preset is applied here.
         seed: of weights, order and augmentation.
         progress: called with batches done.
+        say: told in a line on what it trains, and why an interrupted training is not gone on with.
 
     Returns:
         summary.json: rows_in and rows_out are the training rows; model, preset, best_epoch, validation.
 
     Raises:
-        UsageError: unknown network, or a size it cannot take.
+        UsageError: unknown network, or a size it cannot take; or the environment asks for a device that is not here.
         DataError: no training rows.
         ModelError: weights that cannot be had or do not fit; or training diverged.
     """
@@ -61,8 +70,10 @@ def train(
     if not count_rows(job.folder, TRAIN):
         raise DataError(f"{shards}: no training rows; give a dataset of params.yaml the role train, then split again")
     state = out.with_name(f".{out.name}.state{PARTIAL_SUFFIX}")
+    compute = plan_compute(params, classical=job.entry.kind == "classical")
     if getattr(rank_zero_only, "rank", 0):
         _follow(job, state)
+    _announce(job, compute, state, say)
     settings = {**params.plain(), "seed": seed}
     with stage_output(out, stage="train", sources=_sources(job), params=settings, tools=_TOOLS) as output:
         with reproducible(params.threads):
@@ -73,9 +84,18 @@ def train(
             else:
                 network, course = run_training(job, state, output.folder / "dvclive")
         output.contract = dict(job.folder.contract)
+        output.ran = compute.plain()
         summary = _write(output, job, preset, network, course)
     shutil.rmtree(state, ignore_errors=True)
     return summary
+
+
+def _announce(job: Job, compute: Compute, state: Path, say: Callable[[str], None]) -> None:
+    """Say on what it trains, and whether what an interrupted training left there is of another."""
+    say(f"trains on {compute}")
+    left = {file.name.partition("-")[0] for file in state.glob("*.ckpt")}
+    if left and state_name(job, compute) not in left:
+        say("starts anew: the interrupted training had other shards, parameters, device, precision or processes")
 
 
 def _follow(job: Job, state: Path) -> NoReturn:

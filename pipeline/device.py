@@ -6,10 +6,10 @@ Torch is imported only where a GPU may be meant, so that `prep align` on the CPU
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from pipeline.errors import ParamsError
 
@@ -158,3 +158,12 @@ def describe_device(device: Device) -> dict[str, str]:
     import torch
 
     return {"device": device.kind, "card": torch.cuda.get_device_name(device.index)}
+
+
+def tell_device(ran: Mapping[str, Any]) -> str:
+    """Return what a snapshot says under `ran` as a phrase: NVIDIA H100 (cuda), bf16, 2 processes."""
+    card = ran.get("card")
+    parts = [f"{card} ({ran['device']})" if card else str(ran.get("device", "an unknown device"))]
+    parts += [ran["precision"]] if "precision" in ran else []
+    parts += ["TF32"] if ran.get("tf32") else []
+    return ", ".join(parts + ([f"{ran['processes']} processes"] if ran.get("processes", 1) > 1 else []))

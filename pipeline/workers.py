@@ -24,6 +24,10 @@ def no_progress(done: int, total: int, note: str) -> None:
     """Show nothing."""
 
 
+def say_nothing(line: str) -> None:
+    """Tell nobody."""
+
+
 def worker_count() -> int:
     """Return how many processes to use: PREP_WORKERS, else one for each core this process may run on.
 

@@ -25,6 +25,9 @@ def align(
     """Find every face of a raw tree and warp it to the template; ingests the tree first where that was not done.
 
     For data/aligned/<dataset> also writes runs/align/<dataset>.json: the misses, for `dvc metrics diff`.
+
+    Runs in PREP_WORKERS processes, one for each core unless set, on the CPU unless PREP_DEVICE names a GPU (cuda,
+    cuda:N, mps, auto), whose crops differ in their last bits.
     """
     from pipeline.faces.align import align as align_faces
     from pipeline.faces.align import metrics

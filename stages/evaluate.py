@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stages import project
+from stages.device import note_unused_gpu
 from stages.progress import bar
 
 
@@ -18,13 +19,17 @@ def evaluate(
         typer.Option(help="The folder of another network to compare with, such as a baseline; may be repeated."),
     ] = None,
 ) -> None:
-    """Test a network: metrics with intervals, predictions, confusion, saliency."""
+    """Test a network: metrics with intervals, predictions, confusion, saliency.
+
+    Answers on the first NVIDIA GPU, else on the CPU; PREP_DEVICE names another (cpu, cuda, cuda:N, mps, auto).
+    """
     folder = project.local_folder("--shards", shards)
     project.check_made(folder, run, *(beside or ()))
     from models.evaluate import evaluate as test
 
     params = project.load_params()
     others = {path.name: path for path in beside or ()}
+    note_unused_gpu()
     with bar("evaluate") as progress:
         summary = test(
             folder,

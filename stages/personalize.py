@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stages import project
+from stages.device import note_unused_gpu
 from stages.progress import bar
 
 
@@ -16,11 +17,15 @@ def personalize(
     shards: Annotated[Path, typer.Option(help="The shards whose test set holds the person.")] = project.SHARDS,
     out: Annotated[Path, typer.Option(help="Folder for the learning curve.")] = project.RUNS / "personalize",
 ) -> None:
-    """Fine-tune on a few faces of one person and compare with the general network on that person's other faces."""
+    """Fine-tune on a few faces of one person and compare with the general network on that person's other faces.
+
+    Runs on the first NVIDIA GPU, else on the CPU; PREP_DEVICE names another (cpu, cuda, cuda:N, mps, auto).
+    """
     project.check_made(shards, run)
     from models.personal import personalize as fine_tune
 
     params = project.load_params()
+    note_unused_gpu()
     with bar("personalize") as progress:
         summary = fine_tune(
             shards,

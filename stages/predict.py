@@ -15,6 +15,7 @@ from pipeline.emotions import AFFECTNET
 from pipeline.errors import DataError, ImageError, UsageError
 from pipeline.schema import Reason
 from stages import project
+from stages.device import note_unused_gpu
 from stages.progress import bar
 
 if TYPE_CHECKING:
@@ -48,13 +49,18 @@ def predict(
     form: Annotated[Form, typer.Option("--format", help="How answers are printed.")] = Form.text,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Print class and probabilities of every face, preprocessed as the network was trained."""
+    """Print class and probabilities of every face, preprocessed as the network was trained.
+
+    Answers where `prep evaluate` does: on the first NVIDIA GPU, else on the CPU; PREP_DEVICE names another (cpu, cuda,
+    cuda:N, mps, auto).
+    """
     paths = [path for given in pictures for path in _find(given)]
     targets = _targets(paths, out)
     from models.checkpoint import load_checkpoint
     from models.predict import Predictor
     from models.runtime import network_device
 
+    note_unused_gpu()
     predictor = Predictor(load_checkpoint(run, network_device().name))
     named = {path for path in pictures if not path.is_dir()}
     write = {Form.text: _print_text, Form.json: _print_json, Form.csv: _print_csv}[Form.json if as_json else form]

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import StrategyRegistry
 
-from models.runtime import accelerator, resolve_precision
+from models.runtime import Compute, accelerator, describe_compute, network_device, resolve_precision
 from pipeline.device import AUTO, CPU, DEVICE, Device, asked_device, find_device
 from pipeline.errors import ParamsError
 from pipeline.params import TrainParams
@@ -52,6 +52,22 @@ def build_trainer(params: TrainParams, epochs: int, callbacks: Sequence[Callback
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+def plan_compute(params: TrainParams, *, classical: bool) -> Compute:
+    """Return on what a training will run and how.
+
+    Args:
+        params: precision.
+        classical: whether it is one of the baselines, which one process fits on the CPU.
+
+    Raises:
+        ParamsError: the environment asks for what cannot be had; names the variable.
+    """
+    device = network_device(classical=classical)
+    if classical:
+        return describe_compute(device)
+    return describe_compute(device, resolve_precision(params.precision, device), count_processes())
 
 
 def count_processes() -> int:

@@ -16,9 +16,10 @@ from models.classical import Classical
 from models.inputs import InputSpec
 from models.networks.layers import open_last
 from models.registry import Entry, create_model
+from models.runtime import Compute
 from models.training.course import NO_SUMS, Course, Phase, score_classes
 from models.training.data import Epochs, Reading, build_epochs, read_faces
-from models.training.engine import build_trainer
+from models.training.engine import build_trainer, plan_compute
 from models.training.loss import Objective, balance_classes
 from models.training.module import Amounts, Learner
 from models.training.state import LiveLog, ProgressReport, StateKeeper
@@ -92,7 +93,8 @@ def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, Course]:
     objective = Objective(job.params, weights)
     live = LiveLog(log, course)
     phases = build_phases(job.params)
-    files = [state / f"{_fingerprint(job)}-{phase.name}.ckpt" for phase in phases]
+    compute = plan_compute(job.params, classical=False)
+    files = [state / f"{state_name(job, compute)}-{phase.name}.ckpt" for phase in phases]
     first = max((number for number, file in enumerate(files) if file.is_file()), default=0)
     state.mkdir(parents=True, exist_ok=True)
     for phase, file in list(zip(phases, files, strict=True))[first:]:
@@ -191,7 +193,12 @@ def _reading(job: Job, split: str) -> Reading:
     return Reading(job.shards, split, job.spec, job.params.batch_size, job.seed, job.params.cache_mb)
 
 
-def _fingerprint(job: Job) -> str:
-    """Return what a saved state must agree in to be gone on from."""
-    content: dict[str, Any] = {"shards": job.folder.snapshot_id, "params": job.params.plain(), "seed": job.seed}
+def state_name(job: Job, compute: Compute) -> str:
+    """Return how the files of a saved state begin: a digest of what must agree for a training to go on from it."""
+    content: dict[str, Any] = {
+        "shards": job.folder.snapshot_id,
+        "params": job.params.plain(),
+        "seed": job.seed,
+        "ran": compute.plain(),  # what is recorded must hold from the first step to the last
+    }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

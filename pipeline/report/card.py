@@ -56,9 +56,11 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
     if run is not None:
         card["snapshot"]["run"] = read_snapshot(run).id
         card["training"] = dict(read_snapshot(run).params)
+        card["device"] = {"train": dict(read_snapshot(run).ran)}
     if evaluation is not None:
         metrics = read_json(evaluation / "metrics.json")
         card["snapshot"]["evaluation"] = read_snapshot(evaluation).id
+        card.setdefault("device", {})["evaluate"] = dict(read_snapshot(evaluation).ran)
         card["metrics"] = {name: metrics[name] for name in _HEADLINE if name in metrics} | _affects(metrics)
         if "accuracy" in metrics:
             card["confusion"] = _confusion(evaluation)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from pipeline.device import tell_device
 from pipeline.emotions import AFFECTNET, CLASSES
 
 _STYLE: Final = """
@@ -61,6 +62,9 @@ def _overview(card: Mapping[str, Any]) -> list[str]:
     if "metrics" in card:
         rows = [(name, _number(value)) for name, value in card["metrics"].items()]
         parts.append(_table("The network on the test set (rows with a face)", ("", ""), rows))
+    if ran := {step: facts for step, facts in card.get("device", {}).items() if facts}:
+        where = [(step, escape(tell_device(facts))) for step, facts in ran.items()]
+        parts.append(_table("On what it ran", ("", ""), where, text=True))
     if "confusion" in card:
         parts.append(_confusion_table(card["confusion"]))
     return parts

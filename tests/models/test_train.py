@@ -23,6 +23,7 @@ from models.checkpoint import load_checkpoint, read_info
 from models.credit import vouch
 from models.data import ShardLoader
 from models.train import train
+from models.training import engine
 from pipeline.errors import DataError, ModelError, UsageError
 from pipeline.lineage.snapshot import Input, Snapshot, read_snapshot, write_snapshot
 from pipeline.shards.read import open_shards
@@ -155,6 +156,29 @@ def test_other_parameters_do_not_go_on_from_a_state(shards, here):
     assert first[0] == 1
 
 
+@pytest.mark.parametrize(
+    "other", [{"count_processes": lambda: 2}, {"resolve_precision": lambda asked, device: "bf16"}, {}]
+)
+def test_a_state_of_another_precision_or_number_of_processes_is_left_with_a_word(shards, here, monkeypatch, other):
+    def interrupt(done, total, note):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as changed, pytest.raises(KeyboardInterrupt):
+        for name, answer in other.items():
+            changed.setattr(engine, name, answer)
+        train(shards, here / "out", train_params(), seed=5, progress=interrupt)
+    signal.signal(signal.SIGINT, handler)
+    first, said = [], []
+    report = lambda done, total, note: first.append(done)  # noqa: E731
+    train(shards, here / "out", train_params(), seed=5, progress=report, say=said.append)
+    assert said[0] == "trains on cpu, fp32"
+    assert [line.partition(":")[0] for line in said[1:]] == (["starts anew"] if other else [])
+    assert (first[0] == 1) == bool(other)
+    assert read_snapshot(here / "out").ran == {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
+
+
 def test_temperature_and_claimed_score_are_those_of_the_saved_file(shards, here):
     """On faces that it has learned, as the noise of these tests has nothing that holds on others."""
     train(shards, here / "out", train_params(flips=True, epochs=12, learning_rate=0.003), seed=5)
@@ -165,12 +189,9 @@ def test_temperature_and_claimed_score_are_those_of_the_saved_file(shards, here)
     with torch.inference_mode():
         logits = torch.stack([saved.module(pixels), saved.module(pixels.flip(-1))]).double().numpy()
 
-    # Eight rows more, labelled as the network answers, speak for a temperature of 1.
-    target = np.eye(8)[labels] + softmax(logits, axis=2).mean(0) * 8 / len(labels)
-
     def loss(log_temperature):
-        answers = logsumexp(log_softmax(logits / np.exp(log_temperature), axis=2), axis=0) - np.log(2)
-        return -(target * answers).sum(1).mean()
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=2)[:, np.arange(len(labels)), labels]
+        return -(logsumexp(scaled, axis=0) - np.log(2)).mean()
 
     expected = np.exp(minimize(loss, 0.0, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12}).x[0])
     assert 0.05 < expected < 20

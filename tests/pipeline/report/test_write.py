@@ -18,7 +18,9 @@ from pipeline.harmonize import harmonize
 from pipeline.ingest import ingest
 from pipeline.lineage.identity import identity
 from pipeline.lineage.snapshot import read_snapshot
+from pipeline.output import stage_output
 from pipeline.params import ReportParams, read_params
+from pipeline.report.card import build_card
 from pipeline.report.page import build_page
 from pipeline.report.write import write_report
 from pipeline.shards.write import write_shards
@@ -131,6 +133,16 @@ def test_page_says_which_share_of_a_release_it_is_and_of_no_mismatch_where_none_
     page = build_page(card | {"datasets": {"one": facts}}, {})
     assert "By its counts: 25.0% of RAF-DB &amp; Co (subset)" in page
     assert "accept_mismatch" not in page
+
+
+def test_it_says_on_what_the_network_was_trained(shards, tmp_path):
+    ran = {"device": "cuda", "card": "NVIDIA <H100>", "precision": "bf16", "tf32": False, "processes": 2}
+    with stage_output(tmp_path / "run", stage="train", sources=[shards], params={}) as output:
+        output.ran = ran
+        output.finish(rows_in=0, rows_out=0)
+    card = build_card(shards, tmp_path / "run")
+    assert card["device"] == {"train": ran}
+    assert "NVIDIA &lt;H100&gt; (cuda), bf16, 2 processes" in build_page(card, {})
 
 
 def test_what_crosses_and_how_classes_were_balanced_is_told(out, card):
