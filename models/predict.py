@@ -48,6 +48,8 @@ _LET_ALL_PASS: Final = {
     "min_brightness": 0.0,
     "max_brightness": 1.0,
     "max_outside_share": 1.0,
+    "max_points_outside": 5,
+    "max_picture_share": 1e9,
 }
 
 

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     blurred = "blurred"
     bad_exposure = "bad_exposure"
     outside_picture = "outside_picture"
+    points_outside = "points_outside"
+    larger_than_picture = "larger_than_picture"
     # harmonize
     not_an_emotion = "not_an_emotion"
     no_majority = "no_majority"
@@ -99,6 +101,8 @@ LEDGER: Final = pa.schema(
         pa.field("sharpness", pa.float32()),
         pa.field("brightness", pa.float32()),  # mean luma of the crop, 0..1
         pa.field("outside_share", pa.float32()),  # share of the crop beyond the picture, 0..1
+        pa.field("points_outside", pa.int8()),  # of the five, beyond the picture
+        pa.field("picture_share", pa.float32()),  # area of the face's box over that of the picture
         pa.field("other_faces", pa.int16()),
     ]
 )

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.faces.cascade import Found
 from pipeline.faces.detector import Floats, Pixels
-from pipeline.faces.geometry import box_sizes, fit_similarity, frontality, roll_deg, template_points
+from pipeline.faces.geometry import box_sizes, fit_similarity, frontality, points_outside, roll_deg, template_points
 from pipeline.faces.networks import load_networks
 from pipeline.faces.refine import refine_landmarks
 from pipeline.faces.scale import decode_finer, from_source, to_source
@@ -62,7 +62,13 @@ def cut_faces(
     target = template_points(params.size_px, params.margin)
     matrices = fit_similarity(from_source(points, pictures), target)
     enlarged = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]).tolist()
-    measures = _measure(points, boxes, [picture.pixels.shape for picture in pictures], matrices, params.size_px)
+    shapes = [picture.pixels.shape for picture in pictures]
+    measures = [
+        {**measure, **_beyond(one, shape)}
+        for measure, one, shape in zip(
+            _measure(points, boxes, shapes, matrices, params.size_px), found, shapes, strict=True
+        )
+    ]
     crops = []
     for index, (one, picture, matrix) in enumerate(zip(found, pictures, matrices, strict=True)):
         if at is not None:
@@ -88,6 +94,13 @@ def _measure(
         "outside_share": outside_shares(shapes, matrices, size_px),
     }
     return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), axis=1).tolist()]
+
+
+def _beyond(found: Found, shape: tuple[int, ...]) -> dict[str, float]:
+    """Return what tells a face from an answer that cannot be one, in pixels of the picture as it was searched."""
+    row = found.choice.row
+    share = float(box_sizes(found.faces.boxes[row : row + 1])[0]) ** 2 / (shape[0] * shape[1])
+    return {"points_outside": points_outside(found.faces.landmarks[row], shape), "picture_share": share}
 
 
 def _account(
@@ -130,6 +143,8 @@ def judge(ledger: dict[str, Any], params: AlignParams) -> tuple[Reason | None, s
         (Reason.bad_exposure, ledger["brightness"], params.min_brightness),
         (Reason.bad_exposure, -ledger["brightness"], -params.max_brightness),
         (Reason.outside_picture, -ledger["outside_share"], -params.max_outside_share),
+        (Reason.points_outside, -ledger["points_outside"], -params.max_points_outside),
+        (Reason.larger_than_picture, -ledger["picture_share"], -params.max_picture_share),
     )
     for reason, value, least in checks:
         if value < least:

@@ -22,11 +22,13 @@ TEMPLATE: Final[Floats] = (
 def template_points(size_px: int, margin: float) -> Floats:
     """Return where the five points belong in a crop of this side, (5, 2) in pixels.
 
+    At 112 px and without a margin these are ArcFace's own numbers, where a whole number is a pixel's centre.
+
     Args:
         size_px: the side of the square crop.
         margin: the share of the side kept free around ArcFace's own crop, on each side.
     """
-    return (margin + (1 - 2 * margin) * TEMPLATE) * size_px - 0.5
+    return (margin + (1 - 2 * margin) * TEMPLATE) * size_px
 
 
 def fit_similarity(points: Floats, target: Floats) -> Floats:
@@ -88,6 +90,12 @@ def box_sizes(boxes: Floats) -> Floats:
     """Return the square root of the area of boxes (n, 4); 0 for an empty one."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return np.asarray(np.sqrt(sides[:, 0] * sides[:, 1]))
+
+
+def points_outside(landmarks: Floats, shape: tuple[int, ...]) -> int:
+    """Return how many points (k, 2) lie beyond a picture of this shape (height, width, ...)."""
+    beyond = (landmarks < -0.5) | (landmarks > np.array([shape[1], shape[0]]) - 0.5)
+    return int(beyond.any(axis=1).sum())
 
 
 def overlaps(boxes: Floats, box: Floats) -> Floats:

@@ -1,4 +1,7 @@
-"""MTCNN as facenet-pytorch runs it with its defaults: the same boxes and landmarks, and the oracle for the fast one.
+"""MTCNN as facenet-pytorch runs it with its defaults, and the oracle for the fast one.
+
+Boxes and landmarks are facenet-pytorch's where every box lies inside the picture; beyond it, there is black, as in the
+original (Zhang et al. 2016).
 
 One integral image gives every pyramid level and every crop, because facenet-pytorch resizes by averaging areas
 (`interpolate(mode="area")`): the sum over any rectangle is four look-ups.
@@ -98,7 +101,7 @@ def average_boxes(sums: Ints, boxes: Ints, size: tuple[int, int]) -> Floats32:
 
     Args:
         sums: (H + 1, W + 1, 3) integral image.
-        boxes: (n, 4) whole x0, y0, x1, y1, the last ones excluded.
+        boxes: (n, 4) whole x0, y0, x1, y1, the last ones excluded. What lies beyond the picture is black.
         size: height and width of what comes out.
 
     Returns:
@@ -106,13 +109,12 @@ def average_boxes(sums: Ints, boxes: Ints, size: tuple[int, int]) -> Floats32:
     """
     top, bottom = _bins(boxes[:, 1], boxes[:, 3], size[0])
     left, right = _bins(boxes[:, 0], boxes[:, 2], size[1])
-    rows = (top[:, :, None], bottom[:, :, None])
-    columns = (left[:, None, :], right[:, None, :])
-    total = (
-        sums[rows[1], columns[1]] - sums[rows[0], columns[1]] - sums[rows[1], columns[0]] + sums[rows[0], columns[0]]
-    )
     # Divided twice, as torch does: it rounds twice.
-    high, wide = ((last - first).astype(np.float32)[..., None] for first, last in (rows, columns))
+    high = (bottom - top).astype(np.float32)[:, :, None, None]
+    wide = (right - left).astype(np.float32)[:, None, :, None]
+    y0, y1 = (np.clip(edges, 0, sums.shape[0] - 1)[:, :, None] for edges in (top, bottom))
+    x0, x1 = (np.clip(edges, 0, sums.shape[1] - 1)[:, None, :] for edges in (left, right))
+    total = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
     means = total.astype(np.float32) / high / wide
     return np.ascontiguousarray(means.transpose(0, 3, 1, 2))
 
@@ -178,14 +180,15 @@ def suppress_nested(boxes: Floats32, scores: Floats32, threshold: float) -> NDAr
 
 
 def _crops(sums: Ints, boxes: Floats32, side_px: int) -> tuple[Floats32, Floats32]:
-    """Return the boxes that touch the picture, and their pixels averaged to squares of this side."""
+    """Return the boxes that touch the picture, and their pixels averaged to squares of this side.
+
+    The part of a box beyond the picture is black, as in the authors' own code (`pad.m` of MTCNN v1). facenet-pytorch
+    cuts it off and stretches the rest, but reads the answer as one about the whole: its points lie off by what it cut.
+    """
     height, width = sums.shape[0] - 1, sums.shape[1] - 1
-    whole = np.trunc(boxes).astype(np.int64)
-    low = np.maximum(whole[:, :2], 1) - 1
-    high = np.minimum(whole[:, 2:], [width, height])
-    touching = (high > low).all(axis=1)
-    clipped = np.concatenate([low, high], axis=1)[touching]
-    return boxes[touching], average_boxes(sums, clipped, (side_px, side_px))
+    whole = np.trunc(boxes).astype(np.int64) - np.array([1, 1, 0, 0])
+    touching = (np.minimum(whole[:, 2:], [width, height]) > np.maximum(whole[:, :2], 0)).all(axis=1)
+    return boxes[touching], average_boxes(sums, whole[touching], (side_px, side_px))
 
 
 def _in_chunks(network: Callable[[Floats32], tuple[Floats32, ...]], crops: Floats32) -> tuple[Floats32, ...]:

@@ -1,8 +1,8 @@
 """One picture at many sizes, made once: what MTCNN's first network sweeps over, and what the other two are cut from.
 
-Each level is half the one before it. They lie side by side on one sheet, so that all crops of a picture, whatever
-their size, are one call to OpenCV. The first network sees all its scales in one picture too: packed, and cells that lie
-across a seam are left out.
+Each level is half the one before it. They lie side by side on one sheet, a black column between them, so that all crops
+of a picture, whatever their size, are one call to OpenCV, and find black beyond the picture. The first network sees all
+its scales in one picture too: packed, and cells that lie across a seam are left out.
 
 Boxes here are MTCNN's: a crop reaches from x0 - 1 to x1, counted from the outer edge of the first pixel.
 """
@@ -81,8 +81,8 @@ def build_pyramid(pixels: Pixels, region: Region, short_px: int, levels: int = _
     while min(made[-1].shape[:2]) >= 2 * CELL_PX and len(made) < levels:
         made.append(_halve(made[-1]))
     widths = np.array([level.shape[1] for level in made])
-    columns = np.concatenate([[0], np.cumsum(widths)[:-1]])
-    sheet = np.zeros((first.shape[0], int(widths.sum()), *first.shape[2:]), np.uint8)
+    columns = np.concatenate([[0], np.cumsum(widths + 1)[:-1]])
+    sheet = np.zeros((first.shape[0], int(columns[-1] + widths[-1]), *first.shape[2:]), np.uint8)
     for column, level in zip(columns, made, strict=True):
         sheet[: level.shape[0], column : column + level.shape[1]] = level
     return Pyramid(region, sheet, columns, widths, np.array([level.shape[0] for level in made]), scale)
@@ -185,8 +185,7 @@ def cut_crops(pyramids: list[Pyramid], owners: NDArray[np.intp], boxes: Floats, 
     Args:
         pyramids: of the pictures.
         owners: (n,) which of them a box is of; ascending.
-        boxes: (n, 4) in pixels of the picture. What lies beyond the picture is cut off and the rest stretched, as
-            facenet-pytorch does.
+        boxes: (n, 4) in pixels of the picture. What lies beyond the region is black, as in the original MTCNN.
         side_px: the side of the squares.
 
     Returns:
@@ -215,19 +214,18 @@ def _samples(
     regions = np.array([pyramid.region.corners for pyramid in pyramids], float)[owners]
     scales = np.array([pyramid.scale for pyramid in pyramids])[owners]
     # facenet-pytorch cuts the fractions off: half a pixel towards the top left, on the average.
-    low = np.maximum(boxes[:, :2] - 1.5, regions[:, :2])
-    high = np.maximum(np.minimum(boxes[:, 2:] - 0.5, regions[:, 2:]), low + 1)
+    low, high = boxes[:, :2] - 1.5, boxes[:, 2:] - 0.5
     sides = (high - low).max(axis=1) * scales[:, 0] / side_px
     last = np.array([len(pyramid.columns) - 1 for pyramid in pyramids])[owners]
     number = np.minimum(np.log2(np.maximum(sides, 1)).astype(np.intp), last)
     places = np.array(
         [
-            (pyramids[owner].widths[level] - 1, pyramids[owner].heights[level] - 1, pyramids[owner].columns[level])
+            (pyramids[owner].widths[level], pyramids[owner].heights[level], pyramids[owner].columns[level])
             for owner, level in zip(owners.tolist(), number.tolist(), strict=True)
         ]
     )
     steps = (np.arange(side_px) + 0.5) / side_px
     edges = (low - regions[:, :2])[:, :, None] + steps * (high - low)[:, :, None]
     at = edges * (scales * 0.5 ** number[:, None])[:, :, None] - 0.5
-    at = np.minimum(np.maximum(at, 0), places[:, :2, None])
+    at = np.minimum(np.maximum(at, -1), places[:, :2, None])  # one pixel beyond a level is black
     return (at[:, 0] + places[:, 2:]).astype(np.float32), at[:, 1].astype(np.float32)

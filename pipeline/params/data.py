@@ -106,6 +106,8 @@ class AlignParams(Section):
     min_brightness: UnitShare
     max_brightness: UnitShare
     max_outside_share: UnitShare
+    max_points_outside: Annotated[int, Field(ge=0, le=5)]
+    max_picture_share: Annotated[float, Field(gt=0)]
 
 
 class EqualizeParams(Section):

@@ -41,6 +41,15 @@ def turned(pixels: np.ndarray, points: np.ndarray, angle_deg: float, scale: floa
     return cv2.warpAffine(pixels, matrix, (width, height)), points @ matrix[:, :2].T + matrix[:, 2]
 
 
+def tight_crop(corner: tuple[int, int], side: int, side_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a square of the portrait, scaled to a side, and the five points in it."""
+    (left, top), ratio = corner, side_px / side
+    part = portrait()[top : top + side, left : left + side]
+    return cv2.resize(part, (side_px, side_px), interpolation=cv2.INTER_AREA), (
+        PORTRAIT_POINTS - corner + 0.5
+    ) * ratio - 0.5
+
+
 def jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
     """Encode a picture."""
     if pixels.ndim == 2:

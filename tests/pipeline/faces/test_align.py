@@ -129,6 +129,7 @@ def test_contract_and_lineage(aligned):
         ({"min_sharpness": 1e6}, "blurred"),
         ({"max_brightness": 0.1}, "bad_exposure"),
         ({"min_brightness": 0.99}, "bad_exposure"),
+        ({"max_picture_share": 0.001}, "larger_than_picture"),
     ],
 )
 def test_thresholds_reject_with_the_reason(tree, tmp_path, threshold, reason):

@@ -1,28 +1,38 @@
 """The template, the similarity and the warp, against OpenCV and against points that are known."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
+from pipeline.faces.cascade import Attempt, Found
+from pipeline.faces.choice import Choice
+from pipeline.faces.crop import cut_faces
+from pipeline.faces.detector import Faces
 from pipeline.faces.geometry import (
     TEMPLATE,
     fit_similarity,
     frontality,
     invert_similarity,
     overlaps,
+    points_outside,
     roll_deg,
     template_points,
     transform_points,
 )
 from pipeline.faces.warp import outside_shares, warp_face
-from tests.pipeline.faces.inputs import PORTRAIT_POINTS, portrait, turned
+from pipeline.images import Scaled
+from pipeline.schema import Reason
+from tests.pipeline.faces.inputs import PORTRAIT_POINTS, align_params, portrait, turned
 
 
 def test_template_keeps_the_margin_and_scales_with_the_size():
     whole = template_points(112, 0.0)
-    assert whole[0] == pytest.approx([38.2946 - 0.5, 51.6963 - 0.5])
+    assert whole[0] == pytest.approx([38.2946, 51.6963])  # insightface's arcface_dst, which it hands to OpenCV as it is
+    assert template_points(224, 0.0)[4] == pytest.approx([2 * 70.7299, 2 * 92.2041])
     inner = template_points(224, 0.25)
-    assert np.allclose(inner + 0.5, 224 * (0.25 + 0.5 * TEMPLATE))
+    assert np.allclose(inner, 224 * (0.25 + 0.5 * TEMPLATE))
 
 
 @pytest.mark.parametrize("angle_deg", range(-60, 61, 20))
@@ -100,6 +110,24 @@ def test_borders(border, value, shape):
     assert crop.shape == (100, 100, *shape[2:])
     assert (crop[:40, :40] == value).all()
     assert (crop[60:, 60:] == 200).all()
+
+
+def test_points_outside_are_counted_from_the_outer_edge_of_the_pixels():
+    corners = np.array([[-0.5, -0.5], [99.5, 49.5], [-0.6, 20], [50, 49.6], [120, 80]])
+    assert points_outside(corners, (50, 100, 3)) == 3
+
+
+def test_a_face_whose_points_left_the_picture_is_turned_away():
+    def seen(points):
+        faces = Faces(np.array([[10.0, 10, 90, 90]]), np.ones(1), points[None])
+        return Found(Attempt("any", SimpleNamespace(name="any")), faces, Choice(0, None, 0))
+
+    picture = Scaled(np.zeros((100, 100, 3), np.uint8), 1.0, 1.0, 0.0, 0.0, 100, 100)
+    inside = template_points(100, 0.1)
+    # Of the template's points two eyes, then also the nose, leave the picture at the top.
+    for shift, reason in ((0, None), (-50, None), (-65, Reason.points_outside)):
+        crop = cut_faces([seen(inside + np.array([0, shift]))], [picture], [b""], align_params())[0]
+        assert crop.reason == reason, shift
 
 
 def test_outside_share_counts_pixels():

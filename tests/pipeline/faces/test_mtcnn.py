@@ -1,10 +1,11 @@
-"""MTCNN exact and fast, against facenet-pytorch on the same pictures."""
+"""MTCNN exact and fast, against facenet-pytorch and against the original's padding on the same pictures."""
 
 import cv2
 import numpy as np
 import pytest
 
 from pipeline.faces.candidates import Candidates, suppress
+from pipeline.faces.cascade import build_cascade, find_faces
 from pipeline.faces.detector import Hint, View
 from pipeline.faces.geometry import overlaps
 from pipeline.faces.mtcnn_exact import MtcnnExact
@@ -14,14 +15,20 @@ from pipeline.faces.pyramid import build_layout
 from pipeline.images import decode
 from tests.pipeline.faces.inputs import (
     PORTRAIT_POINTS,
+    align_params,
     facenet_detect,
     facenet_mtcnn,
     portrait,
     shared_photos,
+    tight_crop,
     turned,
 )
+from tests.pipeline.faces.original import original_detect
 
 BOX = np.array([171.0, 60.0, 278.0, 193.0])
+# Squares of the portrait (corner and side) whose face leaves them at one side, or at all.
+LEFT, TOP, RIGHT, BOTTOM = ((190, 60), 150), ((150, 85), 150), ((110, 60), 150), ((150, 10), 150)
+TIGHT = (178, 74), 92
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +36,9 @@ def oracle():
     return facenet_mtcnn()
 
 
-def _assert_same(pixels, oracle):
+def _assert_same(pixels, oracle, detect=original_detect):
     rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
-    boxes, scores, landmarks = facenet_detect(oracle, rgb)
+    boxes, scores, landmarks = detect(oracle, rgb)
     found = MtcnnExact(cpu_networks()).detect([View(pixels)])[0]
     assert len(found) == len(boxes)
     for box, score, points in zip(boxes, scores, landmarks, strict=True):
@@ -43,10 +50,19 @@ def _assert_same(pixels, oracle):
 
 @pytest.mark.parametrize("size", [(512, 512), (377, 251), (120, 97), (40, 64)])
 def test_exact_is_facenet_pytorch(oracle, size):
-    _assert_same(cv2.resize(portrait(), size[::-1], interpolation=cv2.INTER_AREA), oracle)
+    """The face lies inside the picture, where both oracles are one."""
+    pixels = cv2.resize(portrait(), size[::-1], interpolation=cv2.INTER_AREA)
+    _assert_same(pixels, oracle, facenet_detect)
+    _assert_same(pixels, oracle)
 
 
-def test_exact_is_facenet_pytorch_on_photographs(oracle):
+@pytest.mark.parametrize("part", [LEFT, TOP, RIGHT, BOTTOM, TIGHT], ids=["left", "top", "right", "bottom", "tight"])
+@pytest.mark.parametrize("side_px", [48, 100])
+def test_exact_is_the_original_where_the_face_leaves_the_picture(oracle, part, side_px):
+    _assert_same(tight_crop(*part, side_px)[0], oracle)
+
+
+def test_exact_is_the_original_on_photographs(oracle):
     photos = shared_photos("landmarks68/images/*.jpg")[::30] + shared_photos("muxspace/images/*.jpg")[5::300]
     photos += shared_photos(
         "dlib_faces/2008_0*.jpg",
@@ -76,6 +92,21 @@ def test_every_search_finds_the_portrait(search, angle_deg):
     pixels, points = turned(portrait(), PORTRAIT_POINTS, angle_deg, 1.6, (60, 120))
     faces = MtcnnFast(cpu_networks(), search).detect([View(pixels)])[0]
     assert np.abs(faces.landmarks[0] - points).max() < 8
+
+
+@pytest.mark.parametrize("part", [LEFT, TOP, RIGHT, BOTTOM, TIGHT], ids=["left", "top", "right", "bottom", "tight"])
+@pytest.mark.parametrize("side_px", [48, 100, 224])
+def test_the_cascade_finds_the_points_of_a_face_that_leaves_the_picture(part, side_px):
+    pixels, points = tight_crop(*part, side_px)
+    eyes = np.linalg.norm(points[1] - points[0])
+    cascade = build_cascade(align_params())
+    # The box of a picture that is cut to its face is the picture.
+    hints = [None] + [Hint(np.array([0.0, 0, side_px, side_px]), "face")] * (part == TIGHT)
+    for hint in hints:
+        found = find_faces(cascade, [View(pixels, hint)], lambda _: None)[0]
+        assert found is not None
+        error = np.linalg.norm(found.faces.landmarks[found.choice.row] - points, axis=1) / eyes
+        assert error.mean() < 0.2, found.attempt.name
 
 
 def test_a_small_face_needs_the_finer_search():
