@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from benchmarks.align_sets import Photo
-from pipeline.faces.cascade import Attempt, build_cascade, find_faces
+from pipeline.faces.cascade import Attempt, build_cascade
 from pipeline.faces.crop import cut_faces
 from pipeline.faces.detector import Hint
 from pipeline.faces.dlib_hog import model_file
 from pipeline.faces.geometry import fit_similarity, template_points
 from pipeline.faces.scale import search_side_px, view_of
+from pipeline.faces.search import find_faces
 from pipeline.faces.warp import warp_face
 from pipeline.images import Scaled, decode, encode_face, open_picture
 from pipeline.params import AlignParams, read_params

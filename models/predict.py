@@ -22,6 +22,8 @@ from pipeline.faces.crop import cut_faces
 from pipeline.faces.detector import Faces, View
 from pipeline.faces.geometry import TEMPLATE_NAME, box_sizes, overlaps
 from pipeline.faces.scale import search_side_px
+from pipeline.faces.search import find_turned
+from pipeline.faces.upright import set_upright
 from pipeline.images import Scaled, decode, decode_face, encode_face, open_picture
 from pipeline.params import AlignParams, EqualizeParams
 from pipeline.report.sheet import font
@@ -149,7 +151,7 @@ def find_all(attempts: Sequence[Attempt], views: Sequence[View]) -> list[list[Fo
     """Return all faces of each view, the largest first.
 
     The first attempt that finds any decides, as in `align`. It may be a coarse one that sees large faces only; so the
-    most thorough attempt then looks for others.
+    most thorough attempt then looks for others. Faces that lie on their side or head are turned, as in `align`.
     """
     results: list[list[Found]] = [[] for _ in views]
     for attempt in attempts:
@@ -161,15 +163,31 @@ def find_all(attempts: Sequence[Attempt], views: Sequence[View]) -> list[list[Fo
         more = [number for number, found in enumerate(results) if found and found[0].attempt.name in _COARSER]
         for number, faces in zip(more, _detect(thorough, views, more), strict=True):
             results[number] += _others(results[number], thorough, faces)
+    _turn_upright(attempts, views, results)
     return [sorted(found, key=_size, reverse=True) for found in results]
+
+
+def _turn_upright(attempts: Sequence[Attempt], views: Sequence[View], results: list[list[Found]]) -> None:
+    """Set every face upright, in place; where none is sure, look at the picture turned."""
+    unsure = []
+    for number, (view, found) in enumerate(zip(views, results, strict=True)):
+        verdicts = set_upright([(view, face) for face in found])
+        results[number] = [verdict.found for verdict in verdicts]
+        if not any(verdict.sure for verdict in verdicts):
+            unsure.append(number)
+    for number, turned in zip(unsure, find_turned(attempts, [views[number] for number in unsure]), strict=True):
+        if turned is not None and all(turned.score > face.score for face in results[number]):
+            results[number] = [
+                _found(turned.attempt, turned.faces, row, turned.turn_deg) for row in range(len(turned.faces))
+            ]
 
 
 def _detect(attempt: Attempt, views: Sequence[View], numbers: Sequence[int]) -> list[Faces]:
     return attempt.detector.detect([views[number] for number in numbers]) if numbers else []
 
 
-def _found(attempt: Attempt, faces: Faces, row: int) -> Found:
-    return Found(attempt, faces, Choice(row, None, len(faces) - 1))
+def _found(attempt: Attempt, faces: Faces, row: int, turn_deg: int = 0) -> Found:
+    return Found(attempt, faces, Choice(row, None, len(faces) - 1), turn_deg)
 
 
 def _others(known: Sequence[Found], attempt: Attempt, faces: Faces) -> list[Found]:

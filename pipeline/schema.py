@@ -81,6 +81,7 @@ FACES: Final = pa.schema(
         pa.field("face_score", pa.float32(), nullable=False),
         pa.field("detector", pa.string(), nullable=False),
         pa.field("attempt", pa.string(), nullable=False),
+        pa.field("turn_deg", pa.int16(), nullable=False),  # 0, 90, 180 or 270, clockwise: how the picture was turned
         pa.field("box_iou", pa.float32()),
     ]
 )
@@ -93,6 +94,7 @@ LEDGER: Final = pa.schema(
         pa.field("status", pa.string(), nullable=False),  # "aligned" or a Reason
         pa.field("detector", pa.string()),
         pa.field("attempt", pa.string()),
+        pa.field("turn_deg", pa.int16()),
         pa.field("face_score", pa.float32()),
         pa.field("box_iou", pa.float32()),
         pa.field("face_size_px", pa.float32()),  # square root of the box area

@@ -1,4 +1,4 @@
-"""The cascade: attempts in turn, each on the pictures whose face the earlier ones have not found."""
+"""The cascade: which attempts there are, and what each of them is made of. `search` runs them."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import ParamsError
-from pipeline.faces.choice import Choice, choose
-from pipeline.faces.detector import Detector, Faces, View
+from pipeline.faces.choice import Choice
+from pipeline.faces.detector import Detector, Faces
 from pipeline.params import AlignParams
 
 if TYPE_CHECKING:
@@ -16,20 +16,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One step of the cascade. `one_at_a_time` is for detectors in C++ that a picture could bring down."""
+    """One step of the cascade.
+
+    `one_at_a_time` is for detectors in C++ that a picture could bring down; `turns` says whether it is tried on turned
+    pictures, too: not what answers whatever it is shown, or sees faces in texture.
+    """
 
     name: str
     detector: Detector
     one_at_a_time: bool = False
+    turns: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The face of a sample: which attempt found it, all that attempt saw, and which of these it is."""
+    """The face of a sample: which attempt found it, all that attempt saw, and which of these it is.
+
+    `turn_deg` is the turn of the picture, clockwise, that the attempt was shown; the faces are in pixels of the picture
+    as it lies.
+    """
 
     attempt: Attempt
     faces: Faces
     choice: Choice
+    turn_deg: int = 0
+
+    @property
+    def score(self) -> float:
+        """The detector's, 0..1."""
+        return float(self.faces.scores[self.choice.row])
 
 
 def _mtcnn(_: AlignParams) -> list[Attempt]:
@@ -70,7 +85,7 @@ def _mtcnn_padded(_: AlignParams) -> list[Attempt]:
 def _mtcnn_full(_: AlignParams) -> list[Attempt]:
     from pipeline.faces.mtcnn_fast import FULL, MtcnnFast
 
-    return [Attempt("mtcnn-full", MtcnnFast(_networks(), FULL))]
+    return [Attempt("mtcnn-full", MtcnnFast(_networks(), FULL), turns=False)]
 
 
 def _mtcnn_exact(_: AlignParams) -> list[Attempt]:
@@ -82,7 +97,7 @@ def _mtcnn_exact(_: AlignParams) -> list[Attempt]:
 def _dlib_hog(_: AlignParams) -> list[Attempt]:
     from pipeline.faces.dlib_hog import DlibHog
 
-    return [Attempt("dlib-hog", DlibHog(), one_at_a_time=True)]
+    return [Attempt("dlib-hog", DlibHog(), one_at_a_time=True, turns=False)]
 
 
 def _dlib_mmod(_: AlignParams) -> list[Attempt]:
@@ -100,7 +115,7 @@ def _yunet(params: AlignParams) -> list[Attempt]:
 def _given(_: AlignParams) -> list[Attempt]:
     from pipeline.faces.mtcnn_fast import Given
 
-    return [Attempt("given", Given(_networks()))]
+    return [Attempt("given", Given(_networks()), turns=False)]
 
 
 def _networks() -> "Networks":
@@ -164,31 +179,3 @@ def _build(name: str, params: AlignParams) -> list[Attempt]:
             f"params.yaml: align.cascade: {name}: expected a class made without arguments, with name and detect: {why}"
         ) from None
     return [Attempt(detector.name, detector, one_at_a_time=True)]
-
-
-def find_faces(attempts: Sequence[Attempt], views: Sequence[View], at: Callable[[int], None]) -> list[Found | None]:
-    """Return the face of each view, or None where every attempt missed it.
-
-    Args:
-        attempts: the cascade.
-        views: pictures with what is known about their faces.
-        at: told the index of the view that is being searched, where one is searched alone.
-    """
-    results: list[Found | None] = [None for _ in views]
-    for attempt in attempts:
-        pending = [index for index, result in enumerate(results) if result is None]
-        for index, faces in zip(pending, _detect(attempt, views, pending, at), strict=True):
-            choice = choose(faces, views[index].hint)
-            if choice is not None:
-                results[index] = Found(attempt, faces, choice)
-    return results
-
-
-def _detect(attempt: Attempt, views: Sequence[View], pending: Sequence[int], at: Callable[[int], None]) -> list[Faces]:
-    if not attempt.one_at_a_time:
-        return attempt.detector.detect([views[index] for index in pending])
-    faces = []
-    for index in pending:
-        at(index)
-        faces += attempt.detector.detect([views[index]])
-    return faces

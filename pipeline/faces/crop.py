@@ -108,9 +108,10 @@ def _account(
 ) -> Crop:
     """Judge one crop and encode it, unless it is refused."""
     shared = {
-        "face_score": float(found.faces.scores[found.choice.row]),
+        "face_score": found.score,
         "detector": found.attempt.detector.name,
         "attempt": found.attempt.name,
+        "turn_deg": found.turn_deg,
         "box_iou": found.choice.box_iou,
     }
     ledger = {**shared, **measures, **_light(pixels), "other_faces": found.choice.others}

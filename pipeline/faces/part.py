@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 from pipeline.crew import NO_UNIT, Units
 from pipeline.device import CPU
 from pipeline.errors import ImageError, LineageError
-from pipeline.faces.cascade import Attempt, Found, build_cascade, find_faces
+from pipeline.faces.cascade import Attempt, Found, build_cascade
 from pipeline.faces.crop import Crop, cut_faces
 from pipeline.faces.detector import Hint
 from pipeline.faces.networks import network_device
 from pipeline.faces.scale import hint_of, search_side_px, view_of
+from pipeline.faces.search import find_faces
 from pipeline.images import Opened, Scaled, open_picture
 from pipeline.output import Reject
 from pipeline.params import AlignParams

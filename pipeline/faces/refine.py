@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.faces.detector import Floats, Pixels, as_rgb
 from pipeline.faces.geometry import fit_similarity, invert_similarity, transform_points
-from pipeline.faces.networks import OUTPUT_PX, Networks
+from pipeline.faces.networks import OUTPUT_PX, Floats32, Networks
 from pipeline.faces.warp import warp_face
 
 # Where the five points lie in the network's own boxes, as shares of their side: the mean over 300 video frames, made
@@ -35,12 +35,25 @@ def refine_landmarks(pictures: Sequence[Pixels], landmarks: Floats, networks: Ne
     Returns:
         (n, 5, 2).
     """
-    matrices = fit_similarity(landmarks, _PLACES)
-    upright = [warp_face(*pair, OUTPUT_PX, "replicate") for pair in zip(pictures, matrices, strict=True)]
-    crops = np.stack([as_rgb(crop) for crop in upright]).transpose(0, 3, 1, 2).astype(np.float32)
+    crops, matrices = upright_crops(pictures, landmarks)
     points = networks.output(crops)[2].astype(float)
     if mirrored:
         flipped = networks.output(np.ascontiguousarray(crops[:, :, :, ::-1]))[2].astype(float)
         flipped[..., 0] = 1 - flipped[..., 0]
         points = (points + flipped[:, _MIRRORED]) / 2
     return transform_points(invert_similarity(matrices), points * OUTPUT_PX - 0.5) + _FIRST_PX
+
+
+def upright_crops(pictures: Sequence[Pixels], landmarks: Floats) -> tuple[Floats32, Floats]:
+    """Return one face of each picture as the third network likes to see it, and the similarities that lead there.
+
+    Args:
+        pictures: (H, W) or (H, W, 3) each.
+        landmarks: (n, 5, 2), in their pixels.
+
+    Returns:
+        (n, 3, 48, 48) in 0..255, and (n, 2, 3).
+    """
+    matrices = fit_similarity(landmarks, _PLACES)
+    upright = [warp_face(*pair, OUTPUT_PX, "replicate") for pair in zip(pictures, matrices, strict=True)]
+    return np.stack([as_rgb(crop) for crop in upright]).transpose(0, 3, 1, 2).astype(np.float32), matrices

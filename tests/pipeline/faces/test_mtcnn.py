@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from pipeline.faces.candidates import Candidates, suppress
-from pipeline.faces.cascade import build_cascade, find_faces
+from pipeline.faces.cascade import build_cascade
 from pipeline.faces.detector import Hint, View
 from pipeline.faces.geometry import overlaps
 from pipeline.faces.mtcnn_exact import MtcnnExact
 from pipeline.faces.mtcnn_fast import COARSE, FINE, FULL, MEDIUM, Given, MtcnnBox, MtcnnFast, MtcnnPadded
 from pipeline.faces.networks import cpu_networks
 from pipeline.faces.pyramid import build_layout
+from pipeline.faces.search import find_faces
 from pipeline.images import decode
 from tests.pipeline.faces.inputs import (
     PORTRAIT_POINTS,

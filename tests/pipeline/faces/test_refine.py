@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.faces.cascade import build_cascade, find_faces
+from pipeline.faces.cascade import build_cascade
 from pipeline.faces.crop import cut_faces
 from pipeline.faces.detector import View
 from pipeline.faces.networks import cpu_networks
 from pipeline.faces.refine import refine_landmarks
+from pipeline.faces.search import find_faces
 from pipeline.images import open_picture
 from tests.pipeline.faces.inputs import PORTRAIT_POINTS, align_params, jpeg, portrait, turned
 

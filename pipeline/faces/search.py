@@ -1,0 +1,92 @@
+"""The cascade at work: attempts in turn, each on the pictures whose face the earlier ones have not found.
+
+No crop is upside down. MTCNN reads one in eight faces that stand on their heads as an upright one, eyes for mouth, and
+loses most others; so whoever was found with less than certainty is looked at in all four turns (`upright`), and where
+no attempt has an answer, or none that holds, the attempts are made once more on the picture turned, the better score
+counting. Upright faces pay for that with a look at the few that are less than certain.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from pipeline.faces.cascade import Attempt, Found
+from pipeline.faces.choice import choose
+from pipeline.faces.detector import Faces, View
+from pipeline.faces.turn import QUARTERS, turn_back, turn_view
+from pipeline.faces.upright import LEAST_TURNED_SCORE, set_upright
+
+# What a face found on a turned picture must beat is the score of the upright answer, or this where there is none.
+_NOTHING: Final = LEAST_TURNED_SCORE
+
+
+def find_faces(attempts: Sequence[Attempt], views: Sequence[View], at: Callable[[int], None]) -> list[Found | None]:
+    """Return the face of each view, or None where every attempt missed it.
+
+    Args:
+        attempts: the cascade.
+        views: pictures with what is known about their faces.
+        at: told the index of the view that is being searched, where one is searched alone.
+    """
+    results: list[Found | None] = [None for _ in views]
+    for attempt in attempts:
+        pending = [index for index, result in enumerate(results) if result is None]
+        for index, faces in zip(pending, detect(attempt, views, pending, at), strict=True):
+            results[index] = _choose(attempt, faces, views[index])
+    open_cases = _check(results, views)
+    turned = find_turned(attempts, [views[index] for index in open_cases], lambda place: at(open_cases[place]))
+    for index, other in zip(open_cases, turned, strict=True):
+        known = results[index]
+        if other is not None and (known is None or other.score > known.score):
+            results[index] = other
+    return results
+
+
+def _no_one(_: int) -> None:
+    """Nobody wants to know which view is searched."""
+
+
+def find_turned(
+    attempts: Sequence[Attempt], views: Sequence[View], at: Callable[[int], None] = _no_one
+) -> list[Found | None]:
+    """Return the face of each view as an attempt sees it on the picture turned; of several turns, the best score."""
+    results: list[Found | None] = [None for _ in views]
+    for attempt in attempts:
+        if not attempt.turns:
+            continue
+        pending = [index for index, result in enumerate(results) if result is None]
+        for turn_deg in QUARTERS:
+            shown = [turn_view(views[index], turn_deg) for index in pending]
+            answers = detect(attempt, shown, range(len(shown)), lambda place, among=pending: at(among[place]))  # type: ignore[misc]
+            for index, view, faces in zip(pending, shown, answers, strict=True):
+                found = _choose(attempt, faces, view)
+                known = results[index]
+                if found is not None and found.score > (_NOTHING if known is None else known.score):
+                    results[index] = Found(attempt, turn_back(found.faces, view, turn_deg), found.choice, turn_deg)
+    _check(results, views)
+    return results
+
+
+def detect(attempt: Attempt, views: Sequence[View], pending: Sequence[int], at: Callable[[int], None]) -> list[Faces]:
+    """Return what an attempt sees on the views of these numbers."""
+    if not attempt.one_at_a_time:
+        return attempt.detector.detect([views[index] for index in pending])
+    faces = []
+    for index in pending:
+        at(index)
+        faces += attempt.detector.detect([views[index]])
+    return faces
+
+
+def _choose(attempt: Attempt, faces: Faces, view: View) -> Found | None:
+    choice = choose(faces, view.hint)
+    return None if choice is None else Found(attempt, faces, choice)
+
+
+def _check(results: list[Found | None], views: Sequence[View]) -> list[int]:
+    """Set upright what was found, in place; return which views have no answer, or none that is sure."""
+    known = [(index, found) for index, found in enumerate(results) if found is not None]
+    verdicts = set_upright([(views[index], found) for index, found in known])
+    for (index, _), verdict in zip(known, verdicts, strict=True):
+        results[index] = verdict.found
+    unsure = {index for (index, _), verdict in zip(known, verdicts, strict=True) if not verdict.sure}
+    return [index for index, found in enumerate(results) if found is None or index in unsure]
