@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.emotions import CLASSES
 from pipeline.errors import DataError, TableError
-from pipeline.output import SUMMARY_NAME, Reject, StageOutput, stage_output
+from pipeline.output import SUMMARY_NAME, Reject, StageOutput, nothing_left, stage_output
 from pipeline.params import HarmonizeParams
 from pipeline.schema import LABELS, SAMPLES
 from pipeline.settle import Harmonizer, Refused, UnknownLabelError
@@ -39,7 +39,8 @@ def harmonize(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
         The summary, with counts by class and by split and class, and the rows whose valence or arousal was compared.
 
     Raises:
-        DataError: a label that the taxonomy does not list, or votes or affect out of range; names the row.
+        DataError: no row gets a class, a label that the taxonomy does not list, or votes or affect out of range;
+            names the row.
         TableError: no samples here.
     """
     samples = read_table(src / SAMPLES_NAME, _COLUMNS, SAMPLES)
@@ -47,6 +48,8 @@ def harmonize(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
     harmonizer = Harmonizer(read_taxonomy(name), params)
     with stage_output(out, stage="harmonize", sources=[src], params=params.plain(), tools=()) as output:
         labels = _label_rows(samples, harmonizer, output, src)
+        if not labels.num_rows:
+            raise DataError(f"{src / SAMPLES_NAME}: {nothing_left(samples.num_rows, output.rejects)}")
         output.write_table(LABELS_NAME, labels)
         output.contract = {"taxonomy": harmonizer.taxonomy.contract(), "classes": list(CLASSES)}
         return output.finish(

@@ -3,7 +3,7 @@
 Every row that the dump holds comes out as a sample or as a reject with its reason; every file is hashed once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from pipeline.errors import LineageError, SourceError
-from pipeline.output import Source, StageOutput, relative_path, stage_output
+from pipeline.output import Source, StageOutput, nothing_left, relative_path, stage_output
 from pipeline.params import IngestParams
 from pipeline.schema import MANIFEST, SAMPLES
 from pipeline.sources import Reader, Tree, locate, open_tree
@@ -19,6 +19,7 @@ from pipeline.sources.fingerprints import Verdict, compare
 from pipeline.sources.recognise import unread_archives
 from pipeline.sources.rows import Dump
 from pipeline.sources.samples import Samples, printable
+from pipeline.sources.told import Told
 from pipeline.tables import rows_to_table
 from pipeline.workers import Progress, no_progress, worker_count
 
@@ -37,7 +38,7 @@ def ingest(
     dataset: str,
     fmt: str,
     params: IngestParams,
-    columns: Mapping[str, str] | None = None,
+    told: Told | None = None,
     accept_mismatch: bool = False,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def ingest(
         dataset: its name, the first part of every sample_id.
         fmt: a name of `pipeline.sources.READERS`, or "auto".
         params: what the readers choose where a dump offers more than one way.
-        columns: for a csv: see `pipeline.params.TableKey`.
+        told: what params.yaml says of the dataset's own columns and codes; None: nothing.
         accept_mismatch: read a dump whose counts contradict those of its release.
         progress: called as files are hashed and rows read.
 
@@ -62,14 +63,15 @@ def ingest(
         UsageError: there is no such format.
         LineageError: the tree changed while it was read.
     """
+    told = told or Told()
     tree = open_tree(src)
-    reader, root, why = locate(tree, fmt)
+    reader, root, why = locate(tree, fmt, told.classes)
     md5 = tree.identity(worker_count(), progress)
-    dump = Dump(tree, root, params, columns or {})
+    dump = Dump(tree, root, params, told)
     samples = _read(reader, dump, dataset, progress)
     accepted = accept_mismatch or dataset in params.accept_mismatch
     verdict = compare(reader.name, samples.listed, dump, name=dataset, accepted=accepted)
-    given = recorded_params(dataset, fmt, params, columns)
+    given = recorded_params(dataset, fmt, params, told)
     with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
         output.reject(samples.rejects)
         output.write_slices(SAMPLES_NAME, SAMPLES, samples.slices())
@@ -80,13 +82,13 @@ def ingest(
         return _finish(output, samples, reader, dump, dataset=dataset, why=why, verdict=verdict)
 
 
-def recorded_params(dataset: str, fmt: str, params: IngestParams, columns: Mapping[str, str] | None) -> dict[str, Any]:
+def recorded_params(dataset: str, fmt: str, params: IngestParams, told: Told) -> dict[str, Any]:
     """Return what the snapshot of an ingest keeps as its parameters; arguments as of `ingest`."""
-    return {**params.plain(), "format": fmt, "dataset": dataset, "columns": dict(columns or {})}
+    return {**params.plain(), "format": fmt, "dataset": dataset, **told.plain()}
 
 
 def _read(reader: Reader, dump: Dump, dataset: str, progress: Progress) -> Samples:
-    samples = Samples(dataset, dump.tree)
+    samples = Samples(dataset, dump, several_hold=reader.several_hold)
     for number, row in enumerate(reader.read(dump), 1):
         samples.add(row)
         if number % _STEP_ROWS == 0:
@@ -96,6 +98,13 @@ def _read(reader: Reader, dump: Dump, dataset: str, progress: Progress) -> Sampl
     samples.close()
     if not samples.rows_in:
         raise SourceError(f"{dump.tree.src}: the layout of {reader.name}, but without a single row or picture")
+    if dump.told.classes and not dump.meant:
+        raise SourceError(
+            f"{dump.tree.src}: read as {reader.name}, where nothing is one of {', '.join(dump.told.classes)}, which "
+            "params.yaml gives a meaning under classes"
+        )
+    if not samples.rows_out:
+        raise SourceError(f"{dump.tree.src}: {nothing_left(samples.rows_in, samples.rejects)}")
     return samples
 
 

@@ -93,6 +93,11 @@ class StageOutput:
         """Keep rows that are left out; they are written and counted at the end."""
         self._rejects.extend(rejects)
 
+    @property
+    def rejects(self) -> Sequence[Reject]:
+        """Return the rows that were left out so far."""
+        return self._rejects
+
     def finish(self, *, rows_in: int, rows_out: int, **extra: Any) -> dict[str, Any]:
         """State the counts. `extra` goes into summary.json as it is. Returns the summary.
 
@@ -275,3 +280,12 @@ def _explain(out: Path, error: OSError) -> str:
         return f"{out}: the disk is full; nothing was changed"
     where = error.filename or out
     return f"{where}: {error.strerror or error}"
+
+
+def nothing_left(rows: int, rejects: Sequence[Reject]) -> str:
+    """Say why no row is left: the commonest reason and the first row that has it."""
+    if not rejects:
+        return "holds no rows"
+    reason, count = Counter(reject.reason for reject in rejects).most_common(1)[0]
+    first = next(reject for reject in rejects if reject.reason is reason)
+    return f"none of {rows} rows is left; {count} of them {reason}: {first.sample_id}: {first.detail}"

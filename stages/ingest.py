@@ -1,14 +1,17 @@
 """`prep ingest`: a raw tree as it ships, to one table of samples."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from pipeline.errors import ParamsError
-from pipeline.params import Params, TableDataset
+from pipeline.params import AnyDataset, Params, TableDataset
 from stages import project
 from stages.progress import bar
+
+if TYPE_CHECKING:
+    from pipeline.sources.told import Told
 
 AUTO: Final = "auto"
 
@@ -30,12 +33,13 @@ def ingest(
 
 
 def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, Any]:  # noqa: A002 - the option's name
-    """Return what params.yaml says of a source, as the arguments dataset, fmt, params and columns of an ingest.
+    """Return what params.yaml says of a source, as the arguments dataset, fmt, params and told of an ingest.
 
     Raises:
         ParamsError: params.yaml names a format that there is not.
     """
     from pipeline.sources import READERS
+    from pipeline.sources.told import Told
 
     known = project.dataset_of(params, src)
     entry = known[1] if known else None
@@ -47,8 +51,16 @@ def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, An
         "dataset": project.dataset_name(params, src),
         "fmt": entry.format if entry and format == AUTO else format,
         "params": params.ingest,
-        "columns": entry.named_columns() if isinstance(entry, TableDataset) else None,
+        "told": Told() if entry is None else _told(entry),
     }
+
+
+def _told(entry: AnyDataset) -> "Told":
+    from pipeline.sources.told import Told
+
+    if not isinstance(entry, TableDataset):
+        return Told(classes=entry.classes or {})
+    return Told(entry.named_columns(), entry.scales(), entry.classes or {})
 
 
 def run_ingest(

@@ -1,9 +1,9 @@
 """The parts of params.yaml for the stages from raw trees to shards, and for the data card."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.params.section import PLAIN_TAG, TABLE_TAG, Count, Section, Seed, Share, UnitShare
@@ -21,20 +21,58 @@ TableKey = Literal[
     "valence", "arousal", "dominance", "x0", "y0", "x1", "y1", "width", "height",
 ]  # fmt: skip
 
+_AFFECT: Final = ("valence", "arousal", "dominance")
+
+
+class ScaledColumn(Section):
+    """A column of a csv whose affect is on another scale than -1 to 1."""
+
+    column: str
+    scale: Annotated[list[float], Field(min_length=2, max_length=2)]
+
+    @model_validator(mode="after")
+    def _check_scale(self) -> Self:
+        if self.scale[0] >= self.scale[1]:
+            raise PydanticCustomError("explained", "scale: expected [lowest, highest]")
+        return self
+
+
+def _column_kind(value: Any) -> str:
+    return TABLE_TAG if isinstance(value, dict | ScaledColumn) else PLAIN_TAG
+
+
+Column = Annotated[
+    Annotated[ScaledColumn, Tag(TABLE_TAG)] | Annotated[str, Tag(PLAIN_TAG)], Discriminator(_column_kind)
+]
+
+
+def _with_text_keys(value: Any) -> Any:
+    return {str(key): meaning for key, meaning in value.items()} if isinstance(value, dict) else value
+
 
 class Dataset(Section):
-    """One raw tree. `test_per_class` caps the test rows of each of its classes, as a protocol; null: all are tested."""
+    """One raw tree.
+
+    `test_per_class` caps the test rows of each of its classes, as a protocol; null: all are tested. `classes` says what
+    the codes of this dataset mean, where its layout does not: code or folder name -> label.
+    """
 
     src: RawPath
     format: str
     role: Role
     test_per_class: Count | None = None
+    classes: (
+        Annotated[
+            dict[str, Annotated[str, Field(pattern=r"\S")]], BeforeValidator(_with_text_keys), Field(min_length=1)
+        ]
+        | None
+    ) = None
 
 
 class TableDataset(Dataset):
     """A raw tree whose csv needs its columns named: role of a column -> its name; also where the pictures are."""
 
-    columns: Annotated[dict[TableKey, str], Field(min_length=1)]
+    columns: Annotated[dict[TableKey, Column], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
@@ -43,14 +81,24 @@ class TableDataset(Dataset):
             for key in sorted(self.columns.keys() - {"subject_pattern"}):
                 given = {"key": key, "fmt": self.format}
                 raise PydanticCustomError("explained", "columns.{key}: {fmt} has no such column", given)
-        pattern = self.columns.get("subject_pattern")
+        for key, column in self.columns.items():
+            if isinstance(column, ScaledColumn) and key not in _AFFECT:
+                given = {"key": key, "known": ", ".join(_AFFECT)}
+                raise PydanticCustomError("explained", "columns.{key}: only {known} have a scale", given)
+        pattern = self.named_columns().get("subject_pattern")
         if pattern is not None and not _takes_one(pattern):
             raise PydanticCustomError("explained", "columns.subject_pattern: not a regular expression with one group")
         return self
 
     def named_columns(self) -> dict[str, str]:
         """Return `columns` for readers, who do not know params.yaml."""
-        return {str(role): column for role, column in self.columns.items()}
+        named = self.columns.items()
+        return {str(role): one.column if isinstance(one, ScaledColumn) else one for role, one in named}
+
+    def scales(self) -> dict[str, tuple[float, float]]:
+        """Return the lowest and highest value of each column of affect that `columns` gives a scale of its own."""
+        named = self.columns.items()
+        return {str(role): (one.scale[0], one.scale[1]) for role, one in named if isinstance(one, ScaledColumn)}
 
 
 def _takes_one(pattern: str) -> bool:

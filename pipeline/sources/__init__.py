@@ -4,8 +4,10 @@
 """
 
 import hashlib
+from collections.abc import Collection
 from typing import Final
 
+from pipeline.errors import SourceError
 from pipeline.sources.affectnet import AffectNet
 from pipeline.sources.affectnet_folder import AffectNetFolder
 from pipeline.sources.affectnet_npy import AffectNetNpy
@@ -18,7 +20,7 @@ from pipeline.sources.expw import ExpW
 from pipeline.sources.fer2013 import Fer2013
 from pipeline.sources.fer2013_folder import Fer2013Folder
 from pipeline.sources.ferplus import FerPlus
-from pipeline.sources.folder import ClassFolders
+from pipeline.sources.folder import ClassFolders, find_coded
 from pipeline.sources.jaffe import Jaffe
 from pipeline.sources.kdef import Kdef
 from pipeline.sources.rafd import Rafd
@@ -68,15 +70,25 @@ def recognise(tree: Tree) -> tuple[str, str]:
     return reader.name, why
 
 
-def locate(tree: Tree, fmt: str) -> tuple[Reader, str, str]:
+def locate(tree: Tree, fmt: str, classes: Collection[str] = ()) -> tuple[Reader, str, str]:
     """Return the reader of a format, "auto" included, the folder where its layout begins, and what shows it.
+
+    Args:
+        tree: the tree.
+        fmt: a name of `READERS`, or "auto".
+        classes: codes with a meaning, which class folders may be named after.
 
     Raises:
         UsageError: there is no such format.
         SourceError: the tree does not have this layout.
     """
     if fmt == AUTO:
-        return recognise_among(READERS, tree)
+        try:
+            return recognise_among(READERS, tree)
+        except SourceError:
+            if (root := find_coded(tree, classes)) is None:
+                raise
+            return find_reader(READERS, ClassFolders.name), root, "class folders with the codes of params.yaml"
     reader = find_reader(READERS, fmt)
     return reader, find_root(reader, tree), "as told"
 

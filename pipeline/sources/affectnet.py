@@ -8,9 +8,11 @@ from itertools import islice
 from typing import Final
 
 from pipeline.schema import Reason
+from pipeline.sources.codes import Codes
 from pipeline.sources.delimited import Delimited, Record, number, numbers
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, name_of
+from pipeline.sources.scales import NOT_GIVEN
 from pipeline.sources.tree import Tree
 
 CODES: Final = (
@@ -46,7 +48,6 @@ _LISTS: Final = {
 }
 _LOOSE: Final = {"training": "training.csv", "validation": "validation.csv", "automatic": "automatically_annotated.csv"}
 _SAMPLE_ROWS: Final = 50
-_NOT_GIVEN: Final = -2  # valence and arousal of what is no emotion
 LANDMARKS: Final = 136
 _PICTURES: Final = {"manual": "Manually_Annotated_Images", "automatic": "Automatically_Annotated_Images"}
 
@@ -66,13 +67,22 @@ class AffectNet(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         dump.notes.extend(_missing(dump))
+        # Neutral is so common that a list without it, but with all that follow, counts from 1.
+        codes = Codes(dump, CODES, never=({*range(1, 8)}, {*range(1, 9)}))
+        dump.listed = lambda: _given(dump)
         for kind, split, name in _lists(dump.tree, dump.root):
             if dump.params.affectnet_lists not in {kind, "both"}:
                 dump.notes.append(f"{name} was passed over: ingest.affectnet_lists is {dump.params.affectnet_lists}")
                 continue
             bases = _bases(dump, kind)
             for record in Delimited(dump.tree, name, _COLUMNS).records():
-                yield _row(dump, record, bases, split)
+                yield _row(dump, record, bases, split, codes)
+        codes.check()
+
+
+def _given(dump: Dump) -> Iterator[str]:
+    for _, _, name in _lists(dump.tree, dump.root):
+        yield from (record.get(_COLUMNS[0]) for record in Delimited(dump.tree, name, _COLUMNS).records())
 
 
 def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
@@ -130,14 +140,16 @@ def _bases(dump: Dump, kind: str) -> list[str]:
     return [base for base in candidates if dump.tree.listing(base).folders] or [dump.at(named)]
 
 
-def _row(dump: Dump, record: Record, bases: list[str], split: str) -> Row:
+def _row(dump: Dump, record: Record, bases: list[str], split: str, codes: Codes) -> Row:
     given, code = record.get("subDirectory_filePath"), record.get("expression")
-    label = affectnet_label(code)
+    label = codes.label(code, record.row) if code else None
     if not given:
         return Refusal("", Reason.bad_row, f"{record.row}: no path")
+    if (surplus := record.surplus()) is not None:
+        return Refusal(given, Reason.bad_row, surplus)
     path = dump.find_ending(given, bases, record.row)
     if code and label is None:
-        return Refusal(name_of(path), Reason.bad_row, f"{record.row}: expected a code 0 to 10, not {code[:40]!r}")
+        return Refusal(name_of(path), Reason.bad_row, f"{record.row}: expected {codes.expected}, not {code[:40]!r}")
     box = _box(dump, record)
     return Annotation(
         path,
@@ -159,7 +171,7 @@ def affectnet_label(text: str) -> str | None:
 
 
 def read_affect(dump: Dump, what: str, text: str, row: str) -> float | None:
-    """Return a valence or arousal on [-1, 1]; None for -2, which means "not given", and for all else, which is noted.
+    """Return a valence or arousal; None for -2, which means "not given", and for what is no number, which is noted.
 
     Args:
         dump: takes the note.
@@ -168,11 +180,9 @@ def read_affect(dump: Dump, what: str, text: str, row: str) -> float | None:
         row: where it stands.
     """
     value = number(text)
-    if value is not None and -1 <= value <= 1:
-        return value
-    if text and value != _NOT_GIVEN:
+    if value is None and text:
         dump.drop(f"{what} (expected -1 to 1, or -2 for not given)", row)
-    return None
+    return None if value == NOT_GIVEN else value
 
 
 def _box(dump: Dump, record: Record) -> Box | None:

@@ -32,7 +32,9 @@ class AffectNetFolder(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         seen = set()
-        for record in Delimited(dump.tree, dump.at(_NAME), _COLUMNS).records():
+        table = Delimited(dump.tree, dump.at(_NAME), _COLUMNS)
+        dump.listed = lambda: (record.get("pth") for record in table.records())
+        for record in table.records():
             path = dump.find_ending(record.get("pth"), [dump.root], record.row)
             seen.add(path)
             yield self._row(dump, record, path)
@@ -40,17 +42,19 @@ class AffectNetFolder(Reader):
         if unlisted:
             dump.notes.append(f"{len(unlisted)} pictures are in no row of {_NAME}; their folder is their label")
         for name in unlisted:
-            label = self._of_folder(name)
+            label = self._of_folder(dump, name)
             yield Annotation(name, (label,) if label else (), name, split=_split(dump, name))
 
     def _row(self, dump: Dump, record: Record, path: str | Refusal) -> Row:
         cell, given = record.get("label"), name_of(path)
-        label = native_label(cell, self.labels)
+        if (surplus := record.surplus()) is not None:
+            return Refusal(given, Reason.bad_row, surplus)
+        label = native_label(dump.meaning(cell, record.row), self.labels)
         if not cell:
             return Annotation(path, (), record.row, split=_split(dump, given))
         if label is None:
             return Refusal(given, Reason.bad_row, f"{record.row}: no class of AffectNet: {cell[:40]!r}")
-        folder = self._of_folder(given)
+        folder = self._of_folder(dump, given)
         if folder is not None:
             dump.compared += 1
         if folder not in {None, label}:
@@ -58,8 +62,8 @@ class AffectNetFolder(Reader):
             return Refusal(given, Reason.conflicting_labels, f"{record.row}: {label}, but its folder says {folder}")
         return Annotation(path, (label,), record.row, split=_split(dump, given))
 
-    def _of_folder(self, path: str) -> str | None:
-        return native_label(path.rpartition("/")[0].rpartition("/")[2], self.labels)
+    def _of_folder(self, dump: Dump, path: str) -> str | None:
+        return native_label(dump.meaning(path.rpartition("/")[0].rpartition("/")[2], path), self.labels)
 
 
 def _split(dump: Dump, path: str) -> str | None:

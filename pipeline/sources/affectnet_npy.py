@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from pipeline.schema import Reason
-from pipeline.sources.affectnet import CODES, LANDMARKS, affectnet_label, read_affect
+from pipeline.sources.affectnet import CODES, LANDMARKS, read_affect
+from pipeline.sources.codes import Codes
 from pipeline.sources.delimited import given
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join, stem
@@ -43,22 +44,24 @@ class AffectNetNpy(Reader):
 
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
+        codes = Codes(dump, self.labels, never=({*range(1, 8)},))
         for folder, split in _SPLITS.items():
             at = dump.at(folder)
             pictures = {stem(name): name for name in dump.tree.listing(f"{at}/images").files if is_picture(name)}
             notes = dump.tree.listing(f"{at}/annotations").files
             ids = {name.removesuffix("_exp.npy") for name in notes if name.endswith("_exp.npy")}
             for one in sorted(ids | pictures.keys()):
-                yield self._row(dump, f"{at}/annotations/{one}", pictures.get(one), at, split)
+                yield self._row(dump, f"{at}/annotations/{one}", pictures.get(one), at, split, codes)
+        codes.check()
 
-    def _row(self, dump: Dump, notes: str, picture: str | None, at: str, split: str) -> Row:
+    def _row(self, dump: Dump, notes: str, picture: str | None, at: str, split: str, codes: Codes) -> Row:
         path, row = f"{at}/images/{picture or notes.rpartition('/')[2] + '.jpg'}", f"{notes}_exp.npy"
         if row not in dump.tree:
             return Refusal(path, Reason.unlabelled, f"{row}: missing")
         code = _scalar(dump.tree, row)
-        label = affectnet_label(code or "")
-        if code != "" and label not in self.labels:
-            return Refusal(path, Reason.bad_row, f"{row}: expected a code 0 to 7")
+        label = codes.label(code or "", row) if code != "" else None
+        if code != "" and label is None:
+            return Refusal(path, Reason.bad_row, f"{row}: expected {codes.expected}")
         return Annotation(
             path if picture else Refusal(path, Reason.missing_file, f"{row}: no such picture: {path}"),
             (label,) if label else (),

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.schema import Reason
-from pipeline.sources.delimited import number, numbers, read_lines
+from pipeline.sources.codes import Codes
+from pipeline.sources.delimited import numbers, read_lines
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join, stem
 from pipeline.sources.tree import Tree
@@ -40,17 +41,21 @@ class CkPlus(Reader):
         labels = _folder(dump.tree, dump.root, _LABELS) or ""
         points = _folder(dump.tree, dump.root, _POINTS)
         seen = set()
+        # No sequence of the release is neutral; 1 to 7 less one would be neutral to sadness.
+        codes = Codes(dump, CODES, never=({*range(7)},))
         for subject, sequence in _sequences(dump.tree, pictures):
             within = f"{subject}/{sequence}"
             frames = [name for name in dump.tree.listing(f"{pictures}/{within}").files if is_picture(name)]
             if frames:
                 seen.add((subject, sequence))
-            label = _label(dump.tree, f"{labels}/{within}")
+            label = _label(dump.tree, f"{labels}/{within}", codes)
             yield from _read_sequence(dump, f"{pictures}/{within}", frames, label, points and f"{points}/{within}")
         for subject, sequence in _sequences(dump.tree, labels):
-            label = _label(dump.tree, f"{labels}/{subject}/{sequence}")
-            if (subject, sequence) not in seen and label is not None:
+            if (subject, sequence) in seen:
+                continue
+            if (label := _label(dump.tree, f"{labels}/{subject}/{sequence}", codes)) is not None:
                 yield _lost(f"{pictures}/{subject}/{sequence}", label, subject, f"{subject}_{sequence}")
+        codes.check()
 
 
 def _folder(tree: Tree, root: str, names: tuple[str, ...]) -> str | None:
@@ -71,17 +76,17 @@ def _sequences(tree: Tree, pictures: str) -> Iterator[tuple[str, str]]:
             yield from ((subject, sequence) for sequence in tree.listing(f"{pictures}/{subject}").folders)
 
 
-def _label(tree: Tree, folder: str) -> str | Refusal | None:
+def _label(tree: Tree, folder: str, codes: Codes) -> str | Refusal | None:
     """Return the label of a sequence, None where it has none, or a refusal where its files are not one code 0 to 7."""
     found: dict[str, str] = {}
     for name in tree.listing(folder).files:
         if not name.casefold().endswith("_emotion.txt"):
             continue
         for row, text in read_lines(tree, f"{folder}/{name}"):
-            code = number(text)
-            if code is None or code not in range(len(CODES)):
-                return Refusal("", Reason.bad_row, f"{row}: expected a code 0 to 7, not {text[:40]!r}")
-            found.setdefault(CODES[int(code)], row)
+            label = codes.label(text, row)
+            if label is None:
+                return Refusal("", Reason.bad_row, f"{row}: expected {codes.expected}, not {text[:40]!r}")
+            found.setdefault(label, row)
     if len(found) > 1:
         detail = ", ".join(f"{label} in {row}" for label, row in found.items())
         return Refusal("", Reason.conflicting_labels, detail)

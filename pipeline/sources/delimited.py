@@ -32,6 +32,7 @@ class Record:
     cells: Sequence[str]
     row: str
     _columns: dict[str, int]
+    width: int = 0  # how many columns the table has; 0 where nothing says so
 
     def get(self, column: str) -> str:
         """Return a cell; "" where the row is too short, the table has no such column or the cell says "not given"."""
@@ -40,6 +41,14 @@ class Record:
     def at(self, index: int) -> str:
         """Return the cell at an index; "" where the row is too short or the cell says "not given"."""
         return given(self.cells[index]) if 0 <= index < len(self.cells) else ""
+
+    def surplus(self) -> str | None:
+        """Say that the row has more cells than the table has columns, so that none can be told; None where it has not.
+
+        A comma within a name or a decimal comma shifts what follows.
+        """
+        extra = [cell for cell in self.cells[self.width :] if cell.strip()] if self.width else []
+        return f"{self.row}: expected {self.width} cells, not {len(self.cells)}" if extra else None
 
     def number(self, column: str) -> float | None:
         """Return a cell as a finite number; None where it is not given or not one."""
@@ -66,6 +75,7 @@ class Delimited:
         self.header = first if named & {squash(cell) for cell in first} else None
         self.first = first
         columns = self.header if self.header is not None else expected
+        self._width = len(columns)
         # The first of two columns of one name counts.
         self._columns = {squash(column): index for index, column in reversed(list(enumerate(columns)))}
 
@@ -84,7 +94,7 @@ class Delimited:
             if skip:
                 skip = False
             else:
-                yield Record(cells, f"{self.name} row {number}", self._columns)
+                yield Record(cells, f"{self.name} row {number}", self._columns, self._width)
 
     def _sniff(self) -> tuple[dict[str, bool | str], list[str]]:
         with read_text(self._tree, self.name) as stream:

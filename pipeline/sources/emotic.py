@@ -13,6 +13,7 @@ from pipeline.sources.delimited import number
 from pipeline.sources.matlab import as_list, read_mat
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join, name_of
+from pipeline.sources.scales import KINDS
 from pipeline.sources.tree import Tree
 
 CATEGORIES: Final = (
@@ -45,7 +46,7 @@ CATEGORIES: Final = (
 )
 _SPELLINGS: Final = {"disquietement": "Disquietment"} | {name.casefold(): name for name in CATEGORIES}
 _SPLITS: Final = ("train", "val", "test")
-_AFFECTS: Final = ("valence", "arousal", "dominance")
+SCALE: Final = (1.0, 10.0)  # of valence, arousal and dominance
 
 
 class Emotic(Reader):
@@ -53,6 +54,7 @@ class Emotic(Reader):
 
     name = "emotic"
     labels = CATEGORIES
+    several_hold = True
     layout = "Annotations/Annotations.mat with the variables train, val and test"
 
     def evidence(self, tree: Tree, root: str) -> str | None:
@@ -63,6 +65,7 @@ class Emotic(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         name = _mat_name(dump.tree, dump.root) or ""
+        dump.scales = dict.fromkeys(KINDS, SCALE)
         content = _load(dump.tree, name)
         for split in _SPLITS:
             for ordinal, item in enumerate(content.get(split, []), 1):
@@ -107,7 +110,7 @@ def _person(dump: Dump, person: Any, path: str | Refusal, split: str, row: str) 
     box = emotic_box([value for value in sides if isinstance(value, int | float)])
     if box is None and sides:
         dump.drop("body_bbox (expected x1, y1, x2, y2)", row)
-    values = [mean_rating([one for affect in affects for one in as_list(_field(affect, name))]) for name in _AFFECTS]
+    values = [mean_rating([one for affect in affects for one in as_list(_field(affect, name))]) for name in KINDS]
     return Annotation(
         path,
         tuple(counted),
@@ -156,6 +159,7 @@ def emotic_box(values: Sequence[float]) -> Box | None:
 
 
 def mean_rating(ratings: Sequence[Any]) -> float | None:
-    """Return the mean of ratings of 1 to 10, on [-1, 1]; those that are not given or beyond the scale do not count."""
-    numbers = [found for one in ratings if (found := number(str(one))) is not None and 1 <= found <= 10]
-    return (sum(numbers) / len(numbers) - 5.5) / 4.5 if numbers else None
+    """Return the mean of ratings on `SCALE`, those not given aside; one beyond the scale where there is one."""
+    numbers = [found for one in ratings if (found := number(str(one))) is not None]
+    beyond = next((one for one in numbers if not SCALE[0] <= one <= SCALE[1]), None)
+    return beyond if beyond is not None else sum(numbers) / len(numbers) if numbers else None

@@ -11,6 +11,7 @@ from pipeline.schema import Reason
 from pipeline.sources.delimited import Delimited, Record
 from pipeline.sources.emotic import (
     CATEGORIES,
+    SCALE,
     count_categories,
     emotic_box,
     mean_rating,
@@ -21,6 +22,7 @@ from pipeline.sources.folder import is_split
 from pipeline.sources.literals import read_literal
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, name_of, stem
+from pipeline.sources.scales import KINDS
 from pipeline.sources.tree import Tree
 
 _COLUMNS: Final = (
@@ -42,6 +44,7 @@ class EmoticCsv(Reader):
 
     name = "emotic_csv"
     labels = CATEGORIES
+    several_hold = True
     layout = (
         "csv with the columns Folder, Filename, BBox, Categorical_Labels and Continuous_Labels, or with such cells and "
         "no header"
@@ -55,6 +58,8 @@ class EmoticCsv(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         bases = picture_folders(dump)
+        dump.scales = dict.fromkeys(KINDS, SCALE)
+        dump.listed = lambda: _given(dump)
         # Person -> labels -> row. Within one table two people may well share a box.
         people: dict[tuple[str, str, str], dict[str, str]] = {}
         for name in _tables(dump.tree, dump.root):
@@ -75,6 +80,12 @@ class EmoticCsv(Reader):
 def _tables(tree: Tree, root: str) -> list[str]:
     """Return all tables, those of a split first: one of all rows beside them gives the same people again."""
     return sorted(_candidates(tree, root), key=lambda name: not is_split(stem(name).rpartition("_")[2]))
+
+
+def _given(dump: Dump) -> Iterator[str]:
+    for name in _tables(dump.tree, dump.root):
+        records = Delimited(dump.tree, name, _COLUMNS).records()
+        yield from (join(record.get("Folder").strip("/"), record.get("Filename")) for record in records)
 
 
 def _again(record: Record, labels: str, earlier: Mapping[str, str]) -> Refusal:
@@ -110,6 +121,8 @@ def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row
     known = count_categories(annotators)
     if not record.get("Filename"):
         return Refusal(given, Reason.bad_row, f"{record.row}: no file")
+    if (surplus := record.surplus()) is not None:
+        return Refusal(given, Reason.bad_row, surplus)
     path = dump.find_ending(given, bases, record.row)
     if isinstance(known, str) or (cell and not isinstance(labels, list)):
         wrong = known if isinstance(known, str) else cell[:80]

@@ -8,9 +8,10 @@ from itertools import islice
 from typing import Final
 
 from pipeline.schema import Reason
+from pipeline.sources.codes import Codes
 from pipeline.sources.delimited import numbers, read_lines
 from pipeline.sources.reader import Reader
-from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, name_of
+from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join, name_of
 from pipeline.sources.tree import Tree
 
 _SAMPLE_ROWS: Final = 20  # some of them may be broken
@@ -36,27 +37,39 @@ class ExpW(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         bases = [dump.at(folder) for folder in _PICTURES]
+        codes = Codes(dump, self.labels)
+        dump.listed = lambda: _given(dump)
         for row, text in read_lines(dump.tree, _list_name(dump.tree, dump.root) or ""):
-            yield self._row(dump, bases, row, text)
+            yield self._row(dump, bases, row, text, codes)
+        codes.check()
 
-    def _row(self, dump: Dump, bases: list[str], row: str, text: str) -> Row:
+    def _row(self, dump: Dump, bases: list[str], row: str, text: str, codes: Codes) -> Row:
         parsed = _parse(text)
         path = dump.find_ending(parsed[0] if parsed else text.partition(" ")[0], bases, row)
-        if parsed is None or parsed[1][-1] not in range(len(self.labels)):
-            detail = f"{row}: expected a name, seven numbers and the last one 0 to 6, not {text[:80]!r}"
+        label = codes.label(text.rsplit(maxsplit=1)[1], row) if parsed else None
+        if parsed is None or label is None:
+            detail = f"{row}: expected a name, seven numbers and the last one {codes.expected}, not {text[:80]!r}"
             return Refusal(name_of(path), Reason.bad_row, detail)
-        face, top, left, right, bottom, _, code = parsed[1]
+        face, top, left, right, bottom, _, _ = parsed[1]
         box = (left, top, right, bottom) if right > left and bottom > top else None
         if box is None:
             dump.drop("box (expected top, left, right, bottom)", row)
-        return Annotation(path, (self.labels[int(code)],), row, box=box, box_kind="face" if box else None, n=int(face))
+        return Annotation(path, (label,), row, box=box, box_kind="face" if box else None, n=int(face))
 
 
 def _list_name(tree: Tree, root: str) -> str | None:
     return next((found for name in _LISTS if (found := join(root, name)) in tree), None)
 
 
+def _given(dump: Dump) -> Iterator[str]:
+    for _, text in read_lines(dump.tree, _list_name(dump.tree, dump.root) or ""):
+        if parsed := _parse(text):
+            yield parsed[0]
+
+
 def _parse(text: str) -> tuple[str, list[float]] | None:
     words = text.rsplit(maxsplit=_NUMBERS)
     values = numbers(" ".join(words[1:]))
-    return (words[0], values) if values is not None and len(values) == _NUMBERS else None
+    # A name may hold blanks; with an eighth number it would end in the first of them.
+    fits = values is not None and len(values) == _NUMBERS and is_picture(words[0])
+    return (words[0], values) if fits and values is not None else None

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from pipeline.schema import Reason
-from pipeline.sources.delimited import Delimited, Record, number
+from pipeline.sources.codes import Codes
+from pipeline.sources.delimited import Delimited, Record
 from pipeline.sources.fer_tables import CODES, EarlierTables, is_ckextended, named_split, note_others, pixel_files
 from pipeline.sources.pixels import COLUMNS, SIDE_PX, count_pixels, pixel_table
 from pipeline.sources.reader import Reader
@@ -47,13 +48,14 @@ class Fer2013(Reader):
         # A person may say that a table which does not look like it is one all the same.
         names = [name for name in found if self._owns(dump.tree, name)] or found
         note_others(dump, names)
-        earlier = EarlierTables()
+        earlier, codes = EarlierTables(), Codes(dump, self.labels)
         for name in names:
             split = named_split(name, names)
             for n, record in enumerate(Delimited(dump.tree, name, COLUMNS).records()):
-                row = self._row(record, name, n, split)
+                row = self._row(record, name, n, split, codes)
                 yield earlier.take(row, record, split) if len(names) > 1 else row
             earlier.end_table()
+        codes.check()
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""
@@ -62,16 +64,18 @@ class Fer2013(Reader):
     def _owns(self, tree: Tree, name: str) -> bool:
         return not is_ckextended(tree, name)
 
-    def _row(self, record: Record, name: str, n: int, split: str | None) -> Row:
-        code, last = record.get("emotion"), len(self.labels) - 1
+    def _row(self, record: Record, name: str, n: int, split: str | None, codes: Codes) -> Row:
+        code = record.get("emotion")
         if not code:
             return Refusal(name, Reason.unlabelled, f"{record.row}: no emotion")
-        value, wanted = number(code), SIDE_PX * SIDE_PX
+        if (surplus := record.surplus()) is not None:
+            return Refusal(name, Reason.bad_row, surplus)
+        label, wanted = codes.label(code, record.row), SIDE_PX * SIDE_PX
         if (count := count_pixels(record.get("pixels"))) != wanted:
             return Refusal(name, Reason.bad_row, f"{record.row}: expected {wanted} pixels, not {count}")
-        if value not in range(last + 1):
-            return Refusal(name, Reason.bad_row, f"{record.row}: expected a code 0 to {last}, not {code[:20]!r}")
-        return Annotation(name, (self.labels[int(value or 0)],), record.row, n=n, split=record.get("Usage") or split)
+        if label is None:
+            return Refusal(name, Reason.bad_row, f"{record.row}: expected {codes.expected}, not {code[:20]!r}")
+        return Annotation(name, (label,), record.row, n=n, split=record.get("Usage") or split)
 
 
 def votes_file(tree: Tree, root: str) -> str | None:

@@ -69,7 +69,10 @@ class FerPlus(Reader):
             for usage, listed in _lists(dump.tree, dump.root):
                 for record in Delimited(dump.tree, listed).records():
                     path = dump.find(record.at(0), [listed.rpartition("/")[0]], record.row)
-                    cells = tuple(number(cell) for cell in record.cells[-len(VOTES) :])
+                    # Its box is one cell in quotes, or four.
+                    between = len(record.cells) - 1 - len(VOTES)
+                    votes_ = record.cells[-len(VOTES) :] if between in {0, 1, 4} else ()
+                    cells = tuple(number(cell) for cell in votes_)
                     yield _row(path, cells, record.row, usage=usage)
             return
         yield from self._read_table(dump, Delimited(dump.tree, votes, _EXPECTED))
@@ -81,13 +84,14 @@ class FerPlus(Reader):
             for n, record in enumerate(votes.records()):
                 name = record.get("Image name") or f"fer{n:07d}.png"
                 path = dump.find(name, bases.get(record.get("Usage"), [dump.root]), record.row)
-                yield _row(path, _votes(record), record.row, usage=record.get("Usage"))
+                yield _row(path, () if record.surplus() else _votes(record), record.row, usage=record.get("Usage"))
             return
         note_others(dump, tables)
         rows = chain.from_iterable(_pixel_rows(dump.tree, name, tables) for name in tables)
         for record, found in zip_longest(votes.records(), rows):
             joined, row = _joined(record, found, f"{dump.tree.src}/{found.name if found else tables[-1]}")
-            yield _row(row.name, _votes(joined), joined.row, usage=joined.get("Usage") or row.usage, n=row.n)
+            cells = () if joined.surplus() else _votes(joined)
+            yield _row(row.name, cells, joined.row, usage=joined.get("Usage") or row.usage, n=row.n)
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""

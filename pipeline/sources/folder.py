@@ -1,13 +1,16 @@
 """Any folder of class folders: `<root>[/<split>]/<class>/…`. The classes' names are the labels, as they stand."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
+from pipeline.errors import SourceError
 from pipeline.schema import Reason
 from pipeline.sources.reader import Reader
+from pipeline.sources.recognise import roots
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
 from pipeline.sources.spellings import class_word
 from pipeline.sources.subjects import name_subjects
+from pipeline.sources.told import classes_line, code_key, code_of
 from pipeline.sources.tree import Tree
 
 SPLIT_NAMES: Final = frozenset(
@@ -46,7 +49,7 @@ def _rows(dump: Dump) -> Iterator[Row]:
         for name in dump.tree.below(folder):
             if is_picture(name):
                 classed.add(name)
-                yield Annotation(name, (label,), name, split=split)
+                yield Annotation(name, (dump.meaning(label, folder),), name, split=split)
             else:
                 others.append(name)
     if others:
@@ -73,6 +76,28 @@ def class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]
             # Beside split folders, any other one is not a class.
             found = [] if split else [(top, None, at)]
         yield from (one for one in found if any(is_picture(name) for name in tree.below(one[2])))
+
+
+def find_coded(tree: Tree, classes: Collection[str]) -> str | None:
+    """Return the folder in which class folders begin that are named after codes; None where there are none.
+
+    Args:
+        tree: the tree.
+        classes: the codes that params.yaml gives a meaning.
+
+    Raises:
+        SourceError: they are codes, and nothing says what they mean.
+    """
+    for root in roots(tree, generic=True):
+        names = sorted({name for name, _, _ in class_folders(tree, root)}, key=lambda name: (len(name), name))
+        if set(map(code_key, names)) & set(map(code_key, classes)):
+            return root
+        if len(names) > 1 and not classes and all(code_of(name) is not None for name in names):
+            raise SourceError(
+                f"{tree.src}: class folders named after codes, {names[0]} to {names[-1]}; say in params.yaml, in the "
+                f"entry of the dataset, what they mean: {classes_line(names)}"
+            )
+    return None
 
 
 def is_split(name: str) -> bool:

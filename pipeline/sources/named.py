@@ -2,7 +2,7 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 from pipeline.schema import Reason
@@ -20,6 +20,8 @@ class NamedPictures(Reader):
 
     pattern: ClassVar[re.Pattern[str]]
     example: ClassVar[str]
+    # Of pictures that the release itself names wrongly: stem in upper case -> what it should be.
+    misnamed: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def annotate(self, path: str, found: re.Match[str]) -> Annotation | None:
@@ -48,7 +50,8 @@ class NamedPictures(Reader):
             yield self._annotation(path) or Refusal(path, Reason.bad_row, detail)
 
     def _annotation(self, path: str) -> Annotation | None:
-        found = self.pattern.fullmatch(path.rpartition("/")[2])
+        name, dot, suffix = path.rpartition("/")[2].rpartition(".")
+        found = self.pattern.fullmatch(self.misnamed.get(name.upper(), name) + dot + suffix)
         return self.annotate(path, found) if found else None
 
 

@@ -3,11 +3,13 @@
 Li, Deng, Du: Reliable Crowdsourcing and Deep Locality-Preserving Learning, CVPR 2017. Codes as in the release's readme.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import ClassVar, Final
 
 from pipeline.schema import Reason
+from pipeline.sources.codes import Codes
 from pipeline.sources.delimited import numbers, read_lines
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, join, name_of, stem
@@ -15,6 +17,7 @@ from pipeline.sources.tree import Tree
 
 _KINDS: Final = ("original", "aligned")
 _ALIGNED: Final = "_aligned"
+_BETWEEN: Final = re.compile(r"[\s,;]+")  # two cells of a row
 _SAMPLE_ROWS: Final = 20  # some of them may be broken
 _LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
 
@@ -45,25 +48,33 @@ class RafDb(Reader):
         """See `Reader.read`."""
         name = _list_name(dump.tree, dump.root) or ""
         kind = _kind(dump)
+        codes = Codes(dump, self.labels, first=1)
+        dump.named_splits = True
         for row, text in read_lines(dump.tree, name):
-            yield self._row(dump, kind, row, text)
+            yield self._row(dump, kind, row, text, codes)
+        codes.check()
 
-    def _row(self, dump: Dump, kind: str, row: str, text: str) -> Row:
-        given, _, code = "\t".join(text.rsplit(maxsplit=1)).rpartition("\t")
+    def _row(self, dump: Dump, kind: str, row: str, text: str, codes: Codes) -> Row:
+        cells = [cell for cell in _BETWEEN.split(text) if cell]
+        detail = f"{row}: expected a picture and {codes.expected}, two cells, not {text[:80]!r}"
+        if len(cells) != len(("picture", "code")):
+            return Refusal(cells[0] if cells else "", Reason.bad_row, detail)
+        # Names are unique: what lies before one is another machine's folder.
+        given = cells[0].replace("\\", "/").rpartition("/")[2]
         aligned = kind == "aligned"
         # Some copies list the aligned pictures by their own names.
         base = stem(given).removesuffix(_ALIGNED)
         original = given if base == stem(given) else f"{base}.jpg"
         wanted = f"{base}{_ALIGNED}.jpg" if aligned else original
         path = dump.find_ending(wanted, _folders(dump, kind), row) if given else ""
-        if not path or not (code.isascii() and code.isdigit()) or not 1 <= int(code) <= len(self.labels):
-            detail = f"{row}: expected a picture and a code 1 to {len(self.labels)}, not {text[:80]!r}"
+        label = codes.label(cells[1], row)
+        if not path or label is None:
             return Refusal(name_of(path), Reason.bad_row, detail)
         # Boxes and points are in pixels of the original picture.
         box = None if aligned else _box(dump, base)
         return Annotation(
             path,
-            (self.labels[int(code) - 1],),
+            (label,),
             row,
             box=box,
             box_kind="face" if box else None,

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.schema import Reason
+from pipeline.sources.codes import Codes
 from pipeline.sources.delimited import Delimited
 from pipeline.sources.folder import is_split
 from pipeline.sources.rafdb import RafDb
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.sources.told import code_of
 from pipeline.sources.tree import Tree
 
 _NAMED: Final = re.compile(r"(train|test)_\d{4,5}(?:_aligned)?\.(?:jpe?g|png)", re.IGNORECASE | re.ASCII)
@@ -42,10 +44,14 @@ class RafDbFolder(Reader):
         """See `Reader.read`."""
         listed = {split: _listed(dump, split) for split in dump.tree.listing(dump.root).folders if is_split(split)}
         classed = set()
-        for label, split, folder in self._folders(dump.tree, dump.root):
+        codes = Codes(dump, self.labels, first=1)
+        dump.named_splits = True
+        for code, split, folder in self._folders(dump.tree, dump.root):
             for path in filter(is_picture, dump.tree.below(folder)):
                 classed.add(path)
-                yield self._row(dump, path, label, split, listed[split].pop(path.rpartition("/")[2], None))
+                beside = listed[split].pop(path.rpartition("/")[2], None)
+                yield self._row(dump, path, code, split, beside, codes)
+        codes.check()
         for path in filter(is_picture, dump.tree.below(dump.root)):
             if path not in classed:
                 yield Refusal(path, Reason.unlabelled, f"{path}: in no folder of a class 1 to {len(self.labels)}")
@@ -54,15 +60,20 @@ class RafDbFolder(Reader):
                 yield Refusal(name, Reason.missing_file, f"{row}: no such picture in the folders of the classes")
 
     def _folders(self, tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
-        """Yield (label, split, folder) of each class."""
-        codes = {str(code): label for code, label in enumerate(self.labels, 1)}
+        """Yield (code, split, folder) of each class."""
         for split in tree.listing(root).folders:
             if is_split(split):
                 classes = tree.listing(join(root, split)).folders
-                yield from ((codes[code], split, join(join(root, split), code)) for code in classes if code in codes)
+                yield from (
+                    (code, split, join(join(root, split), code)) for code in classes if code_of(code) is not None
+                )
 
-    def _row(self, dump: Dump, path: str, label: str, split: str, listed: tuple[str, str] | None) -> Row:
-        code = str(self.labels.index(label) + 1)
+    def _row(self, dump: Dump, path: str, code: str, split: str, listed: tuple[str, str] | None, codes: Codes) -> Row:
+        label = codes.label(code, path)
+        if label is None:
+            return Refusal(path, Reason.unlabelled, f"{path}: in no folder of {codes.expected}")
+        named = _NAMED.fullmatch(path.rpartition("/")[2])
+        dump.named_splits &= named is not None and split.casefold().startswith(named[1].casefold())
         if listed is not None:
             dump.compared += 1
             if listed[0] != code:
@@ -85,6 +96,9 @@ def _listed(dump: Dump, split: str) -> dict[str, tuple[str, str]]:
     for record in records:
         base = record.get("image").rpartition("/")[2]
         given = record.get("label"), record.row
+        if record.surplus() is not None:
+            dump.drop("row of the list (expected 2 cells)", record.row)
+            continue
         if base and listed.setdefault(base, given) is not given:
             again.append(record.row)
     if again:

@@ -22,6 +22,9 @@ class Reader(ABC):
     # The pictures are cells of a table; `source_path` is the table and n the row.
     pictures_in_table: ClassVar[bool] = False
 
+    # Votes may be for several labels that hold at once, not for one of them.
+    several_hold: ClassVar[bool] = False
+
     @abstractmethod
     def evidence(self, tree: Tree, root: str) -> str | None:
         """Say what shows that the layout begins in this folder of the tree, or None."""

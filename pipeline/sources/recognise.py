@@ -58,7 +58,7 @@ def find_root(reader: Reader, tree: Tree) -> str:
     found = _look(reader, tree)
     if found:
         return found[0]
-    root = next((root for root in _roots(tree, reader.generic) if reader.begins(tree, root)), None)
+    root = next((root for root in roots(tree, generic=reader.generic) if reader.begins(tree, root)), None)
     if root is None:
         raise SourceError(f"{tree.src}: not {reader.name}{_unread(tree)}: looked for {reader.layout}")
     return root
@@ -66,7 +66,7 @@ def find_root(reader: Reader, tree: Tree) -> str:
 
 def _look(reader: Reader, tree: Tree) -> tuple[str, str] | None:
     found: list[tuple[str, str]] = []
-    for root in _roots(tree, reader.generic):
+    for root in roots(tree, generic=reader.generic):
         if found and root.count("/") + bool(root) > found[0][0].count("/") + bool(found[0][0]):
             break
         if why := reader.evidence(tree, root):
@@ -78,7 +78,7 @@ def _look(reader: Reader, tree: Tree) -> tuple[str, str] | None:
     return found[0] if found else None
 
 
-def _roots(tree: Tree, generic: bool) -> Iterator[str]:
+def roots(tree: Tree, *, generic: bool) -> Iterator[str]:
     """Yield the folders where a layout may begin, the root first, then level by level."""
     level = [""]
     for _ in range(_MAX_DEPTH + 1):

@@ -1,11 +1,14 @@
 """What a reader yields for each row of a dump: an annotation, or why the row is left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from pipeline.errors import SourceError
 from pipeline.params import IngestParams
 from pipeline.schema import Reason
+from pipeline.sources.moved import Moved
+from pipeline.sources.told import OWN_SCALE, Scale, Told, code_key, code_of
 from pipeline.sources.tree import Tree
 
 # Under this name are counted the rows of a dump without splits.
@@ -65,11 +68,47 @@ class Dump:
     tree: Tree
     root: str
     params: IngestParams
-    columns: Mapping[str, str]
+    told: Told = field(default_factory=Told)
+    # All the paths that the dump's lists give, where it has any: what paths of another machine are learned from.
+    listed: Callable[[], Iterator[str]] | None = None
+    scales: Mapping[str, Scale] = field(default_factory=dict)  # of the affect that rows hold; as samples have it if not
     compared: int = 0  # rows whose folder names a class too
     contradicted: int = 0  # and those where it is another
     notes: list[str] = field(default_factory=list)
     dropped: dict[str, tuple[str, int]] = field(default_factory=dict)  # what was left empty -> the first row, how many
+    moved: dict[str, tuple[str, int]] = field(default_factory=dict)  # which foreign folder is which -> the same
+    named_splits: bool = False  # the pictures' names say their official splits, and none lies in another
+    meant: int = 0  # cells and folders that were read as `told.classes` says
+    _moved: Moved | None = None
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Return the columns of a csv by their roles, as params.yaml names them."""
+        return self.told.columns
+
+    def scale(self, what: str) -> Scale:
+        """Return the scale that rows hold a kind of affect on."""
+        return self.scales.get(what, OWN_SCALE)
+
+    def meaning(self, text: str, row: str, classes: Mapping[str, str] | None = None) -> str:
+        """Return the label of a cell or a folder's name: what params.yaml says of it, else itself.
+
+        Args:
+            text: a code or a name.
+            row: where it stands.
+            classes: what the codes mean, where it is not `told.meanings`.
+
+        Raises:
+            SourceError: params.yaml says what codes mean, but not this one.
+        """
+        known = self.told.meanings() if classes is None else classes
+        meaning = known.get(code_key(text))
+        if meaning is None and known and code_of(text) is not None:
+            raise SourceError(
+                f"{self.tree.src}: {row}: code {code_key(text)} has no meaning; add it to classes in params.yaml"
+            )
+        self.meant += meaning is not None
+        return text if meaning is None else meaning
 
     def drop(self, what: str, row: str) -> None:
         """Remember that a row gives a value that cannot be meant, so that it is left empty; `said` counts them."""
@@ -78,10 +117,17 @@ class Dump:
 
     def said(self) -> list[str]:
         """Return the notes of the reader, and one for each kind of value that was left empty."""
-        return self.notes + [
-            f"{first}: an unusable {what} is left empty, as in {count} rows in all"
-            for what, (first, count) in self.dropped.items()
-        ]
+        return (
+            self.notes
+            + [
+                f"{first}: an unusable {what} is left empty, as in {count} rows in all"
+                for what, (first, count) in self.dropped.items()
+            ]
+            + [
+                f"{first}: a path of another machine, where {what}; {count} rows in all are read so"
+                for what, (first, count) in self.moved.items()
+            ]
+        )
 
     def at(self, name: str) -> str:
         """Return the name in the tree of a name in the layout."""
@@ -114,15 +160,30 @@ class Dump:
         return Refusal(given, Reason.missing_file, f"{row}: no such file: {inside[0]}")
 
     def find_ending(self, given: str, bases: Sequence[str], row: str) -> str | Refusal:
-        """Return the picture as `find` does; where it is in none of the folders, the one file whose path ends so."""
+        """Return the picture as `find` does; where it is in none of the folders, the one file whose path ends so.
+
+        That may be the end of a path of another machine, or of a folder above the tree (`moved`).
+        """
         found = self.find(given, bases, row)
-        if isinstance(found, str) or found.reason is not Reason.missing_file:
+        if isinstance(found, str):
             return found
         name = normal("", given)
-        alike = self.tree.ending(name) if name else []
+        alike = self.tree.ending(name) if name and found.reason is Reason.missing_file else []
+        if not alike and (alike := self._elsewhere(given)) and len(alike) == 1:
+            what = self._learned().described(given)
+            first, count = self.moved.get(what, (row, 0))
+            self.moved[what] = first, count + 1
         if len(alike) > 1:
             return Refusal(given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder")
         return alike[0] if alike else found
+
+    def _elsewhere(self, given: str) -> list[str]:
+        return [] if self.listed is None else self._learned().find(given)
+
+    def _learned(self) -> Moved:
+        if self._moved is None:
+            self._moved = Moved(self.tree, self.listed() if self.listed else ())
+        return self._moved
 
 
 def name_of(path: str | Refusal) -> str:

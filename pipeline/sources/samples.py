@@ -7,22 +7,27 @@ some hundred megabytes; `make bench-ingest` measures it.
 import hashlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.output import Reject
 from pipeline.schema import SAMPLES, Reason
-from pipeline.sources.rows import NO_SPLIT, Annotation, Refusal, Row, is_picture
-from pipeline.sources.tree import DamagedError, Tree
+from pipeline.sources.copies import copies
+from pipeline.sources.rows import NO_SPLIT, Annotation, Dump, Refusal, Row, is_picture
+from pipeline.sources.scales import NOT_GIVEN, Affect
+from pipeline.sources.tree import DamagedError
 
 _BATCH_ROWS: Final = 8192
 # Of a slice that is written: whole row groups (`tables.write_slices`).
 _SLICE_ROWS: Final = 8192
+# The share of pairs of valence and arousal that are on the scale of their columns, but for slips.
+_MOST: Final = 0.9
 # The columns that a reader gives, by the name of the annotation's attribute.
 _COLUMNS: Final = {
     "source_box": "box",
@@ -64,6 +69,21 @@ class Listed:
         if row.valence is not None and row.arousal is not None:
             self.affect[row.labels[0]].extend((row.valence, row.arousal))
 
+    def rescale(self, dump: Dump, dropped: Set[str]) -> None:
+        """Bring what was gathered of affect to [-1, 1].
+
+        Of a column that was dropped the values on its scale still show an order of labels, if most values are on it.
+        """
+        low, high = np.array([dump.scale("valence"), dump.scale("arousal")]).T
+        for label, values in self.affect.items():
+            pairs = np.frombuffer(values, np.float32).reshape(-1, 2)
+            if "valence" not in dump.scales:
+                pairs = pairs[(pairs > NOT_GIVEN).all(axis=1)]
+            within = pairs[((pairs >= low) & (pairs <= high)).all(axis=1)]
+            if dropped & {"valence", "arousal"}:
+                pairs = within if len(within) >= _MOST * len(pairs) else pairs[:0]
+            self.affect[label] = array("f", ((pairs * 2 - low - high) / (high - low)).astype(np.float32).tobytes())
+
 
 @dataclass(frozen=True, slots=True)
 class _First:
@@ -99,13 +119,16 @@ class _Points:
 class Samples:
     """The samples of one raw tree: `add` every row, `close`, then take `rows_out`, `slices` and `rejects`."""
 
-    def __init__(self, dataset: str, tree: Tree) -> None:
+    def __init__(self, dataset: str, dump: Dump, *, several_hold: bool = False) -> None:
         self.rows_in = 0
         self.rows_out = 0
         self.listed = Listed()
         self.rejects: list[Reject] = []
         self._dataset = dataset
-        self._tree = tree
+        self._dump = dump
+        self._several_hold = several_hold
+        self._tree = dump.tree
+        self._affect = Affect(dump)
         self._numbers: Counter[bytes] = Counter()  # by the key of a path
         self._first: dict[bytes, _First] = {}  # by the key of a face
         self._doubts: dict[int, str] = {}  # ordinal of a kept row -> the row that contradicts it
@@ -127,6 +150,7 @@ class Samples:
         if isinstance(row, Refusal):
             self._refuse(row.path, None, row.reason, row.detail)
             return
+        self._affect.see(row)
         if row.labels:
             self.listed.add(row)
         if isinstance(row.path, Refusal):
@@ -139,10 +163,11 @@ class Samples:
             self._take(row, row.path)
 
     def close(self) -> None:
-        """End the last batch and take out the rows that another contradicts."""
+        """End the last batch, judge its columns as wholes, and take out the rows that another contradicts."""
         self._flush()
         self._table = _in_one_piece(pa.Table.from_batches(self._batches, _BATCH), self._points.column())
         self._batches.clear()
+        self._judge()
         self._first.clear()
         self._numbers.clear()
         for ordinal, detail in sorted(self._doubts.items()):
@@ -163,13 +188,35 @@ class Samples:
         self._table = SAMPLES.empty_table()
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of samples by split and label, of all slices; of votes, the label with the most counts."""
+        """Return the number of samples by split and label, of all slices.
+
+        Of votes for one of several labels, the one with the most counts; of labels that hold at once, each.
+        """
         splits = sorted({split for split, _ in self._counts})
         return {split: {label: n for (of, label), n in sorted(self._counts.items()) if of == split} for split in splits}
 
+    def _judge(self) -> None:
+        """Bring affect to [-1, 1] and put copies of one picture into one sequence."""
+        self._table = self._affect.bring(self._table)
+        self.listed.rescale(self._dump, self._affect.dropped().keys())
+        self._dump.notes.extend(self._affect.notes())
+        paths, labels = (self._table[name].to_pylist() for name in ("source_path", "source_labels"))
+        found = copies(paths, labels)
+        if not found:
+            return
+        sequences = self._table["sequence_id"].to_pylist()
+        for place, name in found.items():
+            sequences[place] = sequences[place] or name
+        place = SAMPLES.get_field_index("sequence_id")
+        self._table = self._table.set_column(place, SAMPLES.field(place), pa.array(sequences, pa.string()))
+        self._dump.notes.append(
+            f"{len(found)} pictures are {len(set(found.values()))} and copies of them by their names, such as "
+            f"{paths[next(iter(found))]}: sequence_id keeps them together"
+        )
+
     def _count(self, rows: pa.Table) -> None:
         for split, labels, votes in zip(*(rows[name].to_pylist() for name in _COUNTED), strict=True):
-            counted = labels if votes is None else [labels[votes.index(max(votes))]]
+            counted = labels if votes is None or self._several_hold else [labels[votes.index(max(votes))]]
             self._counts.update((split or NO_SPLIT, label) for label in counted)
 
     def _take(self, row: Annotation, path: str) -> None:

@@ -33,10 +33,11 @@ class Sfew(Reader):
         for split, folder in _folders(dump.tree, dump.root):
             for path in dump.tree.below(folder):
                 if is_picture(path):
-                    yield self._row(path, split, path[len(folder) + 1 :].rpartition("/")[0])
+                    name = path[len(folder) + 1 :].partition("/")[0]
+                    yield self._row(path, split, dump.meaning(name, path))
 
     def _row(self, path: str, split: str, folder: str) -> Row:
-        label = native_label(folder.partition("/")[0], self.labels)
+        label = native_label(folder, self.labels)
         if label is None and split == "Test":
             return Refusal(path, Reason.unlabelled, f"{path}: the test labels are not public")
         if label is None:

@@ -7,27 +7,34 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.errors import ParamsError
-from pipeline.sources.rows import Annotation, Dump, Row, stem
+from pipeline.sources.copies import original_of
+from pipeline.sources.rows import Annotation, Dump, Row, join, stem
 
 _LAST_NUMBER: Final = re.compile(r"^(.*\D)?\d+\D*$")
 # A prefix that fits this much of the pictures is a camera's or a collection's (`IMG_0001`), not a person's.
 _MAX_SHARE: Final = 0.1
 _MIN_PICTURES: Final = 40
+# Of the pictures that share their subject with another one: fewer are names that are alike by chance.
+_MIN_SHARED: Final = 0.5
 
 
 def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
     """Return the rows with a subject each, by `columns.subject_pattern` or by the names where they tell people apart.
 
-    Without a pattern the subject is the file's name up to its last number, but only where that gives many groups and
-    none holds more than a tenth of the pictures; the dump's notes say so.
+    Without a pattern the subject is the file's name up to its last number, but only where that makes groups: at least
+    half of the pictures share theirs with another one, and none has more than a tenth; the dump's notes say so.
+    Copies of one picture count once, and as many people as pictures means that nobody knows.
     """
     if any(isinstance(row, Annotation) and row.subject is not None for row in rows):
         return rows
     pattern = dump.columns.get("subject_pattern")
     if pattern is not None:
         return _with_subjects(rows, _matcher(pattern))
-    counts = Counter(subject for row in rows if (subject := _subject(row)))
-    if counts.total() < max(_MIN_PICTURES, 0.9 * len(rows)) or max(counts.values()) > _MAX_SHARE * counts.total():
+    pictures = {_original(row.path) for row in rows if isinstance(row, Annotation) and isinstance(row.path, str)}
+    counts = Counter(subject for name in pictures if (subject := _before_number(name.rpartition("/")[2])))
+    if counts.total() < max(_MIN_PICTURES, 0.9 * len(pictures)) or max(counts.values()) > _MAX_SHARE * counts.total():
+        return rows
+    if sum(count for count in counts.values() if count > 1) < _MIN_SHARED * counts.total():
         return rows
     dump.notes.append(
         f"subject_id is the file's name up to its last number ({len(counts)} people); "
@@ -37,8 +44,20 @@ def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def subject_of(path: str) -> str | None:
-    """Return a file's base name up to its last number, without what joins the two; None where nothing is left."""
-    found = _LAST_NUMBER.match(stem(path))
+    """Return a file's base name up to its last number, without what joins the two; None where nothing is left.
+
+    Of a copy that is the name of the picture that was copied.
+    """
+    return _before_number(_original(path).rpartition("/")[2])
+
+
+def _original(path: str) -> str:
+    """Return the folder and stem of the picture that a name is a copy of, or its own."""
+    return join(path.rpartition("/")[0], original_of(stem(path)) or stem(path))
+
+
+def _before_number(name: str) -> str | None:
+    found = _LAST_NUMBER.match(name)
     return ((found[1] or "").rstrip(" ._-(") or None) if found else None
 
 
@@ -55,10 +74,6 @@ def _matcher(pattern: str) -> Callable[[str], str | None]:
         return found[1] if found else None
 
     return subject
-
-
-def _subject(row: Row) -> str | None:
-    return subject_of(row.path) if isinstance(row, Annotation) and isinstance(row.path, str) else None
 
 
 def _with_subjects(rows: Sequence[Row], subject: Callable[[str], str | None]) -> list[Row]:

@@ -12,6 +12,7 @@ from pipeline.schema import Reason
 from pipeline.sources.boxes import box_columns
 from pipeline.sources.delimited import Delimited, Record, number, squash
 from pipeline.sources.folder import is_split
+from pipeline.sources.label_columns import choose_label
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, name_of, stem
 from pipeline.sources.spellings import class_word
@@ -69,6 +70,8 @@ class Table(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         names = _chosen(dump)
+        dump.scales = dump.told.scales
+        dump.listed = lambda: (path for name in names for path in _paths(dump, name))
         if "file" not in dump.columns:
             _note_others(dump, names)
         rows = [row for name in names for row in _read_table(dump, name)]
@@ -115,12 +118,16 @@ def _note_others(dump: Dump, read: Sequence[str]) -> None:
 def _read_table(dump: Dump, name: str) -> Iterator[Row]:
     columns = columns_of(dump.tree, name, dump.columns)
     _need(columns, dump, name)
+    if "label" not in dump.columns:
+        columns["label"] = choose_label(_open(dump.tree, name, dump.columns), KNOWN["label"], columns)
     split = stem(name) if is_split(stem(name)) else None
     folder = name.rpartition("/")[0]
     bases = [_images(dump)] if "images" in dump.columns else [folder, dump.root]
     against: list[str] = []
     for record in _open(dump.tree, name, dump.columns).records():
-        row = _row(dump, record, columns, bases, split)
+        surplus = record.surplus()
+        row = Refusal(_path(record, columns), Reason.bad_row, surplus) if surplus else _row(
+            dump, record, columns, bases, split)  # fmt: skip
         if isinstance(row, Annotation):
             for what in _unusable(row, record, columns):
                 dump.drop(what, record.row)
@@ -128,6 +135,11 @@ def _read_table(dump: Dump, name: str) -> Iterator[Row]:
         yield row
     if against:
         dump.notes.append(f"{against[0]}; the folder says another class in {len(against)} of {dump.compared} rows")
+
+
+def _paths(dump: Dump, name: str) -> Iterator[str]:
+    place = columns_of(dump.tree, name, dump.columns).get("path", -1)
+    return (record.at(place) for record in _open(dump.tree, name, dump.columns).records())
 
 
 def _images(dump: Dump) -> str:
@@ -150,10 +162,10 @@ def _contradiction(dump: Dump, row: Annotation) -> Iterator[str]:
 
 
 def _unusable(row: Annotation, record: Record, columns: Mapping[str, int]) -> Iterator[str]:
-    """Yield what a row gives but cannot be meant: affect beyond [-1, 1], a box without area, text for a number."""
+    """Yield what a row gives but cannot be meant: affect that is no number, a box without area, text for a number."""
     for role, value in (("valence", row.valence), ("arousal", row.arousal), ("dominance", row.dominance)):
         if value is None and role in columns and record.at(columns[role]):
-            yield f"{role} (expected -1 to 1)"
+            yield f"{role} (expected a number)"
     if "split" in columns and (given := record.at(columns["split"])) and not is_split(given):
         yield "split (expected train, val or test)"
     sides = [record.at(columns[side]) for side in _BOX if side in columns]
@@ -213,11 +225,15 @@ def _need(columns: Mapping[str, int], dump: Dump, name: str) -> None:
             )
 
 
+def _path(record: Record, columns: Mapping[str, int]) -> str:
+    return record.cells[columns["path"]] if columns["path"] < len(record.cells) else ""
+
+
 def _row(dump: Dump, record: Record, columns: Mapping[str, int], bases: Sequence[str], split: str | None) -> Row:
     def text(role: str) -> str | None:
         return record.at(columns[role]) or None if role in columns else None
 
-    given = record.cells[columns["path"]] if columns["path"] < len(record.cells) else ""
+    given = _path(record, columns)
     if not given.strip():
         return Refusal("", Reason.bad_row, f"{record.row}: no path")
     label, given_split = text("label"), text("split")
@@ -226,16 +242,16 @@ def _row(dump: Dump, record: Record, columns: Mapping[str, int], bases: Sequence
     return Annotation(
         # The table may lie in another folder than the pictures.
         dump.find_ending(given, bases, record.row),
-        (label,) if label else (),
+        (dump.meaning(label, record.row),) if label else (),
         record.row,
         box=box,
         box_kind="face" if box else None,
         subject=text("subject"),
         sequence=text("sequence"),
         split=given_split if given_split and is_split(given_split) else split,
-        valence=_affect(values["valence"]),
-        arousal=_affect(values["arousal"]),
-        dominance=_affect(values["dominance"]),
+        valence=values["valence"],
+        arousal=values["arousal"],
+        dominance=values["dominance"],
     )
 
 
@@ -247,7 +263,3 @@ def _box(values: Mapping[str, float | None]) -> Box | None:
     x1 = x0 + width if x1 is None and width is not None else x1
     y1 = y0 + height if y1 is None and height is not None else y1
     return (x0, y0, x1, y1) if x1 is not None and y1 is not None and x1 > x0 and y1 > y0 else None
-
-
-def _affect(value: float | None) -> float | None:
-    return value if value is not None and -1 <= value <= 1 else None

@@ -89,10 +89,11 @@ def test_probs_add_up_to_one_whatever_the_policy(tmp_path):
     assert (probs.max(axis=1) < 1).any()
 
 
-def test_no_row_left_is_an_empty_table(tmp_path):
+def test_no_row_left_is_an_error_that_says_why(tmp_path):
     src = make_samples(tmp_path / "samples", "affectnet", [labelled("none")])
-    assert harmonize(src, tmp_path / "labels", PARAMS)["rows_out"] == 0
-    assert read_table(tmp_path / "labels" / "labels.parquet", schema=LABELS).num_rows == 0
+    with pytest.raises(DataError, match=r"none of 1 rows is left; 1 of them not_an_emotion: toy/0000.jpg#0: none"):
+        harmonize(src, tmp_path / "labels", PARAMS)
+    assert not (tmp_path / "labels").exists()
 
 
 def test_an_unknown_label_names_dataset_row_and_what_is_known(tmp_path):

@@ -137,10 +137,12 @@ def test_emotic_csv_counts_the_cells_that_it_cannot_read(tmp_path):
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert found.summary["rows_out"] == 5
     at = "annotations/train.csv"
+    assert [row["arousal"] for row in found.rows] == [None] * 5
     assert [note for note in found.summary["notes"] if "left empty" in note] == [
+        f"arousal is left empty in all 3 rows: {at} row 5 has 50, beyond 1 to 10",
         f"{at} row 2: an unusable BBox (expected [x1, y1, x2, y2]) is left empty, as in 2 rows in all",
         f"{at} row 4: an unusable Continuous_Labels (expected valence, arousal and dominance of 1 to 10) "
-        "is left empty, as in 2 rows in all",
+        "is left empty, as in 1 rows in all",
     ]
 
 

@@ -116,7 +116,7 @@ def test_mirror_that_is_another_release_is_refused(name, message, tmp_path):
 )
 def test_release_of_which_only_the_size_is_public(rows, verdict, tmp_path):
     put(tmp_path, "a.jpg")
-    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS), {})
+    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
     listed = Listed(rows=Counter(rows))
     if isinstance(verdict, str):
         with pytest.raises(SourceError, match=verdict):
@@ -127,7 +127,7 @@ def test_release_of_which_only_the_size_is_public(rows, verdict, tmp_path):
 
 def test_mirror_with_both_test_sets_of_fer2013_in_one_folder_is_the_release(tmp_path):
     put(tmp_path, "a.jpg")
-    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS), {})
+    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
     names = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     counts = {"train": (3995, 436, 4097, 7215, 4830, 3171, 4965), "test": (958, 111, 1024, 1774, 1247, 831, 1233)}
     listed = Listed(rows=Counter({split: sum(of) for split, of in counts.items()}))
@@ -251,7 +251,7 @@ def test_automatic_list_is_never_counted_among_the_manual_ones(lists, manual, tm
     for (split, _), count in counts.items():
         listed.rows[split] += count
     put(tmp_path, "a.jpg")
-    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS), {})
+    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
     found = compare("affectnet", listed, dump, name="affectnet", accepted=False)
     covered = manual if lists == "both" else 0
     assert found.kind == {0: "unknown", 0.5: "subset", 1: "exact"}[covered]
@@ -267,7 +267,7 @@ def test_automatic_list_is_never_counted_among_the_manual_ones(lists, manual, tm
 
 def test_share_is_at_most_all_of_it(tmp_path):
     put(tmp_path, "a.jpg")
-    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS), {})
+    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
     labels = {(split, name): n + 2 for split, of in RAFDB.labels.items() for name, n in of.items()}
     listed = Listed(rows=Counter(train=12271 + 14, test=3068 + 14), labels=Counter(labels))
     found = compare("rafdb", listed, dump, name="rafdb", accepted=False)
@@ -330,7 +330,7 @@ def test_release_is_named_by_whole_words(name, release):
 
 def dump_of(tmp_path):
     put(tmp_path, "a.jpg")
-    return Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS), {})
+    return Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
 
 
 def redrawn_fer2013(val=500):

@@ -9,6 +9,7 @@ import scipy.io
 
 from pipeline.ingest import ingest
 from pipeline.params import IngestParams
+from pipeline.sources.told import Told
 
 PARAMS = {
     "ckplus_peak_frames": 3,
@@ -31,10 +32,18 @@ def put(root: Path, name: str, content: bytes | str | None = None) -> Path:
 class Read:
     """One run of ingest: summary, samples by source_path and rejects."""
 
-    def __init__(self, src, out, *, fmt="auto", dataset="d", columns=None, accept=False, **params):
+    def __init__(
+        self, src, out, *, fmt="auto", dataset="d", columns=None, scales=None, classes=None, accept=False, **params
+    ):
         given = IngestParams(**(PARAMS | params))
         self.summary = ingest(
-            str(src), out, dataset=dataset, fmt=fmt, params=given, columns=columns, accept_mismatch=accept
+            str(src),
+            out,
+            dataset=dataset,
+            fmt=fmt,
+            params=given,
+            accept_mismatch=accept,
+            told=Told(columns or {}, scales or {}, classes or {}),
         )
         self.rows = pq.read_table(out / "samples.parquet").to_pylist()
         self.rejects = pq.read_table(out / "rejects.parquet").to_pylist()

@@ -1,0 +1,52 @@
+"""Which of several columns of a csv holds the labels: words before codes, and none where two say different things."""
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.errors import SourceError
+from pipeline.sources.delimited import Delimited, number, squash
+from pipeline.sources.spellings import class_word, common_name
+from pipeline.sources.told import code_key
+
+
+def choose_label(table: Delimited, names: Sequence[str], columns: Mapping[str, int]) -> int:
+    """Return the index of the column of labels among those whose names say that they are.
+
+    Of columns that spell emotions the first, if all of them say the same in every row; so of others where none does.
+
+    Args:
+        table: the table.
+        names: what columns of labels are called, squashed, the most telling first.
+        columns: the column of each role, as far as names tell.
+
+    Raises:
+        SourceError: two columns contradict each other; names the row and what to type.
+    """
+    places = {squash(cell): index for index, cell in reversed(list(enumerate(table.header or ())))}
+    taken = {index for role, index in columns.items() if role != "label"}
+    indices = [places[name] for name in names if name in places and places[name] not in taken]
+    if len(indices) < 2:
+        return columns["label"]
+    wordy = [index for index in indices if _spells(table, index)]
+    kept = wordy or [index for index in indices if _is_given(table, index)] or list(indices)
+    for record in table.records():
+        said = {_plain(text): (index, text) for index in reversed(kept) if (text := record.at(index))}
+        if len(said) > 1:
+            (one, text), (other, another) = list(said.values())[:2][::-1]
+            header = table.header or ()
+            raise SourceError(
+                f"{table.where}: {record.row}: {header[one]} says {text!r}, {header[other]} {another!r}; say in "
+                f"params.yaml which is the label: columns: {{label: {header[one]}}}"
+            )
+    return kept[0]
+
+
+def _spells(table: Delimited, index: int) -> bool:
+    return any(class_word(record.at(index)) for record in table.records())
+
+
+def _is_given(table: Delimited, index: int) -> bool:
+    return any(record.at(index) for record in table.records())
+
+
+def _plain(text: str) -> str:
+    return code_key(text) if number(text) is not None else common_name(text)
