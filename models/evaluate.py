@@ -24,11 +24,11 @@ from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
 from models.data import ShardLoader
 from models.gallery import choose_affects, choose_classes, write_gallery
 from models.held_out import TEST, HeldOut, answer_logits, read_held_out
-from models.metrics import SCORES, Bootstrap, measure
+from models.metrics import SCORES, Answers, Bootstrap, answer, measure
 from models.probe import Probe, probe_permutation
 from models.registry import find_model
 from models.runtime import describe_compute, network_device, reproducible
-from models.scorecard import Rows, Training, View, beside, brief, brief_beside, build_views, full, list_rough
+from models.scorecard import Rows, Training, beside, brief, brief_beside, build_views, full, list_rough
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError, UsageError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
@@ -80,9 +80,9 @@ def evaluate(
         folder = open_shards(shards)
         checkpoint = load_matching(run / CHECKPOINT_NAME, folder)
         test = _Test(shards, run, folder, params, Bootstrap(params.bootstrap_draws, seed, params.calibration_bins))
-        answer = answer_classes if checkpoint.info.task == "emotion" else answer_values
+        answer_task = answer_classes if checkpoint.info.task == "emotion" else answer_values
         with reproducible(params.threads):
-            done = answer(test, checkpoint, output, others, progress)
+            done = answer_task(test, checkpoint, output, others, progress)
         done.report["network"] = _network(checkpoint)
         done.report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
         done.report["device"] = _device(run, checkpoint, output)
@@ -143,7 +143,7 @@ def answer_classes(
     logits = answer_logits(checkpoint, loader, progress)
     probabilities, raw = (to_probabilities(logits, heat).numpy() for heat in (checkpoint.info.temperature, 1.0))
     training = read_training(test.run, test.shards)
-    views = _views(rows, probabilities, training, test.bootstrap)
+    views = build_views(_rows(rows, probabilities), training, test.bootstrap)
     report, details = brief(views), full(views)
     report["ece_raw"] = _calibration_error(rows, raw, test.bootstrap)
     details["calibration"] = {"temperature": checkpoint.info.temperature, "ece_raw": report["ece_raw"]}
@@ -152,10 +152,10 @@ def answer_classes(
         if rival.info.task != "emotion":
             raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
         answers = to_probabilities(answer_logits(rival, loader, progress), rival.info.temperature).numpy()
-        other_views = _views(rows, answers, read_training(other, test.shards), test.bootstrap)
+        other_views = build_views(_rows(rows, answers), read_training(other, test.shards), test.bootstrap)
         report.setdefault("beside", {})[name] = brief_beside(views, other_views)
         details.setdefault("beside", {})[name] = beside(views, other_views)
-    chosen = choose_classes(rows.label, probabilities, test.params.saliency_per_class, test.params.mistakes)
+    chosen = choose_classes(rows.label, probabilities, rows.shown, test.params.saliency_per_class, test.params.mistakes)
     write_gallery(output, checkpoint, loader, *chosen)
     probes = probe_datasets(rows, probabilities, training.classes)
     report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
@@ -176,7 +176,7 @@ def answer_values(
     answers = answer_affects(checkpoint, loader, len(rows.sample_id), progress)
     true = read_affects(test.folder, TEST)
     affects = AffectRows(checkpoint.info.task, rows.sample_id, np.array(rows.dataset), true, answers)
-    chosen = choose_affects(affects, test.params.saliency_per_class, test.params.mistakes)
+    chosen = choose_affects(affects, rows.shown, test.params.saliency_per_class, test.params.mistakes)
     write_gallery(output, checkpoint, loader, *chosen)
     report = describe_affects(affects)
     output.write_table("predictions.parquet", build_affect_table(affects))
@@ -213,15 +213,10 @@ def _difference(key: str, there: Any, here: Any) -> tuple[str, str, str] | None:
     return None if there == here else (key, json.dumps(there), json.dumps(here))
 
 
-def _views(
-    rows: HeldOut, probabilities: NDArray[np.float32], training: Training, bootstrap: Bootstrap
-) -> dict[tuple[str, ...], View]:
-    return build_views(_rows(rows, probabilities), training, bootstrap)
-
-
 def _calibration_error(rows: HeldOut, probabilities: NDArray[np.float32], bootstrap: Bootstrap) -> float:
-    whole = _rows(rows, probabilities)
-    return measure(whole.where(whole.found).answers(), replace(bootstrap, draws=1)).scores["ece"].value
+    predicted, confidence = answer(probabilities, range(len(CLASSES)))
+    answers = Answers(rows.label, predicted, confidence, rows.group)
+    return measure(answers, replace(bootstrap, draws=1)).scores["ece"].value
 
 
 def _rows(rows: HeldOut, probabilities: NDArray[np.float32]) -> Rows:

@@ -1,6 +1,6 @@
 """Pictures of what a network sees: the mean map of each class, and its most confident mistakes.
 
-They show faces of the dataset, so they stay below runs/, out of git.
+They show faces of the dataset, so they stay below runs/, out of git; those of CK+ are of the people who agreed to it.
 """
 
 from collections.abc import Sequence
@@ -75,13 +75,18 @@ def choose_mistakes(labels: NDArray[np.int64], probabilities: NDArray[np.float32
 
 
 def choose_classes(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float32], per_class: int, mistakes: int
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    shown: NDArray[np.bool_],
+    per_class: int,
+    mistakes: int,
 ) -> tuple[list[Chosen], list[Chosen]]:
     """Return the typical faces of each class, explained by it, and the mistakes, explained by the class that was said.
 
     Args:
         labels: (N,) their classes.
         probabilities: (N, 8) the answers.
+        shown: (N,) whose face may be shown.
         per_class: how many faces a mean map is made of.
         mistakes: how many mistakes are shown.
     """
@@ -91,16 +96,20 @@ def choose_classes(
         said = f"{CLASSES[predicted[row]]} {confidence[row]:.2f}"
         return Chosen(row, CLASSES[labels[row]], said, target)
 
-    typical = [choose(row, int(labels[row])) for row in choose_typical(labels, per_class)]
-    wrong = [choose(row, int(predicted[row])) for row in choose_mistakes(labels, probabilities, mistakes)]
-    return typical, wrong
+    rows = np.flatnonzero(shown)
+    typical = rows[choose_typical(labels[rows], per_class)].tolist()
+    wrong = rows[choose_mistakes(labels[rows], probabilities[rows], mistakes)].tolist()
+    return [choose(row, int(labels[row])) for row in typical], [choose(row, int(predicted[row])) for row in wrong]
 
 
-def choose_affects(rows: AffectRows, per_sign: int, mistakes: int) -> tuple[list[Chosen], list[Chosen]]:
+def choose_affects(
+    rows: AffectRows, shown: NDArray[np.bool_], per_sign: int, mistakes: int
+) -> tuple[list[Chosen], list[Chosen]]:
     """Return typical faces of each sign of each value, and those that are furthest off, see `choose_classes`."""
     typical: list[Chosen] = []
     off: list[tuple[float, Chosen]] = []
-    for target, (name, true, answers) in enumerate(rows.columns()):
+    for target, (name, annotated, answers) in enumerate(rows.columns()):
+        true = np.where(shown, annotated, np.float32(np.nan))
 
         def choose(row: int, truth: str, target: int = target, answers: NDArray[np.float32] = answers) -> Chosen:
             return Chosen(row, truth, f"{answers[row]:+.2f}", target)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.checkpoint import Checkpoint
 from models.data import ShardLoader
+from pipeline.catalog import may_show
 from pipeline.components import components, same_value
 from pipeline.errors import DataError
 from pipeline.shards.read import ShardFolder, iter_shards
@@ -29,7 +30,8 @@ class HeldOut:
     """The rows of a split in the order of the shards, without pixels; `missing` are those without a face.
 
     `group` says of each row which others it belongs together with, `missing_group` of each of those without a face: the
-    same person, or the same group of the split. They may be the same groups.
+    same person, or the same group of the split. They may be the same groups. `shown` says whose face may be shown under
+    the terms of the dataset.
     """
 
     sample_id: list[str]
@@ -38,6 +40,7 @@ class HeldOut:
     group: NDArray[np.int64]
     missing: pa.Table
     missing_group: NDArray[np.int64]
+    shown: NDArray[np.bool_]
 
 
 def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldOut:
@@ -54,7 +57,10 @@ def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldO
     group = tie_rows(pa.concat_tables([table, missing.select(_WHO).cast(table.schema)]), read_groups(shards))
     ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
     labels = table["label"].to_numpy().astype(np.int64)
-    return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :])
+    formats = {name: str((of or {}).get("name", "")) for name, of in (folder.contract.get("taxonomy") or {}).items()}
+    people = zip(datasets, table["subject_id"].to_pylist(), strict=True)
+    shown = np.array([may_show(formats.get(name, ""), subject) for name, subject in people], bool)
+    return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :], shown)
 
 
 def read_groups(shards: Path) -> dict[str, str | None]:

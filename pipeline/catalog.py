@@ -1,25 +1,44 @@
 """What can be read, where each dataset is to be had and under which terms; `prep formats` prints it."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One format: the dataset, what its reader yields beyond labels, where to ask for it, the terms in short."""
+    """One format: the dataset, what its reader yields beyond labels, where to ask for it, the terms in short.
+
+    `shown` are the only subjects whose faces the terms allow to be shown, with `credit` beside them; None where the
+    terms name nobody.
+    """
 
     dataset: str
     gives: str
     where: str
     terms: str
+    shown: frozenset[str] | None = None
+    credit: str = ""
 
 
-# Read at the places named: RAF-DB (readme of the release), JAFFE, FER+, KDEF, RaFD, and where FER2013's
+# Read at the places named: RAF-DB (readme of the release, and model4.html beside it of what may be published), JAFFE,
+# FER+, KDEF, RaFD (rafd.socsci.ru.nl/FAQ.html), and where FER2013's
 # pictures come from. The other pages open to applicants only: "on request" is all that is said of them here.
 _ON_REQUEST: Final = "on request, for research; the agreement you sign says what else"
 _AFFECTNET: Final = ("mohammadmahoor.com/affectnet", _ON_REQUEST)
-_CKPLUS: Final = ("jeffcohn.net/Resources", _ON_REQUEST)
-_RAFDB: Final = ("whdeng.cn/RAF/model1.html", "non-commercial research and education; on request")
+# The people of CK+ who agreed to be shown, as its agreement lists them.
+_CKPLUS_SHOWN: Final = ("S52", "S55", "S74", "S106", "S111", "S113", "S121", "S124", "S125", "S130", "S132")
+_CKPLUS_CREDIT: Final = "©Jeffrey Cohn"
+_CKPLUS: Final = (
+    "jeffcohn.net/Resources",
+    f"{_ON_REQUEST}. Of its people only {', '.join(_CKPLUS_SHOWN)} may be shown, with {_CKPLUS_CREDIT}",
+    frozenset(_CKPLUS_SHOWN),
+    _CKPLUS_CREDIT,
+)
+_RAFDB: Final = (
+    "whdeng.cn/RAF/model1.html",
+    "non-commercial research and education; no part of it copied further, published or distributed; on request",
+)
 _EMOTIC: Final = (
     "s3.sunai.uoc.edu/emotic",
     f"{_ON_REQUEST}; pictures partly of MSCOCO and ADE20K, under their own terms",
@@ -36,9 +55,7 @@ CATALOG: Final = {
     "affectnet_folder": Entry("AffectNet, class folders and labels.csv", "csv checked against folders", *_AFFECTNET),
     "ckplus": Entry("CK+, sequences", "68 points, subject, sequence", *_CKPLUS),
     "ck48": Entry("CK+48, class folders", "subject, sequence", *_CKPLUS),
-    "ckplus_csv": Entry(
-        "CK+, csv of pixels (ckextended.csv)", "split, which shares people", "jeffcohn.net/Resources", _ON_REQUEST
-    ),
+    "ckplus_csv": Entry("CK+, csv of pixels (ckextended.csv)", "split, which shares people", *_CKPLUS),
     "rafdb": Entry("RAF-DB basic", "box, 5 points, split", *_RAFDB),
     "rafdb_folder": Entry("RAF-DB basic, folders 1 to 7", "split; csv checked against folders", *_RAFDB),
     "rafdb_compound": Entry("RAF-DB compound", "two classes at once, box, 5 points, split", *_RAFDB),
@@ -62,8 +79,29 @@ CATALOG: Final = {
         _ON_REQUEST,
     ),
     "kdef": Entry("KDEF", "subject", "kdef.se", "researchers only, non-commercial; never redistributed"),
-    "rafd": Entry("RaFD", "subject", "rafd.socsci.ru.nl", "scientific use by researchers of a university; on request"),
+    "rafd": Entry(
+        "RaFD",
+        "subject",
+        "rafd.socsci.ru.nl",
+        "scientific use by researchers of a university; shown in scientific publications alone; on request",
+    ),
     "sfew": Entry("SFEW 2.0", "split, scene", "users.cecs.anu.edu.au/~few_group/AFEW.html", _ON_REQUEST),
     "folder": Entry("any folder of class folders", "split", *_OWN),
     "csv": Entry("any csv", "box, subject, sequence, split, valence, arousal, dominance", *_OWN),
 }
+
+
+def may_show(fmt: str, subject: str | None) -> bool:
+    """Say whether a face of this person may be shown under the terms of a dataset; ``S052`` and ``S52`` are one.
+
+    Args:
+        fmt: the format, which is the name of the taxonomy, too; one that is not listed has no terms.
+        subject: as the dataset names the person; of an unknown one nobody agreed to anything.
+    """
+    entry = CATALOG.get(fmt)
+    return entry is None or entry.shown is None or _plain(subject) in {_plain(name) for name in entry.shown}
+
+
+def _plain(subject: str | None) -> tuple[str, int] | None:
+    found = re.fullmatch(r"([A-Za-z]*)0*([0-9]+)", subject or "")
+    return (found[1].upper(), int(found[2])) if found else None

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.catalog import CATALOG, may_show
 from pipeline.emotions import CLASSES
 from pipeline.errors import TableError
 from pipeline.images import decode_face
@@ -20,22 +21,25 @@ _COLUMNS: Final = 12
 _SIDE_PX: Final = 112
 
 
-def build_contact_sheets(faces: Path, labels: Path, count: int) -> dict[str, Pixels]:
+def build_contact_sheets(faces: Path, labels: Path, count: int, fmt: str = "") -> dict[str, Pixels]:
     """Draw the contact sheets of one dataset.
 
     Args:
         faces: the dataset's folder of faces.
         labels: its folder of labels.
         count: how many faces a sheet has at most.
+        fmt: the dataset's format, whose terms say who may be shown.
 
     Returns:
         "typical", evenly spaced rows, and "doubtful", the rows with the lowest face score, lowest first. Below each
-        face: its class, score and sample_id.
+        face: its class, score and sample_id. None where nobody may be shown.
 
     Raises:
         TableError: a table is missing or torn.
     """
-    index = _index(faces)
+    whole = _index(faces)
+    allowed = [may_show(fmt, subject) for subject in whole["subject_id"].to_pylist()]
+    index = whole.filter(pa.array(allowed, pa.bool_())).combine_chunks()
     if not len(index):
         return {}
     names = read_table(labels / "labels.parquet", ["sample_id", "label"])
@@ -44,7 +48,11 @@ def build_contact_sheets(faces: Path, labels: Path, count: int) -> dict[str, Pix
     evenly = (np.arange(shown) * len(index) // shown).tolist()
     least = pc.sort_indices(index, sort_keys=[("face_score", "ascending"), ("sample_id", "ascending")])[:shown]
     chosen = {"typical": evenly, "doubtful": least.to_pylist()}
-    titles = {"typical": f"{shown} of {len(index)} aligned faces", "doubtful": "the lowest face scores, lowest first"}
+    credit = f", {CATALOG[fmt].credit}" if fmt in CATALOG and CATALOG[fmt].credit else ""
+    titles = {
+        "typical": f"{shown} of {len(whole)} aligned faces{credit}",
+        "doubtful": f"the lowest face scores, lowest first{credit}",
+    }
     return {
         name: build_sheet(_tiles(faces, index, rows, classes), columns=_COLUMNS, side_px=_SIDE_PX, title=titles[name])
         for name, rows in chosen.items()
@@ -52,10 +60,10 @@ def build_contact_sheets(faces: Path, labels: Path, count: int) -> dict[str, Pix
 
 
 def _index(faces: Path) -> pa.Table:
-    """Return sample_id, face_score, part number and row of every face, without pixels."""
+    """Return sample_id, subject_id, face_score, part number and row of every face, without pixels."""
     parts = []
     for number, file in enumerate(table_files(faces)):
-        part = read_part(file, ["sample_id", "face_score"])
+        part = read_part(file, ["sample_id", "subject_id", "face_score"])
         part = part.append_column("part", pa.array(np.full(len(part), number)))
         parts.append(part.append_column("row", pa.array(np.arange(len(part)))))
     return pa.concat_tables(parts).combine_chunks()

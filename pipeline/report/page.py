@@ -136,7 +136,8 @@ def _dataset(name: str, facts: Mapping[str, Any], pictures: Iterable[str]) -> li
         ]
         parts.append(_table("Faces found, by class", ("class", "labelled", "with a face", "missed", ""), rows))
     parts.append(_class_table("Rows in the shards, by class", facts["splits"]))
-    parts += [f'<p><img src="{escape(path)}" alt="faces of {escape(name)}"></p>' for path in pictures]
+    drawn = [f'<p><img src="{escape(path)}" alt="faces of {escape(name)}"></p>' for path in pictures]
+    parts += drawn or ["<p>No face is shown: there is none, or nobody whom the terms allow to be shown.</p>"]
     return parts
 
 

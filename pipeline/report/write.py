@@ -52,7 +52,9 @@ def write_report(
             faces, labels = nodes.get("equalize") or nodes.get("align"), nodes.get("harmonize")
             if faces is None or labels is None:
                 continue
-            for kind, pixels in build_contact_sheets(Path(faces.path), Path(labels.path), params.contact_faces).items():
+            fmt = card["datasets"][name]["format"]
+            drawn = build_contact_sheets(Path(faces.path), Path(labels.path), params.contact_faces, fmt)
+            for kind, pixels in drawn.items():
                 path = f"contact/{name}-{kind}.png"
                 write_png(output.path(path), pixels)
                 sheets.setdefault(name, []).append(path)

@@ -175,7 +175,9 @@ def test_by_force_the_lock_stays_as_it_was(project):
 def test_metrics_lead_back_to_the_hash_in_the_lock(project):
     metrics = json.loads((project / "runs/evaluate/metrics.json").read_text())
     lock = (project / "dvc.lock").read_text()
-    assert set(metrics["data"]) == {f"raw/demo/{name.removeprefix('demo-')}" for name in DATASETS}
+    assert set(metrics["data"]) == {
+        params["src"] for params in yaml.safe_load((project / "params.yaml").read_text())["datasets"].values()
+    }
     assert all(md5 in lock for md5 in metrics["data"].values())
     printed = call(project, "prep", "trace", "runs/evaluate/metrics.json")
     newest = call(project, "git", "log", "-1", "--format=%h").strip()

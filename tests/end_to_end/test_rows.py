@@ -65,13 +65,13 @@ def outputs(stage: str) -> list[str]:
 def project(tmp_path_factory) -> Iterator[Path]:
     """The demo's shards, cut down to one face a class to learn from and two to test on."""
     folder = tmp_path_factory.mktemp("rows")
-    write_params(folder, small_params(*ROWS[0]))
+    params = write_params(folder, small_params(*ROWS[0]))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("PREP_WORKERS", "1")
         assert prep(["demo", "--out", "raw/demo"]) == 0
         for name in DATASETS:
-            src = f"raw/demo/{name.removeprefix('demo-')}"
+            src = str(params.datasets[name].src)
             assert prep(["ingest", "--src", src, "--out", f"data/samples/{name}"]) == 0
             assert prep(["align", "--src", src, "--out", f"data/aligned/{name}"]) == 0
             assert prep(["equalize", "--src", f"data/aligned/{name}", "--out", f"data/faces/{name}"]) == 0

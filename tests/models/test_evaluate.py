@@ -251,7 +251,15 @@ def test_a_network_of_valence_beside_one_of_classes_is_named(shards, run, tmp_pa
 def test_labels_in_another_order_are_reported(shards, run):
     label = np.repeat(np.arange(8), 40)
     swapped = np.array([0, 1, 3, 2, 4, 5, 6, 7])[label]
-    rows = HeldOut([str(n) for n in range(320)], ["d"] * 320, label, np.zeros(320, int), None, np.zeros(0, int))
+    rows = HeldOut(
+        [str(n) for n in range(320)],
+        ["d"] * 320,
+        label,
+        np.zeros(320, int),
+        None,
+        np.zeros(0, int),
+        np.ones(len(label), bool),
+    )
     probe = probe_datasets(rows, np.eye(8, dtype=np.float32)[swapped])["d"]
     assert set(probe.swapped) == {"disgust", "fear"}
     assert probe_datasets(rows, np.eye(8, dtype=np.float32)[label]) == {}
@@ -260,7 +268,15 @@ def test_labels_in_another_order_are_reported(shards, run):
 def test_a_class_that_was_never_trained_does_not_look_swapped_with_one_that_is_not_there():
     """CK+48 has contempt and no neutral; a network that learned no contempt calls those faces neutral."""
     label = np.repeat([0, 1, 2, 3, 4, 6, 7], 40)
-    rows = HeldOut([str(n) for n in range(280)], ["d"] * 280, label, np.zeros(280, int), None, np.zeros(0, int))
+    rows = HeldOut(
+        [str(n) for n in range(280)],
+        ["d"] * 280,
+        label,
+        np.zeros(280, int),
+        None,
+        np.zeros(0, int),
+        np.ones(len(label), bool),
+    )
     said = np.eye(8, dtype=np.float32)
     trained = set(range(8)) - {1}
     assert probe_datasets(rows, said[np.where(label == 1, 5, label)], trained) == {}

@@ -9,6 +9,7 @@ from models.gallery import (
     build_class_sheet,
     build_mistake_sheet,
     choose_affects,
+    choose_classes,
     choose_mistakes,
     choose_typical,
     explain,
@@ -108,11 +109,23 @@ def test_mistakes_are_the_most_confident_wrong_answers():
     assert choose_mistakes(labels, probabilities, 9) == [1, 4, 0]
 
 
+def test_nobody_is_shown_whom_the_terms_do_not_allow():
+    probabilities = np.eye(8, dtype=np.float32)[[1, 1, 1, 1]]
+    shown = np.array([False, True, False, True])
+    typical, wrong = choose_classes(np.array([0, 0, 1, 1]), probabilities, shown, 9, 9)
+    assert [chosen.row for chosen in typical] == [1, 3]
+    assert [chosen.row for chosen in wrong] == [1]
+    true = np.array([[0.5, np.nan]] * 4, np.float32)
+    rows = AffectRows("affect", list("abcd"), np.array(["d"] * 4), true, -true)
+    typical, wrong = choose_affects(rows, shown, 9, 9)
+    assert {chosen.row for chosen in (*typical, *wrong)} == {1, 3}
+
+
 def test_typical_and_furthest_values_are_chosen_where_they_are_given():
     true = np.array([[0.5, np.nan], [-0.5, np.nan], [0.0, 0.2], [0.4, -0.4]], np.float32)
     answers = np.array([[0.6, 0.9], [0.5, 0.9], [0.2, 0.1], [0.1, 0.5]], np.float32)
     rows = AffectRows("affect", list("abcd"), np.array(["d"] * 4), true, answers)
-    typical, off = choose_affects(rows, 1, 2)
+    typical, off = choose_affects(rows, np.ones(4, bool), 1, 2)
     assert [(chosen.row, chosen.truth, chosen.target) for chosen in typical] == [
         (1, "valence -", 0), (0, "valence +", 0), (3, "arousal -", 1), (2, "arousal +", 1)
     ]  # fmt: skip
