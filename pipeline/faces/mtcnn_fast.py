@@ -6,13 +6,13 @@ first network is not asked at all. `MtcnnExact` is what it is measured against.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from pipeline.faces.candidates import NONE, Candidates, correct, gather, square, suppress, suppress_nested
-from pipeline.faces.detector import Faces, Floats, Pixels, View
+from pipeline.faces.detector import Faces, Floats, View
 from pipeline.faces.networks import CELL_PX, OUTPUT_PX, REFINE_PX, Floats32, Networks
 from pipeline.faces.pyramid import Layout, Pyramid, Region, build_layout, build_pyramid, cut_crops, pack
 
@@ -54,6 +54,8 @@ class Search:
 COARSE: Final = Search(0.35, 12, cells=32, refined=10, output=4, thresholds=(0.6, 0.7, 0.9))
 MEDIUM: Final = Search(0.2, 12, cells=48, refined=16, output=4, thresholds=(0.6, 0.7, 0.9))
 FINE: Final = Search(0.1, 12, cells=64, refined=20, output=6, thresholds=(0.6, 0.7, 0.9))
+# Of a face that fills its picture, the last network is less sure; by then, the finer searches have seen nothing else.
+PADDED: Final = replace(COARSE, thresholds=(0.6, 0.7, 0.7))
 # facenet-pytorch's defaults.
 FULL: Final = Search(0.0, 20, cells=256, refined=96, output=32, thresholds=(0.6, 0.7, 0.7))
 
@@ -138,29 +140,36 @@ class MtcnnFast(_Stages):
 
 
 class MtcnnPadded:
-    """A coarse search of the picture with room around it: a face that fills its picture is cut off by no network then.
+    """A coarse search of the picture with room around it: of a face that fills its picture, the first network sees all.
 
-    Only for pictures without an annotated box, whose surroundings are searched anyway.
+    The room repeats the picture's edge: around black, the networks take the border for the face's own outline and miss
+    it. Only for pictures whose border the search has come to: elsewhere the room would show it nothing new.
     """
 
     name = "mtcnn"
 
     def __init__(self, networks: Networks) -> None:
-        self._search = MtcnnFast(networks, COARSE)
+        self._search = MtcnnFast(networks, PADDED)
 
     def detect(self, views: Sequence[View]) -> list[Faces]:
         """Return the faces of each view, best score first."""
-        free = [index for index, view in enumerate(views) if view.hint is None]
-        rooms = [int(_ROOM * min(views[index].pixels.shape[:2])) for index in free]
-        wide = [View(_pad(views[index].pixels, room)) for index, room in zip(free, rooms, strict=True)]
+        tight = [index for index, view in enumerate(views) if _reaches_border(view)]
+        rooms = [int(_ROOM * min(views[index].pixels.shape[:2])) for index in tight]
+        wide = [_pad(views[index], room) for index, room in zip(tight, rooms, strict=True)]
         results = [Faces.none() for _ in views]
-        for index, room, faces in zip(free, rooms, self._search.detect(wide), strict=True):
+        for index, room, faces in zip(tight, rooms, self._search.detect(wide), strict=True):
             results[index] = Faces(faces.boxes - room, faces.scores, faces.landmarks - room)
         return results
 
 
-def _pad(pixels: Pixels, room: int) -> Pixels:
-    return np.pad(pixels, [(room, room), (room, room), (0, 0)][: pixels.ndim])
+def _reaches_border(view: View) -> bool:
+    region, (height, width) = search_region(view), view.pixels.shape[:2]
+    return bool(min(region.left, region.top, width - region.right, height - region.bottom) <= 0)
+
+
+def _pad(view: View, room: int) -> View:
+    pixels = np.pad(view.pixels, [(room, room), (room, room), (0, 0)][: view.pixels.ndim], mode="edge")
+    return View(pixels, None if view.hint is None else replace(view.hint, box=view.hint.box + room))
 
 
 class MtcnnBox(_Stages):

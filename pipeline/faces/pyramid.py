@@ -57,7 +57,8 @@ class Pyramid:
     """The levels of one region on a sheet.
 
     `sheet` is (H, W) or (H, W, 3). Level k begins at column `columns[k]` and has `widths[k]` x `heights[k]` pixels.
-    `scale` are the pixels of level 0 for one pixel of the picture, along x and y.
+    `scale` are the pixels of level 0 for one pixel of the picture, along x and y. `ends` says of the region's left,
+    top, right and bottom whether the picture ends there (1) or goes on (0).
     """
 
     region: Region
@@ -66,6 +67,7 @@ class Pyramid:
     widths: NDArray[np.int64]
     heights: NDArray[np.int64]
     scale: tuple[float, float]
+    ends: tuple[int, int, int, int]
 
     def level(self, number: int) -> Pixels:
         """Return the pixels of one level."""
@@ -85,7 +87,14 @@ def build_pyramid(pixels: Pixels, region: Region, short_px: int, levels: int = _
     sheet = np.zeros((first.shape[0], int(columns[-1] + widths[-1]), *first.shape[2:]), np.uint8)
     for column, level in zip(columns, made, strict=True):
         sheet[: level.shape[0], column : column + level.shape[1]] = level
-    return Pyramid(region, sheet, columns, widths, np.array([level.shape[0] for level in made]), scale)
+    heights = np.array([level.shape[0] for level in made])
+    return Pyramid(region, sheet, columns, widths, heights, scale, _ends(region, pixels.shape))
+
+
+def _ends(region: Region, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return of left, top, right and bottom whether a picture of this shape ends where the region does."""
+    height, width = shape[:2]
+    return int(region.left <= 0), int(region.top <= 0), int(region.right >= width), int(region.bottom >= height)
 
 
 def _reduce(part: Pixels, short_px: int) -> tuple[Pixels, tuple[float, float]]:
@@ -185,7 +194,8 @@ def cut_crops(pyramids: list[Pyramid], owners: NDArray[np.intp], boxes: Floats, 
     Args:
         pyramids: of the pictures.
         owners: (n,) which of them a box is of; ascending.
-        boxes: (n, 4) in pixels of the picture. What lies beyond the region is black, as in the original MTCNN.
+        boxes: (n, 4) in pixels of the picture. Beyond the picture is black, as in the original MTCNN; where it goes on
+            beyond the region, the region's last pixel stands for it.
         side_px: the side of the squares.
 
     Returns:
@@ -227,5 +237,7 @@ def _samples(
     steps = (np.arange(side_px) + 0.5) / side_px
     edges = (low - regions[:, :2])[:, :, None] + steps * (high - low)[:, :, None]
     at = edges * (scales * 0.5 ** number[:, None])[:, :, None] - 0.5
-    at = np.minimum(np.maximum(at, -1), places[:, :2, None])  # one pixel beyond a level is black
+    # One pixel beyond a level is black.
+    ends = np.array([pyramid.ends for pyramid in pyramids])[owners, :, None]
+    at = np.minimum(np.maximum(at, -ends[:, :2]), places[:, :2, None] - 1 + ends[:, 2:])
     return (at[:, 0] + places[:, 2:]).astype(np.float32), at[:, 1].astype(np.float32)

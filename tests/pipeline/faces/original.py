@@ -21,12 +21,12 @@ def original_detect(detector, pixels: np.ndarray):
 
 def _detect(detector, pixels: np.ndarray):
     boxes = _proposed(detector, pixels)
-    offsets, scores = detector.rnet(_crops(pixels, boxes, 24))
+    offsets, scores = detector.rnet(padded_crops(pixels, boxes, 24))
     passed = scores[:, 1] > _THRESHOLDS[1]
     boxes, offsets = torch.cat([boxes[passed, :4], scores[passed, 1:]], 1), offsets[passed]
     kept = _suppressed(boxes, 0.7)
     boxes = facenet.rerec(facenet.bbreg(boxes[kept], offsets[kept]))
-    offsets, shares, scores = detector.onet(_crops(pixels, boxes, 48))
+    offsets, shares, scores = detector.onet(padded_crops(pixels, boxes, 48))
     passed = scores[:, 1] > _THRESHOLDS[2]
     boxes, offsets = torch.cat([boxes[passed, :4], scores[passed, 1:]], 1), offsets[passed]
     sides = (boxes[:, 2:4] - boxes[:, :2] + 1)[:, None]
@@ -56,7 +56,8 @@ def _suppressed(boxes: Tensor, threshold: float) -> Tensor:
     return facenet.batched_nms(boxes[:, :4], boxes[:, 4], torch.zeros(len(boxes)), threshold)
 
 
-def _crops(pixels: np.ndarray, boxes: Tensor, side_px: int) -> Tensor:
+def padded_crops(pixels: np.ndarray, boxes: Tensor, side_px: int) -> Tensor:
+    """Return the squares (n, 3, side_px, side_px) of boxes (n, 4), -1..1, black beyond the picture."""
     crops = []
     height, width = pixels.shape[:2]
     for left, top, right, bottom in boxes[:, :4].trunc().int().tolist():

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from pipeline.faces.candidates import Candidates, suppress
 from pipeline.faces.cascade import build_cascade
@@ -11,7 +12,7 @@ from pipeline.faces.geometry import overlaps
 from pipeline.faces.mtcnn_exact import MtcnnExact
 from pipeline.faces.mtcnn_fast import COARSE, FINE, FULL, MEDIUM, Given, MtcnnBox, MtcnnFast, MtcnnPadded
 from pipeline.faces.networks import cpu_networks
-from pipeline.faces.pyramid import build_layout
+from pipeline.faces.pyramid import Region, build_layout, build_pyramid, cut_crops
 from pipeline.faces.search import find_faces
 from pipeline.images import decode
 from tests.pipeline.faces.inputs import (
@@ -24,7 +25,7 @@ from tests.pipeline.faces.inputs import (
     tight_crop,
     turned,
 )
-from tests.pipeline.faces.original import original_detect
+from tests.pipeline.faces.original import original_detect, padded_crops
 
 BOX = np.array([171.0, 60.0, 278.0, 193.0])
 # Squares of the portrait (corner and side) whose face leaves them at one side, or at all.
@@ -110,6 +111,33 @@ def test_the_cascade_finds_the_points_of_a_face_that_leaves_the_picture(part, si
         assert error.mean() < 0.2, found.attempt.name
 
 
+BEYOND = [(-30, 20, 90, 140), (40, -60, 170, 70), (60, 90, 210, 240), (-40, -30, 250, 260), (20, 30, 150, 160)]
+
+
+@pytest.mark.parametrize("side_px", [24, 48])
+def test_crops_are_the_original_ones_where_boxes_leave_the_picture(side_px):
+    pixels = cv2.GaussianBlur(portrait()[40:220, 120:320], (0, 0), 2)
+    boxes = np.array(BEYOND, float) + 0.5  # the original cuts the fraction off
+    pyramid = build_pyramid(pixels, Region(0, 0, 200, 180), 180)
+    crops = cut_crops([pyramid], np.zeros(len(boxes), np.intp), boxes, side_px)
+    wanted = padded_crops(pixels, torch.from_numpy(boxes), side_px).numpy() * 128 + 127.5
+    # The levels are halves of each other, not averages over any area; stretched crops are off by 70.
+    assert np.abs(crops - wanted).mean(axis=(1, 2, 3)).max() < 5
+    # Where the original is black for more than the pixel of the seam, so is the crop.
+    black = cv2.erode((wanted.max(axis=1) < 0.5).astype(np.uint8).transpose(1, 2, 0), np.ones((3, 3))) > 0
+    assert black[..., :4].any(axis=(0, 1)).all()
+    assert (crops.max(axis=1)[black.transpose(2, 0, 1)] < 1).all()
+
+
+def test_beyond_a_region_the_picture_is_not_black():
+    """Only the picture ends in black, not the part that an annotated box leaves to be searched."""
+    white = np.full((200, 200, 3), 255, np.uint8)
+    pyramid = build_pyramid(white, Region(50, 50, 200, 150), 100)
+    crop = cut_crops([pyramid], np.zeros(1, np.intp), np.array([[20.0, 20, 260, 260]]), 48)[0]
+    assert (crop[:, :34, :34] == 255).all()
+    assert (crop[:, :, 40:] == 0).all()
+
+
 def test_a_small_face_needs_the_finer_search():
     pixels = cv2.resize(portrait(), (128, 128), interpolation=cv2.INTER_AREA)
     pixels = np.pad(pixels, [(20, 150), (50, 120), (0, 0)], mode="edge")
@@ -162,8 +190,11 @@ def test_given_trusts_the_box():
 
 def test_a_face_that_fills_its_picture():
     tight = portrait()[70:185, 178:272]
-    faces = MtcnnPadded(cpu_networks()).detect([View(tight)])[0]
-    assert np.abs(faces.landmarks[0] - (PORTRAIT_POINTS - [178, 70])).max() < 8
+    fits, within = (Hint(np.array(box, float), "face") for box in ((0, 0, 94, 115), (190, 90, 260, 160)))
+    *seen, inside = MtcnnPadded(cpu_networks()).detect([View(tight), View(tight, fits), View(portrait(), within)])
+    for faces in seen:
+        assert np.abs(faces.landmarks[0] - (PORTRAIT_POINTS - [178, 70])).max() < 8
+    assert not len(inside)  # room around the picture would show nothing new
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 400), (11, 11), (12, 12, 3), (13, 900, 3), (25, 17)])
