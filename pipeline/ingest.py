@@ -120,6 +120,7 @@ def _finish(
         src=relative_path(Path(dump.tree.src)),
         root=dump.root,
         files=len(dump.tree.names()),
+        cut_out=reader.faces_are_cut_out(dump),
         counts=samples.counts(),
         fingerprint=verdict.plain(),
         notes=[*dump.said(), *verdict.notes, *_unread(dump.tree), *_unfollowed(dump.tree)],

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pipeline.crew import map_parts
 from pipeline.device import describe_device
 from pipeline.errors import TableError
-from pipeline.faces.cascade import check_cascade
+from pipeline.faces.cascade import WHOLE, check_cascade
 from pipeline.faces.geometry import TEMPLATE_NAME
 from pipeline.faces.networks import fitting_workers, network_device
 from pipeline.faces.part import PART_ROWS, Part, align_part, count_units
@@ -38,16 +38,26 @@ TOOLS: Final = (
 
 
 def align(
-    samples: Path, src: str, out: Path, params: AlignParams, *, workers: int, progress: Progress = no_progress
+    samples: Path,
+    src: str,
+    out: Path,
+    params: AlignParams,
+    *,
+    workers: int,
+    contract: AlignParams | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Align every face of one dataset.
+
+    Where a release's pictures are faces that its authors cut out, the cascade ends with the whole picture.
 
     Args:
         samples: the folder that `ingest` wrote.
         src: the raw tree it was made of: a folder or an archive.
         out: the folder to write: parts of `schema.FACES`, ledger, rejects, summary, snapshot.
-        params: the section `align` of params.yaml.
+        params: the section `align` of params.yaml, with what the dataset's own entry changes.
         workers: processes; the result does not depend on it.
+        contract: the section as it is for all datasets, which other pictures are to be aligned by; None: `params`.
         progress: told rows done, rows in all, and faces missed so far.
 
     Returns:
@@ -61,14 +71,18 @@ def align(
     check_cascade(params.cascade)
     device = network_device()
     workers = fitting_workers(device, workers)
-    fmt = read_format(samples)
+    known = read_summary(samples)
+    fmt = str(known["format"])
+    shared = build_contract(contract or params)
+    if known.get("cut_out") and WHOLE not in params.cascade:
+        params = params.model_copy(update={"cascade": [*params.cascade, WHOLE]})
     table = samples / SAMPLES_NAME
     rows = count_rows(table)
     raw = read_snapshot(samples).inputs[0].md5
     with stage_output(
         out, stage="align", sources=[samples, Source(Path(src), raw)], params=params.plain(), tools=TOOLS
     ) as output:
-        output.contract = {"align": build_contract(params)}
+        output.contract = {"align": shared}
         output.ran = describe_device(device)
         parts = [
             Part(number, first, table, min(PART_ROWS, rows - first), src, fmt, output.folder, params)
@@ -81,17 +95,20 @@ def align(
         return output.finish(rows_in=rows, rows_out=rows_out, **summarize(ledger, table))
 
 
-def read_format(samples: Path) -> str:
-    """Return the format that ingest recognised.
+def read_summary(samples: Path) -> dict[str, Any]:
+    """Return what ingest said of the dump, its format among it.
 
     Raises:
         TableError: the folder has no summary of ingest.
     """
     path = samples / SUMMARY_NAME
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["format"])
-    except (OSError, ValueError, KeyError) as error:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise TableError(f"{path}: not a summary of ingest ({error}); run prep ingest") from None
+    if "format" not in summary:
+        raise TableError(f"{path}: not a summary of ingest (no format); run prep ingest")
+    return summary
 
 
 def build_contract(params: AlignParams) -> dict[str, Any]:

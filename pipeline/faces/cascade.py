@@ -14,18 +14,23 @@ if TYPE_CHECKING:
     from pipeline.faces.networks import Networks
 
 
+WHOLE: Final = "whole"
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One step of the cascade.
 
     `one_at_a_time` is for detectors in C++ that a picture could bring down; `turns` says whether it is tried on turned
-    pictures, too: not what answers whatever it is shown, or sees faces in texture.
+    pictures, too: not what answers whatever it is shown, or sees faces in texture. `last` is for what is tried only
+    after all attempts on turned pictures.
     """
 
     name: str
     detector: Detector
     one_at_a_time: bool = False
     turns: bool = True
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,12 @@ def _given(_: AlignParams) -> list[Attempt]:
     return [Attempt("given", Given(_networks()), turns=False)]
 
 
+def _whole(_: AlignParams) -> list[Attempt]:
+    from pipeline.faces.whole import Whole
+
+    return [Attempt(WHOLE, Whole(), turns=False, last=True)]
+
+
 def _networks() -> "Networks":
     from pipeline.faces.networks import load_networks
 
@@ -138,6 +149,7 @@ BUILDERS: Final[dict[str, Callable[[AlignParams], list[Attempt]]]] = {
     "dlib-mmod": _dlib_mmod,
     "yunet": _yunet,
     "given": _given,
+    WHOLE: _whole,
 }
 
 

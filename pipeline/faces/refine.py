@@ -9,15 +9,13 @@ from typing import Final
 import numpy as np
 
 from pipeline.faces.detector import Floats, Pixels, as_rgb
-from pipeline.faces.geometry import fit_similarity, invert_similarity, transform_points
+from pipeline.faces.geometry import BOX_PLACES, fit_similarity, invert_similarity, transform_points
 from pipeline.faces.networks import OUTPUT_PX, Floats32, Networks
 from pipeline.faces.warp import warp_face
 
-# Where the five points lie in the network's own boxes, as shares of their side: the mean over 300 video frames, made
-# symmetric. It works best on nine tenths of such a box (five-point error by share: benchmarks/align.md).
-_BOX_PLACES: Final[Floats] = np.array([[0.333, 0.39], [0.667, 0.39], [0.5, 0.588], [0.36, 0.767], [0.64, 0.767]])
+# The network works best on nine tenths of its own boxes (five-point error by share: benchmarks/align.md).
 _SHARE: Final = 0.9
-_PLACES: Final[Floats] = (0.5 + (_BOX_PLACES - 0.5) / _SHARE) * OUTPUT_PX - 0.5
+_PLACES: Final[Floats] = (0.5 + (BOX_PLACES - 0.5) / _SHARE) * OUTPUT_PX - 0.5
 _MIRRORED: Final = [1, 0, 2, 4, 3]
 # MTCNN counts pixels from one.
 _FIRST_PX: Final = 1.0

@@ -28,17 +28,25 @@ def find_faces(attempts: Sequence[Attempt], views: Sequence[View], at: Callable[
         at: told the index of the view that is being searched, where one is searched alone.
     """
     results: list[Found | None] = [None for _ in views]
-    for attempt in attempts:
-        pending = [index for index, result in enumerate(results) if result is None]
-        for index, faces in zip(pending, detect(attempt, views, pending, at), strict=True):
-            results[index] = _choose(attempt, faces, views[index])
+    _attempt_all([attempt for attempt in attempts if not attempt.last], views, results, at)
     open_cases = _check(results, views)
     turned = find_turned(attempts, [views[index] for index in open_cases], lambda place: at(open_cases[place]))
     for index, other in zip(open_cases, turned, strict=True):
         known = results[index]
         if other is not None and (known is None or other.score > known.score):
             results[index] = other
+    _attempt_all([attempt for attempt in attempts if attempt.last], views, results, at)
     return results
+
+
+def _attempt_all(
+    attempts: Sequence[Attempt], views: Sequence[View], results: list[Found | None], at: Callable[[int], None]
+) -> None:
+    """Fill in what is missing, by each attempt in turn."""
+    for attempt in attempts:
+        pending = [index for index, result in enumerate(results) if result is None]
+        for index, faces in zip(pending, detect(attempt, views, pending, at), strict=True):
+            results[index] = _choose(attempt, faces, views[index])
 
 
 def _no_one(_: int) -> None:

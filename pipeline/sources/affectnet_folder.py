@@ -20,6 +20,7 @@ class AffectNetFolder(Reader):
     """`labels.csv` with `pth,label,relFCs`; a row whose folder says another class is reported, never settled."""
 
     name = "affectnet_folder"
+    cut_out = True
     labels = CODES
     layout = "labels.csv with the columns pth and label, beside class folders"
 

@@ -31,6 +31,7 @@ class AffectNetNpy(Reader):
     """`train_set/images/<id>.jpg` and `train_set/annotations/<id>_{exp,val,aro,lnd}.npy`."""
 
     name = "affectnet_npy"
+    cut_out = True
     labels = CODES[:8]
     layout = "{train_set,val_set}/images/ beside {train_set,val_set}/annotations/*_exp.npy"
 

@@ -11,6 +11,7 @@ class Ck48(NamedPictures):
     """`anger/S010_004_00000017.png`: the folder is the label; subject and sequence are in the name."""
 
     name = "ck48"
+    cut_out = True
     labels = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
     layout = "class folders with pictures named as S010_004_00000017.png"
     example = "S010_004_00000017.png in a class folder"

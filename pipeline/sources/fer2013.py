@@ -22,6 +22,7 @@ class Fer2013(Reader):
     """`emotion,pixels,Usage`, in one table or one a split; the picture of a sample is its row."""
 
     name = "fer2013"
+    cut_out = True
     labels: ClassVar[tuple[str, ...]] = CODES
     layout = "a csv with the columns emotion, pixels and Usage, or without a header and with these cells"
     pictures_in_table = True

@@ -20,6 +20,7 @@ class Fer2013Folder(Reader):
     """`train/angry/Training_123.jpg`; the name says the official split, whatever folder a mirror put it in."""
 
     name = "fer2013_folder"
+    cut_out = True
     labels = CODES
     layout = "{train,validation,test}/<class>/ with pictures named as Training_123.jpg"
 

@@ -47,6 +47,7 @@ class FerPlus(Reader):
     """`fer2013new.csv` beside `fer2013.csv`, or beside the pictures that its authors' script makes of it."""
 
     name = "ferplus"
+    cut_out = True
     labels = VOTES
     layout = (
         "fer2013new.csv with the columns Usage, Image name and ten of votes, beside fer2013.csv (or its splits, or its "

@@ -48,11 +48,17 @@ class RafDb(Reader):
         """See `Reader.read`."""
         name = _list_name(dump.tree, dump.root) or ""
         kind = _kind(dump)
+        if kind != dump.params.rafdb_pictures:
+            dump.notes.append(f"there are no {dump.params.rafdb_pictures} pictures: the {kind} ones are read")
         codes = Codes(dump, self.labels, first=1)
         dump.named_splits = True
         for row, text in read_lines(dump.tree, name):
             yield self._row(dump, kind, row, text, codes)
         codes.check()
+
+    def faces_are_cut_out(self, dump: Dump) -> bool:
+        """See `Reader.faces_are_cut_out`: the aligned pictures are, the original ones are photographs."""
+        return _kind(dump) == "aligned"
 
     def _row(self, dump: Dump, kind: str, row: str, text: str, codes: Codes) -> Row:
         cells = [cell for cell in _BETWEEN.split(text) if cell]
@@ -113,10 +119,7 @@ def _kind(dump: Dump) -> str:
     wanted = dump.params.rafdb_pictures
     there = {kind: any(dump.tree.listing(folder).files for folder in _folders(dump, kind)) for kind in _KINDS}
     other = next(kind for kind in _KINDS if kind != wanted)
-    if there[wanted] or not there[other]:
-        return wanted
-    dump.notes.append(f"there are no {wanted} pictures: the {other} ones are read")
-    return other
+    return other if there[other] and not there[wanted] else wanted
 
 
 def _list_name(tree: Tree, root: str) -> str | None:

@@ -25,6 +25,7 @@ class RafDbFolder(Reader):
     """`train/1/train_00001_aligned.jpg`; where `train_labels.csv` lies beside it, the two are compared."""
 
     name = "rafdb_folder"
+    cut_out = True
     labels = RafDb.labels
     layout = "train/1/ to train/7/ and test/1/ to test/7/ with pictures named as train_00001_aligned.jpg"
 

@@ -19,6 +19,9 @@ class Reader(ABC):
     # A layout so common that a more particular one goes before it.
     generic: ClassVar[bool] = False
 
+    # The release's pictures are faces that its authors cut out: where no detector sees one, it is the whole picture.
+    cut_out: ClassVar[bool] = False
+
     # The pictures are cells of a table; `source_path` is the table and n the row.
     pictures_in_table: ClassVar[bool] = False
 
@@ -40,6 +43,10 @@ class Reader(ABC):
         Raises:
             SourceError: a table cannot be read, or is not what the layout says.
         """
+
+    def faces_are_cut_out(self, dump: Dump) -> bool:  # noqa: ARG002 - for releases that have both kinds
+        """Say whether the pictures that are read are faces already."""
+        return self.cut_out
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:  # noqa: ARG002 - for tables that hold pictures
         """Return the encoded bytes of the picture of a sample."""

@@ -20,6 +20,7 @@ class Sfew(Reader):
     """`Train_Aligned_Faces/Angry/Airheads_000519240_00000005.png`: film, time and frame."""
 
     name = "sfew"
+    cut_out = True
     labels = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
     layout = "Train_Aligned_Faces/<Class>/ or Val_Aligned_Faces/<Class>/"
 

@@ -1,0 +1,99 @@
+"""The whole picture as the face: for releases of faces that were cut out, and for no others."""
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.faces.align import align
+from pipeline.faces.cascade import build_cascade
+from pipeline.faces.detector import Hint, View
+from pipeline.faces.search import find_faces
+from pipeline.ingest import ingest
+from pipeline.params import read_params
+from pipeline.schema import FACES, LEDGER
+from pipeline.tables import read_table
+from tests.pipeline.faces.inputs import ROOT, align_params, portrait
+
+CROSS = (255, 0, 0)
+
+
+def _tree(folder, name, pictures):
+    for number, pixels in enumerate(pictures):
+        path = folder / "train" / name / f"Training_{1000 + number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), pixels)
+
+
+def _noise(seed, side=48):
+    return np.random.default_rng(seed).integers(90, 160, (side, side), np.uint8)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A tree of which one picture shows a face and two show nothing that a detector sees."""
+    face = cv2.resize(portrait()[40:215, 140:315, 0], (48, 48), interpolation=cv2.INTER_AREA)
+    for name in ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"):
+        _tree(tmp_path / "raw", name, [_noise(3), _noise(4), face] if name == "sad" else [face])
+    return tmp_path
+
+
+def _align(folder, fmt, **changes):
+    ingest(
+        str(folder / "raw"),
+        folder / "samples",
+        dataset="crops",
+        fmt=fmt,
+        params=read_params(ROOT / "params.yaml").ingest,
+    )
+    summary = align(folder / "samples", str(folder / "raw"), folder / "out", align_params(**changes), workers=1)
+    return summary, read_table(folder / "out", schema=FACES).to_pylist()
+
+
+def test_no_face_of_a_release_of_crops_is_lost(made):
+    summary, faces = _align(made, "fer2013_folder")
+    assert summary["rows_out"] == 9
+    assert summary["found_by"]["whole"] == 2
+    whole = [face for face in faces if face["detector"] == "whole"]
+    assert all(face["face_score"] == 0 and face["turn_deg"] == 0 for face in whole)
+    for face in whole:
+        left, right, _, mouth_left, _ = np.reshape(face["landmarks"], (5, 2))
+        assert left[1] == right[1]
+        assert left[0] < right[0]
+        assert mouth_left[1] > left[1]
+
+
+def test_a_picture_that_is_no_crop_has_no_face_that_nobody_sees(made):
+    summary, _ = _align(made, "folder")
+    assert summary["rows_out"] == 7
+    assert "whole" not in summary["found_by"]
+    status = read_table(made / "out" / "ledger.parquet", schema=LEDGER)["status"].to_pylist()
+    assert status.count("no_face") == 2
+
+
+def test_a_dataset_of_crops_of_your_own_may_ask_for_it(made):
+    summary, _ = _align(made, "folder", cascade=["mtcnn", "whole"])
+    assert summary["rows_out"] == 9
+
+
+def test_a_threshold_on_the_score_leaves_them_out(made):
+    summary, _ = _align(made, "fer2013_folder", min_score=0.5)
+    assert summary["rejected"]["low_score"] == 2
+
+
+def test_turned_attempts_go_first_and_a_box_is_not_passed_over():
+    lying = np.ascontiguousarray(np.rot90(portrait()[:400, :420]))
+    cascade = build_cascade(align_params(cascade=["mtcnn", "whole"]))
+    box = Hint(np.array([2.0, 2, 46, 46]), "face")
+    found = find_faces(cascade, [View(lying), View(_noise(5)), View(_noise(6), box)], lambda _: None)
+    assert [one.attempt.name if one else None for one in found][1:] == ["whole", None]
+    assert found[0].turn_deg == 90
+
+
+@pytest.mark.parametrize(
+    ("shape", "left"), [((48, 48), 0.333 * 48), ((60, 100), 20 + 0.333 * 60), ((100, 60), 0.333 * 60)]
+)
+def test_it_is_the_middle_square(shape, left):
+    found = find_faces(
+        build_cascade(align_params(cascade=["whole"])), [View(np.zeros(shape, np.uint8))], lambda _: None
+    )
+    assert found[0].faces.landmarks[0, 0, 0] == pytest.approx(left - 0.5)
