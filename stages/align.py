@@ -39,7 +39,15 @@ def align(
     samples, place = samples or SAMPLES / dataset, out or ALIGNED / dataset
     ensure_samples(params, src, samples)
     with bar(f"align {dataset}") as progress:
-        summary = align_faces(samples, src, place, params.align, workers=worker_count(), progress=progress)
+        summary = align_faces(
+            samples,
+            src,
+            place,
+            params.align_of(dataset),
+            workers=worker_count(),
+            contract=params.align,
+            progress=progress,
+        )
     if place == ALIGNED / dataset:
         MISSES.mkdir(parents=True, exist_ok=True)
         write_json(MISSES / f"{dataset}.json", metrics(summary))

@@ -59,8 +59,8 @@ def _told(entry: AnyDataset) -> "Told":
     from pipeline.sources.told import Told
 
     if not isinstance(entry, TableDataset):
-        return Told(classes=entry.classes or {})
-    return Told(entry.named_columns(), entry.scales(), entry.classes or {})
+        return Told(classes=entry.classes or {}, align=entry.align)
+    return Told(entry.named_columns(), entry.scales(), entry.classes or {}, entry.align)
 
 
 def run_ingest(

@@ -55,6 +55,7 @@ class Dataset(Section):
 
     `test_per_class` caps the test rows of each of its classes, as a protocol; null: all are tested. `classes` says what
     the codes of this dataset mean, where its layout does not: code or folder name -> label.
+    `align` are settings of the section `align` for this dataset alone.
     """
 
     src: RawPath
@@ -67,6 +68,7 @@ class Dataset(Section):
         ]
         | None
     ) = None
+    align: dict[str, Any] = Field(default_factory=dict)
 
 
 class TableDataset(Dataset):

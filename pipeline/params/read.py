@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -24,6 +24,9 @@ from pipeline.params.data import (
 )
 from pipeline.params.section import Section, Seed, explain
 from pipeline.params.training import EvaluateParams, PersonalizeParams, TrainParams
+
+# Of the section `align`, what makes the crops of several datasets alike.
+_GEOMETRY: Final = frozenset({"size_px", "margin", "border"})
 
 
 class Params(Section):
@@ -53,6 +56,27 @@ class Params(Section):
                 values = {"name": name, "src": dataset.src, "other": other}
                 raise PydanticCustomError("source", "datasets.{name}.src: {src} is that of {other} too", values)
         return self
+
+    @model_validator(mode="after")
+    def _check_aligns(self) -> Self:
+        """Refuse settings of a dataset that the section `align` would refuse, or that all crops must share."""
+        for name, dataset in self.datasets.items():
+            for key in sorted(dataset.align.keys() & _GEOMETRY):
+                given = {"name": name, "key": key}
+                raise PydanticCustomError(
+                    "source", "datasets.{name}.align.{key}: one for all datasets; set align.{key}", given
+                )
+            try:
+                self.align_of(name)
+            except ValidationError as error:
+                said = {"name": name, "why": explain(error)}
+                raise PydanticCustomError("source", "datasets.{name}.align.{why}", said) from None
+        return self
+
+    def align_of(self, dataset: str) -> AlignParams:
+        """Return the section `align` with what the entry of a dataset changes; as it is where there is no entry."""
+        entry = self.datasets.get(dataset)
+        return AlignParams.model_validate({**self.align.model_dump(), **entry.align}) if entry else self.align
 
 
 class _DuplicateKeyError(yaml.YAMLError):

@@ -1,4 +1,4 @@
-"""What params.yaml says of one dataset's own table or folders, for readers, who do not know params.yaml."""
+"""What params.yaml says of one dataset, for readers, who do not know params.yaml."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,22 @@ OWN_SCALE: Final[Scale] = (-1.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Of a csv the columns by their roles and the scales of affect; of any codes what they mean."""
+    """Of a csv the columns by their roles and the scales of affect; of any codes what they mean.
+
+    `align` are the dataset's own settings for that stage. They are in the samples' snapshot, so that DVC runs the stage
+    again for this dataset alone where they change.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
+    align: Mapping[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """Return it as snapshots keep it."""
         scales = {what: list(scale) for what, scale in self.scales.items()}
-        return {"columns": dict(self.columns), "scales": scales, "classes": dict(self.classes)}
+        align = {"align": dict(self.align)} if self.align else {}
+        return {"columns": dict(self.columns), "scales": scales, "classes": dict(self.classes), **align}
 
     def meanings(self) -> dict[str, str]:
         """Return code -> label as params.yaml has them, keyed as `code_key` has it."""

@@ -1,5 +1,6 @@
 """params.yaml as it is read: the numbers that DVC writes, keys given twice, seeds, and the names of datasets."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,29 @@ def test_each_error_says_what_would_be_right(tmp_path: Path, old: str, new: str,
 def test_a_protocol_may_cap_the_test_rows_of_a_dataset(tmp_path: Path) -> None:
     datasets = read(tmp_path, "role: test}", "role: test, test_per_class: 50}").datasets
     assert (datasets["demo-ckplus"].test_per_class, datasets["demo-rafdb"].test_per_class) == (50, None)
+
+
+def test_a_dataset_may_be_aligned_in_its_own_way(tmp_path: Path) -> None:
+    entry = "demo-rafdb: {src: raw/demo/rafdb, format: rafdb, role: test"
+    params = read(tmp_path, entry, entry + ", align: {min_score: 0.5, cascade: [mtcnn-full]}")
+    own, shared = params.align_of("demo-rafdb"), params.align_of("demo-emotic")
+    assert (own.min_score, own.cascade) == (0.5, ["mtcnn-full"])
+    assert own.size_px == shared.size_px
+    assert shared == params.align == params.align_of("of no entry")
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("size_px: 96", "datasets.demo-rafdb.align.size_px: one for all datasets; set align.size_px"),
+        ("min_scores: 0.5", "datasets.demo-rafdb.align.min_scores: unknown key"),
+        ("min_score: 5.0", "datasets.demo-rafdb.align.min_score: "),
+    ],
+)
+def test_settings_of_one_dataset_are_checked_as_those_of_all(tmp_path: Path, key: str, said: str) -> None:
+    entry = "demo-rafdb: {src: raw/demo/rafdb, format: rafdb, role: test"
+    with pytest.raises(ParamsError, match=re.escape(said)):
+        read(tmp_path, entry, f"{entry}, align: {{{key}}}")
 
 
 def test_a_source_may_have_spaces_and_dots(tmp_path: Path) -> None:
