@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-ablation policies tables
+.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-ablation policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -71,6 +71,9 @@ bench-ablation: setup ## what each ingredient of the default training brings on 
 
 policies: setup ## what each policy for several categories at once makes of the demo's EMOTIC
 	python benchmarks/policies.py
+
+labels: setup ## write docs/labels.md: every native label with its class, source and the literature's alternatives
+	python -m benchmarks.labels
 
 tables: setup ## fill the two tables of the thesis from the experiments of `dvc exp run`
 	prep tables

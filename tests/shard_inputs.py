@@ -88,6 +88,7 @@ def _row(name: str, n: int, size_px: int, hostile: bool) -> dict:
         "face_score": 1.0,
         "detector": "mtcnn",
         "attempt": "plain",
+        "turn_deg": 0,
         "label": label,
         "label_probs": probs.tolist(),
         "split": ("train", "train", "train", "val", "test")[n % 5],
