@@ -8,6 +8,7 @@ import copy
 import csv
 import io
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from models.augment import Augmentation
 from models.checkpoint import CHECKPOINT_NAME, Checkpoint
 from models.data import ShardLoader
 from models.evaluate import load_matching
+from models.intervals import interval
 from models.networks.layers import open_last
 from models.runtime import describe_compute, network_device, reproducible
 from models.streams import Purpose, stream, stream_seed
@@ -38,6 +40,7 @@ PLOT_NAME: Final = "curve.png"
 COLUMNS: Final = ("shots", "draw", "faces", "general_accuracy", "personal_accuracy")
 _THREADS: Final = 2
 _FEWEST_OTHERS: Final = 1
+_BOOTSTRAP_DRAWS: Final = 1000
 _TOOLS: Final = ("numpy", "torch")
 # Mild: a few faces of one person already differ in little but expression.
 _STRENGTHS: Final = AugmentParams(
@@ -181,20 +184,34 @@ def shot_counts(shots: int) -> list[int]:
     return sorted({*(2**power for power in range(shots.bit_length()) if 2**power <= shots), shots})
 
 
-def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return, by number of shots, the mean accuracy of both networks and the spread of their difference over draws."""
-    curve = {}
+def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Return, by number of shots, the mean accuracy of both networks and their mean difference with its 95% interval.
+
+    The interval is paired, of draws of the faces to learn from (see `models.intervals`): it is of this person alone.
+    """
+    curve: dict[str, dict[str, float | None]] = {}
     for shots in sorted({row["shots"] for row in rows}):
         mine = [row for row in rows if row["shots"] == shots]
         general = np.array([row["general_accuracy"] for row in mine])
         personal = np.array([row["personal_accuracy"] for row in mine])
         gain = personal - general
         values = {"general": general.mean(), "personal": personal.mean(), "gain": gain.mean(), "gain_std": gain.std()}
-        curve[str(shots)] = {name: round(float(value), 6) for name, value in values.items()}
+        known = interval(float(gain.mean()), _mean_draws(gain), len(gain))
+        ends = (known.low, known.high) if known else (None, None)
+        curve[str(shots)] = {
+            **{name: round(float(value), 6) for name, value in values.items()},
+            **dict(zip(("gain_low", "gain_high"), ends, strict=True)),
+        }
     return curve
 
 
-def draw_curve(path: Path, curve: dict[str, dict[str, float]], subject: str) -> None:
+def _mean_draws(gain: NDArray[np.float64]) -> NDArray[np.float64]:
+    picks = np.random.default_rng(0).integers(0, len(gain), (_BOOTSTRAP_DRAWS, len(gain)))
+    means: NDArray[np.float64] = gain[picks].mean(axis=1)
+    return means
+
+
+def draw_curve(path: Path, curve: Mapping[str, Mapping[str, float | None]], subject: str) -> None:
     """Draw the learning curve: accuracy of both networks over the number of shots."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -203,9 +220,15 @@ def draw_curve(path: Path, curve: dict[str, dict[str, float]], subject: str) -> 
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     shots = [int(name) for name in curve]
-    personal = np.array([values["personal"] for values in curve.values()])
-    spread = np.array([values["gain_std"] for values in curve.values()])
-    axes.plot(shots, [values["general"] for values in curve.values()], "--", color="0.4", label="general network")
+    personal = np.array([values["personal"] for values in curve.values()], float)
+    spread = np.array([values["gain_std"] for values in curve.values()], float)
+    axes.plot(
+        shots,
+        np.array([values["general"] for values in curve.values()], float),
+        "--",
+        color="0.4",
+        label="general network",
+    )
     axes.plot(shots, personal, "o-", color="tab:blue", label="fine-tuned on this person")
     axes.fill_between(shots, personal - spread, personal + spread, color="tab:blue", alpha=0.15)
     axes.set(xlabel="labelled faces of the person", ylabel="accuracy on the others", title=f"Personal model: {subject}")

@@ -38,7 +38,8 @@ def personalize(
             progress=progress,
         )
     last = summary["curve"][str(shots)]
+    ends = "" if last["gain_low"] is None else f" ({last['gain_low']:+.3f} to {last['gain_high']:+.3f})"
     typer.echo(
         f"{subject}: accuracy {last['general']:.3f} before and {last['personal']:.3f} after {shots} faces, "
-        f"{last['gain']:+.3f} ± {last['gain_std']:.3f} over {params.personalize.draws} draws -> {out}"
+        f"{last['gain']:+.3f}{ends} over {params.personalize.draws} draws, seed {params.seed} -> {out}"
     )

@@ -125,10 +125,11 @@ def build_table(runs: list[Run], published: Mapping[tuple[str, str, str], float]
         newest.setdefault(run.model, run)
     names = sorted({name for run in newest.values() for name in run.metrics.get("per_dataset", {})})
     columns = [_ALL, *names]
-    lines = [f"| network | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines = [f"| network | seed | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
     for run in newest.values():
         cells = [_cell(run, column, published) for column in columns]
-        lines.append(f"| {run.model} | {' | '.join(cells)} |")
+        seed = run.metrics.get("seeds", {}).get("training", "-")
+        lines.append(f"| {run.model} | {seed} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -157,7 +158,9 @@ def _cell(run: Run, column: str, published: Mapping[tuple[str, str, str], float]
     if _SCORE not in block:
         return "-"
     ends = block.get("interval", {}).get(_SCORE)
-    text = f"{block[_SCORE]:.3f}" + (f" ({ends['low']:.3f} to {ends['high']:.3f})" if ends else "")
+    text = f"{block[_SCORE]:.3f}" + (
+        f" ({ends['low']:.3f} to {ends['high']:.3f})" if ends and ends["low"] is not None else ""
+    )
     figure = published.get((run.model, run.augment or "none", column))
     return text if figure is None else f"{text}, published {figure:.3f}"
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from scipy import stats
 
 from models.personal import Person, fine_tune, personalize, read_person, shot_counts, summarize
 from pipeline.errors import UsageError
@@ -114,4 +115,20 @@ def test_the_summary_is_the_mean_over_draws():
         {"shots": 1, "general_accuracy": 0.5, "personal_accuracy": 0.6},
         {"shots": 1, "general_accuracy": 0.4, "personal_accuracy": 0.7},
     ]
-    assert summarize(rows) == {"1": {"general": 0.45, "personal": 0.65, "gain": 0.2, "gain_std": 0.1}}
+    found = summarize(rows)["1"]
+    assert found == found | {"general": 0.45, "personal": 0.65, "gain": 0.2, "gain_std": 0.1}
+    assert (found["gain_low"], found["gain_high"]) == (0.1, 0.3)
+
+
+def test_the_gain_has_the_paired_interval_of_its_draws():
+    """Beside Student's interval of the mean; one draw says nothing of others."""
+    gains = np.random.default_rng(3).normal(0.1, 0.05, 40)
+    rows = [
+        {"shots": 4, "draw": n, "faces": 9, "general_accuracy": 0.5, "personal_accuracy": 0.5 + gain}
+        for n, gain in enumerate(gains)
+    ]
+    found = summarize(rows)["4"]
+    low, high = stats.t.interval(0.95, 39, gains.mean(), stats.sem(gains))
+    assert found["gain"] == pytest.approx(gains.mean(), abs=1e-6)
+    assert [found["gain_low"], found["gain_high"]] == pytest.approx([low, high], abs=0.003)
+    assert summarize(rows[:1])["4"]["gain_low"] is None

@@ -12,6 +12,7 @@ def revision(model, score, *, metrics=True, augment="none", shards="aa11"):
         **block,
         "per_dataset": {"ckplus": block},
         "network": {"model": model} | ({"augment": augment} if augment else {}),
+        "seeds": {"training": 7, "bootstrap": 1},
         "snapshot": {"shards": shards},
         "data": {"raw/ckplus": "5d41.dir"},
     }
@@ -68,9 +69,9 @@ def test_one_table_is_of_one_snapshot(shown):
 def test_the_newest_run_of_a_network_is_its_row(shown):
     runs = [run for run in read_runs(shown) if run.augment == "none" and run.shards == "aa11"]
     assert build_table(runs, {}).splitlines() == [
-        "| network | all | ckplus |",
-        "|---|---|---|",
-        "| vgg16 | 0.400 (0.300 to 0.500) | 0.400 (0.300 to 0.500) |",
+        "| network | seed | all | ckplus |",
+        "|---|---|---|---|",
+        "| vgg16 | 7 | 0.400 (0.300 to 0.500) | 0.400 (0.300 to 0.500) |",
     ]
     assert build_table([], {}) == "No experiment yet.\n"
 
