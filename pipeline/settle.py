@@ -97,7 +97,8 @@ class Harmonizer:
         if found is not None:
             return found
         known = ", ".join(self.taxonomy.labels)
-        number = "; classes are named, never numbered" if label.strip().lstrip("+-").isdecimal() else ""
+        is_code = label.strip().lstrip("+-").isdecimal()
+        number = "; classes are named, never numbered: `classes` in params.yaml says what codes mean" if is_code else ""
         raise UnknownLabelError(
             f"label {label!r} is unknown to taxonomy {self.taxonomy.name} version {self.taxonomy.version}{number}; "
             f"it knows {known}; pipeline/taxonomies/{self.taxonomy.name}.yaml takes more"

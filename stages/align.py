@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.errors import DataError
 from pipeline.params import Params
 from stages.ingest import ingest_choices, run_ingest
 from stages.progress import bar
@@ -51,8 +52,11 @@ def align(
     if place == ALIGNED / dataset:
         MISSES.mkdir(parents=True, exist_ok=True)
         write_json(MISSES / f"{dataset}.json", metrics(summary))
+    if summary["rows_in"] and not summary["rows_out"]:
+        lost = ", ".join(f"{count} {reason}" for reason, count in summary["rejected"].items())
+        raise DataError(f"{place}: none of {summary['rows_in']} faces aligned: {lost}; see its rejects")
     found = ", ".join(f"{name} {count}" for name, count in summary["found_by"].items())
-    typer.echo(f"{dataset}: {summary['rows_out']} of {summary['rows_in']} faces aligned ({found or 'none found'})")
+    typer.echo(f"{dataset}: {summary['rows_out']} of {summary['rows_in']} faces aligned ({found})")
 
 
 def ensure_samples(params: Params, src: str, samples: Path) -> None:

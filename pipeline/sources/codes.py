@@ -71,7 +71,8 @@ class Codes:
         known = range(self._first, self._first + len(self._labels))
         beyond = sorted(code for code in self._given() if code not in known)
         rows = sum(self._counts[code] for code in beyond)
-        if beyond and (self._shifted() is not None or (rows > 1 and rows * _SLIPS >= self._counts.total())):
+        several = 0 in beyond or rows > 1  # nobody's pen slips to a 0 where codes begin at 1
+        if beyond and (self._shifted() is not None or (several and rows * _SLIPS >= self._counts.total())):
             raise SourceError(self._refusal(beyond[0]))
         if self._given() in self._never:
             raise SourceError(self._refusal(min(self._counts)))

@@ -19,6 +19,9 @@ KINDS: Final = ("valence", "arousal", "dominance")
 NOT_GIVEN: Final = -2.0
 _UNPLEASANT: Final = frozenset({"anger", "contempt", "disgust", "fear", "sad"})
 _MIN_UNPLEASANT: Final = 5
+# Fewer are enough where neutral, which is 0 from -1 to 1, lies above this and above all of dislike.
+_NEUTRAL: Final = 0.25
+_MIN_RAISED: Final = 2
 _MIN_ROWS: Final = 100
 _ROUNDING: Final = 1e-6
 
@@ -34,6 +37,15 @@ class _Column:
     negative: bool = False
     values: set[float] = field(default_factory=set)  # two of them: a constant says nothing of a scale
     unpleasant: int = 0  # rows with a label of dislike, and none of them negative
+    highest_unpleasant: float = 0.0
+    lowest_neutral: float | None = None
+
+    def is_from_zero(self) -> bool:
+        """Say whether this is valence from 0 to 1: dislike is never below 0 in many rows, or is and neutral is high."""
+        if self.negative or len(self.values) < 2:
+            return False
+        raised = self.lowest_neutral is not None and self.lowest_neutral > max(_NEUTRAL, self.highest_unpleasant)
+        return self.unpleasant >= (_MIN_RAISED if raised else _MIN_UNPLEASANT)
 
 
 class Affect:
@@ -62,8 +74,15 @@ class Affect:
             column.negative = column.negative or value < 0
             if column.beyond is None and not low - slack <= value <= high + slack:
                 column.beyond = row.row, value
-            if value >= 0 and len(row.labels) == 1 and common_name(row.labels[0]) in _UNPLEASANT:
-                column.unpleasant += 1
+            self._take_label(column, common_name(row.labels[0]) if len(row.labels) == 1 else "", value)
+
+    @staticmethod
+    def _take_label(column: _Column, label: str, value: float) -> None:
+        if label in _UNPLEASANT and value >= 0:
+            column.unpleasant += 1
+            column.highest_unpleasant = max(column.highest_unpleasant, value)
+        elif label == "neutral":
+            column.lowest_neutral = value if column.lowest_neutral is None else min(column.lowest_neutral, value)
 
     def dropped(self) -> Mapping[str, str]:
         """Return what is wrong with each column that is left empty."""
@@ -73,7 +92,7 @@ class Affect:
             if found and what not in found and column.rows and column.whole and self._dump.scale(what) == OWN_SCALE:
                 found[what] = f"whole numbers beside a column on another scale ({', '.join(found)})"
         valence = self._columns["valence"]
-        if "valence" not in found and self._from_zero("valence") and valence.unpleasant >= _MIN_UNPLEASANT:
+        if "valence" not in found and self._from_zero("valence") and valence.is_from_zero():
             for what in filter(self._from_zero, KINDS):
                 found.setdefault(what, f"valence is never below 0, not in {valence.unpleasant} rows of dislike either")
         return found

@@ -68,6 +68,7 @@ def write_ckplus(root, codes):
         (write_raf_folders, range(7), 'classes: {"0": surprise, "1": fear, "2": disgust'),
         (write_raf_list, [0, 1, 2, 3, 3, 4, 5, 6], 'classes: {"0": surprise, "1": fear'),
         (write_raf_list, [0, 3, 4, 6, 3, 3], 'classes: {"0": surprise, "1": fear, "2": disgust, "3": happiness'),
+        (write_raf_list, [0, 3, 3], 'classes: {"0": …, "3": …}'),
         (write_raf_list, [1, 2, 3, 4, 5, 6, 7, 8, 8], 'classes: {"1": …'),
         (write_fer, range(1, 8), 'classes: {"1": anger, "2": disgust'),
         (write_fer, [*range(8), 7], 'classes: {"0": …'),
@@ -178,6 +179,7 @@ def affect(found):
         [("happy", 10, 1), ("sad", -1, 0), ("anger", -10, 1), ("neutral", 0, 0)],  # arousal: whole numbers beside it
         [("happy", 3, 2), ("sad", -2, -2), ("anger", -3, 1), ("neutral", 0, 0)],
         [("happy", 0.9, 0.5), *((word, 0.1 + n / 50, 0.5) for n, word in enumerate(("sad", "anger", "fear") * 2))],
+        [("happy", 1, 0.7), ("sad", 0, 0.1), ("anger", 0.1, 1), ("neutral", 0.5, 0.5)],
         [("happy", 1.01, 1.5), ("sad", -0.5, -0.5)],
     ],
 )
@@ -346,3 +348,13 @@ def test_people_are_known_where_names_make_groups_and_copies_make_none(tmp_path)
         name = hashlib.sha1(str(n).encode(), usedforsecurity=False).hexdigest()
         put(tmp_path / "hashes", f"{('happy', 'sad')[n % 2]}/{name}.jpg", name)
     assert {row["subject_id"] for row in Read(tmp_path / "hashes", tmp_path / "out2").rows} == {None}
+
+
+def test_counts_of_emotic_have_every_category_that_several_annotators_chose(tmp_path):
+    labels = "\"[['Happiness'], ['Happiness', 'Peace']]\""
+    row = f'0,mscoco/images,a.jpg,"[9, 9]","[1, 2, 3, 4]",{labels},"[5, 5, 5]",Male,Kid'
+    header = "Index,Folder,Filename,Image Size,BBox,Categorical_Labels,Continuous_Labels,Gender,Age"
+    put(tmp_path / "raw", "annotations/test.csv", f"{header}\n{row}\n")
+    put(tmp_path / "raw", "emotic/mscoco/images/a.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.summary["counts"] == {"test": {"Happiness": 1, "Peace": 1}}
