@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import ImageError
+from pipeline.images.deep import to_eight_bits
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
 from pipeline.schema import Reason
@@ -21,7 +22,6 @@ _GREY: Final = frozenset({"1", "L", "LA", "La"})
 _ALPHA: Final = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _OPAQUE: Final = frozenset({"1", "P", "RGBX", "CMYK", "YCbCr"})
 _KEYED: Final = frozenset({"1", "L", "P", "RGB"})
-_MAX_16_BIT: Final = 65535
 _BAND_ROWS: Final = 256
 _CUT: Final = ("truncated", "not enough", "unexpected end", "end of file", "eof", "buffer is not large enough")
 
@@ -71,7 +71,7 @@ def _convert(picture: Image.Image, kind: Format) -> Pixels:
         # Pillow has turned Adobe's inverted values round; the caller expects them as they lie in the file.
         return 255 - np.array(picture)
     if mode.startswith("I;16"):
-        return _scale_16_bit(picture)
+        return to_eight_bits(np.array(picture))
     if mode in _OPAQUE:
         return np.array(picture.convert("L" if mode in _GREY or _grey_palette(picture) else "RGB"))
     raise ImageError(Reason.unsupported_format, f"{kind} with samples of mode {mode} is not read; convert it to PNG")
@@ -82,11 +82,6 @@ def _grey_palette(picture: Image.Image) -> bool:
         return False
     colours = np.array(picture.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
     return bool((colours == colours[:, :1]).all())
-
-
-def _scale_16_bit(picture: Image.Image) -> Pixels:
-    samples = np.array(picture)
-    return ((samples.astype(np.uint32) * 255 + _MAX_16_BIT // 2) // _MAX_16_BIT).astype(np.uint8)
 
 
 def _over_white(picture: Image.Image, kind: Format, *, grey: bool) -> Pixels:

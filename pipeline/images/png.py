@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from pipeline.errors import ImageError
 from pipeline.images import pillow
+from pipeline.images.deep import decode_deep_png
 from pipeline.images.exif import UPRIGHT, read_orientation
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
@@ -23,6 +24,7 @@ _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 # Where each pass of an interlaced PNG starts, x and y, and its steps (PNG specification, 8.2).
 _ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_DEEP_BITS: Final = 16
 _MAX_CHUNKS: Final = 100_000
 _DECODED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
@@ -63,6 +65,8 @@ class PngPicture:
                 raise ImageError(Reason.unsupported_format, f"PNG with a chunk {name} is not read; convert it")
         clean = b"".join(parts)
         self._check_rows(data)
+        if self._content[self._chunks[0].start + 8] == _DEEP_BITS:
+            return decode_deep_png(clean)
         return pillow.load_samples(pillow.open_pillow(clean, Format.PNG), Format.PNG)
 
     def _check_rows(self, data: Sequence[bytes]) -> None:

@@ -16,6 +16,7 @@ from pipeline.images.picture import Pixels
 from pipeline.schema import Reason
 
 _WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION = 256, 257, 259, 274
+_BITS: Final = 258
 _SUBFILE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
@@ -24,6 +25,8 @@ _MAX_SAMPLES: Final = 6
 _JPEG_TABLES: Final = 347
 _KINDS: Final = {1: "B", 3: "H", 4: "I"}  # byte, short, long: all that the tags above may be
 _UNDEFINED: Final = 7
+_DEEP_BITS: Final = 16
+_FULL_HIGH_BYTE: Final = 64  # the upper byte of 14 bits is below this
 _UNCOMPRESSED: Final = 1
 _STDERR: Final = 2
 _HEADER_BYTES: Final = 8
@@ -67,7 +70,11 @@ class TiffPicture:
         if picture.size != (self.width, self.height):
             raise ImageError(Reason.corrupt, "TIFF with two sizes")
         with _quiet_libtiff():
-            return pillow.load_samples(picture, Format.TIFF)
+            pixels = pillow.load_samples(picture, Format.TIFF)
+        if _first(self._tags, _BITS) == _DEEP_BITS and pixels.ndim == 3 and pixels.max(initial=0) < _FULL_HIGH_BYTE:
+            # Pillow keeps the upper byte of each colour; of 14 bits and fewer in 16 it holds next to nothing.
+            raise ImageError(Reason.unsupported_format, "TIFF of colours that fill the lower of 16 bits; make it a PNG")
+        return pixels
 
 
 @contextmanager

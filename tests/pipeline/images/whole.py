@@ -167,6 +167,20 @@ def _sixteen_bits() -> Iterator[Case]:
             yield Case(f"16-bit-{name}{suffix}", content, expected / 257.0, 1)
     rgba = np.dstack([ramp, ramp, ramp, np.full_like(ramp, 65535)])
     yield Case("16-bit-alpha", cv2.imencode(".png", rgba)[1].tobytes(), np.dstack([ramp] * 3) / 257.0, 1)
+    # 12 bits and fewer in a file that has room for 16: OpenCV writes what it is given.
+    for brightest, white in ((255, 255), (1000, 1023), (4095, 4095), (3000, 4095), (16000, 16383)):
+        dim = np.linspace(0, brightest, 24 * 31).round().astype(np.uint16).reshape(24, 31)
+        expected = dim * 255.0 / white
+        yield Case(f"16-bit-of-{brightest}-grey", cv2.imencode(".png", dim)[1].tobytes(), expected, 0.51)
+        colour = cv2.imencode(".png", np.dstack([dim, dim[::-1], dim[:, ::-1]]))[1].tobytes()
+        expected = np.dstack([expected[:, ::-1], expected[::-1], expected])
+        yield Case(f"16-bit-of-{brightest}-colour", colour, expected, 0.51)
+        tiff = cv2.imencode(".tiff", dim)[1].tobytes()
+        yield Case(f"16-bit-of-{brightest}-tiff", tiff, dim * 255.0 / white, 0.51)
+    tiff = cv2.imencode(".tiff", np.dstack([dim] * 3))[1].tobytes()
+    yield Case("14-bit-colour-tiff", tiff, status="unsupported_format", said="make it a PNG")
+    clear = np.dstack([dim // 4, dim // 4, dim // 4, np.full_like(dim, 65535)])
+    yield Case("14-bit-alpha", cv2.imencode(".png", clear)[1].tobytes(), np.dstack([dim // 4] * 3) * 255.0 / 4095, 1)
 
 
 def _pnm() -> Iterator[Case]:
