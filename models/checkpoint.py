@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from models.calibration import to_probabilities
 from models.inputs import InputSpec
-from models.networks.layers import feature_layer
+from models.networks.layers import feature_layers
 from models.registry import find_model
 from pipeline.errors import ModelError, UsageError
 
@@ -108,9 +108,9 @@ class Checkpoint:
         return None if find_model(self.info.model).kind == "classical" else self.module
 
     @property
-    def feature_layer(self) -> nn.Module | None:
-        """The layer of the last feature map, for Grad-CAM; None where there is no such map."""
-        return None if self.network is None else feature_layer(self.network)
+    def feature_layers(self) -> list[nn.Module]:
+        """The layers with a feature map, for HiResCAM; none where there is no such map."""
+        return [] if self.network is None else feature_layers(self.network)
 
     @property
     def spec(self) -> InputSpec:

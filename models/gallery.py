@@ -16,7 +16,7 @@ from torch import nn
 from models.affect_report import AffectRows
 from models.checkpoint import Checkpoint
 from models.data import ShardLoader
-from models.saliency import Maps, Pixels, gradcam_maps, gradient_maps, occlusion_maps, place
+from models.saliency import Maps, Pixels, cam_maps, choose_layer, gradient_maps, occlusion_maps, place
 from pipeline.emotions import CLASSES
 from pipeline.output import StageOutput
 from pipeline.report.sheet import Tile, build_sheet, write_png
@@ -172,14 +172,14 @@ def explain(checkpoint: Checkpoint, faces: Sequence[Pixels], targets: Sequence[i
 
 def _explain_some(checkpoint: Checkpoint, faces: Pixels, targets: Sequence[int]) -> dict[str, Maps]:
     side = faces.shape[1]
-    network, layer, spec = checkpoint.network, checkpoint.feature_layer, checkpoint.spec
+    network, spec = checkpoint.network, checkpoint.spec
     if network is None:
         return {"occlusion": place(occlusion_maps(checkpoint.predict, faces, targets), side)}
     images = torch.from_numpy(faces).permute(0, 3, 1, 2).to(checkpoint.device)
     classes = torch.tensor(targets, device=checkpoint.device)
     kinds = {"gradient": blur(gradient_maps(network, spec, images, classes))}
-    if layer is not None:
-        kinds["Grad-CAM"] = gradcam_maps(network, before_pooling(layer), spec, images, classes)
+    if layers := [before_pooling(layer) for layer in checkpoint.feature_layers]:
+        kinds["HiResCAM"] = cam_maps(network, choose_layer(network, layers, spec, images), spec, images, classes)
     return {kind: place(maps, side, spec.zoom) for kind, maps in kinds.items()}
 
 

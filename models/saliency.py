@@ -1,8 +1,10 @@
-"""Where a network looks at a face: gradient maps, Grad-CAM, and occlusion maps.
+"""Where a network looks at a face: gradient maps, HiResCAM, and occlusion maps.
 
-Gradient maps are those of Simonyan et al. 2014 (arXiv:1312.6034), Grad-CAM of Selvaraju et al. 2017
-(arXiv:1610.02391), both by captum. A model without gradients (an SVM) gets occlusion maps instead: how much the
-probability falls when a patch of the face is hidden (Zeiler and Fergus 2014, arXiv:1311.2901).
+Gradient maps are those of Simonyan et al. 2014 (arXiv:1312.6034), HiResCAM of Draelos and Carin 2020
+(arXiv:2011.08891), both by captum. Grad-CAM averages gradients over places, which is wrong for a head that flattens
+the map, as those here do: it peaked in corners off the face, where there was light but no evidence.
+A model without gradients (an SVM) gets occlusion maps instead: how much the probability falls when a patch of the face
+is hidden (Zeiler and Fergus 2014, arXiv:1311.2901).
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +24,8 @@ Pixels = NDArray[np.uint8]
 _SHARPNESS: Final = 99.0  # percentile of a map that is drawn at full strength
 _OCCLUSION_STEPS: Final = 6  # positions of the hidden patch along a side
 _GREY: Final = 127
+# Of a map along a side. With fewer, each place sees most of the face, and no longer says where something is.
+_FINE_PLACES: Final = 10
 
 
 def gradient_maps(network: nn.Module, spec: InputSpec, images: Tensor, targets: Tensor) -> Maps:
@@ -43,15 +47,44 @@ def gradient_maps(network: nn.Module, spec: InputSpec, images: Tensor, targets: 
     return _scale(found.amax(dim=1))
 
 
-def gradcam_maps(network: nn.Module, layer: nn.Module, spec: InputSpec, images: Tensor, targets: Tensor) -> Maps:
-    """Return which places of the layer's feature map speak for the target; see `gradient_maps`."""
-    from captum.attr import LayerGradCam
+def cam_maps(network: nn.Module, layer: nn.Module, spec: InputSpec, images: Tensor, targets: Tensor) -> Maps:
+    """Return which places of the layer's feature map speak for the target; see `gradient_maps`.
+
+    Of a head that is linear in the map, the values are what each place adds to the logit, where that is positive.
+    """
+    from captum.attr import LayerGradientXActivation
 
     inputs = spec.prepare(images).requires_grad_()
-    found: Tensor = LayerGradCam(network, layer).attribute(inputs, target=targets, relu_attributions=True)
+    by_channel: Tensor = LayerGradientXActivation(network, layer).attribute(inputs, target=targets)
+    found = by_channel.sum(dim=1, keepdim=True).relu()
     side = inputs.shape[-1]
     wide = functional.interpolate(found, size=(side, side), mode="bilinear", align_corners=False)
     return _scale(wide[:, 0])
+
+
+def choose_layer(network: nn.Module, layers: Sequence[nn.Module], spec: InputSpec, images: Tensor) -> nn.Module:
+    """Return the deepest layer whose map still tells parts of a face apart, else the one with the finest map.
+
+    Args:
+        network: in evaluation mode.
+        layers: from the input to the output, at least one.
+        spec: how faces become its input.
+        images: (N, 3, H, W) uint8, at least one.
+    """
+    sides: dict[int, int] = {}
+
+    def note(number: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        return lambda _module, _inputs, output: sides.__setitem__(number, min(output.shape[2:]))
+
+    hooks = [layer.register_forward_hook(note(number)) for number, layer in enumerate(layers)]
+    try:
+        with torch.inference_mode():
+            network(spec.prepare(images[:1]))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    fine = [number for number, side in sides.items() if side >= _FINE_PLACES]
+    return layers[max(fine) if fine else max(sides, key=lambda number: sides[number])]
 
 
 def occlusion_maps(predict: Callable[[Pixels], Maps], images: Pixels, targets: Sequence[int]) -> Maps:

@@ -64,11 +64,11 @@ def _timm_groups(network: nn.Module) -> Iterator[list[nn.Parameter]]:
     yield [parameter for parameter in named.values() if id(parameter) in head]
 
 
-def feature_layer(network: nn.Module) -> nn.Module | None:
-    """Return the layer of the last feature map, for Grad-CAM; None where a network has no map (a transformer)."""
+def feature_layers(network: nn.Module) -> list[nn.Module]:
+    """Return the layers with a feature map (N, C, H, W), from the input on; none where a network has no map."""
     if isinstance(network, Classifier):
-        return network.blocks[-1]
+        return list(network.blocks)
     stages = getattr(network, "feature_info", None)
     if not stages or not any(isinstance(module, nn.Conv2d) for module in list(network.modules())[-20:]):
-        return None
-    return network.get_submodule(stages[-1]["module"])
+        return []
+    return [network.get_submodule(stage["module"]) for stage in stages]

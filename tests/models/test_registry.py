@@ -6,7 +6,7 @@ from torch.nn import functional
 
 import models
 from models.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
-from models.networks.layers import count_trainable, feature_layer, layer_groups, open_last, rest_frozen
+from models.networks.layers import count_trainable, feature_layers, layer_groups, open_last, rest_frozen
 from models.registry import create_model, find_model, list_models
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError, UsageError
@@ -120,15 +120,18 @@ def test_weights_nobody_publishes_are_an_error_of_one_line():
 
 
 @pytest.mark.parametrize("name", ["proposed", "resnet18", "efficientnet_b0"])
-def test_the_feature_layer_gives_a_map(name):
+def test_the_feature_layers_give_maps(name):
     network = create_model(name, size_px=64).eval()
     maps = []
-    feature_layer(network).register_forward_hook(lambda module, given, made: maps.append(made))
+    for layer in feature_layers(network):
+        layer.register_forward_hook(lambda module, given, made: maps.append(made))
     network(torch.zeros(1, find_model(name).input(64).channels, 64, 64))
-    assert maps[0].ndim == 4
-    assert maps[0].shape[0] == 1
-    assert maps[0].shape[2] == maps[0].shape[3]
+    assert len(maps) == len(feature_layers(network)) > 2
+    for found in maps:
+        assert found.ndim == 4
+        assert found.shape[0] == 1
+        assert found.shape[2] == found.shape[3]
 
 
 def test_a_transformer_has_no_feature_map():
-    assert feature_layer(create_model("vit_tiny_patch16_224")) is None
+    assert feature_layers(create_model("vit_tiny_patch16_224")) == []

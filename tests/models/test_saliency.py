@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from captum.attr import LayerGradCam
 from torch import nn
+from torch.nn import functional
 
 from models.affect_report import AffectRows
 from models.gallery import (
     Face,
+    before_pooling,
     build_class_sheet,
     build_mistake_sheet,
     choose_affects,
@@ -16,7 +19,7 @@ from models.gallery import (
     overlay,
 )
 from models.inputs import InputSpec
-from models.saliency import gradcam_maps, gradient_maps, occlusion_maps, place
+from models.saliency import cam_maps, choose_layer, gradient_maps, occlusion_maps, place
 
 SPEC = InputSpec(32, (0.5,), (0.25,))
 
@@ -59,13 +62,70 @@ def test_every_kind_of_map_finds_the_quarter_that_counts(label):
 
     kinds = {
         "gradient": gradient_maps(network, SPEC, white(), targets),
-        "grad-cam": gradcam_maps(network, network.pool, SPEC, white(), targets),
+        "HiResCAM": cam_maps(network, network.pool, SPEC, white(), targets),
         "occlusion": occlusion_maps(predict, white().permute(0, 2, 3, 1).numpy(), [label, label]),
     }
     for kind, maps in kinds.items():
         assert maps.min() >= 0
         assert maps.max() == 1
         assert inside(maps[0], label) > 0.8, kind
+
+
+class Flattened(nn.Module):
+    """A head that flattens: class 3 is the light at the mouth, and a little less wherever else is light."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.AvgPool2d(2)
+        weights = torch.full((16, 16), -0.01)
+        weights[:4, :4] = 0  # the corner says nothing
+        weights[10:13, 5:11] = 1
+        self.register_buffer("weights", weights)
+
+    def forward(self, images):
+        logit = (self.map(images) * self.weights).sum((1, 2, 3))
+        return torch.stack([torch.zeros_like(logit)] * 3 + [logit] + [torch.zeros_like(logit)] * 4, dim=1)
+
+
+def test_a_map_peaks_at_the_evidence_and_not_at_a_bright_corner():
+    """What an averaged gradient cannot know: of Grad-CAM the corner is the peak, where nothing speaks for the class."""
+    images = torch.full((1, 3, 32, 32), 140, dtype=torch.uint8)
+    images[:, :, :8, :8] = 255
+    network, target = Flattened().eval(), torch.tensor([3])
+    heat = cam_maps(network, network.map, SPEC, images, target)[0]
+    mouth = np.zeros((32, 32), bool)
+    mouth[20:26, 10:22] = True
+    assert mouth[np.unravel_index(heat.argmax(), heat.shape)]
+    assert heat[mouth].sum() / heat.sum() > 0.75
+    assert heat[:8, :8].max() == 0
+    averaged = LayerGradCam(network, network.map).attribute(SPEC.prepare(images), target=target)[0, 0]
+    assert averaged[:4, :4].min() == averaged.max() > averaged[10:13, 5:11].max()
+
+
+def test_a_map_is_what_each_place_adds_to_the_logit():
+    torch.manual_seed(1)
+    head = nn.Linear(4 * 30 * 30, 8, bias=False)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), head).eval()
+    images = torch.randint(0, 255, (1, 3, 32, 32), dtype=torch.uint8)
+    inputs = SPEC.prepare(images)
+    with torch.inference_mode():
+        features = network[1](network[0](inputs))[0]
+        added = (features * head.weight[5].view(4, 30, 30)).sum(0)
+        assert added.sum() == pytest.approx(float(network(inputs)[0, 5]), rel=1e-4)
+    found = cam_maps(network, network[1], SPEC, images, torch.tensor([5]))[0]
+    wide = functional.interpolate(added.clamp_min(0)[None, None], size=(32, 32), mode="bilinear")[0, 0]
+    np.testing.assert_allclose(found, (wide / wide.flatten().quantile(0.99)).clamp(0, 1).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("size_px", "number"), [(48, 2), (96, 3), (32, 1), (8, 0)])
+def test_the_layer_is_the_deepest_that_tells_parts_of_a_face_apart(size_px, number):
+    blocks = [
+        nn.Sequential(nn.Conv2d(1 if n == 0 else 2, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)) for n in range(4)
+    ]
+    spec = InputSpec(size_px, (0.5,), (0.25,))
+    layers = [before_pooling(block) for block in blocks]
+    network = nn.Sequential(*blocks[:3], blocks[3][0], blocks[3][1]).eval()
+    assert choose_layer(network, layers, spec, white()) is layers[number]
 
 
 def test_gradient_maps_are_the_gradient():
@@ -137,7 +197,7 @@ def test_typical_and_furthest_values_are_chosen_where_they_are_given():
 def test_sheets_are_drawn_for_the_classes_that_are_there():
     pixels = np.full((32, 32, 3), 100, np.uint8)
     faces = [Face(pixels, "anger", "happy 0.90", 4), Face(pixels, "happy", "happy 0.60", 4)]
-    kinds = {"gradient": np.ones((2, 32, 32), np.float32), "Grad-CAM": np.zeros((2, 32, 32), np.float32)}
+    kinds = {"gradient": np.ones((2, 32, 32), np.float32), "HiResCAM": np.zeros((2, 32, 32), np.float32)}
     by_class, mistakes = build_class_sheet(faces, kinds), build_mistake_sheet(faces[:1], kinds)
     assert by_class.shape[0] > by_class.shape[1]  # two columns, three rows
     assert mistakes.shape[1] > mistakes.shape[0]  # one row
@@ -146,7 +206,7 @@ def test_sheets_are_drawn_for_the_classes_that_are_there():
 
 def test_a_model_without_gradients_is_explained_by_occlusion():
     class Classical:
-        network, feature_layer, spec = None, None, SPEC
+        network, feature_layers, spec = None, [], SPEC
 
         @staticmethod
         def predict(faces):
