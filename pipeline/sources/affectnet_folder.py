@@ -10,6 +10,7 @@ from pipeline.sources.folder import is_split
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join, name_of
 from pipeline.sources.spellings import native_label
+from pipeline.sources.told import code_of
 from pipeline.sources.tree import Tree
 
 _NAME: Final = "labels.csv"
@@ -53,8 +54,9 @@ class AffectNetFolder(Reader):
         label = native_label(dump.meaning(cell, record.row), self.labels)
         if not cell:
             return Annotation(path, (), record.row, split=_split(dump, given))
+        hint = "; classes in params.yaml says what codes mean" if code_of(cell) is not None else ""
         if label is None:
-            return Refusal(given, Reason.bad_row, f"{record.row}: no class of AffectNet: {cell[:40]!r}")
+            return Refusal(given, Reason.bad_row, f"{record.row}: no class of AffectNet: {cell[:40]!r}{hint}")
         folder = self._of_folder(dump, given)
         if folder is not None:
             dump.compared += 1

@@ -35,7 +35,6 @@ class Fer2013Folder(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         classed = set()
-        dump.named_splits = True
         for name, _, folder in class_folders(dump.tree, dump.root):
             label = native_label(dump.meaning(name, folder), self.labels)
             for path in filter(is_picture, dump.tree.below(folder)):

@@ -106,7 +106,7 @@ def compare(fmt: str, listed: Listed, dump: Dump, *, name: str, accepted: bool) 
     found = _tally(listed, release)
     problem = next(_problems(release, found, listed, dump), None)
     if problem is None:
-        return _agreed(release, found, redrawn=release is not None and _is_redrawn(release, found, dump))
+        return _agreed(release, found, redrawn=release is not None and _is_redrawn(release, found, listed))
     if not accepted:
         raise SourceError(f"{dump.tree.src}: {problem}; {_ACCEPT}")
     return Verdict("mismatch", release.name if release else None, None, (f"accepted: {problem}",), problem)
@@ -161,7 +161,7 @@ def _problems(release: Release | None, found: Tally, listed: Listed, dump: Dump)
         for part, own, of_release in found.parts(known):
             if (order := count_order(own, of_release)) is not None:
                 yield f"the counts{part} are those of {release.name} with its labels in another order: {order}"
-        if excess is not None and not _is_redrawn(release, found, dump):
+        if excess is not None and not _is_redrawn(release, found, listed):
             yield excess
     affect = {common_name(label): np.reshape(values, (-1, 2)) for label, values in listed.affect.items()}
     # EMOTIC's labels are words, which nobody numbers, and its people's arousal is judged from the scene.
@@ -169,12 +169,13 @@ def _problems(release: Release | None, found: Tally, listed: Listed, dump: Dump)
         yield f"valence and arousal contradict the labels, as with codes of another order: {order}"
 
 
-def _is_redrawn(release: Release, found: Tally, dump: Dump) -> bool:
+def _is_redrawn(release: Release, found: Tally, listed: Listed) -> bool:
     """Say whether a split has more than the release's, but all of them together do not: somebody drew them anew.
 
     Where the pictures' names say their split, nobody did.
     """
-    if dump.named_splits:
+    said = [word.casefold() in _SPLITS and _split(word) == _split(split) for split, word in listed.words]
+    if said and all(said):
         return False
     known = _known(release, found)
     if next(_excess(release, found, known), None) is None:

@@ -51,7 +51,6 @@ class RafDb(Reader):
         if kind != dump.params.rafdb_pictures:
             dump.notes.append(f"there are no {dump.params.rafdb_pictures} pictures: the {kind} ones are read")
         codes = Codes(dump, self.labels, first=1)
-        dump.named_splits = True
         for row, text in read_lines(dump.tree, name):
             yield self._row(dump, kind, row, text, codes)
         codes.check()

@@ -46,7 +46,6 @@ class RafDbFolder(Reader):
         listed = {split: _listed(dump, split) for split in dump.tree.listing(dump.root).folders if is_split(split)}
         classed = set()
         codes = Codes(dump, self.labels, first=1)
-        dump.named_splits = True
         for code, split, folder in self._folders(dump.tree, dump.root):
             for path in filter(is_picture, dump.tree.below(folder)):
                 classed.add(path)
@@ -73,8 +72,6 @@ class RafDbFolder(Reader):
         label = codes.label(code, path)
         if label is None:
             return Refusal(path, Reason.unlabelled, f"{path}: in no folder of {codes.expected}")
-        named = _NAMED.fullmatch(path.rpartition("/")[2])
-        dump.named_splits &= named is not None and split.casefold().startswith(named[1].casefold())
         if listed is not None:
             dump.compared += 1
             if listed[0] != code:

@@ -77,7 +77,6 @@ class Dump:
     notes: list[str] = field(default_factory=list)
     dropped: dict[str, tuple[str, int]] = field(default_factory=dict)  # what was left empty -> the first row, how many
     moved: dict[str, tuple[str, int]] = field(default_factory=dict)  # which foreign folder is which -> the same
-    named_splits: bool = False  # the pictures' names say their official splits, and none lies in another
     meant: int = 0  # cells and folders that were read as `told.classes` says
     _moved: Moved | None = None
 

@@ -19,13 +19,14 @@ import pyarrow.compute as pc
 from pipeline.output import Reject
 from pipeline.schema import SAMPLES, Reason
 from pipeline.sources.copies import copies
-from pipeline.sources.rows import NO_SPLIT, Annotation, Dump, Refusal, Row, is_picture
+from pipeline.sources.rows import NO_SPLIT, Annotation, Dump, Refusal, Row, is_picture, name_of
 from pipeline.sources.scales import NOT_GIVEN, Affect
 from pipeline.sources.tree import DamagedError
 
 _BATCH_ROWS: Final = 8192
 # Of a slice that is written: whole row groups (`tables.write_slices`).
 _SLICE_ROWS: Final = 8192
+_MAX_WORDS: Final = 32
 # The share of pairs of valence and arousal that are on the scale of their columns, but for slips.
 _MOST: Final = 0.9
 # The columns that a reader gives, by the name of the annotation's attribute.
@@ -56,11 +57,15 @@ class Listed:
     # By label, of rows with both: valence, arousal, valence, …
     affect: defaultdict[str, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("f")))
     sequences: set[tuple[str, str, str]] = field(default_factory=set)  # split, label, sequence
+    # Split, and the word before "_" in a picture's name, which may be the release's own split; at most `_MAX_WORDS`.
+    words: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, row: Annotation) -> None:
         """Count one row."""
         split = row.split or NO_SPLIT
         self.rows[split] += 1
+        if len(self.words) < _MAX_WORDS:
+            self.words.add((split, name_of(row.path).rpartition("/")[2].partition("_")[0]))
         if len(row.labels) != 1:
             return
         self.labels[split, row.labels[0]] += 1

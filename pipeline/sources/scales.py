@@ -102,7 +102,7 @@ class Affect:
         dropped = self.dropped()
         lines = [
             f"{what} is left empty in all {self._columns[what].rows} rows: {why}"
-            + f"; columns: {{{what}: {{column: …, scale: [1, 9]}}}} reads a csv on a scale of its own"
+            + f"; columns: {{{what}: {{column: …, scale: [LOWEST, HIGHEST]}}}} reads a csv on a scale of its own"
             * (self._dump.scale(what) == OWN_SCALE)
             for what, why in dropped.items()
         ]

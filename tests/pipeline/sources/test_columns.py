@@ -121,6 +121,19 @@ def test_rafdb_test_set_with_too_many_of_a_class_is_not_called_redrawn(tmp_path)
         Read(tmp_path / "raw", tmp_path / "out")
 
 
+@pytest.mark.parametrize(("test", "redrawn"), [("test", False), ("train", True)])
+def test_names_that_say_their_split_are_believed_in_word_folders_too(test, redrawn, tmp_path):
+    for n in range(446):
+        put(tmp_path / "raw", f"test/disgust/{test}_{n:04d}.jpg")
+    put(tmp_path / "raw", "test/fear/test_0500.jpg")
+    if redrawn:  # somebody put pictures of the training set there, as their names say
+        found = Read(tmp_path / "raw", tmp_path / "out", dataset="rafdb").summary
+        assert any(note.startswith("splits redrawn") for note in found["notes"])
+    else:
+        with pytest.raises(SourceError, match="446 rows of disgust in test, where RAF-DB basic has 160"):
+            Read(tmp_path / "raw", tmp_path / "out", dataset="rafdb")
+
+
 @pytest.mark.parametrize("after", [" 0", ",0", " 0.93 x", "\t5"])
 def test_rafdb_list_has_two_cells(after, tmp_path):
     write_raf_list(tmp_path / "raw", [5, 4, 1], after=after)
@@ -188,7 +201,8 @@ def test_column_on_another_scale_is_left_empty_with_a_note(rows, tmp_path):
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert [value for value, _ in affect(found)] == [None] * len(rows)
     assert any(
-        note.startswith("valence is left empty in all") and "scale: [1, 9]" in note for note in found.summary["notes"]
+        note.startswith("valence is left empty in all") and "scale: [LOWEST, HIGHEST]" in note
+        for note in found.summary["notes"]
     )
 
 
