@@ -6,10 +6,9 @@ from typing import Final
 from pipeline.schema import Reason
 from pipeline.sources.affectnet import CODES
 from pipeline.sources.delimited import Delimited, Record
-from pipeline.sources.folder import is_split
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join, name_of
-from pipeline.sources.spellings import native_label
+from pipeline.sources.spellings import is_split, native_label
 from pipeline.sources.told import code_of
 from pipeline.sources.tree import Tree
 

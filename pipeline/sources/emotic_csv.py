@@ -18,11 +18,11 @@ from pipeline.sources.emotic import (
     picture_folders,
     votes_of,
 )
-from pipeline.sources.folder import is_split
 from pipeline.sources.literals import read_literal
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, join, name_of, stem
 from pipeline.sources.scales import KINDS
+from pipeline.sources.spellings import is_split
 from pipeline.sources.tree import Tree
 
 _COLUMNS: Final = (

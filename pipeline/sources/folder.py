@@ -1,21 +1,16 @@
 """Any folder of class folders: `<root>[/<split>]/<class>/…`. The classes' names are the labels, as they stand."""
 
 from collections.abc import Collection, Iterator
-from typing import Final
 
 from pipeline.errors import SourceError
 from pipeline.schema import Reason
 from pipeline.sources.reader import Reader
 from pipeline.sources.recognise import roots
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
-from pipeline.sources.spellings import class_word
+from pipeline.sources.spellings import class_word, is_split
 from pipeline.sources.subjects import name_subjects
 from pipeline.sources.told import classes_line, code_key, code_of
 from pipeline.sources.tree import Tree
-
-SPLIT_NAMES: Final = frozenset(
-    {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "publictest", "privatetest"}
-)
 
 
 class ClassFolders(Reader):
@@ -98,11 +93,3 @@ def find_coded(tree: Tree, classes: Collection[str]) -> str | None:
                 f"entry of the dataset, what they mean: {classes_line(names)}"
             )
     return None
-
-
-def is_split(name: str) -> bool:
-    """Say whether a folder's or file's name is that of a split: train, val_set, Test and so on."""
-    plain = name.casefold().replace("-", "_")
-    for affix in ("_set", "_images", "_labels", "_annotations", "_data"):
-        plain = plain.removesuffix(affix)
-    return plain.replace("_", "") in SPLIT_NAMES

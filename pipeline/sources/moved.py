@@ -7,7 +7,7 @@ tree has: a picture that is missing here must not become another folder's of the
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from pipeline.sources.spellings import class_word
+from pipeline.sources.spellings import class_word, is_split
 from pipeline.sources.tree import Tree
 
 Parts = tuple[str, ...]
@@ -58,8 +58,7 @@ class Moved:
             return None
         name = alike[0].split("/")
         length = _common(parts, tuple(name))
-        words = [class_word(path[-2]) if len(path) > 1 else None for path in (parts, tuple(name))]
-        if length == 1 and None not in words and words[0] != words[1]:
+        if _are_others(parts[:-length][-1:], tuple(name)[:-length][-1:]):
             return None
         return parts[:-length], "/".join(name[:-length])
 
@@ -76,6 +75,14 @@ def parts_of(path: str) -> Parts:
     text = path.strip().replace("\\", "/")
     names = tuple(part for part in text.split("/") if part not in {"", "."})
     return ("/", *names) if text.startswith("/") else names
+
+
+def _are_others(folder: Parts, other: Parts) -> bool:
+    """Say whether two folders are certainly not the same one: of two splits, or of two classes."""
+    if not folder or not other:
+        return False
+    words = {class_word(folder[0]), class_word(other[0])}
+    return (is_split(folder[0]) and is_split(other[0])) or (len(words) > 1 and None not in words)
 
 
 def _common(parts: Parts, others: Parts) -> int:

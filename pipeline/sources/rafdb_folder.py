@@ -10,10 +10,10 @@ from typing import Final
 from pipeline.schema import Reason
 from pipeline.sources.codes import Codes
 from pipeline.sources.delimited import Delimited
-from pipeline.sources.folder import is_split
 from pipeline.sources.rafdb import RafDb
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.sources.spellings import is_split
 from pipeline.sources.told import code_of
 from pipeline.sources.tree import Tree
 

@@ -10,6 +10,9 @@ _CODES: Final = {
     "AN": "anger", "DI": "disgust", "FE": "fear", "AF": "fear", "HA": "happy", "NE": "neutral", "SA": "sad",
     "SU": "surprise",
 }  # fmt: skip
+SPLIT_NAMES: Final = frozenset(
+    {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "publictest", "privatetest"}
+)
 
 
 def native_label(text: str, labels: Sequence[str]) -> str | None:
@@ -32,6 +35,14 @@ def class_word(text: str) -> str | None:
 def common_name(label: str) -> str:
     """Return one name for a label however a dataset spells it, so that the counts of two datasets compare."""
     return _CODES.get(label) or class_word(label) or label.casefold()
+
+
+def is_split(name: str) -> bool:
+    """Say whether a folder's or file's name is that of a split: train, val_set, Test and so on."""
+    plain = name.casefold().replace("-", "_")
+    for affix in ("_set", "_images", "_labels", "_annotations", "_data"):
+        plain = plain.removesuffix(affix)
+    return plain.replace("_", "") in SPLIT_NAMES
 
 
 def _plain(text: str) -> str:

@@ -11,11 +11,10 @@ from pipeline.errors import SourceError
 from pipeline.schema import Reason
 from pipeline.sources.boxes import box_columns
 from pipeline.sources.delimited import Delimited, Record, number, squash
-from pipeline.sources.folder import is_split
 from pipeline.sources.label_columns import choose_label
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, name_of, stem
-from pipeline.sources.spellings import class_word
+from pipeline.sources.spellings import class_word, is_split
 from pipeline.sources.subjects import name_subjects
 from pipeline.sources.tree import Tree
 

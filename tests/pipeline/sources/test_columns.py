@@ -372,3 +372,22 @@ def test_counts_of_emotic_have_every_category_that_several_annotators_chose(tmp_
     put(tmp_path / "raw", "emotic/mscoco/images/a.jpg")
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert found.summary["counts"] == {"test": {"Happiness": 1, "Peace": 1}}
+
+
+def test_missing_pictures_are_not_those_of_another_split_or_class(tmp_path):
+    for n in range(4):
+        put(tmp_path / "raw", f"test/happy/{n}.jpg", f"test{n}")
+    put(
+        tmp_path / "raw",
+        "train.csv",
+        "path,label\n" + "".join(f"/home/x/train/happy/{n}.jpg,happy\n" for n in range(4)),
+    )
+    put(tmp_path / "raw", "test.csv", "path,label\n" + "".join(f"/home/x/test/happy/{n}.jpg,happy\n" for n in range(3)))
+    found = Read(tmp_path / "raw", tmp_path / "out", fmt="csv")
+    assert sorted(found.labels()) == [f"test/happy/{n}.jpg" for n in range(3)]
+    assert {row["source_split"] for row in found.rows} == {"test"}
+    assert found.summary["rows_in"] == 7
+    put(tmp_path / "other", "data.csv", "path,label\nC:/x/happy/1.jpg,happy\nC:/x/sad/2.jpg,sad\n")
+    for name in ("sad/1.jpg", "sad/2.jpg"):
+        put(tmp_path / "other", name)
+    assert Read(tmp_path / "other", tmp_path / "out2", fmt="csv").labels() == {"sad/2.jpg": "sad"}
