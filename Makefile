@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-ablation policies labels tables
+.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-ablation bench-intervals policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -68,6 +68,9 @@ bench-feeding: setup ## images a second of training from the shards beside the s
 
 bench-ablation: setup ## what each ingredient of the default training brings on real faces; takes hours
 	python benchmarks/ablation.py $${TMPDIR:-/tmp}/ablation
+
+bench-intervals: setup ## how often a 95% interval holds the truth, by the number of people: docs/intervals.md
+	python -m benchmarks.intervals
 
 policies: setup ## what each policy for several categories at once makes of the demo's EMOTIC
 	python benchmarks/policies.py

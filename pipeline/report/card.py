@@ -25,7 +25,7 @@ LICENCE_NOTE: Final = (
 # The order in which one reads them.
 STAGES: Final = ("ingest", "align", "equalize", "harmonize")
 _ALIGNED: Final = "aligned"
-_HEADLINE: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece", "rows")
+_HEADLINE: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece", "ece_chance", "rows")
 
 
 def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = None) -> dict[str, Any]:
@@ -62,6 +62,8 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
         card["snapshot"]["evaluation"] = read_snapshot(evaluation).id
         card.setdefault("device", {})["evaluate"] = dict(read_snapshot(evaluation).ran)
         card["metrics"] = {name: metrics[name] for name in _HEADLINE if name in metrics} | _affects(metrics)
+        card["seeds"] = metrics.get("seeds", {})
+        card["permutation_probe"] = metrics.get("permutation_probe", {})
         if "accuracy" in metrics:
             card["confusion"] = _confusion(evaluation)
     return card

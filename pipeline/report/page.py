@@ -17,6 +17,9 @@ code { font-size: .85em; overflow-wrap: anywhere } img { max-width: 100%; border
 .note { background: #fff4d6; border-left: 4px solid #d99a00; padding: .6rem 1rem }
 """
 
+# What a number is to be held against stands with its name.
+_METRICS: Final = {"ece": "calibration error", "ece_chance": "calibration error by chance alone"}
+
 
 def build_page(card: Mapping[str, Any], sheets: Mapping[str, Sequence[str]]) -> str:
     """Return the page.
@@ -60,14 +63,28 @@ def _overview(card: Mapping[str, Any]) -> list[str]:
     parts.append(_step_table("Split and shards", card["steps"]))
     parts += _sets(card["sets"])
     if "metrics" in card:
-        rows = [(name, _number(value)) for name, value in card["metrics"].items()]
+        rows = [(_METRICS.get(name, name), _number(value)) for name, value in card["metrics"].items()]
+        rows += [(f"seed of {name}", str(seed)) for name, seed in card.get("seeds", {}).items()]
         parts.append(_table("The network on the test set (rows with a face)", ("", ""), rows))
     if ran := {step: facts for step, facts in card.get("device", {}).items() if facts}:
         where = [(step, escape(tell_device(facts))) for step, facts in ran.items()]
         parts.append(_table("On what it ran", ("", ""), where, text=True))
     if "confusion" in card:
         parts.append(_confusion_table(card["confusion"]))
+        parts += _probe(card.get("permutation_probe", {}))
     return parts
+
+
+def _probe(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return which datasets' labels fit another order of the classes much better."""
+    if not found:
+        return ["<p>No other order of the classes fits a dataset much better. Silence is no proof: see the README.</p>"]
+    return [
+        f'<p class="note"><strong>{escape(name)}</strong>: '
+        f"{' and '.join(_numbered(probe['swapped'][place]) for place in ('first', 'second'))} look swapped, "
+        "is its label map right?</p>"
+        for name, probe in found.items()
+    ]
 
 
 def _sets(sets: Mapping[str, Any]) -> list[str]:

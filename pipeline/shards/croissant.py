@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.catalog import CATALOG, Entry
-from pipeline.emotions import CLASSES
+from pipeline.emotions import AFFECTNET, CLASSES
 from pipeline.shards.columns import SHARD_SCHEMA
 from pipeline.shards.plan import SPLITS
 
@@ -82,7 +82,9 @@ def build_croissant(index: pa.Table, snapshot_id: str, contract: Mapping[str, An
         "distribution": [entry for split in _splits(index) for entry in _distribution(split)],
         "recordSet": [
             *(_samples(split) for split in _splits(index)),
-            _inline("classes", [{"label": number, "class": name} for number, name in enumerate(CLASSES)]),
+            _inline(
+                "classes", [{"label": n, "class": name, "affectnet": AFFECTNET[name]} for n, name in enumerate(CLASSES)]
+            ),
             _inline("class_counts", _counts(index)),
             _inline("source_datasets", sources),
         ],

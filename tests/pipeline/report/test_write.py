@@ -178,3 +178,20 @@ def test_a_step_that_is_gone_is_one_line(shards):
     finally:
         (shards.parent / "gone").rename(shards.parent / "labels")
     assert "\n" not in str(error.value)
+
+
+def test_the_page_says_chance_seeds_and_what_looks_swapped(card):
+    counts = {actual: {predicted: int(actual == predicted) for predicted in CLASSES} for actual in CLASSES}
+    measured = {
+        "metrics": {"accuracy": 0.5, "ece": 0.07, "ece_chance": 0.06},
+        "confusion": counts,
+        "seeds": {"training": 7},
+    }
+    page = build_page({**card, **measured, "permutation_probe": {}}, {})
+    assert "<td>calibration error by chance alone</td><td>0.0600</td>" in page
+    assert "<td>seed of training</td><td>7</td>" in page
+    assert "Silence is no proof" in page
+    swapped = {"one": {"swapped": {"first": "anger", "second": "disgust"}}}
+    page = build_page({**card, **measured, "permutation_probe": swapped}, {})
+    assert "0 anger (6) and 2 disgust (5) look swapped" in page
+    assert "Silence" not in page

@@ -55,6 +55,9 @@ def test_class_counts_are_those_of_the_index(dataset, shards):
 
 def test_classes_and_sources(dataset):
     assert [row["class"] for row in records(dataset, "classes")] == list(CLASSES)
+    # AffectNet's own order, of its readme.
+    theirs = ["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
+    assert [theirs[row["affectnet"]] for row in records(dataset, "classes")] == list(CLASSES)
     sources = records(dataset, "source_datasets")
     assert [(row["dataset"], row["rows"]) for row in sources] == [("one", 144), ("two", 144)]
     assert "not known" in sources[0]["license"]
