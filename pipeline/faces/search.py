@@ -30,7 +30,12 @@ def find_faces(attempts: Sequence[Attempt], views: Sequence[View], at: Callable[
     results: list[Found | None] = [None for _ in views]
     _attempt_all([attempt for attempt in attempts if not attempt.last], views, results, at)
     open_cases = _check(results, views)
-    turned = find_turned(attempts, [views[index] for index in open_cases], lambda place: at(open_cases[place]))
+    turned = find_turned(
+        attempts,
+        [views[index] for index in open_cases],
+        lambda place: at(open_cases[place]),
+        [results[index] for index in open_cases],
+    )
     for index, other in zip(open_cases, turned, strict=True):
         known = results[index]
         if other is not None and (known is None or other.score > known.score):
@@ -54,24 +59,47 @@ def _no_one(_: int) -> None:
 
 
 def find_turned(
-    attempts: Sequence[Attempt], views: Sequence[View], at: Callable[[int], None] = _no_one
+    attempts: Sequence[Attempt],
+    views: Sequence[View],
+    at: Callable[[int], None] = _no_one,
+    known: Sequence[Found | None] | None = None,
 ) -> list[Found | None]:
-    """Return the face of each view as an attempt sees it on the picture turned; of several turns, the best score."""
+    """Return the face of each view as an attempt sees it on the picture turned; of several turns, the best score.
+
+    Args:
+        attempts: the cascade.
+        views: pictures with what is known about their faces.
+        at: told the index of the view that is being searched, where one is searched alone.
+        known: what was found on the picture as it lies, with less than certainty. A face that lies on its side was read
+            wrongly at the size that it has, so no more thorough attempt than that one is made for it.
+    """
     results: list[Found | None] = [None for _ in views]
+    last = [None if one is None else one.attempt.name for one in known or results]
+    ended: set[int] = set()
     for attempt in attempts:
-        if not attempt.turns:
-            continue
-        pending = [index for index, result in enumerate(results) if result is None]
-        for turn_deg in QUARTERS:
-            shown = [turn_view(views[index], turn_deg) for index in pending]
-            answers = detect(attempt, shown, range(len(shown)), lambda place, among=pending: at(among[place]))  # type: ignore[misc]
-            for index, view, faces in zip(pending, shown, answers, strict=True):
-                found = _choose(attempt, faces, view)
-                known = results[index]
-                if found is not None and found.score > (_NOTHING if known is None else known.score):
-                    results[index] = Found(attempt, turn_back(found.faces, view, turn_deg), found.choice, turn_deg)
+        pending = [index for index, result in enumerate(results) if result is None and index not in ended]
+        ended |= {index for index in pending if last[index] == attempt.name}
+        if attempt.turns:
+            _attempt_turned(attempt, views, pending, results, at)
     _check(results, views)
     return results
+
+
+def _attempt_turned(
+    attempt: Attempt,
+    views: Sequence[View],
+    pending: Sequence[int],
+    results: list[Found | None],
+    at: Callable[[int], None],
+) -> None:
+    """Fill in what one attempt sees on the pictures turned."""
+    turns = [(index, turn_deg) for turn_deg in QUARTERS for index in pending]
+    shown = [turn_view(views[index], turn_deg) for index, turn_deg in turns]
+    answers = detect(attempt, shown, range(len(shown)), lambda place: at(turns[place][0]))
+    for (index, turn_deg), view, faces in zip(turns, shown, answers, strict=True):
+        found, best = _choose(attempt, faces, view), results[index]
+        if found is not None and found.score > (_NOTHING if best is None else best.score):
+            results[index] = Found(attempt, turn_back(found.faces, view, turn_deg), found.choice, turn_deg)
 
 
 def detect(attempt: Attempt, views: Sequence[View], pending: Sequence[int], at: Callable[[int], None]) -> list[Faces]:

@@ -51,8 +51,9 @@ def set_upright(found: Sequence[tuple[View, Found]]) -> list[Verdict]:
     if not rows:
         return verdicts
     networks = load_networks()
-    for row in _doubted([found[row] for row in rows], rows, networks):
-        verdicts[row] = _look_around(*found[row], MtcnnBox(networks, (0.0, 0.0, 0.0)))
+    doubted = _doubted([found[row] for row in rows], rows, networks)
+    for row, verdict in zip(doubted, _look_around([found[row] for row in doubted], networks), strict=True):
+        verdicts[row] = verdict
     return verdicts
 
 
@@ -70,21 +71,30 @@ def _doubted(found: Sequence[tuple[View, Found]], rows: Sequence[int], networks:
     ]
 
 
-def _look_around(view: View, found: Found, detector: MtcnnBox) -> Verdict:
-    """Show the networks the face in all four turns of its picture; the turn that it has now goes first."""
-    shape, box = view.pixels.shape, found.faces.boxes[[found.choice.row]]
-    turns = [found.turn_deg, *(turn for turn in (0, *QUARTERS) if turn != found.turn_deg)]
-    shown = [
-        View(turn_view(View(view.pixels), turn).pixels, Hint(turn_boxes(box, shape, turn)[0], "face")) for turn in turns
-    ]
-    answers = detector.detect(shown)
-    scores = [float(faces.scores[0]) if len(faces) else 0.0 for faces in answers]
-    best = int(np.argmax(scores))
-    if not best or scores[best] < LEAST_TURNED_SCORE or scores[best] <= found.score:
-        return Verdict(found, sure=scores[0] >= _CONFIRMED)
-    faces = turn_back(answers[best], shown[best], turns[best])
-    attempt = Attempt("mtcnn-box", detector)
-    return Verdict(Found(attempt, faces, _choice(view, found, faces.boxes), turns[best]), sure=True)
+def _look_around(found: Sequence[tuple[View, Found]], networks: Networks) -> list[Verdict]:
+    """Show the networks each face in all four turns of its picture; the turn that it has now goes first."""
+    detector = MtcnnBox(networks, (0.0, 0.0, 0.0))
+    turns = [[one.turn_deg, *(turn for turn in (0, *QUARTERS) if turn != one.turn_deg)] for _, one in found]
+    shown = [_show(view, one, turn) for (view, one), own in zip(found, turns, strict=True) for turn in own]
+    answers, count = detector.detect(shown), len(QUARTERS) + 1
+    verdicts = []
+    for index, ((view, one), own) in enumerate(zip(found, turns, strict=True)):
+        places = range(index * count, (index + 1) * count)
+        scores = [float(answers[place].scores[0]) if len(answers[place]) else 0.0 for place in places]
+        best = int(np.argmax(scores))
+        if not best or scores[best] < LEAST_TURNED_SCORE or scores[best] <= one.score:
+            verdicts.append(Verdict(one, sure=scores[0] >= _CONFIRMED))
+            continue
+        faces = turn_back(answers[places[best]], shown[places[best]], own[best])
+        attempt = Attempt("mtcnn-box", detector)
+        verdicts.append(Verdict(Found(attempt, faces, _choice(view, one, faces.boxes), own[best]), sure=True))
+    return verdicts
+
+
+def _show(view: View, found: Found, turn_deg: int) -> View:
+    """Return the picture turned, and the found box on it as the hint."""
+    box = turn_boxes(found.faces.boxes[[found.choice.row]], view.pixels.shape, turn_deg)[0]
+    return View(turn_view(View(view.pixels), turn_deg).pixels, Hint(box, "face"))
 
 
 def _choice(view: View, found: Found, boxes: Floats) -> Choice:
