@@ -21,9 +21,8 @@ _BOOTSTRAP: Final = Bootstrap(400, 1, 15)
 _HEAD: Final = f"""# How far an interval can be believed
 
 How often a 95% interval holds the true value, simulated ({_RUNS} test sets each, so ±0.03; `make bench-intervals`).
-First the expanded percentile interval that metrics.json has, then in brackets the plain percentile one. Below 20 people
-or groups `evaluate` says that its intervals are rough, below 5 that they are much too narrow: of two or three people no
-bootstrap knows enough.
+First the interval that metrics.json has (expanded percentile; of two to four people Student's), then in brackets the
+plain percentile one. Below 20 people or groups `evaluate` says that its intervals are rough.
 
 | faces a person | classes | people | {" | ".join(SCORES)} |
 |---|---|---|{"---|" * len(SCORES)}

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.intervals import Interval, interval
+from models.intervals import SHARE, SHARE_DIFFERENCE, Interval, interval
 from pipeline.emotions import CLASSES
 
 Ints = NDArray[np.int64]
@@ -24,6 +24,8 @@ SCORES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "lo
 # These are of the rows that were answered, and absent where none was.
 ANSWERED_SCORES: Final = ("loss", "ece")
 CLASS_SCORES: Final = ("precision", "recall", "f1")
+_LOSS: Final = (0.0, np.inf)
+_LOSS_DIFFERENCE: Final = (-np.inf, np.inf)
 _STEPS: Final = 1 << 20  # confidences and losses as whole numbers of this fraction
 _LEAST: Final = float(np.finfo(np.float32).eps)  # a probability of less counts as this in the loss, as in scikit-learn
 _DRAWN_AT_ONCE: Final = 1 << 22  # numbers drawn in one go, to bound memory
@@ -112,7 +114,7 @@ def measure(answers: Answers, bootstrap: Bootstrap, classes: Sequence[int] = ran
     involved = _involved(counts)
     found = {
         name: [
-            interval(point, column, groups)
+            interval(point, column, groups, _LOSS if name == "loss" else SHARE)
             for point, column, groups in zip(value[name][0], draws[name].T, involved[name], strict=True)
         ]
         for name in value
@@ -241,7 +243,8 @@ def compare(first: Measured, second: Measured) -> dict[str, Interval]:
     differences = {}
     for name in (name for name in SCORES if name in first.scores and name in second.scores):
         value = first.scores[name].value - second.scores[name].value
-        found = interval(value, first.draws[name] - second.draws[name], first.groups)
+        bounds = _LOSS_DIFFERENCE if name == "loss" else SHARE_DIFFERENCE
+        found = interval(value, first.draws[name] - second.draws[name], first.groups, bounds)
         if found is not None:
             differences[name] = found
     return differences

@@ -24,7 +24,7 @@ from models.augment import Augmentation
 from models.checkpoint import CHECKPOINT_NAME, Checkpoint
 from models.data import ShardLoader
 from models.evaluate import load_matching
-from models.intervals import interval
+from models.intervals import SHARE_DIFFERENCE, interval
 from models.networks.layers import open_last
 from models.runtime import describe_compute, network_device, reproducible
 from models.streams import Purpose, stream, stream_seed
@@ -196,7 +196,7 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
         personal = np.array([row["personal_accuracy"] for row in mine])
         gain = personal - general
         values = {"general": general.mean(), "personal": personal.mean(), "gain": gain.mean(), "gain_std": gain.std()}
-        known = interval(float(gain.mean()), _mean_draws(gain), len(gain))
+        known = interval(float(gain.mean()), _mean_draws(gain), len(gain), SHARE_DIFFERENCE)
         ends = (known.low, known.high) if known else (None, None)
         curve[str(shots)] = {
             **{name: round(float(value), 6) for name, value in values.items()},

@@ -20,9 +20,6 @@ _ALL: Final = tuple(range(len(CLASSES)))
 HEADLINES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 # The one interval that stands there too: without it, nobody can say whether two runs differ.
 _WITH_INTERVAL: Final = "balanced_accuracy"
-_HARDLY_ANY: Final = (
-    5  # people or groups: a 95% interval of fewer holds the truth half of the time, see docs/intervals.md
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +130,6 @@ def list_rough(views: Mapping[tuple[str, ...], View]) -> dict[str, str]:
             continue
         groups = view.with_face.groups
         said = f"its intervals are of {groups} people or groups, and rough"
-        if groups < _HARDLY_ANY:
-            said = f"its intervals are of {groups} people or groups, and much too narrow"
         if groups == 1:
             said = "one person has no interval"
         words[place[-1] if place else "all"] = said

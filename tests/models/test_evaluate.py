@@ -302,7 +302,7 @@ def test_groups_of_the_split_are_drawn_together(tmp_path):
     two = read(tmp_path / "out/details.json")["per_dataset"]["two"]
     assert two["groups"] == two["all_rows"]["groups"] == 4
     said = read(tmp_path / "out/summary.json")["warnings"]["two, intervals"]
-    assert said == "two: its intervals are of 4 people or groups, and much too narrow"
+    assert said == "two: its intervals are of 4 people or groups, and rough"
 
 
 def test_no_checkpoint_is_one_line(shards, tmp_path):

@@ -12,6 +12,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from benchmarks.intervals import simulate
 from models.intervals import FEW_GROUPS, tail
 from models.metrics import NO_ANSWER, Answers, Bootstrap, answer, compare, count_groups, draw_sums, log_loss, measure
+from models.scorecard import Rows, Training, build_views
 from pipeline.emotions import CLASSES
 
 BOOTSTRAP = Bootstrap(draws=200, seed=5, bins=15)
@@ -206,6 +207,7 @@ def test_every_interval_is_that_of_a_plain_bootstrap(seed, classes, people):
     if people == 1:
         assert {(found.low, found.high) for found in measured.scores.values()} == {(None, None)}
         return
+    expected = by_scikit_learn(answers, probabilities)
     picks = np.random.default_rng(seed).integers(0, people, (draws, people))
     members = [np.flatnonzero(answers.group == person) for person in range(people)]
     drawn = []
@@ -215,7 +217,13 @@ def test_every_interval_is_that_of_a_plain_bootstrap(seed, classes, people):
     # The expanded percentile interval, written out anew.
     level = stats.norm.cdf(-np.sqrt(people / (people - 1)) * stats.t.ppf(0.975, people - 1))
     for name in drawn[0]:
-        ends = np.quantile([draw[name] for draw in drawn], [level, 1 - level])
+        values = np.array([draw[name] for draw in drawn])
+        ends = np.quantile(values, [level, 1 - level])
+        if people < 5:  # Student's interval of the mean, from the people's own scatter as the draws show it
+            low, high = stats.t.interval(
+                0.95, people - 1, expected[name], values.std() * np.sqrt(people / (people - 1))
+            )
+            ends = [max(low, 0), high if name == "loss" else min(high, 1)]
         found = measured.scores[name]
         np.testing.assert_allclose([found.low, found.high], ends, atol=5e-6, err_msg=name)
 
@@ -226,6 +234,44 @@ def test_intervals_hold_the_truth_of_people_with_unlike_many_faces():
     assert held[:, 0].min() >= 0.87  # 0.95 less three standard errors
     assert (held[:, 0] >= held[:, 1]).all()
     assert held[:, 0].mean() > held[:, 1].mean() + 0.02
+
+
+@pytest.mark.parametrize("people", [2, 3])
+def test_intervals_of_two_or_three_people_hold_the_truth_too(people):
+    held = np.array(list(simulate(7, people, equal=False, runs=60).values()))
+    assert held[:, 0].min() >= 0.83
+    assert held[:, 1].max() <= 0.8
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(1, 30))
+@settings(max_examples=6, deadline=None)
+def test_each_of_several_datasets_has_the_scores_of_its_own_rows(seed, classes, people):
+    """In all three ways: of faces, of all rows, and among the classes that both sides have."""
+    answers, probabilities = random_answers(seed, classes, people)
+    generator = np.random.default_rng(seed)
+    dataset, found = generator.choice(list("abc"), len(answers)), generator.random(len(answers)) < 0.8
+    trained = set(generator.choice(8, 5, replace=False).tolist())
+    rows = Rows(dataset, answers.label, answers.group, found, probabilities)
+    views = build_views(rows, Training(frozenset("ab"), frozenset(trained)), Bootstrap(2, 1, 15))
+    places = {("per_dataset", name): dataset == name for name in sorted(set(dataset))}
+    places |= {(): np.ones(len(answers), bool), ("within",): dataset != "c", ("across",): dataset == "c"}
+    assert set(views) == {place for place, mask in places.items() if mask.any()}
+    for place, view in views.items():
+        mine = places[place]
+        faces, kept = mine & found, mine & found & np.isin(answers.label, sorted(trained))
+        assert view.all_rows.scores["accuracy"].value == pytest.approx(
+            ((answers.label == answers.predicted) & found)[mine].mean(), abs=1e-6
+        )
+        assert (view.with_face is None) == (not faces.any())
+        if view.with_face is not None:
+            expected = by_scikit_learn(answers.where(faces), probabilities[faces])
+            scores = {name: view.with_face.scores[name].value for name in expected}
+            assert scores == pytest.approx(expected, abs=2e-6)
+        if view.shared_classes is not None:
+            shared = sorted(trained & set(answers.label[faces].tolist()))
+            among = np.array(shared)[probabilities[kept][:, shared].argmax(1)]
+            accuracy = view.shared_classes.scores["accuracy"].value
+            assert accuracy == pytest.approx((among == answers.label[kept]).mean(), abs=1e-6)
 
 
 def test_perfect_answers_on_seven_classes_are_perfect():
