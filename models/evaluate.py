@@ -29,7 +29,7 @@ from models.probe import Probe, probe_permutation
 from models.registry import find_model
 from models.runtime import describe_compute, network_device, reproducible
 from models.scorecard import Rows, Training, beside, brief, brief_beside, build_views, full, list_rough
-from pipeline.emotions import CLASSES
+from pipeline.emotions import AFFECTNET, CLASSES
 from pipeline.errors import ModelError, UsageError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 from pipeline.lineage.walk import raw_inputs
@@ -42,6 +42,10 @@ from pipeline.workers import Progress, no_progress
 
 # What a network must have been trained on for its answers to mean anything here.
 _MUST_MATCH: Final = ("classes", "align", "equalize")
+# The likeliest mistake behind a warning of the permutation probe.
+_ORDERS: Final = "AffectNet's order is another: " + ", ".join(
+    f"{name} {AFFECTNET[name]} (here {number})" for number, name in enumerate(CLASSES)
+)
 _TOOLS: Final = ("numpy", "torch", "simplejpeg")
 
 
@@ -160,7 +164,7 @@ def answer_classes(
     probes = probe_datasets(rows, probabilities, training.classes)
     report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
     _write_answers(output, rows, probabilities)
-    warnings = {name: f"{name}: {probe}; is its label map right?" for name, probe in probes.items()}
+    warnings = {name: f"{name}: {probe}; is its label map right? {_ORDERS}" for name, probe in probes.items()}
     warnings |= {f"{name}, intervals": f"{name}: {word}" for name, word in list_rough(views).items()}
     return _Done(rows, report, details, {"warnings": warnings, **{name: report[name] for name in SCORES}})
 

@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +14,14 @@ from sklearn import metrics as oracle
 
 from models.checkpoint import load_checkpoint, read_info
 from models.evaluate import evaluate, probe_datasets
-from models.held_out import HeldOut, tie_rows
+from models.held_out import HeldOut, read_held_out, tie_rows
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError, UsageError
 from pipeline.images import decode_face
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.lineage.walk import walk
 from pipeline.schema import PREDICTIONS, SPLIT
+from pipeline.shards.read import open_shards
 from pipeline.shards.write import write_shards
 from pipeline.tables import write_table
 from tests.run_inputs import evaluate_params, make_checkpoint, make_run, make_shards
@@ -303,6 +305,16 @@ def test_groups_of_the_split_are_drawn_together(tmp_path):
     assert two["groups"] == two["all_rows"]["groups"] == 4
     said = read(tmp_path / "out/summary.json")["warnings"]["two, intervals"]
     assert said == "two: its intervals are of 4 people or groups, and rough"
+
+
+def test_faces_of_ckplus_are_shown_only_of_who_agreed(shards):
+    """By the taxonomy that its labels were read with, whatever the dataset is called: none of s0 to s29 agreed."""
+    folder = open_shards(shards)
+    assert read_held_out(folder, shards).shown.all()
+    named = {"one": {"name": "ckplus"}, "two": {"name": "affectnet"}}
+    rows = read_held_out(replace(folder, contract={**folder.contract, "taxonomy": named}), shards)
+    assert rows.shown.tolist() == [name == "two" for name in rows.dataset]
+    assert not rows.shown.all()
 
 
 def test_no_checkpoint_is_one_line(shards, tmp_path):
