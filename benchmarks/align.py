@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 from benchmarks import align_tools  # noqa: E402
 from benchmarks.align_profile import profile  # noqa: E402
 from benchmarks.align_report import PROFILE, REFINED, draw, tell  # noqa: E402
-from benchmarks.align_sets import SETS, Photo, errors, recall  # noqa: E402
+from benchmarks.align_sets import SETS, Photo, errors, recall, wrong_share  # noqa: E402
 from benchmarks.align_tools import Answer, build_tools  # noqa: E402
 
 CHUNK = 32
@@ -211,6 +211,7 @@ def main() -> None:
                     "ms": times,
                     "recall": recall(photos, measured["answers"].get(name)),
                     "error": errors(photos, measured["answers"].get(name)),
+                    "wrong": wrong_share(photos, measured["answers"].get(name)),
                 }
                 for name, times in measured["times"].items()
             },
