@@ -25,7 +25,7 @@ from pipeline.faces.turn import QUARTERS, turn_back, turn_boxes, turn_view
 # A face found on a turned picture has at least this score: what MTCNN's coarser attempts ask for.
 LEAST_TURNED_SCORE: Final = 0.9
 _CERTAIN: Final = 0.995  # no more is asked
-_DOUBTFUL: Final = 0.98  # at once looked at in all turns
+_DOUBTFUL: Final = LEAST_TURNED_SCORE  # at once looked at in all turns
 _CONFIRMED: Final = 0.97  # by that look; an upright face of the 270 gets 0.979 and more
 # In between: the third network's score of the crop, and how much less it gives the crop upside down.
 _CROP_SCORE: Final = 0.98

@@ -71,7 +71,6 @@ class Datasets:
             "face_score": 1.0,
             "detector": "none",
             "attempt": "none",
-            "turn_deg": 0,
         }
 
 
