@@ -34,6 +34,8 @@ def build_trainer(params: TrainParams, epochs: int, callbacks: Sequence[Callback
         folder: Lightning's own working folder.
     """
     device = find_device()
+    if params.sync_batchnorm and device.kind != "cuda" and count_processes() > 1:
+        raise ParamsError(f"train.sync_batchnorm: torch has it on GPUs alone; false on {device.name}")
     return lightning.Trainer(
         accelerator=accelerator(),
         devices=_devices(device),
@@ -41,6 +43,8 @@ def build_trainer(params: TrainParams, epochs: int, callbacks: Sequence[Callback
         strategy=_strategy(),
         precision=_LIGHTNING_NAMES[resolve_precision(params.precision, device)],
         max_epochs=epochs,
+        accumulate_grad_batches=params.accumulate,
+        sync_batchnorm=params.sync_batchnorm,
         gradient_clip_val=params.clip_norm or None,
         callbacks=list(callbacks),
         default_root_dir=folder,

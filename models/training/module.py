@@ -165,7 +165,7 @@ class Learner(lightning.LightningModule):
         """Return the optimizer over what trains, and its schedule by steps."""
         # In one operation for all weights where a GPU has it; it cannot undo the scaling of fp16 before the clipping.
         fused = self.device.type == "cuda" and self.trainer.precision != "16-mixed"
-        optimizer = build_optimizer(self.network, self.params, self.phase.learning_rate, fused=fused)
+        optimizer = build_optimizer(self.network, self.params, self._highest_rate(), fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -176,6 +176,10 @@ class Learner(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Go on from there."""
         self.course.restore(checkpoint["course"])
+
+    def _highest_rate(self) -> float:
+        """Return the phase's rate, scaled for the faces of all processes: Goyal et al. 2017 (arXiv:1706.02677)."""
+        return scale_rate(self.phase.learning_rate, self.params.scale_rate, self.trainer.world_size)
 
     def _rate(self, step: int) -> float:
         """Return the learning rate at a step as a share of the highest."""
@@ -230,6 +234,11 @@ class Learner(lightning.LightningModule):
             everyone: Any = self.all_gather(rows)
             rows = everyone.flatten(0, 1)[: self._amounts.validation_rows]
         return rows.cpu()
+
+
+def scale_rate(rate: float, rule: str, processes: int) -> float:
+    """Return a learning rate for so many processes, each with a batch of its own: rule none, linear or sqrt."""
+    return rate * {"none": 1.0, "linear": float(processes), "sqrt": math.sqrt(processes)}[rule]
 
 
 def build_optimizer(

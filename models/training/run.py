@@ -154,7 +154,7 @@ def _run_phase(
     """Train one phase, or what is left of it."""
     open_last(network, phase.open_blocks)
     callbacks = [
-        StateKeeper(state, job.params.checkpoint_steps),
+        StateKeeper(state, job.params.checkpoint_steps, job.params.accumulate),
         ProgressReport(job.progress, phase.first_epoch, job.params.epochs),
         live,
     ]
@@ -162,7 +162,7 @@ def _run_phase(
     held = count_rows(job.folder, VAL)
     epochs = _epochs(job, trainer, TRAIN, lambda: phase.first_epoch + trainer.current_epoch)
     validation = _epochs(job, trainer, VAL, lambda: 0) if held else None
-    amounts = Amounts(len(epochs), held)
+    amounts = Amounts(-(-len(epochs) // job.params.accumulate), held)
     learner = Learner(network, job.spec, job.params, phase, objective, course, amounts, job.seed)
     if job.params.channels_last:
         learner = learner.to(memory_format=torch.channels_last)

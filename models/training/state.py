@@ -22,17 +22,18 @@ _LOSS_SECONDS: Final = 1.0
 class StateKeeper(Checkpoint):
     """Saves the whole state of training, so that a killed run goes on where it was.
 
-    After every `steps` batches, and after each epoch once validation has been written down. Never after the last batch
-    of an epoch: a state from between training and validation could not be resumed exactly.
+    After every `steps` steps of the weights, and after each epoch once validation has been written down. Never after
+    the last batch of an epoch: a state from between training and validation could not be resumed exactly.
 
     Args:
         path: of the one file, replaced whole each time.
         steps: 0 saves after epochs alone.
+        accumulate: batches a step of the weights has; gradients that are half added up are not saved.
     """
 
-    def __init__(self, path: Path, steps: int) -> None:
+    def __init__(self, path: Path, steps: int, accumulate: int = 1) -> None:
         self._path = path
-        self._steps = steps
+        self._steps = steps * accumulate
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, _module: lightning.LightningModule, _outputs: Any, _batch: Any, batch_idx: int

@@ -51,6 +51,9 @@ class TrainParams(Section):
     open_blocks: Annotated[int, Field(ge=0)] | None
     fine_tune_rate: Annotated[float, Field(gt=0)]
     batch_size: Annotated[int, Field(ge=2)]
+    accumulate: Count
+    scale_rate: Literal["none", "linear", "sqrt"]
+    sync_batchnorm: bool
     optimizer: Literal["adam", "adamw", "sgd"]
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]

@@ -89,8 +89,13 @@ PHASES = {"head_epochs": 1, "open_blocks": 1, "epochs": 2, "augment": "thesis"}
 
 @pytest.mark.parametrize(
     ("changes", "stops"),
-    [({**EVERYTHING, "cache_mb": 4096}, (1, 3, 7)), ({**EVERYTHING, "cache_mb": 0}, (3,)), (PHASES, (3, 7))],
-    ids=["memory", "streamed", "phases"],
+    [
+        ({**EVERYTHING, "cache_mb": 4096}, (1, 3, 7)),
+        ({**EVERYTHING, "cache_mb": 0}, (3,)),
+        (PHASES, (3, 7)),
+        ({"accumulate": 2, "batch_size": 16, "checkpoint_steps": 1}, (3, 4)),
+    ],
+    ids=["memory", "streamed", "phases", "accumulated"],
 )
 def test_an_interrupted_training_ends_with_the_same_weights(shards, here, changes, stops):
     params = train_params(**changes)
@@ -246,6 +251,19 @@ def test_bf16_trains_like_fp32_with_every_ingredient(shards, here):
         losses.append([float(row["train_loss"]) for row in read_losses(here / precision)])
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     assert losses[0][-1] < losses[0][0]
+
+
+def test_two_batches_added_up_move_the_weights_as_one_of_twice_the_size(here):
+    """Nothing draws, counts or weighs by batch, and the faces divide by two."""
+    shards = make_training_shards(here, rows=160)
+    rows = sum(entry.rows for entry in open_shards(shards).entries("train"))
+    assert rows % 2 == 0
+    alike = {"model": "baseline", "epochs": 3, "select": "last", "optimizer": "sgd", "ema": 0.5, "schedule": "cosine"}
+    for name, changes in (("one", {"batch_size": rows}), ("added", {"batch_size": rows // 2, "accumulate": 2})):
+        train(shards, here / name, train_params(**alike, **changes), seed=5)
+    one, added = (load_checkpoint(here / name).module.state_dict() for name in ("one", "added"))
+    for name, value in one.items():
+        torch.testing.assert_close(added[name], value, atol=2e-6, rtol=1e-5)
 
 
 def test_a_streamed_last_batch_of_one_face_is_left_out(shards, here):

@@ -5,6 +5,7 @@ import torch
 
 from models.runtime import describe_compute, reproducible, resolve_precision
 from models.training.engine import build_trainer, count_devices, count_nodes, count_processes
+from models.training.module import scale_rate
 from pipeline.device import Device, gpu_problem
 from pipeline.errors import ParamsError
 from tests.cards import A100, H100, P100, T4, pretend
@@ -64,6 +65,18 @@ def test_several_machines_without_a_launcher_are_refused(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("RANK", "1")
     assert count_nodes() == 2
+
+
+def test_the_rate_grows_with_the_processes_by_the_rule_that_is_asked_for():
+    rates = {rule: [scale_rate(0.1, rule, count) for count in (1, 4)] for rule in ("none", "linear", "sqrt")}
+    assert rates == {"none": [0.1, 0.1], "linear": [0.1, 0.4], "sqrt": [0.1, 0.2]}
+
+
+def test_batch_statistics_over_processes_need_gpus(monkeypatch, tmp_path):
+    monkeypatch.setenv("PREP_DEVICE", "cpu")
+    monkeypatch.setenv("PREP_DEVICES", "2")
+    with pytest.raises(ParamsError, match=r"train.sync_batchnorm: torch has it on GPUs alone; false on cpu"):
+        build_trainer(train_params(sync_batchnorm=True), 1, [], tmp_path)
 
 
 def test_an_unknown_strategy_is_named(monkeypatch, tmp_path):

@@ -40,7 +40,10 @@ def test_two_processes_end_with_the_weights_of_one_with_twice_the_batch(project)
     """The whole set is one batch, so that both see the same faces in a step; nothing draws or counts by batch."""
     alike = {"model": "baseline", "epochs": 3, "select": "last", "ema": 0.5, "optimizer": "sgd", "precision": "fp32"}
     rows = build_epochs(reading(project), lambda: 0, shuffle=True)._loader.rows
-    together = prep_train(project, "two", {**alike, "batch_size": rows}, PREP_DEVICES="2", PREP_STRATEGY="ddp")
+    scaled = {"learning_rate": 0.0005, "scale_rate": "linear"}  # twice as much, which the one process is told
+    together = prep_train(
+        project, "two", {**alike, **scaled, "batch_size": rows}, PREP_DEVICES="2", PREP_STRATEGY="ddp"
+    )
     assert together.count("train: baseline") == 1  # the first writes and speaks, the other does neither
     prep_train(project, "one", {**alike, "batch_size": 2 * rows})
     two, one = (load_checkpoint(project / name).module.state_dict() for name in ("two", "one"))
