@@ -1,7 +1,8 @@
 """`prep split`: who trains, who validates, who tests."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,3 +44,20 @@ def split(
     typer.echo(f"{out}: {counts} in {summary['groups']} groups; {sum(looked_for)} cross{tail}")
     if keep := summary["keep"]:
         typer.echo(f"{keep['file']}: {keep['kept']} kept, {keep['new']} new, {keep['conflicts']} dropped as conflicts")
+    for dataset in sorted({*summary["dropped"], *summary["off_by_more_than_tolerance"]}):
+        typer.echo(f"{dataset}: {'; '.join(_told(summary, dataset))}")
+
+
+def _told(summary: Mapping[str, Any], dataset: str) -> list[str]:
+    """Return what a dataset lost, the largest share first, and where a class misses its share."""
+    told = []
+    for split, classes in summary["dropped"].get(dataset, {}).items():
+        worst = sorted(classes.items(), key=lambda item: -item[1]["share"])
+        cells = [f"{cell['share']:.1%} of {name} ({cell['dropped']} of {cell['of']})" for name, cell in worst]
+        told.append(f"dropped of {split}, because the group is kept whole elsewhere: {', '.join(cells)}")
+    missed = [
+        f"{name} {share * 100:+.1f} in {split}"
+        for name, splits in summary["off_by_more_than_tolerance"].get(dataset, {}).items()
+        for split, share in splits.items()
+    ]
+    return [*told, f"off its share, in points: {', '.join(missed)}"] if missed else told

@@ -207,6 +207,8 @@ def _write(
         groups=len(set(names)),
         crossing=certificate["crossing"],
         keep=certificate["keep"],
+        dropped=certificate["resolved"]["by_class"],
+        off_by_more_than_tolerance=certificate["off_by_more_than_tolerance"],
     )
 
 

@@ -1,8 +1,8 @@
 """The certificate: how much crosses splits (nothing), what was dropped for it, and the shares that were reached.
 
 Nothing crosses is 0; null is said of what was not looked for: duplicates or identities that `split` does not ask for,
-subjects or sequences where no dataset names any. It is not taken on trust: `check.check` reads the shards that
-were written and counts again.
+subjects or sequences where no dataset names any, or names as many people as it has pictures. It is not taken on trust:
+`check.check` reads the shards that were written and counts again.
 """
 
 from collections import Counter
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.params import SplitParams
+from pipeline.split.dropped import dropped_by_class
 from pipeline.split.groups import Groups
 from pipeline.split.links import KINDS, Linked, link_values
 from pipeline.split.official import Places
@@ -81,4 +82,5 @@ def _resolved(rows: Rows, groups: Groups, places: Places, row_splits: NDArray[np
         {"group_id": groups.names[group], "rows_dropped": count, "kept": sorted(kept[group])}
         for group, count in sorted(lost.items(), key=lambda case: groups.names[case[0]])
     ]
-    return {"groups": len(lost), "rows_dropped": len(dropped), "first_cases": cases[:_CASES_SHOWN]}
+    counts = {"groups": len(lost), "rows_dropped": len(dropped)}
+    return {**counts, "by_class": dropped_by_class(rows, places), "first_cases": cases[:_CASES_SHOWN]}

@@ -83,13 +83,26 @@ def links_table(rows: Rows, linked: Linked, used: NDArray[np.int64]) -> pa.Table
 def link_values(rows: Rows, linked: Linked) -> dict[str, Sequence[str | None]]:
     """Return, for each of `KINDS`, (N,) the name of what each row belongs to; rows with one name belong together."""
     return {
-        "subject": rows.subjects,
+        "subject": _known_subjects(rows),
         "sequence": rows.sequences,
         "file": rows.paths,
         "picture": rows.pictures,
         "duplicate": _clusters(rows, linked.duplicates),
         "identity": _clusters(rows, linked.identities),
     }
+
+
+def _known_subjects(rows: Rows) -> list[str | None]:
+    """Return the subjects; None for a dataset with as many as pictures, since its names tell pictures apart."""
+    people: dict[str, set[str]] = {}
+    pictures: dict[str, set[str]] = {}
+    datasets = rows.datasets.tolist()
+    for dataset, subject, path in zip(datasets, rows.subjects, rows.paths, strict=True):
+        if subject is not None:
+            people.setdefault(dataset, set()).add(subject)
+            pictures.setdefault(dataset, set()).add(path)
+    known = {dataset for dataset, names in people.items() if len(names) < len(pictures[dataset])}
+    return [subject if dataset in known else None for dataset, subject in zip(datasets, rows.subjects, strict=True)]
 
 
 def _clusters(rows: Rows, links: Links) -> list[str | None]:

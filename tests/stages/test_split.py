@@ -77,6 +77,24 @@ def test_a_mixture_goes_through_with_a_certificate_of_zeros(project, capsys):
     assert run(["verify", "data/shards/shards.json"]) == 0
 
 
+def test_what_is_dropped_and_which_class_misses_its_share_is_said(tmp_path, monkeypatch, project, capsys):
+    train = [sample(f"a{n}.png", 0, subject="both" if n < 2 else None, split="train") for n in range(8)]
+    project.add("parts", "both", [*train, sample("t.png", 0, subject="both", split="test")])
+    project.add("one", "both", [sample(f"{n}.png", 4, subject="only one") for n in range(20)])
+    path = Path("params.yaml")
+    entries = "".join(ENTRY.format(name=name, role="both") for name in ("parts", "one"))
+    text = path.read_text().replace("datasets:\n", f"datasets:\n{entries}", 1)
+    path.write_text(text.replace("duplicates: near", "duplicates: none"))
+    assert run(["split"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (parts,) = (line for line in lines if line.startswith("parts: "))
+    assert parts.startswith(
+        "parts: dropped of train, because the group is kept whole elsewhere: 25.0% of anger (2 of 8)"
+    )
+    (one,) = (line for line in lines if line.startswith("one: "))
+    assert one.startswith("one: off its share, in points: happy ")
+
+
 def keep(file):
     path = Path("params.yaml")
     path.write_text(re.sub(r"(?m)^  keep: .*$", f"  keep: {file}", path.read_text()))

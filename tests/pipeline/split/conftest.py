@@ -71,6 +71,7 @@ class Datasets:
             "face_score": 1.0,
             "detector": "none",
             "attempt": "none",
+            "turn_deg": 0,
         }
 
 

@@ -123,6 +123,20 @@ def test_a_missed_share_of_validation_is_said_of_official_training_rows_too(data
     assert certificate["off_by_more_than_tolerance"] == {"d": {"anger": {"train": 0.1, "val": -0.1}}}
 
 
+def test_what_is_dropped_is_counted_by_split_and_class(datasets, params, tmp_path):
+    """Of 10 training pictures of anger 2 are of people in the test part, of 20 of fear 1; happy loses none."""
+    train = [sample(f"a{n}.png", 0, subject=f"T{n}" if n < 2 else None, split="train") for n in range(10)]
+    train += [sample(f"f{n}.png", 3, subject="T2" if n < 1 else None, split="train") for n in range(20)]
+    train += [sample(f"h{n}.png", 4, split="train") for n in range(5)]
+    tested = [sample(f"t{n}.png", 0, subject=f"T{n}", split="test") for n in range(3)]
+    datasets.add("d", "both", train + tested)
+    done = split(datasets.aligned, datasets.labels, datasets.roles, tmp_path / "out", params, seed=1, workers=1)
+    lost = {"anger": {"dropped": 2, "of": 10, "share": 0.2}, "fear": {"dropped": 1, "of": 20, "share": 0.05}}
+    assert done["dropped"] == {"d": {"train": lost}}
+    certificate = json.loads((tmp_path / "out/certificate.json").read_text())
+    assert certificate["resolved"]["by_class"] == done["dropped"]
+
+
 def test_what_was_not_looked_for_is_null_and_not_none_found(datasets, params, tmp_path):
     def crossing_of(name, **changes):
         given = params.model_copy(update=changes)
@@ -144,6 +158,25 @@ def test_what_was_not_looked_for_is_null_and_not_none_found(datasets, params, tm
     assert crossing_of("identical", duplicates="identical") == always | nothing | {"duplicates": 0}
     datasets.add("e", "both", [sample(f"{n}.png", n % 8, subject="S", sequence="1", image=picture) for n in range(4)])
     assert crossing_of("named") == always | nothing | {"subjects": 0, "sequences": 0}
+
+
+def test_as_many_people_as_pictures_are_unknown_and_not_none_that_cross(datasets, params, tmp_path):
+    named = [sample(f"img{n}.png", n % 8, subject=f"img{n}") for n in range(40)]
+    datasets.add("d", "both", [*named, sample("img0.png", 0, n=1, subject="img0")])  # two faces of one picture
+
+    def certificate(name):
+        split(datasets.aligned, datasets.labels, datasets.roles, tmp_path / name, params, seed=1, workers=1)
+        rows = read_table(tmp_path / name / "split.parquet").to_pylist()
+        shards = tmp_path / f"{name} shards"
+        write_shards(shards, {row["sample_id"]: row["split"] for row in rows})
+        assert check(tmp_path / name, shards) == []
+        return json.loads((tmp_path / name / "certificate.json").read_text())
+
+    alone = certificate("alone")
+    assert (alone["crossing"]["subjects"], alone["counts"]["subjects"]) == (None, None)
+    datasets.add("e", "both", [sample(f"{n}.png", n % 8, subject=f"S{n // 2}") for n in range(20)])
+    both = certificate("both")
+    assert (both["crossing"]["subjects"], both["counts"]["subjects"]) == (0, 10)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+"""What a dataset loses because a group spans official splits, roles or a kept split: by class, of how many."""
+
+from collections import Counter
+from typing import Any, Final
+
+import numpy as np
+
+from pipeline.emotions import CLASSES
+from pipeline.split.official import Place, Places
+from pipeline.split.rows import Rows
+
+_SPLIT: Final = {Place.free: "unsplit", Place.pool: "train"} | {
+    place: place.name for place in (Place.train, Place.val, Place.test)
+}
+
+
+def dropped_by_class(rows: Rows, places: Places) -> dict[str, Any]:
+    """Return dataset -> split that the rows belong to -> class -> `dropped`, `of` how many rows, and the `share`."""
+    lost, held = _count(rows, places, places.dropped), _count(rows, places, places.rows != Place.outside)
+    found: dict[str, Any] = {}
+    for (dataset, split, label), count in sorted(lost.items()):
+        of = held[dataset, split, label]
+        cell = {"dropped": count, "of": of, "share": round(count / of, 4)}
+        found.setdefault(dataset, {}).setdefault(split, {})[CLASSES[label]] = cell
+    return found
+
+
+def _count(rows: Rows, places: Places, counted: np.ndarray[Any, np.dtype[np.bool_]]) -> Counter[tuple[str, str, int]]:
+    splits = [_SPLIT[Place(place)] for place in places.rows[counted].tolist()]
+    return Counter(zip(rows.datasets[counted].tolist(), splits, rows.labels[counted].tolist(), strict=True))
