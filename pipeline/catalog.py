@@ -22,10 +22,10 @@ class Entry:
 
 
 # Read at the places named: RAF-DB (readme of the release, and model4.html beside it of what may be published), JAFFE,
-# FER+, KDEF, RaFD (rafd.socsci.ru.nl/FAQ.html), and where FER2013's
+# FER+, KDEF, AffectNet (what to cite), RaFD (rafd.socsci.ru.nl/FAQ.html), and where FER2013's
 # pictures come from. The other pages open to applicants only: "on request" is all that is said of them here.
 _ON_REQUEST: Final = "on request, for research; the agreement you sign says what else"
-_AFFECTNET: Final = ("mohammadmahoor.com/affectnet", _ON_REQUEST)
+_AFFECTNET: Final = ("mohammadmahoor.com/affectnet", f"{_ON_REQUEST}; who shows its pictures cites its paper")
 # The people of CK+ who agreed to be shown, as its agreement lists them.
 _CKPLUS_SHOWN: Final = ("S52", "S55", "S74", "S106", "S111", "S113", "S121", "S124", "S125", "S130", "S132")
 _CKPLUS_CREDIT: Final = "©Jeffrey Cohn"
