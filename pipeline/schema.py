@@ -47,6 +47,7 @@ class Reason(StrEnum):
     affect_contradicts = "affect_contradicts"
     # split and shard
     outside_role = "outside_role"
+    contradicted = "contradicted"  # another label stands beside a copy of the picture
     group_spans_splits = "group_spans_splits"
     over_cap = "over_cap"
     uneven = "uneven"  # left out so that every training process gets the same number of rows

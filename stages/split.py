@@ -42,6 +42,9 @@ def split(
     others = ", ".join(kind for kind, count in summary["crossing"].items() if count is None)
     tail = f" (not looked for: {others})" if others else ""
     typer.echo(f"{out}: {counts} in {summary['groups']} groups; {sum(looked_for)} cross{tail}")
+    if (found := summary["contradictions"]) and found["rows"]:
+        done = {"reject": "left out", "soften": "softened", "keep": "kept"}[found["policy"]]
+        typer.echo(f"{found['pictures']} pictures have copies with different labels: {found['rows']} rows {done}")
     if keep := summary["keep"]:
         typer.echo(f"{keep['file']}: {keep['kept']} kept, {keep['new']} new, {keep['conflicts']} dropped as conflicts")
     for dataset in sorted({*summary["dropped"], *summary["off_by_more_than_tolerance"]}):

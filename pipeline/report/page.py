@@ -87,6 +87,14 @@ def _probe(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def _plain(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return counts with those of a kind told in one cell."""
+    return {
+        name: ", ".join(f"{count} {what}" for what, count in value.items()) if isinstance(value, Mapping) else value
+        for name, value in counts.items()
+    }
+
+
 def _sets(sets: Mapping[str, Any]) -> list[str]:
     """Return what crosses the sets, how the classes were balanced and what a dataset has no face of."""
     parts = []
@@ -98,6 +106,7 @@ def _sets(sets: Mapping[str, Any]) -> list[str]:
         ]
         parts.append(_table("In more than one set", ("", "in all", "crossing"), crossing))
     tables = {
+        "One picture, different labels": _plain(sets.get("contradictions") or {}),
         "The earlier split that is kept": sets.get("keep") or {},
         "How the classes were balanced": sets["policy"],
         "Classes without a face": {

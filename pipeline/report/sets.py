@@ -9,6 +9,7 @@ from pipeline.lineage.snapshot import read_snapshot
 from pipeline.output import SUMMARY_NAME
 
 _CERTIFICATE_NAME: Final = "certificate.json"
+_STATED: Final = ("crossing", "counts", "keep", "contradictions")
 
 
 def build_sets(shards: Path, split: Path | None) -> dict[str, Any]:
@@ -19,14 +20,14 @@ def build_sets(shards: Path, split: Path | None) -> dict[str, Any]:
         split: the folder of the split, None where the shards were made from another's.
 
     Returns:
-        `crossing` and `counts` of the certificate (null: not looked for), `keep` of it, `policy`, the parameters of
-        `shard`, and `missing_classes` by split and dataset.
+        `crossing` and `counts` of the certificate (null: not looked for), its `keep` and `contradictions`, `policy`,
+        the parameters of `shard`, and `missing_classes` by split and dataset.
 
     Raises:
         DataError: a file is missing or torn.
     """
     certificate = read_json(split / _CERTIFICATE_NAME) if split is not None else {}
-    stated: dict[str, Any] = {name: certificate[name] for name in ("crossing", "counts", "keep") if name in certificate}
+    stated: dict[str, Any] = {name: certificate[name] for name in _STATED if name in certificate}
     missing = read_json(shards / SUMMARY_NAME).get("missing_classes", {})
     return {**stated, "policy": dict(read_snapshot(shards).params), "missing_classes": missing}
 

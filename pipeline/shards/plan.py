@@ -65,7 +65,7 @@ def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Pa
     if at_label.null_count:
         unlabelled = rows.filter(pc.is_null(at_label))["sample_id"][0].as_py()
         raise DataError(f"{split / 'split.parquet'}: {unlabelled!r} has no label; run harmonize, then split again")
-    known = labelled.take(at_label.combine_chunks())
+    known = _softened(labelled.take(at_label.combine_chunks()), split / "softened.parquet")
     for name in ("split", "group_id"):
         known = known.append_column(name, rows[name].combine_chunks())
     at_face = pc.index_in(rows["sample_id"], value_set=places["sample_id"]).combine_chunks()
@@ -76,6 +76,24 @@ def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Pa
         found = found.append_column(name, where[name])
     missing = known.filter(pc.invert(has_face)).select(_MISSING)
     return Joined(files, found.combine_chunks(), missing.combine_chunks())
+
+
+def _softened(known: pa.Table, path: Path) -> pa.Table:
+    """Give the copies of one picture that `split` names, where it softens, the mean of their label's probabilities."""
+    if not path.is_file():
+        return known
+    named = read_table(path, ["sample_id", "picture"])
+    at = pc.index_in(named["sample_id"], value_set=known["sample_id"]).combine_chunks()
+    used = np.asarray(pc.is_valid(at))
+    rows = np.asarray(at.filter(pa.array(used)), np.int64)
+    pictures = np.unique(named["picture"].to_numpy()[used], return_inverse=True)[1]
+    probabilities = np.array(known["label_probs"].to_pylist(), np.float64)
+    sums = np.zeros((len(rows), probabilities.shape[1]))
+    np.add.at(sums, pictures, probabilities[rows])
+    probabilities[rows] = sums[pictures] / np.bincount(pictures)[pictures][:, None]
+    field = known.schema.field("label_probs")
+    column = pa.array(probabilities.tolist(), field.type)
+    return known.set_column(known.schema.get_field_index("label_probs"), field, column)
 
 
 def _read_places(faces: Mapping[str, Path]) -> tuple[tuple[Path, ...], pa.Table]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +18,19 @@ from pipeline.params import SplitParams
 from pipeline.schema import SPLIT, Reason
 from pipeline.split.assign import HALF_A_ROW, Flags, Floats, choose, draw_lots
 from pipeline.split.certificate import build_certificate
+from pipeline.split.contradictions import (
+    SOFTENED_NAME,
+    Contradictions,
+    describe_contradictions,
+    find_contradictions,
+    softened_table,
+)
 from pipeline.split.folds import NO_FOLD, build_folds
 from pipeline.split.groups import Groups, build_groups
 from pipeline.split.keep import describe_keep, kept_places, read_splits
 from pipeline.split.links import LINKS_NAME, Linked, build_links, links_table
 from pipeline.split.official import Place, Places, build_places
-from pipeline.split.rows import Rows, read_rows
+from pipeline.split.rows import UNLABELLED, Rows, read_rows
 from pipeline.workers import Progress, no_progress
 
 SPLITS: Final = ("train", "val", "test")
@@ -87,12 +94,16 @@ def split(
             )
         linked = build_links(rows, aligned, params, workers=workers, progress=progress)
         groups = build_groups(rows, linked.arrays())
-        places = build_places(rows, groups, roles, params.held_out, kept_places(rows, known))
+        found = find_contradictions(rows, linked)
+        rejected = found.rows & (params.contradictions == "reject")
+        placed = replace(rows, labels=np.where(rejected, UNLABELLED, rows.labels))
+        places = build_places(placed, groups, roles, params.held_out, kept_places(rows, known))
         assigned = assign(rows, groups, places, params, seed)
         row_splits = _row_splits(groups, places, assigned)
-        output.reject(_rejects(rows, groups, places, assigned))
+        output.reject(_rejects(rows, groups, places, assigned, rejected))
         certificate = build_certificate(rows, linked, groups, places, row_splits, params)
         certificate["keep"] = describe_keep(keep, known, places) if keep else None
+        certificate["contradictions"] = _contradictions(output, rows, linked, found, params)
         return _write(output, rows, linked, groups, assigned, row_splits, params, certificate)
 
 
@@ -178,6 +189,16 @@ def _row_splits(groups: Groups, places: Places, assigned: Assigned) -> NDArray[n
     return splits
 
 
+def _contradictions(
+    output: StageOutput, rows: Rows, linked: Linked, found: Contradictions, params: SplitParams
+) -> dict[str, Any] | None:
+    if params.duplicates == "none":
+        return None
+    if params.contradictions == "soften":
+        output.write_table(SOFTENED_NAME, softened_table(rows, found))
+    return describe_contradictions(rows, linked, found, params.contradictions)
+
+
 def _write(
     output: StageOutput,
     rows: Rows,
@@ -207,16 +228,24 @@ def _write(
         groups=len(set(names)),
         crossing=certificate["crossing"],
         keep=certificate["keep"],
+        contradictions=certificate["contradictions"],
         dropped=certificate["resolved"]["by_class"],
         off_by_more_than_tolerance=certificate["off_by_more_than_tolerance"],
     )
 
 
-def _rejects(rows: Rows, groups: Groups, places: Places, assigned: Assigned) -> list[Reject]:
+def _rejects(
+    rows: Rows, groups: Groups, places: Places, assigned: Assigned, contradicted: NDArray[np.bool_]
+) -> list[Reject]:
     rejects = []
     for row in np.flatnonzero(rows.labels >= 0).tolist():
         group = groups.of_row[row]
-        if places.dropped[row]:
+        if contradicted[row]:
+            detail = (
+                "a copy of this picture has another label (duplicates.parquet); split.contradictions: keep takes all"
+            )
+            reason = Reason.contradicted
+        elif places.dropped[row]:
             was, group_split = places.kept[row], assigned.splits[group]
             before = f"was in {Place(was).name}, but " if was else ""
             detail = f"{before}{groups.names[group]} is in {group_split}, which is kept whole"

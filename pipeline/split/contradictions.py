@@ -1,0 +1,58 @@
+"""One picture with two labels: what becomes of it, and how many there are.
+
+At least one of the labels is wrong and nobody knows which. `reject` leaves all copies out: to train on them teaches the
+wrong one, to test on them counts a right answer as an error. `soften` keeps their classes and gives each copy the mean
+of their probabilities, which training uses where `train.soft_labels` is set. `keep` leaves them as they are.
+Which policy stands, all are counted.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.components import components
+from pipeline.split.links import Linked
+from pipeline.split.rows import UNLABELLED, Rows
+
+SOFTENED_NAME: Final = "softened.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Contradictions:
+    """`rows`: (N,) whether a copy of the row's picture has another label; `pictures`: (N,) which picture it is."""
+
+    rows: NDArray[np.bool_]
+    pictures: NDArray[np.int64]
+
+
+def find_contradictions(rows: Rows, linked: Linked) -> Contradictions:
+    """Find the labelled rows whose picture, by its pixels, has more than one label."""
+    pictures = components(len(rows.sample_ids), [linked.duplicates])
+    labelled = rows.labels != UNLABELLED
+    seen = np.unique(np.stack([pictures[labelled], rows.labels[labelled]]), axis=1)[0]
+    several = np.bincount(seen, minlength=len(pictures)) > 1
+    return Contradictions(labelled & several[pictures], pictures)
+
+
+def describe_contradictions(rows: Rows, linked: Linked, found: Contradictions, policy: str) -> dict[str, Any]:
+    """Return, for the certificate, the policy, how many pictures and rows, and the pairs that contradict, by kind."""
+    at = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
+    pairs = {kind: {"pairs": 0, "across_datasets": 0} for kind in ("pixels", "near")}
+    for pair in linked.table.select(["first", "second", "kind"]).to_pylist():
+        first, second = at[pair["first"]], at[pair["second"]]
+        labels = {int(rows.labels[first]), int(rows.labels[second])}
+        if UNLABELLED not in labels and len(labels) > 1:
+            pairs[pair["kind"]]["pairs"] += 1
+            pairs[pair["kind"]]["across_datasets"] += int(rows.datasets[first] != rows.datasets[second])
+    pictures = len(set(found.pictures[found.rows].tolist()))
+    return {"policy": policy, "pictures": pictures, "rows": int(found.rows.sum()), **pairs}
+
+
+def softened_table(rows: Rows, found: Contradictions) -> pa.Table:
+    """Return sample_id and picture of the rows that share the mean of their label's probabilities."""
+    wanted = np.flatnonzero(found.rows)
+    ids = pa.array([rows.sample_ids[row] for row in wanted.tolist()], pa.string())
+    return pa.table({"sample_id": ids, "picture": pa.array(found.pictures[wanted], pa.int64())})
