@@ -84,6 +84,7 @@ def row(number: int, face: bytes) -> dict[str, object]:
         "image": face,
         "face_box": [0.0, 0.0, 10.0, 10.0],
         "landmarks": [90.0, 90.0, 130.0, 90.0, 110.0, 110.0, 95.0, 130.0, 125.0, 130.0],
+        "turn_deg": 0,
         "face_score": 1.0,
         "detector": "given",
         "attempt": "given",

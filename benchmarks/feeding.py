@@ -1,8 +1,9 @@
 """Images a second of training fed from the shards, beside the same training fed from memory.
 
-`make bench-feeding`, on the device that training would take (PREP_DEVICE). Each network makes the same steps (forward,
-backward, Adam) on faces of 224 px, in turn from a batch that lies on the device and from the shards as `prep train`
-streams them when they do not fit into memory; the ratio is the median over the rounds.
+`make bench-feeding`, on the device that training would take (PREP_DEVICE). Each network makes the same steps (the
+augmentation `strong`, forward, backward, Adam), in turn from a batch that lies on the device, already scaled, and from
+shards of 224 px as `prep train` streams and scales them when they do not fit into memory; the ratio is the median over
+the rounds.
 
     python benchmarks/feeding.py [FACES] [ROUNDS]
 """
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,14 +20,15 @@ import numpy as np
 import torch
 from faces_input import cropped_faces, write_inputs
 
+from models.augment import Augmentation
 from models.registry import create_model, find_model
 from models.runtime import accelerator
 from models.training.data import Faces, Reading, build_epochs
-from pipeline.params import read_params
+from pipeline.params import Params, read_params
 from pipeline.shards.write import write_shards
 from pipeline.workers import worker_count
 
-NETWORKS = ("proposed", "resnet50v2")
+NETWORKS = {"compact": 48, "proposed": 48, "resnet50v2": 224}  # and the side that each reads, in pixels
 SIZE_PX = 224
 BATCH_SIZE = 32
 
@@ -40,8 +43,8 @@ def main(faces: int, rounds: int) -> None:
         shards = Path(folder) / "shards"
         write_shards(*inputs, shards, params.shard.model_copy(update={"balance": "none"}), seed=1, workers=1)
         print(f"{device}, {faces} faces, {BATCH_SIZE} a batch, {workers} decoding threads, {rounds} rounds")
-        for name in NETWORKS:
-            step = Step(name, device)
+        for name, size_px in NETWORKS.items():
+            step = Step(name, size_px, params, device)
             reading = Reading(shards, "train", step.spec, BATCH_SIZE, seed=1, cache_mb=0, workers=workers)
             epochs = build_epochs(reading, lambda: 0, shuffle=True)
             held = next(iter(epochs)).to(device)
@@ -50,17 +53,20 @@ def main(faces: int, rounds: int) -> None:
             rates = [(step.rate([held] * steps), step.rate(islice(epochs, steps))) for _ in range(rounds)]
             memory, streamed = np.median(rates, axis=0)
             ratio = np.median([after / before for before, after in rates])
-            print(f"{name}: {memory:.0f} images/s from memory, {streamed:.0f} from the shards, ratio {ratio:.2f}")
+            rate = f"{memory:.0f} images/s from memory, {streamed:.0f} from the shards, ratio {ratio:.2f}"
+            print(f"{name} at {size_px} px: {rate}", flush=True)
 
 
 class Step:
-    """One training step of a network, as `prep train` makes it without augmentation."""
+    """One training step of a network, as `prep train` makes it."""
 
-    def __init__(self, name: str, device: torch.device) -> None:
-        """Build the network on a device."""
-        self.spec = find_model(name).input(SIZE_PX)
+    def __init__(self, name: str, size_px: int, params: Params, device: torch.device) -> None:
+        """Build the network on a device; it reads the part of a crop that the margins of `params` leave."""
+        zoom = (1 - 2 * params.align.margin) / (1 - 2 * params.train.margin)
+        self.spec = replace(find_model(name).input(size_px), zoom=zoom)
+        self._augment = Augmentation(params.train.augmentations["strong"], size_px)
         self._device = device
-        self._network = create_model(name, size_px=SIZE_PX).to(device, memory_format=torch.channels_last).train()
+        self._network = create_model(name, size_px=size_px).to(device, memory_format=torch.channels_last).train()
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=0.001)
 
     def rate(self, batches: Iterable[Faces]) -> float:
@@ -74,7 +80,7 @@ class Step:
         return count / (time.perf_counter() - start)
 
     def _learn(self, faces: Faces) -> None:
-        pixels = self.spec.normalize(faces.pixels).contiguous(memory_format=torch.channels_last)
+        pixels = self.spec.normalize(self._augment(faces.pixels)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
             outputs = self._network(pixels)
         loss = torch.nn.functional.cross_entropy(outputs.float(), faces.labels)
