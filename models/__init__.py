@@ -3,6 +3,10 @@
 `import models` is light: torch is imported by the first `create_model`.
 """
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +14,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["create_model"]
+
+# What libraries would leave behind: matplotlib a list of fonts below HOME, torch's compiler a folder in the temporary
+# one. Workers inherit the place; it goes with the process.
+_LEAVERS = {"MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"} - os.environ.keys()
+if _LEAVERS:
+    _scratch = tempfile.mkdtemp(prefix="prep-")
+    os.environ.update(dict.fromkeys(_LEAVERS, _scratch))
+    atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
 
 
 def create_model(

@@ -6,17 +6,15 @@ runs into the same folder: the second is told so and stops.
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pyarrow as pa
 
@@ -161,9 +159,10 @@ def stage_output(
         LineageError: an input changed while the stage ran.
     """
     out = Path(os.path.abspath(out))
+    _check_replaceable(out, stage)
+    _check_apart(out, sources)
     with _exclusive(out):
-        _check_replaceable(out, stage)
-        _check_apart(out, sources)
+        _check_replaceable(out, stage)  # once more: another run may have ended meanwhile
         partial = out.with_name(f".{out.name}{PARTIAL_SUFFIX}")
         inputs = [_input(source) for source in sources]
         try:
@@ -265,14 +264,34 @@ def _put_in_place(partial: Path, out: Path) -> None:
 
 @contextmanager
 def _exclusive(out: Path) -> Iterator[None]:
-    # The lock lives in the temporary folder: beside the output, DVC would hash it as part of a dependency.
-    name = hashlib.sha256(str(out).encode()).hexdigest()[:16]
-    with Path(tempfile.gettempdir(), f"prep-{os.getuid()}-{name}.lock").open("w") as stream:
+    # Beside the output: nothing is written outside the project, and DVC passes over a name with this ending.
+    place = out.with_name(f".{out.name}.lock{PARTIAL_SUFFIX}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        stream = _lock(place)
+    except BlockingIOError:
+        raise OutputError(f"{out}: another run is writing it; wait for it to end") from None
+    except OSError as error:
+        raise OutputError(_explain(out, error)) from error
+    with stream:
+        try:
+            yield
+        finally:
+            place.unlink(missing_ok=True)
+
+
+def _lock(place: Path) -> IO[str]:
+    """Return a file that is locked and lies at its place: the run before may have removed the one that was opened."""
+    while True:
+        stream = place.open("w")
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(f"{out}: another run is writing it; wait for it to end") from None
-        yield
+            if place.exists() and os.path.samestat(os.fstat(stream.fileno()), place.stat()):
+                return stream
+        except OSError:
+            stream.close()
+            raise
+        stream.close()
 
 
 def _explain(out: Path, error: OSError) -> str:
