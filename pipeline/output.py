@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 import pyarrow as pa
 
 from pipeline.errors import LineageError, OutputError, OutputUseError
-from pipeline.lineage.identity import PARTIAL_SUFFIX, folder_files, identity
+from pipeline.lineage.identity import PARTIAL_SUFFIX, file_md5, folder_files, identity
 from pipeline.lineage.snapshot import (
     SNAPSHOT_NAME,
     Input,
@@ -66,6 +66,7 @@ class StageOutput:
         self.ran: dict[str, Any] = {}  # on which device, for stages that run networks; not part of the id
         self.snapshot_id: str | None = None  # set where the id must be known before the files are written
         self.extra_sources: list[Source] = []
+        self.beside: dict[Path, Path] = {}  # what is written outside the folder: its place, and where it waits
         self._rejects: list[Reject] = []
         self._summary: dict[str, Any] | None = None
 
@@ -86,6 +87,13 @@ class StageOutput:
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write sorted JSON: the same content is the same bytes."""
         write_json(self.path(name), content)
+
+    def write_json_beside(self, place: Path, content: Mapping[str, Any]) -> None:
+        """Write sorted JSON outside the folder; it is put in place with the folder, and its md5 is in the snapshot."""
+        place = Path(os.path.abspath(place))
+        self.beside[place] = place.with_name(f".{place.name}{PARTIAL_SUFFIX}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.beside[place], content)
 
     def reject(self, rejects: Iterable[Reject]) -> None:
         """Keep rows that are left out; they are written and counted at the end."""
@@ -165,19 +173,23 @@ def stage_output(
         _check_replaceable(out, stage)  # once more: another run may have ended meanwhile
         partial = out.with_name(f".{out.name}{PARTIAL_SUFFIX}")
         inputs = [_input(source) for source in sources]
+        output = StageOutput(partial, stage)
         try:
             _fresh(partial)
-            output = StageOutput(partial, stage)
             yield output
             output.close()
             _check_unchanged(sources, inputs)
             inputs += [_input(source) for source in output.extra_sources]
             _seal(output, inputs, params, tools)
             _put_in_place(partial, out)
+            for place, waiting in output.beside.items():
+                waiting.replace(place)
         except OSError as error:
             raise OutputError(_explain(out, error)) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+            for waiting in output.beside.values():
+                waiting.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -200,8 +212,13 @@ def _seal(output: StageOutput, inputs: list[Input], params: Mapping[str, Any], t
             files=file_table(files),
             contract=output.contract,
             ran=output.ran,
+            beside={relative_path(place): _entry(waiting) for place, waiting in output.beside.items()},
         ),
     )
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    return {"md5": file_md5(path), "size": path.stat().st_size}
 
 
 def _input(source: Path | Source) -> Input:

@@ -31,8 +31,6 @@ def align(
     cuda:N, mps, auto), whose crops differ in their last bits.
     """
     from pipeline.faces.align import align as align_faces
-    from pipeline.faces.align import metrics
-    from pipeline.output import write_json
     from pipeline.workers import worker_count
 
     params = load_params()
@@ -47,11 +45,9 @@ def align(
             params.align_of(dataset),
             workers=worker_count(),
             contract=params.align,
+            misses=MISSES / f"{dataset}.json" if place == ALIGNED / dataset else None,
             progress=progress,
         )
-    if place == ALIGNED / dataset:
-        MISSES.mkdir(parents=True, exist_ok=True)
-        write_json(MISSES / f"{dataset}.json", metrics(summary))
     if summary["rows_in"] and not summary["rows_out"]:
         lost = ", ".join(f"{count} {reason}" for reason, count in summary["rejected"].items())
         raise DataError(f"{place}: none of {summary['rows_in']} faces aligned: {lost}; see its rejects")

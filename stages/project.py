@@ -25,6 +25,8 @@ MISSES: Final = Path("runs/align")
 TRAIN: Final = Path("runs/train")
 EVALUATE: Final = Path("runs/evaluate")
 REPORT: Final = Path("runs/report")
+# What commands write for people to take away: no stage reads it, and no record has it.
+UNRECORDED: Final = (RUNS / "export", RUNS / "tables.md")
 _MADE_BY: Final = {
     SAMPLES: "ingest",
     ALIGNED: "align",

@@ -35,6 +35,9 @@ def verify(
         found = list(verifier.check(folder)) + list(_certificate(folder))
         problems |= {problem.path: problem for problem in found if problem.path not in problems}
         typer.echo(f"{'broken' if found else 'holds '}  {folder}")
+    if file is None:
+        found = list(verifier.check_rest(folders, [project.DATA, project.RUNS], project.UNRECORDED))
+        problems |= {problem.path: problem for problem in found if problem.path not in problems}
     named = name_files(problems.values())
     for problem in named:
         typer.echo(f"{problem.path}: {problem.detail}", err=True)

@@ -45,6 +45,7 @@ def align(
     *,
     workers: int,
     contract: AlignParams | None = None,
+    misses: Path | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Align every face of one dataset.
@@ -57,6 +58,7 @@ def align(
         out: the folder to write: parts of `schema.FACES`, ledger, rejects, summary, snapshot.
         params: the section `align` of params.yaml, with what the dataset's own entry changes.
         workers: processes; the result does not depend on it.
+        misses: where `metrics` of the summary is to be written, outside the folder; None for nowhere.
         contract: the section as it is for all datasets, which other pictures are to be aligned by; None: `params`.
         progress: told rows done, rows in all, and faces missed so far.
 
@@ -92,7 +94,10 @@ def align(
             output.write_table(part_name(0), FACES.empty_table())
         ledger, rows_out = _collect(output, parts, rows, workers, progress)
         output.write_table(LEDGER_NAME, ledger)
-        return output.finish(rows_in=rows, rows_out=rows_out, **summarize(ledger, table))
+        summary = output.finish(rows_in=rows, rows_out=rows_out, **summarize(ledger, table))
+        if misses is not None:
+            output.write_json_beside(misses, metrics(summary))
+        return summary
 
 
 def read_summary(samples: Path) -> dict[str, Any]:

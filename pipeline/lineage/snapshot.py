@@ -34,7 +34,8 @@ class Input:
 class Snapshot:
     """What an output folder is. `files` maps each file beside it to its md5 and size in bytes.
 
-    `ran` says on which device its networks ran and how; it is empty for stages that run none.
+    `ran` says on which device its networks ran and how; it is empty for stages that run none. `beside` maps what the
+    stage wrote outside its folder, by its path relative to the project, to its md5 and size.
     """
 
     stage: str
@@ -45,6 +46,7 @@ class Snapshot:
     files: Mapping[str, Mapping[str, Any]]
     contract: Mapping[str, Any] = field(default_factory=dict)
     ran: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def tool_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -103,12 +105,12 @@ def _check_types(snapshot: Snapshot) -> None:
         texts |= {"inputs.path": given.path, "inputs.md5": given.md5, "inputs.snapshot": given.snapshot or ""}
         _check_texts(texts)
     _check_texts(texts)
-    for name in ("params", "tools", "files", "contract", "ran"):
+    for name in ("params", "tools", "files", "contract", "ran", "beside"):
         if not isinstance(getattr(snapshot, name), dict):
             raise TypeError(f"{name} must be a mapping")
-    for name, entry in snapshot.files.items():
+    for name, entry in (*snapshot.files.items(), *snapshot.beside.items()):
         if not isinstance(entry, dict) or not isinstance(entry.get("md5"), str):
-            raise TypeError(f"files: {name} must have an md5")
+            raise TypeError(f"{name} must have an md5")
 
 
 def _check_texts(texts: Mapping[str, Any]) -> None:

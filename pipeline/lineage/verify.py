@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PrepError
-from pipeline.lineage.identity import FileIdentity, file_md5, folder_files, folder_md5
+from pipeline.lineage.identity import FileIdentity, file_md5, folder_files, folder_md5, walk_files
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, Snapshot, read_snapshot
 from pipeline.lineage.walk import owner
 from pipeline.tables import read_table
@@ -47,6 +47,10 @@ class Verifier:
         recorded = {name: str(entry["md5"]) for name, entry in snapshot.files.items()}
         found = {file.path: file.md5 for file in self._files(folder) if file.path != SNAPSHOT_NAME}
         yield from _compare(folder, recorded, found)
+        for name, entry in snapshot.beside.items():
+            path = Path(name)
+            here = {name: self._identity(path)} if path.is_file() else {}
+            yield from _compare(Path(), {name: str(entry["md5"])}, here)
 
     def _check_input(self, result: Path, path: Path, md5: str, snapshot: str | None) -> Iterator[Problem]:
         if not path.exists():
@@ -60,7 +64,14 @@ class Verifier:
         named = list(self._name_changed(result, path)) if snapshot is None else list(self._check_own(path))
         yield from named
         if not named:
-            yield Problem(path.as_posix(), f"not what {result} was made from: {self._identity(path)}, not {md5}")
+            yield self._name_folder(path, f"not what {result} was made from: {self._identity(path)}, not {md5}")
+
+    def _name_folder(self, path: Path, detail: str) -> Problem:
+        """Name the snapshot of a folder that differs although each of its files is as the snapshot has it."""
+        snapshot = path / SNAPSHOT_NAME
+        if not snapshot.is_file() or any(self._check_own(path)):
+            return Problem(path.as_posix(), detail)
+        return Problem(snapshot.as_posix(), f"changed, as every file beside it is as it says; its folder is {detail}")
 
     def _check_own(self, path: Path) -> Iterator[Problem]:
         folder = owner(path)
@@ -85,7 +96,24 @@ class Verifier:
         for path in (folder, *(folder / file.path for file in self._files(folder))):
             locked = self._locked.get(path.as_posix())
             if locked is not None and self._identity(path) != locked:
-                yield Problem(path.as_posix(), f"dvc.lock has {locked}, here is {self._identity(path)}")
+                yield self._name_folder(path, f"not what dvc.lock has: {self._identity(path)}, not {locked}")
+
+    def check_rest(
+        self, outputs: Iterable[Path], roots: Iterable[Path], passed_over: Iterable[Path]
+    ) -> Iterator[Problem]:
+        """Yield what is wrong outside the output folders: what dvc.lock names there, and files that no stage wrote."""
+        folders = set(outputs)
+        beside = {name for folder in folders for name in _written_beside(folder)}
+        for name, locked in self._locked.items():
+            path = Path(name)
+            if not path.exists():
+                yield Problem(name, f"missing; dvc.lock has {locked}")
+            elif not folders & {path, *path.parents} and self._identity(path) != locked:
+                yield self._name_folder(path, f"not what dvc.lock has: {self._identity(path)}, not {locked}")
+        known = folders | set(passed_over) | {Path(name) for name in (*self._locked, *beside)}
+        for path in sorted(file for root in roots for file in walk_files(root)):
+            if path.name != ".gitignore" and not known & {path, *path.parents}:
+                yield Problem(path.as_posix(), "a stray: no stage wrote it; remove it, or keep it elsewhere")
 
     def _identity(self, path: Path) -> str:
         if path.is_dir():
@@ -114,6 +142,13 @@ def name_files(problems: Iterable[Problem]) -> list[Problem]:
     below = {parent.as_posix() for problem in given for parent in Path(problem.path).parents}
     kept = [problem for problem in given if problem.path not in below]
     return sorted(kept, key=lambda problem: Path(problem.path).is_dir())
+
+
+def _written_beside(folder: Path) -> Iterable[str]:
+    try:
+        return read_snapshot(folder).beside
+    except PrepError:  # named where the folder is checked
+        return ()
 
 
 def _compare(folder: Path, recorded: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Problem]:

@@ -92,7 +92,7 @@ def test_a_lost_raw_tree_is_named(chain):
 def test_a_rewritten_snapshot_is_found_by_the_next_link(chain):
     path = FACES / "snapshot.json"
     path.write_text(path.read_text().replace('"stage": "align"', '"stage": "magic"'))
-    assert "data/faces/a" in problems()
+    assert "data/faces/a/snapshot.json" in problems()
 
 
 def test_a_snapshot_that_is_not_one_is_named(chain):
@@ -101,7 +101,7 @@ def test_a_snapshot_that_is_not_one_is_named(chain):
 
 
 def test_dvc_lock_must_agree(chain):
-    assert "dvc.lock has 0.dir" in problems({"runs/train": "0.dir"})["runs/train"]
+    assert "not 0.dir" in problems({"runs/train": "0.dir"})["runs/train/snapshot.json"]
 
 
 def test_what_dvc_has_of_a_raw_tree_must_agree(chain):
@@ -131,3 +131,57 @@ def test_walk_refuses_what_no_stage_wrote(chain):
         walk(RAW)
     with pytest.raises(LineageError, match="nothing is there"):
         walk(Path("no/such"))
+
+
+METRICS = Path("runs/align/a.json")
+
+
+@pytest.fixture
+def metrics(chain):
+    with stage_output(Path("data/aligned/a"), stage="align", sources=[SAMPLES], params={}) as output:
+        output.write_json_beside(METRICS, {"missed": 3})
+        output.finish(rows_in=0, rows_out=0)
+    assert problems() == {}
+    return METRICS
+
+
+def rest(locked=None) -> dict[str, str]:
+    roots = [Path("data"), Path("runs")]
+    found = Verifier(locked or {}).check_rest(find_outputs(roots), roots, [Path("runs/export")])
+    return {problem.path: problem.detail for problem in found}
+
+
+@pytest.mark.parametrize("content", [b"", b'{"missed": 3', b'{"missed": 4}\n', None])
+def test_metrics_outside_the_folder_are_named(metrics, content):
+    metrics.unlink() if content is None else metrics.write_bytes(content)
+    assert list(problems()) == ["runs/align/a.json"]
+
+
+@pytest.mark.parametrize("fails", [OSError(28, "no space left"), KeyboardInterrupt()])
+def test_metrics_of_a_run_that_fails_are_not_replaced(metrics, fails):
+    before = metrics.read_bytes()
+    with (
+        pytest.raises((LineageError, Exception, KeyboardInterrupt)),
+        stage_output(Path("data/aligned/a"), stage="align", sources=[SAMPLES], params={}) as output,
+    ):
+        output.write_json_beside(METRICS, {"missed": 9})
+        raise fails
+    assert metrics.read_bytes() == before
+    assert [path.name for path in metrics.parent.iterdir()] == ["a.json"]
+
+
+def test_strays_are_named_and_what_is_known_is_not(metrics):
+    assert rest() == {}
+    for name in ("data/stray.txt", "runs/align/b.json", "runs/export/model.onnx", "data/.x.partial"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("x")
+    assert list(rest()) == ["data/stray.txt", "runs/align/b.json"]
+
+
+def test_what_dvc_lock_names_outside_the_folders_is_checked(metrics):
+    extra = Path("runs/plot.csv")
+    extra.write_text("a")
+    locked = {"runs/plot.csv": identity(extra), "runs/gone.csv": "0"}
+    assert list(rest(locked)) == ["runs/gone.csv"]
+    extra.write_text("b")
+    assert "runs/plot.csv" in rest(locked)
