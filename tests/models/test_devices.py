@@ -1,0 +1,147 @@
+"""On a GPU no operation sees two devices: training, testing, saliency, personal models, for every kind of network."""
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
+from models.classical import Classical
+from models.evaluate import evaluate
+from models.gallery import explain
+from models.inputs import InputSpec
+from models.personal import fine_tune
+from models.registry import create_model, find_model, list_models
+from models.train import train
+from models.training import engine
+from pipeline.params import PersonalizeParams
+from tests.models.training_inputs import make_training_shards, train_params
+from tests.pretended import GPU, MixUpError, PretendedAccelerator, PretendedGpu
+from tests.run_inputs import evaluate_params
+
+# One of each way to build a network; facenet-pytorch's is large, and learns below as a personal model.
+KINDS = {"proposed": 32, "compact": 32, "efficientnet_b0": 32, "resnet18": 32}
+# The larger ones of a family have the same layers, only more of them, and would take most of a minute.
+LARGER = {"efficientnet_b3", "efficientnet_b5", "efficientnet_b7", "vgg19", "resnet101v2", "resnet152v2",
+          "inception_resnet_v2"}  # fmt: skip
+NETWORKS = [entry.name for entry in list_models() if entry.kind != "classical" and entry.name not in LARGER]
+EVERYTHING = {"augment": "strong", "mixup": 0.2, "ema": 0.9, "label_smoothing": 0.1, "class_weights": 1.0,
+              "clip_norm": 1.0, "optimizer": "adamw", "flips": True, "warmup_epochs": 0.5}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return make_training_shards(tmp_path_factory.mktemp("devices"), rows=20)
+
+
+@pytest.fixture(scope="module")
+def few_shards(tmp_path_factory):
+    """A descriptor takes tenths of a second a face."""
+    return make_training_shards(tmp_path_factory.mktemp("classical"), rows=10)
+
+
+@pytest.fixture
+def gpu():
+    with PretendedGpu() as pretended:
+        yield pretended
+
+
+@pytest.fixture
+def lightning_on_gpu(monkeypatch):
+    """Let Lightning's own loop move the module and the batches there."""
+    build = lightning.Trainer
+
+    def trainer(**given):
+        there = {"accelerator": PretendedAccelerator(), "strategy": SingleDeviceStrategy(GPU)}
+        return build(**{**given, **there, "devices": 1, "deterministic": False})
+
+    monkeypatch.setattr(engine.lightning, "Trainer", trainer)
+
+
+def make_checkpoint(name, size_px):
+    torch.manual_seed(0)
+    classes = ("anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+    spec = find_model(name).input(size_px)
+    network = create_model(name, size_px=size_px).to(GPU)
+    return Checkpoint(CheckpointInfo(name, classes, spec, {}, "", "emotion", True, {}), network)
+
+
+def faces(count=3, side=80):
+    return torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_training_sees_one_device(name, shards, tmp_path, monkeypatch, gpu, lightning_on_gpu):
+    monkeypatch.chdir(tmp_path)
+    params = train_params(model=name, size_px=KINDS[name], epochs=1, **EVERYTHING)
+    train(shards, tmp_path / "out", params, seed=5)
+    assert gpu.operations > 500
+
+
+@pytest.mark.parametrize("task", ["affect", "valence"])
+def test_training_on_affect_sees_one_device(task, shards, tmp_path, monkeypatch, gpu, lightning_on_gpu):
+    monkeypatch.chdir(tmp_path)
+    params = train_params(model="compact", epochs=1, task=task, affect_loss="ccc", **EVERYTHING)
+    train(shards, tmp_path / "out", params, seed=5)
+    assert gpu.operations > 500
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_answers_maps_and_personal_models_see_one_device(name, gpu):
+    general = make_checkpoint(name, max(32, find_model(name).min_size_px))
+    pixels = faces()
+    answers = general.predict(pixels)
+    assert answers.shape == (3, 8)
+    maps = explain(general, list(pixels.permute(0, 2, 3, 1).numpy()), [0, 1, 2])
+    assert set(maps) >= {"gradient"}
+    params = PersonalizeParams(draws=1, steps=2, learning_rate=0.001, open_blocks=1)
+    personal = fine_tune(general, pixels, torch.arange(3), params, seed=1)
+    assert personal.predict(pixels).shape == (3, 8)
+    assert gpu.operations > 200
+
+
+def test_evaluation_sees_one_device_and_answers_as_on_the_cpu(tmp_path, monkeypatch):
+    """Nothing but the place is pretended, so the numbers are the same."""
+    from tests.run_inputs import make_run, make_shards
+
+    shards = make_shards(tmp_path)
+    run = make_run(shards, tmp_path / "run")
+    evaluate(shards, run, tmp_path / "cpu", evaluate_params(), seed=3)
+    with PretendedGpu() as gpu:
+        monkeypatch.setattr("models.evaluate.load_checkpoint", lambda path, device: load_checkpoint(path, "cuda:0"))
+        evaluate(shards, run, tmp_path / "gpu", evaluate_params(), seed=3)
+        assert gpu.operations > 100
+    for name in ("predictions.parquet", "confusion.csv", "details.json"):
+        assert (tmp_path / "cpu" / name).read_bytes() == (tmp_path / "gpu" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["hog-svm", "descriptor-linear"])
+def test_classical_networks_stay_on_the_cpu(name, few_shards, tmp_path, monkeypatch, gpu):
+    monkeypatch.chdir(tmp_path)
+    train(few_shards, tmp_path / "out", train_params(model=name, size_px=None), seed=5)
+    moved = load_checkpoint(tmp_path / "out", "cuda:0")
+    assert moved.device == torch.device("cpu")
+    assert moved.predict(faces(2, 224)).shape == (2, 8)
+    assert gpu.operations == 0
+
+
+def test_a_mix_up_is_seen(gpu, monkeypatch):
+    """The test of the tests: what was wrong once, planted again."""
+    general = make_checkpoint("compact", 32)
+    monkeypatch.setattr(InputSpec, "normalize", lambda self, pixels: pixels.float() / torch.full((3, 1, 1), 255.0))
+    with pytest.raises(MixUpError, match=r"aten\.div.*'cpu', 'cuda:0'"):
+        general.predict(faces())
+    monkeypatch.undo()
+    with pytest.raises(MixUpError):
+        torch.nn.functional.cross_entropy(general.module(general.prepare(faces())), torch.arange(3))
+    with pytest.raises(TypeError, match="to numpy"):
+        np.asarray(general.module(general.prepare(faces())).detach())
+
+
+def test_moved_buffers_of_a_classical_network_would_be_seen(few_shards, tmp_path, monkeypatch, gpu):
+    monkeypatch.chdir(tmp_path)
+    train(few_shards, tmp_path / "out", train_params(model="hog-svm", size_px=None), seed=5)
+    monkeypatch.setattr(Classical, "_apply", torch.nn.Module._apply)
+    with pytest.raises(MixUpError):
+        load_checkpoint(tmp_path / "out", "cuda:0").predict(faces(2, 224))
