@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-ablation bench-intervals policies labels tables
+.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-intervals policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -65,6 +65,9 @@ bench-duplicates: setup ## finding the same picture among 100,000 faces; recall 
 
 bench-feeding: setup ## images a second of training from the shards beside the same from memory
 	python benchmarks/feeding.py
+
+bench-gpu: setup ## training and alignment on a GPU beside the CPU
+	python benchmarks/gpu.py
 
 bench-ablation: setup ## what each ingredient of the default training brings on real faces; takes hours
 	python benchmarks/ablation.py $${TMPDIR:-/tmp}/ablation

@@ -4,6 +4,7 @@ Read from ``../shared/data/landmarks68``; nothing of them is kept after the benc
 """
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -49,8 +50,10 @@ def find(name: str) -> Path:
     return direct if direct.is_file() else next(PHOTOS.rglob(Path(name).name))
 
 
-def write_inputs(root: Path, faces: list[bytes]) -> tuple[dict[str, Path], dict[str, Path], Path]:
-    """Write faces, labels and a split (all of it training) as the shard stage reads them."""
+def write_inputs(
+    root: Path, faces: list[bytes], split_of: Callable[[int], str] = lambda _: "train"
+) -> tuple[dict[str, Path], dict[str, Path], Path]:
+    """Write faces, labels and a split as the shard stage reads them; `split_of` says the set of a face."""
     rows = [row(number, face) for number, face in enumerate(faces)]
     folders = {name: root / name for name in ("faces", "labels", "split")}
     for folder in folders.values():
@@ -60,7 +63,10 @@ def write_inputs(root: Path, faces: list[bytes]) -> tuple[dict[str, Path], dict[
         write_table(folders["faces"] / part_name(part), pa.Table.from_pylist(chosen, FACES))
     labels = [{name: entry.get(name) for name in LABELS.names} for entry in rows]
     write_table(folders["labels"] / "labels.parquet", pa.Table.from_pylist(labels, LABELS))
-    split = [{"sample_id": entry["sample_id"], "split": "train", "group_id": entry["sample_id"]} for entry in rows]
+    split = [
+        {"sample_id": entry["sample_id"], "split": split_of(number), "group_id": entry["sample_id"]}
+        for number, entry in enumerate(rows)
+    ]
     write_table(folders["split"] / "split.parquet", pa.Table.from_pylist(split, SPLIT))
     align = {"template": "arcface-112", "size_px": 224, "margin": 0.25}
     contracts = {"faces": {"align": align, "equalize": {"method": "none"}}, "labels": {}, "split": {}}
