@@ -1,8 +1,8 @@
-"""Are these two faces one picture? The pixels are laid upon each other and correlated.
+"""Are these two faces one picture? The pixels are laid upon each other and compared place by place.
 
-An affine motion is found by maximizing the enhanced correlation coefficient (Evangelidis and Psarakis, PAMI 2008, as
-`cv2.findTransformECC`), which neither contrast nor brightness disturbs. Then what is left is compared where two
-pictures of one scene differ and two copies of one picture do not: in the fine detail, all over the face.
+What is left after the best affine motion is the fine detail, in which two pictures of one scene differ and two copies
+of one picture do not. It is correlated in squares, and the worst quarter of them is let go: a copy may be painted over
+there, or show a border; two pictures of one person differ everywhere.
 """
 
 from collections.abc import Sequence
@@ -13,27 +13,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.duplicates.region import Floats, Pixels, band_pass, build_region
+from pipeline.duplicates.patches import FACE_PX as PATCH_FACE_PX
+from pipeline.duplicates.patches import SIDE_PX as PATCH_PX
+from pipeline.duplicates.region import MASKED, Floats, Pixels, build_band, build_region
+from pipeline.duplicates.registration import lay_upon, motion_at
 
 SIDE_PX: Final = 96
 FACE_PX: Final = 64
-_BORDER_PX: Final = 6
 _MAX_STRETCH: Final = 1.6
-_GAUSSIAN_PX: Final = 5
-_COARSE_STEPS, _FINE_STEPS = 12, 8
-_COARSE_ALIKE: Final = 0.94
+_COARSE_STEPS, _FINE_STEPS = 15, 10
+_COARSE_ALIKE: Final = 0.8
 _BAND_PX: Final = (1.0, 5.0)
 _COARSE_BAND_PX: Final = (0.7, 4.0)
-# Standard deviation of a stored band; few pixels then reach 127.
-_SPREAD: Final = 28.0
+# Half a patch's side, in pixels of a detail.
+_HALF_PX: Final = (PATCH_PX - 1) / 2 * FACE_PX / PATCH_FACE_PX
+_SQUARE_PX: Final = 12
+_SQUARES: Final = SIDE_PX // _SQUARE_PX
+# Of a square, what both must show; how many squares must be there; which share of them may disagree.
+_SHOWN_SHARE: Final = 0.5
+_LEAST_SQUARES: Final = 6
+_LET_GO: Final = 4
 
-Motion = NDArray[np.float32]
 Bands = NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """Band-passed faces: `fine` (N, 96, 96) and `coarse` (N, 48, 48), int8."""
+    """Band-passed faces: `fine` (N, 96, 96) and `coarse` (N, 48, 48), int8, MASKED where nothing is shown."""
 
     fine: Bands
     coarse: Bands
@@ -46,9 +52,12 @@ class Details:
 
 def build_detail(grey: Pixels, margin: float) -> tuple[Bands, Bands]:
     """Return a grey face (H, W), aligned with a margin, and a quarter around it, band-passed: (96, 96) and (48, 48)."""
-    region = build_region(grey, margin, FACE_PX, SIDE_PX)
-    half = cv2.resize(region, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return _stored(band_pass(region, *_BAND_PX)), _stored(band_pass(np.asarray(half, np.uint8), *_COARSE_BAND_PX))
+    region, shown = (values.astype(np.float32) for values in build_region(grey, margin, FACE_PX, SIDE_PX))
+    half, half_shown = (
+        np.asarray(cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
+        for values in (region, shown)
+    )
+    return build_band(region, shown, *_BAND_PX), build_band(half, half_shown, *_COARSE_BAND_PX)
 
 
 def build_details(greys: Sequence[Pixels], margin: float) -> Details:
@@ -62,49 +71,48 @@ def concat_details(parts: Sequence[Details]) -> Details:
     return Details(np.concatenate([part.fine for part in parts]), np.concatenate([part.coarse for part in parts]))
 
 
-def similarity(first: tuple[Bands, Bands], second: tuple[Bands, Bands], start: Motion) -> float:
+def similarity(first: tuple[Bands, Bands], second: tuple[Bands, Bands], motion: Floats) -> float:
     """Return how alike two faces of `build_detail` are once laid upon each other: 1 the same, 0 if no motion is found.
 
-    A coarse motion at half the size comes first, from `start`, and most strangers are told apart there already.
+    Args:
+        first: one face.
+        second: the other.
+        motion: (2, 3) of `registration`, where to begin. A coarse one at half the size comes first.
     """
-    if np.array_equal(first[0], second[0]):
+    (fine, coarse), (other, other_coarse) = first, second
+    if np.array_equal(fine, other):
         return 1.0
-    (fine, coarse), (other, other_coarse) = ([band.astype(np.float32) for band in face] for face in (first, second))
     try:
-        alike, motion = _align(coarse, other_coarse, start.copy(), _COARSE_STEPS)
+        alike, warp = lay_upon(coarse, other_coarse, motion_at(motion, _HALF_PX / 2, SIDE_PX // 2), _COARSE_STEPS)
         if alike < _COARSE_ALIKE:
             return 0.0
         # Pixel centres of the half picture lie at 2 k + 0.5 of the whole one.
-        motion[:, 2] = 2 * motion[:, 2] + 0.5 - 0.5 * motion[:, :2].sum(axis=1)
-        _, motion = _align(fine, other, motion, _FINE_STEPS)
+        warp[:, 2] = 2 * warp[:, 2] + 0.5 - 0.5 * warp[:, :2].sum(axis=1)
+        _, warp = lay_upon(fine, other, warp, _FINE_STEPS)
     except cv2.error:
         # A flat picture, or two that have nothing in common: the iteration does not converge.
         return 0.0
-    stretch = np.linalg.svd(motion[:, :2], compute_uv=False)
+    stretch = np.linalg.svd(warp[:, :2], compute_uv=False)
     if stretch[0] > _MAX_STRETCH or stretch[1] < 1 / _MAX_STRETCH:
         return 0.0
+    return _agreement(fine, other, warp)
+
+
+def _agreement(first: Bands, second: Bands, warp: Floats) -> float:
+    """Return the mean correlation of the squares that both show, the worst quarter let go."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(other, motion, (SIDE_PX, SIDE_PX), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    return _correlation(_inner(fine), _inner(np.asarray(moved, np.float32)))
+    size = (SIDE_PX, SIDE_PX)
+    moved = cv2.warpAffine(np.where(second == MASKED, 0, second).astype(np.float32), warp, size, flags=flags)
+    shown = cv2.warpAffine((second != MASKED).astype(np.float32), warp, size, flags=flags)
+    both = (shown > 0.99) & (first != MASKED)
+    one, other = first * both.astype(np.float32), moved * both
+    enough = _sums(both.astype(np.float32)) > _SHOWN_SHARE * _SQUARE_PX**2
+    if enough.sum() < _LEAST_SQUARES:
+        return 0.0
+    power = np.sqrt(np.maximum(_sums(one * one) * _sums(other * other), 1e-6))
+    agreeing = np.sort((_sums(one * other) / power)[enough])
+    return float(np.clip(agreeing[len(agreeing) // _LET_GO :].mean(), 0, 1))
 
 
-def _stored(band: Floats) -> Bands:
-    spread = max(float(band.std()), 1e-6)
-    return np.asarray(np.clip(np.rint(band * (_SPREAD / spread)), -127, 127), np.int8)
-
-
-def _align(first: Floats, second: Floats, motion: Motion, iterations: int) -> tuple[float, Motion]:
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, iterations, 1e-4)
-    everywhere = np.ones(first.shape, np.uint8)
-    alike, found = cv2.findTransformECC(first, second, motion, cv2.MOTION_AFFINE, criteria, everywhere, _GAUSSIAN_PX)
-    return float(alike), np.asarray(found, np.float32)
-
-
-def _inner(band: Floats) -> NDArray[np.float64]:
-    pixels = band[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX].astype(np.float64)
-    return np.asarray(pixels - pixels.mean())
-
-
-def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    scale = float(np.sqrt((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum()) / scale if scale > 0 else 0.0
+def _sums(values: Floats) -> Floats:
+    return np.asarray(values.reshape(_SQUARES, _SQUARE_PX, _SQUARES, _SQUARE_PX).sum(axis=(1, 3)))

@@ -13,13 +13,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.components import components, same_value
-from pipeline.duplicates.buckets import Pairs, candidate_pairs
-from pipeline.duplicates.confirm import FACE_PX, Details, build_details, concat_details, similarity
 from pipeline.duplicates.confirm import SIDE_PX as DETAIL_PX
-from pipeline.duplicates.hashing import Waves, build_keys, build_waves
-from pipeline.duplicates.moments import SIDE_PX, build_small, motion_between
+from pipeline.duplicates.confirm import Details, build_details, concat_details, similarity
+from pipeline.duplicates.neighbours import Pairs, candidate_pairs
+from pipeline.duplicates.patches import SIDE_PX, Patches, build_patch
 from pipeline.duplicates.region import Floats, Pixels
-from pipeline.duplicates.tangent import drop_strangers
+from pipeline.duplicates.registration import resembling
 from pipeline.errors import ImageError, TableError
 from pipeline.faces.margin import read_margin
 from pipeline.images import decode_grey_face
@@ -51,12 +50,11 @@ class Duplicates:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one part gives: sample ids, a digest of each picture as it is stored, and what `build_waves` says of all."""
+    """What one part gives: sample ids, a digest of each picture as it is stored, and its patch."""
 
     ids: list[str]
     digests: list[bytes]
-    waves: Waves
-    frames: Floats
+    patches: Patches
 
 
 def find_duplicates(
@@ -91,12 +89,10 @@ def find_duplicates(
     table = _table(ids, rows, np.ones(len(rows)), "pixels")
     if not near or not ids:
         return Duplicates(table)
-    waves = np.concatenate([part.waves for part in read])
-    candidates = candidate_pairs(build_keys(waves), workers=workers)
-    candidates = _not_together(candidates, ids, rows, together or {})
-    candidates = drop_strangers(candidates, waves, workers=workers)
-    frames = np.concatenate([part.frames for part in read])
-    scores = _confirm(parts, [len(part.ids) for part in read], candidates, frames, workers)
+    patches = np.concatenate([part.patches for part in read])
+    candidates = _not_together(candidate_pairs(patches, workers=workers), ids, rows, together or {})
+    candidates, motions = resembling(candidates, patches, workers=workers)
+    scores = _confirm(parts, [len(part.ids) for part in read], candidates, motions, workers)
     kept = scores >= threshold
     near_table = _table(ids, candidates[kept], scores[kept], "near")
     order = [("first", "ascending"), ("second", "ascending"), ("mirrored", "ascending")]
@@ -108,10 +104,10 @@ def _read_part(file: Path) -> _Part:
     margin = read_margin(file.parent)
     table = read_part(file, ["sample_id", "image"])
     ids, images = table["sample_id"].to_pylist(), table["image"].to_pylist()
-    smalls = np.zeros((len(ids), SIDE_PX, SIDE_PX), np.uint8)
+    patches = np.zeros((len(ids), SIDE_PX, SIDE_PX), np.int8)
     for row, (sample_id, image) in enumerate(zip(ids, images, strict=True)):
-        smalls[row] = build_small(_decode(file, sample_id, image, 2 * SIDE_PX), margin)
-    return _Part(ids, [hashlib.blake2b(image, digest_size=16).digest() for image in images], *build_waves(smalls))
+        patches[row] = build_patch(_decode(file, sample_id, image, 2 * SIDE_PX), margin)
+    return _Part(ids, [hashlib.blake2b(image, digest_size=16).digest() for image in images], patches)
 
 
 def _decode(file: Path, sample_id: str, image: bytes | None, min_side_px: int) -> Pixels:
@@ -139,7 +135,7 @@ def _not_together(pairs: Pairs, ids: Sequence[str], same: Pairs, together: Mappi
 
 
 def _confirm(
-    parts: Sequence[Path], sizes: Sequence[int], pairs: Pairs, frames: Floats, workers: int
+    parts: Sequence[Path], sizes: Sequence[int], pairs: Pairs, motions: Floats, workers: int
 ) -> NDArray[np.float64]:
     """Return (K,) the similarity of each candidate pair."""
     wanted = np.unique(pairs[:, :2])
@@ -156,12 +152,10 @@ def _confirm(
     cv2.setNumThreads(1)
 
     def score(number: int) -> float:
-        first, second, mirrored = pairs[number].tolist()
-        start = motion_between(
-            frames[first], frames[second], mirrored=bool(mirrored), face_px=FACE_PX // 2, side_px=DETAIL_PX // 2
+        mirrored = pairs[number, 2]
+        return similarity(
+            details.at(at[number, 0]), details.at(at[number, 1], mirrored=bool(mirrored)), motions[number]
         )
-        faces = details.at(at[number, 0]), details.at(at[number, 1], mirrored=bool(mirrored))
-        return similarity(*faces, start)
 
     # Decoder and OpenCV let go of the interpreter, so threads do, and share the pixels.
     with ThreadPoolExecutor(workers) as pool:

@@ -1,4 +1,6 @@
-"""The same part of every face, whatever margin it was aligned with."""
+"""The same part of every face, whatever margin it was aligned with, and which of its pixels say anything."""
+
+from typing import Final
 
 import cv2
 import numpy as np
@@ -7,12 +9,19 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+# What a band says of a pixel that is outside the photograph, or painted over.
+MASKED: Final = -128
+# A band has about unit spread; int8 holds four of them.
+_UNITS: Final = 32.0
+_FLAT: Final = 4
+_LEAST_SPREAD: Final = 2.0
 
-def build_region(grey: Pixels, margin: float, face_px: int, side_px: int) -> Pixels:
-    """Return a square around the face, (side_px, side_px), its histogram equalized: gamma drops out.
 
-    Beyond the crop its last pixels are repeated. The black that a crop is filled with where its photograph ends is
-    kept: left out, it was missed more as a landmark of copies than as what makes strangers alike.
+def build_region(grey: Pixels, margin: float, face_px: int, side_px: int) -> tuple[Pixels, Pixels]:
+    """Return a square around the face, (side_px, side_px), and the same size with 1 where it shows something, else 0.
+
+    Nothing is shown beyond the crop, where the photograph ends (black, or pixels repeated) and where a patch was
+    painted over: all of these are flat, as skin with its grain is not. Two crops would be alike for them.
 
     Args:
         grey: an aligned face (H, W), square.
@@ -21,15 +30,47 @@ def build_region(grey: Pixels, margin: float, face_px: int, side_px: int) -> Pix
         side_px: the side of the square.
     """
     crop_px = round(face_px / (1 - 2 * margin))
-    small = cv2.equalizeHist(cv2.resize(grey, (crop_px, crop_px), interpolation=cv2.INTER_AREA))
+    small = np.asarray(cv2.resize(grey, (crop_px, crop_px), interpolation=cv2.INTER_AREA), np.uint8)
+    shown = _shown(small)
     spare = side_px - crop_px
     low, high = abs(spare) // 2, abs(spare) - abs(spare) // 2
-    if spare >= 0:
-        return np.asarray(cv2.copyMakeBorder(small, low, high, low, high, cv2.BORDER_REPLICATE), np.uint8)
-    return np.ascontiguousarray(small[low : low + side_px, low : low + side_px])
+    if spare < 0:
+        inner = slice(low, low + side_px)
+        return np.ascontiguousarray(small[inner, inner]), np.ascontiguousarray(shown[inner, inner])
+    sides = (low, high, low, high)
+    wide = cv2.copyMakeBorder(small, *sides, cv2.BORDER_REPLICATE)
+    return np.asarray(wide, np.uint8), np.asarray(cv2.copyMakeBorder(shown, *sides, cv2.BORDER_CONSTANT), np.uint8)
 
 
-def band_pass(region: Pixels, fine_px: float, coarse_px: float) -> Floats:
-    """Return a difference of Gaussians: neither the noise of a JPEG nor the light across the face."""
-    pixels = region.astype(np.float32)
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), fine_px) - cv2.GaussianBlur(pixels, (0, 0), coarse_px))
+def _shown(small: Pixels) -> Pixels:
+    reach = max(3, len(small) // 40 * 2 + 1)
+    square = np.ones((reach, reach), np.uint8)
+    flat = (cv2.dilate(small, square) - cv2.erode(small, square) <= _FLAT).astype(np.uint8)
+    wide = np.ones((reach + 2, reach + 2), np.uint8)
+    return np.asarray(1 - cv2.dilate(cv2.morphologyEx(flat, cv2.MORPH_OPEN, square), wide), np.uint8)
+
+
+def build_band(region: Floats, shown: Floats, fine_px: float, coarse_px: float) -> NDArray[np.int8]:
+    """Return the detail between two scales, where the region shows any, each place at the contrast of all others.
+
+    A difference of Gaussians over its own spread nearby: brightness, contrast and the light across the face drop out.
+
+    Args:
+        region: (S, S).
+        shown: (S, S), 0..1.
+        fine_px: the spread of the Gaussian that takes noise away.
+        coarse_px: that of what is taken away, and of what counts as nearby.
+
+    Returns:
+        (S, S), 32 a unit; MASKED where less than half of a pixel is shown.
+    """
+    weight = _blur(shown, coarse_px) + 1e-3
+    detail = (region - _blur(region * shown, coarse_px) / weight) * shown
+    detail = _blur(detail, fine_px)
+    spread = np.sqrt(_blur(detail * detail, coarse_px) / weight) + _LEAST_SPREAD
+    band = np.clip(np.rint(detail / spread * _UNITS), MASKED + 1, -MASKED - 1)
+    return np.where(shown < 0.5, MASKED, band).astype(np.int8)
+
+
+def _blur(values: Floats, spread_px: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), spread_px), np.float32)

@@ -1,0 +1,96 @@
+"""Candidate pairs without comparing all pairs: each key with those of the cells of space that are nearest to it.
+
+Keys are shared out to cells around keys drawn at random (an inverted file, as in Sivic and Zisserman, ICCV 2003); a key
+is compared, exactly, with those in the cells nearest to it. A few thousand are one cell. Time grows as N to the 1.5.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.duplicates.keys import WINDOWS, build_keys, build_scatter
+from pipeline.duplicates.patches import Patches
+from pipeline.duplicates.region import Floats
+
+Pairs = NDArray[np.int64]
+
+# So few are all compared.
+ALL_PAIRS: Final = 64
+_MIN_COSINE: Final = 0.5
+_NEAREST: Final = 2
+_ONE_CELL: Final = 4096
+_PROBED: Final = 24
+_CHUNK: Final = 4096
+
+
+def candidate_pairs(patches: Patches, *, workers: int) -> Pairs:
+    """Return (K, 3) pairs of faces that may be one picture: first < second, and 1 where the second is to be mirrored.
+
+    Args:
+        patches: (N, SIDE_PX, SIDE_PX) of `build_patch`.
+        workers: threads; the result does not depend on it.
+    """
+    if len(patches) <= ALL_PAIRS:
+        first, second = np.triu_indices(len(patches), 1)
+        return np.concatenate([np.stack([first, second, np.full(len(first), mirror)], axis=1) for mirror in (0, 1)])
+    scatter = build_scatter(patches)
+    mirrored = np.ascontiguousarray(patches[:, :, ::-1])
+    found = []
+    for window in WINDOWS:
+        keys = build_keys(patches, scatter, window)
+        found.append(_nearest(keys, keys, 0, workers))
+        found.append(_nearest(keys, build_keys(mirrored, scatter, window), 1, workers))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _nearest(keys: Floats, others: Floats, mirror: int, workers: int) -> Pairs:
+    """Pair each key with the nearest of the others, but for the one of its own face."""
+    cells, probes = _cells(keys, others)
+    # Arithmetic on arrays lets go of the interpreter, so threads do, and share the keys.
+    with ThreadPoolExecutor(workers) as pool:
+        parts = list(pool.map(lambda cell: _close(keys, others, *cell), zip(probes, cells, strict=True)))
+    rows, columns, cosines = (np.concatenate(values) for values in zip(*parts, strict=True))
+    order = np.lexsort((columns, -cosines, rows))
+    rows, columns = rows[order], columns[order]
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    rows, columns = rows[place < _NEAREST], columns[place < _NEAREST]
+    return np.stack([np.minimum(rows, columns), np.maximum(rows, columns), np.full(len(rows), mirror)], axis=1)
+
+
+def _cells(keys: Floats, others: Floats) -> tuple[Sequence[NDArray[np.int64]], Sequence[NDArray[np.int64]]]:
+    """Return the others in each cell, and the keys that are to be compared with these."""
+    everyone = np.arange(len(keys))
+    if len(keys) <= _ONE_CELL:
+        return [everyone] * -(-len(keys) // _CHUNK), np.split(everyone, range(_CHUNK, len(keys), _CHUNK))
+    count = round(len(keys) ** 0.5)
+    centres = others[np.random.default_rng(0).choice(len(others), count, replace=False)]
+    home = np.concatenate([(others[at : at + _CHUNK] @ centres.T).argmax(axis=1) for at in everyone[::_CHUNK]])
+    near = [
+        np.argpartition(keys[at : at + _CHUNK] @ centres.T, count - _PROBED, axis=1)[:, -_PROBED:]
+        for at in everyone[::_CHUNK]
+    ]
+    return _by_cell(home, everyone, count), _by_cell(np.concatenate(near).ravel(), everyone.repeat(_PROBED), count)
+
+
+def _by_cell(cells: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
+    order = np.argsort(cells, kind="stable")
+    return np.split(rows[order], np.searchsorted(cells[order], np.arange(1, count)))
+
+
+def _close(
+    keys: Floats, others: Floats, rows: NDArray[np.int64], members: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    nearby = others[members].T
+    found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
+        cosines = keys[part] @ nearby
+        row, column = np.nonzero(cosines >= _MIN_COSINE)
+        cosine = cosines[row, column]
+        row, column = part[row], members[column]
+        kept = row != column
+        found.append((row[kept], column[kept], cosine[kept]))
+    return tuple(np.concatenate(values) for values in zip(*found, strict=True))  # type: ignore[return-value]
