@@ -1,8 +1,8 @@
 """Are these two faces one picture? The pixels are laid upon each other and compared place by place.
 
 What is left after the best affine motion is the fine detail, in which two pictures of one scene differ and two copies
-of one picture do not. It is correlated in squares, and the worst quarter of them is let go: a copy may be painted over
-there, or show a border; two pictures of one person differ everywhere.
+of one picture do not. All of it counts, wherever both show something: what a copy has painted over is not shown, and
+two expressions of one face differ in the little that moved.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,8 @@ _BAND_PX: Final = (1.0, 5.0)
 _COARSE_BAND_PX: Final = (0.7, 4.0)
 # Half a patch's side, in pixels of a detail.
 _HALF_PX: Final = (PATCH_PX - 1) / 2 * FACE_PX / PATCH_FACE_PX
-_SQUARE_PX: Final = 12
-_SQUARES: Final = SIDE_PX // _SQUARE_PX
-# Of a square, what both must show; how many squares must be there; which share of them may disagree.
-_SHOWN_SHARE: Final = 0.5
-_LEAST_SQUARES: Final = 6
-_LET_GO: Final = 4
+# Of a face, what both must show.
+_SHOWN_SHARE: Final = 0.12
 
 Bands = NDArray[np.int8]
 
@@ -99,20 +95,14 @@ def similarity(first: tuple[Bands, Bands], second: tuple[Bands, Bands], motion: 
 
 
 def _agreement(first: Bands, second: Bands, warp: Floats) -> float:
-    """Return the mean correlation of the squares that both show, the worst quarter let go."""
+    """Return the correlation of what both show."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (SIDE_PX, SIDE_PX)
     moved = cv2.warpAffine(np.where(second == MASKED, 0, second).astype(np.float32), warp, size, flags=flags)
     shown = cv2.warpAffine((second != MASKED).astype(np.float32), warp, size, flags=flags)
     both = (shown > 0.99) & (first != MASKED)
-    one, other = first * both.astype(np.float32), moved * both
-    enough = _sums(both.astype(np.float32)) > _SHOWN_SHARE * _SQUARE_PX**2
-    if enough.sum() < _LEAST_SQUARES:
+    if both.mean() < _SHOWN_SHARE:
         return 0.0
-    power = np.sqrt(np.maximum(_sums(one * one) * _sums(other * other), 1e-6))
-    agreeing = np.sort((_sums(one * other) / power)[enough])
-    return float(np.clip(agreeing[len(agreeing) // _LET_GO :].mean(), 0, 1))
-
-
-def _sums(values: Floats) -> Floats:
-    return np.asarray(values.reshape(_SQUARES, _SQUARE_PX, _SQUARES, _SQUARE_PX).sum(axis=(1, 3)))
+    one, other = first[both].astype(np.float64), moved[both].astype(np.float64)
+    power = float(np.sqrt((one @ one) * (other @ other)))
+    return float(np.clip(one @ other / power, 0, 1)) if power > 0 else 0.0
