@@ -90,8 +90,9 @@ def find_duplicates(
     if not near or not ids:
         return Duplicates(table)
     patches = np.concatenate([part.patches for part in read])
-    candidates = _not_together(candidate_pairs(patches, workers=workers), ids, rows, together or {})
-    candidates, motions = resembling(candidates, patches, workers=workers)
+    candidates, cosines = candidate_pairs(patches, workers=workers)
+    apart = _not_together(candidates, ids, rows, together or {})
+    candidates, motions = resembling(candidates[apart], cosines[apart], patches, workers=workers)
     scores = _confirm(parts, [len(part.ids) for part in read], candidates, motions, workers)
     kept = scores >= threshold
     near_table = _table(ids, candidates[kept], scores[kept], "near")
@@ -128,10 +129,10 @@ def _same_pixels(digests: Sequence[bytes]) -> Pairs:
     return np.array(pairs, np.int64).reshape(-1, 3)
 
 
-def _not_together(pairs: Pairs, ids: Sequence[str], same: Pairs, together: Mapping[str, int]) -> Pairs:
+def _not_together(pairs: Pairs, ids: Sequence[str], same: Pairs, together: Mapping[str, int]) -> NDArray[np.bool_]:
     known = same_value([None if key not in together else str(together[key]) for key in ids])
     group = components(len(ids), [known, same[:, :2]])
-    return np.asarray(pairs[group[pairs[:, 0]] != group[pairs[:, 1]]])
+    return np.asarray(group[pairs[:, 0]] != group[pairs[:, 1]])
 
 
 def _confirm(

@@ -26,8 +26,10 @@ _PROBED: Final = 24
 _CHUNK: Final = 4096
 
 
-def candidate_pairs(patches: Patches, *, workers: int) -> Pairs:
+def candidate_pairs(patches: Patches, *, workers: int) -> tuple[Pairs, Floats]:
     """Return (K, 3) pairs of faces that may be one picture: first < second, and 1 where the second is to be mirrored.
+
+    And (K,) the best cosine of their keys, 0.5..1; 1 where so few faces are all paired.
 
     Args:
         patches: (N, SIDE_PX, SIDE_PX) of `build_patch`.
@@ -35,7 +37,9 @@ def candidate_pairs(patches: Patches, *, workers: int) -> Pairs:
     """
     if len(patches) <= ALL_PAIRS:
         first, second = np.triu_indices(len(patches), 1)
-        return np.concatenate([np.stack([first, second, np.full(len(first), mirror)], axis=1) for mirror in (0, 1)])
+        mirrors = (np.full(len(first), mirror) for mirror in (0, 1))
+        pairs = np.concatenate([np.stack([first, second, mirror], axis=1) for mirror in mirrors])
+        return pairs, np.ones(len(pairs), np.float32)
     scatter = build_scatter(patches)
     mirrored = np.ascontiguousarray(patches[:, :, ::-1])
     found = []
@@ -43,21 +47,26 @@ def candidate_pairs(patches: Patches, *, workers: int) -> Pairs:
         keys = build_keys(patches, scatter, window)
         found.append(_nearest(keys, keys, 0, workers))
         found.append(_nearest(keys, build_keys(mirrored, scatter, window), 1, workers))
-    return np.unique(np.concatenate(found), axis=0)
+    pairs, cosines = (np.concatenate(values) for values in zip(*found, strict=True))
+    pairs, at = np.unique(pairs, axis=0, return_inverse=True)
+    best = np.zeros(len(pairs), np.float32)
+    np.maximum.at(best, at.ravel(), cosines)
+    return pairs, best
 
 
-def _nearest(keys: Floats, others: Floats, mirror: int, workers: int) -> Pairs:
-    """Pair each key with the nearest of the others, but for the one of its own face."""
+def _nearest(keys: Floats, others: Floats, mirror: int, workers: int) -> tuple[Pairs, Floats]:
+    """Pair each key with the nearest of the others, but for the one of its own face, and return their cosines."""
     cells, probes = _cells(keys, others)
     # Arithmetic on arrays lets go of the interpreter, so threads do, and share the keys.
     with ThreadPoolExecutor(workers) as pool:
         parts = list(pool.map(lambda cell: _close(keys, others, *cell), zip(probes, cells, strict=True)))
     rows, columns, cosines = (np.concatenate(values) for values in zip(*parts, strict=True))
     order = np.lexsort((columns, -cosines, rows))
-    rows, columns = rows[order], columns[order]
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    rows, columns = rows[place < _NEAREST], columns[place < _NEAREST]
-    return np.stack([np.minimum(rows, columns), np.maximum(rows, columns), np.full(len(rows), mirror)], axis=1)
+    rows, columns, cosines = rows[order], columns[order], cosines[order]
+    near = np.arange(len(rows)) - np.searchsorted(rows, rows) < _NEAREST
+    rows, columns = rows[near], columns[near]
+    pairs = np.stack([np.minimum(rows, columns), np.maximum(rows, columns), np.full(len(rows), mirror)], axis=1)
+    return pairs, cosines[near]
 
 
 def _cells(keys: Floats, others: Floats) -> tuple[Sequence[NDArray[np.int64]], Sequence[NDArray[np.int64]]]:

@@ -45,9 +45,12 @@ def build_region(grey: Pixels, margin: float, face_px: int, side_px: int) -> tup
 def _shown(small: Pixels) -> Pixels:
     reach = max(3, len(small) // 40 * 2 + 1)
     square = np.ones((reach, reach), np.uint8)
+    # Beyond the crop it goes on as at its end: a black edge is seen that is narrower than the square.
+    small = np.asarray(cv2.copyMakeBorder(small, reach, reach, reach, reach, cv2.BORDER_REPLICATE), np.uint8)
     flat = (cv2.dilate(small, square) - cv2.erode(small, square) <= _FLAT).astype(np.uint8)
     wide = np.ones((reach + 2, reach + 2), np.uint8)
-    return np.asarray(1 - cv2.dilate(cv2.morphologyEx(flat, cv2.MORPH_OPEN, square), wide), np.uint8)
+    shown = 1 - cv2.dilate(cv2.morphologyEx(flat, cv2.MORPH_OPEN, square), wide)
+    return np.ascontiguousarray(shown[reach:-reach, reach:-reach], np.uint8)
 
 
 def build_band(region: Floats, shown: Floats, fine_px: float, coarse_px: float) -> NDArray[np.int8]:

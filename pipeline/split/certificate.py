@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.duplicates import SOUGHT_CHANGES
 from pipeline.params import SplitParams
 from pipeline.split.dropped import dropped_by_class
 from pipeline.split.groups import Groups
@@ -50,6 +51,7 @@ def build_certificate(
         "policy": {
             "spanning_groups": "test is left whole, then validation; the rest of the group is dropped",
             "same_picture": params.duplicates,
+            "changes_looked_for": list(SOUGHT_CHANGES) if params.duplicates == "near" else [],
             "same_person": "subject_id" if params.identities == "none" else "subject_id, dlib descriptor",
         },
     }

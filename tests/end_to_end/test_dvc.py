@@ -107,7 +107,7 @@ def write_photographs(folder: Path) -> None:
 def mixture(project, tmp_path_factory):
     """The folders of the demo's four datasets, and photographs of people beside them, up to the shards."""
     folder = tmp_path_factory.mktemp("mixture")
-    for name in ("raw", "data/samples", "data/aligned", "data/faces", "data/labels"):
+    for name in ("raw", "runs/align", "data/samples", "data/aligned", "data/faces", "data/labels"):
         shutil.copytree(project / name, folder / name, ignore=shutil.ignore_patterns(".gitignore"))
     shutil.copy(project / "params.yaml", folder)
     set_params(folder, {"datasets": {"photographs": {"src": "raw/photographs", "format": "csv", "role": "both"}}})

@@ -127,5 +127,5 @@ def test_both_tables_have_every_row(project, finished):
             cells[1].strip(): cells[2:-1] for cells in (line.split("|") for line in table.splitlines()) if cells[1:]
         }
         assert set(rows) == {"network", "---", *(entry.name for entry in list_models())}
-        assert rows["network"] == [f" {name} " for name in ("all", *sorted(DATASETS))]
-        assert all(float(cell.split()[0]) <= 1 for entry in list_models() for cell in rows[entry.name])
+        assert rows["network"] == [f" {name} " for name in ("seed", "all", *sorted(DATASETS))]
+        assert all(float(cell.split()[0]) <= 1 for entry in list_models() for cell in rows[entry.name][1:])

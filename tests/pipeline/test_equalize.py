@@ -43,6 +43,7 @@ def make_faces(folder: Path, rows: int = 9, rows_per_part: int = 4) -> Path:
                 "face_score": 1.0,
                 "detector": "given",
                 "attempt": "given",
+                "turn_deg": 0,
             }
             for number in range(rows)
         ]

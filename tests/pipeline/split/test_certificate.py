@@ -137,6 +137,17 @@ def test_what_is_dropped_is_counted_by_split_and_class(datasets, params, tmp_pat
     assert certificate["resolved"]["by_class"] == done["dropped"]
 
 
+@pytest.mark.parametrize("duplicates", ["near", "identical"])
+def test_it_says_which_changes_were_looked_for(datasets, params, tmp_path, duplicates):
+    datasets.add("d", "both", [sample(f"{number}.png", number % 8) for number in range(8)])
+    contract = {"align": {"margin": 0.1}}
+    write_snapshot(datasets.aligned["d"], Snapshot("align", "made", (), {}, {}, {}, contract))
+    chosen = params.model_copy(update={"duplicates": duplicates})
+    split(datasets.aligned, datasets.labels, datasets.roles, tmp_path / "split", chosen, seed=1, workers=1)
+    policy = json.loads((tmp_path / "split/certificate.json").read_text())["policy"]
+    assert any("mirrored" in change for change in policy["changes_looked_for"]) == (duplicates == "near")
+
+
 def test_what_was_not_looked_for_is_null_and_not_none_found(datasets, params, tmp_path):
     def crossing_of(name, **changes):
         given = params.model_copy(update=changes)
