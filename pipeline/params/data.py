@@ -189,6 +189,7 @@ class SplitParams(Section):
     duplicates: Literal["none", "identical", "near"]
     duplicate_similarity: Annotated[float, Field(gt=0, le=1)]
     contradictions: Literal["reject", "soften", "keep"]
+    contradiction_similarity: Annotated[float, Field(gt=0, le=1)]
     identities: Literal["none", "dlib"]
     identity_distance: Annotated[float, Field(gt=0, lt=2)]
     folds: Annotated[int, Field(ge=0, le=1000)]

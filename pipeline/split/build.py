@@ -21,6 +21,7 @@ from pipeline.split.certificate import build_certificate
 from pipeline.split.contradictions import (
     SOFTENED_NAME,
     Contradictions,
+    certain_pairs,
     describe_contradictions,
     find_contradictions,
     softened_table,
@@ -94,7 +95,8 @@ def split(
             )
         linked = build_links(rows, aligned, params, workers=workers, progress=progress)
         groups = build_groups(rows, linked.arrays())
-        found = find_contradictions(rows, linked)
+        certain = certain_pairs(linked, params.contradiction_similarity)
+        found = find_contradictions(rows, certain)
         rejected = found.rows & (params.contradictions == "reject")
         placed = replace(rows, labels=np.where(rejected, UNLABELLED, rows.labels))
         places = build_places(placed, groups, roles, params.held_out, kept_places(rows, known))
@@ -103,7 +105,7 @@ def split(
         output.reject(_rejects(rows, groups, places, assigned, rejected))
         certificate = build_certificate(rows, linked, groups, places, row_splits, params)
         certificate["keep"] = describe_keep(keep, known, places) if keep else None
-        certificate["contradictions"] = _contradictions(output, rows, linked, found, params)
+        certificate["contradictions"] = _contradictions(output, rows, certain, found, params)
         return _write(output, rows, linked, groups, assigned, row_splits, params, certificate)
 
 
@@ -190,13 +192,13 @@ def _row_splits(groups: Groups, places: Places, assigned: Assigned) -> NDArray[n
 
 
 def _contradictions(
-    output: StageOutput, rows: Rows, linked: Linked, found: Contradictions, params: SplitParams
+    output: StageOutput, rows: Rows, certain: pa.Table, found: Contradictions, params: SplitParams
 ) -> dict[str, Any] | None:
     if params.duplicates == "none":
         return None
     if params.contradictions == "soften":
         output.write_table(SOFTENED_NAME, softened_table(rows, found))
-    return describe_contradictions(rows, linked, found, params.contradictions)
+    return describe_contradictions(rows, certain, found, params.contradictions)
 
 
 def _write(

@@ -1,5 +1,8 @@
 """One picture with two labels: what becomes of it, and how many there are.
 
+Pictures that may be one are kept in one set, which costs nothing where they are two. Here they must surely be one: two
+expressions of a face, a moment apart, have two labels and both are right.
+
 At least one of the labels is wrong and nobody knows which. `reject` leaves all copies out: to train on them teaches the
 wrong one, to test on them counts a right answer as an error. `soften` keeps their classes and gives each copy the mean
 of their probabilities, which training uses where `train.soft_labels` is set. `keep` leaves them as they are.
@@ -11,9 +14,11 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.components import components
+from pipeline.duplicates import Duplicates
 from pipeline.split.links import Linked
 from pipeline.split.rows import UNLABELLED, Rows
 
@@ -28,20 +33,31 @@ class Contradictions:
     pictures: NDArray[np.int64]
 
 
-def find_contradictions(rows: Rows, linked: Linked) -> Contradictions:
-    """Find the labelled rows whose picture, by its pixels, has more than one label."""
-    pictures = components(len(rows.sample_ids), [linked.duplicates])
+def find_contradictions(rows: Rows, table: pa.Table) -> Contradictions:
+    """Find the labelled rows whose picture has more than one label.
+
+    Args:
+        rows: all rows.
+        table: the pairs that surely are one picture, of `certain_pairs`.
+    """
+    at = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
+    pictures = components(len(rows.sample_ids), [Duplicates(table).pairs(at)])
     labelled = rows.labels != UNLABELLED
     seen = np.unique(np.stack([pictures[labelled], rows.labels[labelled]]), axis=1)[0]
     several = np.bincount(seen, minlength=len(pictures)) > 1
     return Contradictions(labelled & several[pictures], pictures)
 
 
-def describe_contradictions(rows: Rows, linked: Linked, found: Contradictions, policy: str) -> dict[str, Any]:
+def certain_pairs(linked: Linked, similarity: float) -> pa.Table:
+    """Return the pairs of `linked` that are at least this much alike, 0..1."""
+    return linked.table.filter(pc.greater_equal(linked.table["similarity"], pa.scalar(similarity, pa.float32())))
+
+
+def describe_contradictions(rows: Rows, table: pa.Table, found: Contradictions, policy: str) -> dict[str, Any]:
     """Return, for the certificate, the policy, how many pictures and rows, and the pairs that contradict, by kind."""
     at = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
     pairs = {kind: {"pairs": 0, "across_datasets": 0} for kind in ("pixels", "near")}
-    for pair in linked.table.select(["first", "second", "kind"]).to_pylist():
+    for pair in table.select(["first", "second", "kind"]).to_pylist():
         first, second = at[pair["first"]], at[pair["second"]]
         labels = {int(rows.labels[first]), int(rows.labels[second])}
         if UNLABELLED not in labels and len(labels) > 1:

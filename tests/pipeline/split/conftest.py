@@ -18,6 +18,7 @@ PARAMS = {
     "duplicates": "none",
     "duplicate_similarity": 0.8,
     "contradictions": "keep",
+    "contradiction_similarity": 0.9,
     "identities": "none",
     "identity_distance": 0.4,
     "folds": 0,

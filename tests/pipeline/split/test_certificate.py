@@ -139,7 +139,8 @@ def test_what_is_dropped_is_counted_by_split_and_class(datasets, params, tmp_pat
 
 @pytest.mark.parametrize("duplicates", ["near", "identical"])
 def test_it_says_which_changes_were_looked_for(datasets, params, tmp_path, duplicates):
-    datasets.add("d", "both", [sample(f"{number}.png", number % 8) for number in range(8)])
+    pictures = [encode_face(np.random.default_rng(n).integers(0, 256, (64, 64), np.uint8)) for n in range(8)]
+    datasets.add("d", "both", [sample(f"{n}.png", n % 8, image=picture) for n, picture in enumerate(pictures)])
     contract = {"align": {"margin": 0.1}}
     write_snapshot(datasets.aligned["d"], Snapshot("align", "made", (), {}, {}, {}, contract))
     chosen = params.model_copy(update={"duplicates": duplicates})

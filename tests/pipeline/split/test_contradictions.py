@@ -3,12 +3,17 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from pipeline.duplicates import DUPLICATES
 from pipeline.images import encode_face
 from pipeline.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.shards.plan import read_joined
 from pipeline.split import split
+from pipeline.split.contradictions import certain_pairs, describe_contradictions, find_contradictions
+from pipeline.split.links import Linked
+from pipeline.split.rows import read_rows
 from pipeline.tables import read_table
 
 from .conftest import sample
@@ -69,6 +74,26 @@ def test_soften_gives_each_copy_the_mean_of_all(datasets, contradicting, params,
         two_to_one = 2 / 3 * np.eye(8)[ANGER] + 1 / 3 * np.eye(8)[FEAR]
         expected = two_to_one if row["sample_id"] in COPIES else np.eye(8)[row["label"]]
         np.testing.assert_allclose(row["label_probs"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("alike", "contradicts"), [(0.96, False), (0.97, True), (1.0, True)])
+def test_only_what_surely_is_one_picture_contradicts_itself(datasets, alike, contradicts):
+    """A face a moment later is much like itself, and its other label is right."""
+    datasets.add("d", "both", [sample("before.png", ANGER), sample("after.png", FEAR), sample("other.png", HAPPY)])
+    rows = read_rows(datasets.aligned, datasets.labels)
+    pair = {
+        "first": "d/after.png#0",
+        "second": "d/before.png#0",
+        "kind": "near",
+        "similarity": alike,
+        "mirrored": False,
+    }
+    none = np.empty((0, 2), np.int64)
+    certain = certain_pairs(Linked(none, none, pa.Table.from_pylist([pair], schema=DUPLICATES)), 0.97)
+    found = find_contradictions(rows, certain)
+    named = {key for key, hit in zip(rows.sample_ids, found.rows, strict=True) if hit}
+    assert named == ({"d/after.png#0", "d/before.png#0"} if contradicts else set())
+    assert describe_contradictions(rows, certain, found, "keep")["near"]["pairs"] == int(contradicts)
 
 
 def test_nothing_is_counted_where_nothing_was_looked_for(contradicting, params, tmp_path):
