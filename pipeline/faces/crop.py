@@ -96,6 +96,12 @@ def _measure(
     return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), axis=1).tolist()]
 
 
+def is_possible(found: Found, shape: tuple[int, ...], params: AlignParams) -> bool:
+    """Say whether an answer can be a face of a picture of this shape (height, width, ...), whatever its score."""
+    beyond = _beyond(found, shape)
+    return beyond["points_outside"] <= params.max_points_outside and beyond["picture_share"] <= params.max_picture_share
+
+
 def _beyond(found: Found, shape: tuple[int, ...]) -> dict[str, float]:
     """Return what tells a face from an answer that cannot be one, in pixels of the picture as it was searched."""
     row = found.choice.row

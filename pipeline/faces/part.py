@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from pipeline.crew import NO_UNIT, Units
 from pipeline.device import CPU
 from pipeline.errors import ImageError, LineageError
 from pipeline.faces.cascade import Attempt, Found, build_cascade
-from pipeline.faces.crop import Crop, cut_faces
+from pipeline.faces.crop import Crop, cut_faces, is_possible
 from pipeline.faces.detector import Hint
 from pipeline.faces.networks import network_device
 from pipeline.faces.scale import hint_of, search_side_px, view_of
@@ -99,7 +99,9 @@ def align_part(part: Part, units: Units) -> PartResult:
 def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, units: Units) -> None:
     views = [view_of(sample.picture, sample.hint) for sample in samples if sample.picture is not None]
     units.at(NO_UNIT)
-    found = find_faces(attempts, views, lambda index: units.at(samples[index].unit))
+    found = find_faces(
+        attempts, views, lambda index: units.at(samples[index].unit), partial(is_possible, params=part.params)
+    )
     seen: list[tuple[_Sample, Found, Scaled]] = []
     for sample, result in zip(samples, found, strict=True):
         if result is None or sample.picture is None:

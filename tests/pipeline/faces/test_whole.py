@@ -1,12 +1,16 @@
 """The whole picture as the face: for releases of faces that were cut out, and for no others."""
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 
 from pipeline.faces.align import align
-from pipeline.faces.cascade import build_cascade
-from pipeline.faces.detector import Hint, View
+from pipeline.faces.cascade import Attempt, build_cascade
+from pipeline.faces.crop import is_possible
+from pipeline.faces.detector import Faces, Hint, View
+from pipeline.faces.geometry import BOX_PLACES
 from pipeline.faces.search import find_faces
 from pipeline.ingest import ingest
 from pipeline.params import read_params
@@ -97,3 +101,39 @@ def test_it_is_the_middle_square(shape, left):
         build_cascade(align_params(cascade=["whole"])), [View(np.zeros(shape, np.uint8))], lambda _: None
     )
     assert found[0].faces.landmarks[0, 0, 0] == pytest.approx(left - 0.5)
+
+
+class _Stub:
+    """A detector that says the same of every picture: a face of this side about the middle of 48 px."""
+
+    def __init__(self, name, side):
+        self.name = name
+        self._box = np.array([24 - side / 2, 24 - side / 2, 24 + side / 2, 24 + side / 2])
+
+    def detect(self, views):
+        points = self._box[:2] + BOX_PLACES * (self._box[2] - self._box[0])
+        return [Faces(self._box[None], np.array([0.999]), points[None]) for _ in views]
+
+
+def test_an_answer_that_no_face_can_be_leaves_the_picture_to_the_next_attempt():
+    huge, fitting = Attempt("huge", _Stub("huge", 80)), Attempt("fitting", _Stub("fitting", 40))
+    possible = partial(is_possible, params=align_params())
+
+    def found(*attempts):
+        return find_faces(attempts, [View(_noise(7))], lambda _: None, possible)[0].attempt.name
+
+    assert found(huge, fitting) == "fitting"
+    assert found(fitting, huge) == "fitting"
+    # Nobody has a better one: it comes back, to be turned away with its reason.
+    assert found(huge) == "huge"
+
+
+def test_no_row_of_a_release_of_crops_is_lost_to_a_face_larger_than_its_picture(tmp_path):
+    """Of the portrait's eyes and mouth alone a detector sees a face of more than twice the picture."""
+    inner = cv2.resize(portrait()[85:155, 190:260, 0], (48, 48), interpolation=cv2.INTER_AREA)
+    for name in ("angry", "happy", "sad"):
+        _tree(tmp_path / "raw", name, [inner])
+    summary, _ = _align(tmp_path, "folder", cascade=["mtcnn"])
+    assert summary["rejected"] == {"larger_than_picture": 3}
+    summary, _ = _align(tmp_path, "fer2013_folder", cascade=["mtcnn"])
+    assert summary["found_by"] == {"whole": 3}
