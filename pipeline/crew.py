@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Final, Generic, TypeVar
 
 from pipeline.errors import DataError
+from pipeline.workers import end_with_parent
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -204,6 +205,7 @@ def _restore(environment: dict[str, str | None]) -> None:
 
 def _work(pipe: Connection, unit: Any, function: PartFunction[Any, Any]) -> None:
     """Live as a worker: take a part, do it, report; until the pipe closes."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers; they need not each say so
 
     def at(number: int) -> None:

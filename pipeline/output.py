@@ -1,20 +1,18 @@
 """The output folder of a stage: filled beside its place, then put there whole, with rejects, summary and snapshot.
 
 A killed run leaves the previous result as it was and one hidden ``.partial`` folder, which the next run removes. Two
-runs into the same folder: the second is told so and stops.
+runs into the same folder: the second is told so and stops. `place` does both.
 """
 
 import errno
-import fcntl
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -30,6 +28,7 @@ from pipeline.lineage.snapshot import (
     tool_versions,
     write_snapshot,
 )
+from pipeline.place import put_in_place, sync, workplace
 from pipeline.schema import REJECTS, Reason
 from pipeline.tables import rows_to_table, write_slices, write_table
 
@@ -94,6 +93,13 @@ class StageOutput:
         self.beside[place] = place.with_name(f".{place.name}{PARTIAL_SUFFIX}")
         place.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.beside[place], content)
+
+    def put_beside(self) -> None:
+        """Put what is written outside the folder in place; `stage_output` calls it."""
+        for place, waiting in self.beside.items():
+            sync(waiting)
+            waiting.replace(place)
+            sync(place.parent)
 
     def reject(self, rejects: Iterable[Reject]) -> None:
         """Keep rows that are left out; they are written and counted at the end."""
@@ -166,30 +172,27 @@ def stage_output(
         OutputError: the folder is in use, or the disk is full.
         LineageError: an input changed while the stage ran.
     """
-    out = Path(os.path.abspath(out))
+    out = out.resolve()
     _check_replaceable(out, stage)
     _check_apart(out, sources)
-    with _exclusive(out):
-        _check_replaceable(out, stage)  # once more: another run may have ended meanwhile
-        partial = out.with_name(f".{out.name}{PARTIAL_SUFFIX}")
-        inputs = [_input(source) for source in sources]
-        output = StageOutput(partial, stage)
-        try:
-            _fresh(partial)
-            yield output
-            output.close()
-            _check_unchanged(sources, inputs)
-            inputs += [_input(source) for source in output.extra_sources]
-            _seal(output, inputs, params, tools)
-            _put_in_place(partial, out)
-            for place, waiting in output.beside.items():
-                waiting.replace(place)
-        except OSError as error:
-            raise OutputError(_explain(out, error)) from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-            for waiting in output.beside.values():
-                waiting.unlink(missing_ok=True)
+    try:
+        with workplace(out) as folder:
+            _check_replaceable(out, stage)  # once more: another run may have ended meanwhile
+            inputs = [_input(source) for source in sources]
+            output = StageOutput(folder, stage)
+            try:
+                yield output
+                output.close()
+                _check_unchanged(sources, inputs)
+                inputs += [_input(source) for source in output.extra_sources]
+                _seal(output, inputs, params, tools)
+                put_in_place(folder, out)
+                output.put_beside()
+            finally:
+                for waiting in output.beside.values():
+                    waiting.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(_explain(out, error)) from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -261,54 +264,6 @@ def _check_apart(out: Path, sources: Sequence[Path | Source]) -> None:
             raise OutputUseError(
                 f"{relative_path(out)}: is, holds or lies in {relative_path(path)}, which is read; give --out another"
             )
-
-
-def _fresh(partial: Path) -> None:
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-
-
-def _put_in_place(partial: Path, out: Path) -> None:
-    if not out.exists():
-        partial.rename(out)
-        return
-    old = out.with_name(f".{out.name}.old{PARTIAL_SUFFIX}")
-    shutil.rmtree(old, ignore_errors=True)
-    out.rename(old)
-    partial.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def _exclusive(out: Path) -> Iterator[None]:
-    # Beside the output: nothing is written outside the project, and DVC passes over a name with this ending.
-    place = out.with_name(f".{out.name}.lock{PARTIAL_SUFFIX}")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        stream = _lock(place)
-    except BlockingIOError:
-        raise OutputError(f"{out}: another run is writing it; wait for it to end") from None
-    except OSError as error:
-        raise OutputError(_explain(out, error)) from error
-    with stream:
-        try:
-            yield
-        finally:
-            place.unlink(missing_ok=True)
-
-
-def _lock(place: Path) -> IO[str]:
-    """Return a file that is locked and lies at its place: the run before may have removed the one that was opened."""
-    while True:
-        stream = place.open("w")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if place.exists() and os.path.samestat(os.fstat(stream.fileno()), place.stat()):
-                return stream
-        except OSError:
-            stream.close()
-            raise
-        stream.close()
 
 
 def _explain(out: Path, error: OSError) -> str:

@@ -4,17 +4,24 @@
 someone else made.
 """
 
+import ctypes
 import multiprocessing
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Final, TypeVar
 
 from pipeline.errors import DataError, ParamsError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+_PR_SET_PDEATHSIG: Final = 1
 
 # Called as work advances: units done, units in all, a short note for the progress bar.
 Progress = Callable[[int, int, str], None]
@@ -43,6 +50,20 @@ def worker_count() -> int:
     return int(text)
 
 
+def end_with_parent() -> None:
+    """Have this worker end when the process that started it does, even one that is killed; called in the worker."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
 def map_ordered(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     """Yield `function(job)` for each job in order, over processes when there is more than one of both.
 
@@ -55,7 +76,7 @@ def map_ordered(function: Callable[[Job], Result], jobs: Sequence[Job], workers:
         yield from map(function, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=end_with_parent) as pool:
         try:
             yield from pool.map(function, jobs)
         except BrokenProcessPool:
