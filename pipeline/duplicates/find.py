@@ -13,11 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.components import components, same_value
-from pipeline.duplicates.confirm import SIDE_PX as DETAIL_PX
-from pipeline.duplicates.confirm import Details, build_details, concat_details, similarity
+from pipeline.duplicates.confirm import FINE, Bands, Level, build_detail, confirm
 from pipeline.duplicates.neighbours import Pairs, candidate_pairs
 from pipeline.duplicates.patches import SIDE_PX, Patches, build_patch
-from pipeline.duplicates.region import Floats, Pixels
+from pipeline.duplicates.region import Pixels
 from pipeline.duplicates.registration import resembling
 from pipeline.errors import ImageError, TableError
 from pipeline.faces.margin import read_margin
@@ -93,7 +92,8 @@ def find_duplicates(
     candidates, cosines = candidate_pairs(patches, workers=workers)
     apart = _not_together(candidates, ids, rows, together or {})
     candidates, motions = resembling(candidates[apart], cosines[apart], patches, workers=workers)
-    scores = _confirm(parts, [len(part.ids) for part in read], candidates, motions, workers)
+    starts = np.cumsum([0, *(len(part.ids) for part in read)])
+    scores = confirm(candidates, motions, _Details(parts, starts, workers), workers=workers)
     kept = scores >= threshold
     near_table = _table(ids, candidates[kept], scores[kept], "near")
     order = [("first", "ascending"), ("second", "ascending"), ("mirrored", "ascending")]
@@ -135,41 +135,33 @@ def _not_together(pairs: Pairs, ids: Sequence[str], same: Pairs, together: Mappi
     return np.asarray(group[pairs[:, 0]] != group[pairs[:, 1]])
 
 
-def _confirm(
-    parts: Sequence[Path], sizes: Sequence[int], pairs: Pairs, motions: Floats, workers: int
-) -> NDArray[np.float64]:
-    """Return (K,) the similarity of each candidate pair."""
-    wanted = np.unique(pairs[:, :2])
-    starts = np.cumsum([0, *sizes])
-    bounds = np.searchsorted(wanted, starts)
-    jobs = [
-        (file, wanted[bounds[number] : bounds[number + 1]] - starts[number])
-        for number, file in enumerate(parts)
-        if bounds[number] < bounds[number + 1]
-    ]
-    if not jobs:
-        return np.empty(0)
-    at = np.searchsorted(wanted, pairs[:, :2])
-    cv2.setNumThreads(1)
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """Reads the details of faces by their number among all faces of these parts."""
 
-    def score(number: int) -> float:
-        mirrored = pairs[number, 2]
-        return similarity(
-            details.at(at[number, 0]), details.at(at[number, 1], mirrored=bool(mirrored)), motions[number]
-        )
+    parts: Sequence[Path]
+    starts: NDArray[np.int64]
+    workers: int
 
-    # Decoder and OpenCV let go of the interpreter, so threads do, and share the pixels.
-    with ThreadPoolExecutor(workers) as pool:
-        details = concat_details(list(pool.map(_details_of, jobs)))
-        return np.array(list(pool.map(score, range(len(pairs)))))
+    def __call__(self, wanted: NDArray[np.int64], level: Level) -> Bands:
+        bounds = np.searchsorted(wanted, self.starts)
+        jobs = [
+            (file, wanted[bounds[number] : bounds[number + 1]] - self.starts[number], level)
+            for number, file in enumerate(self.parts)
+            if bounds[number] < bounds[number + 1]
+        ]
+        cv2.setNumThreads(1)
+        # Decoder and OpenCV let go of the interpreter, so threads do.
+        with ThreadPoolExecutor(self.workers) as pool:
+            return np.concatenate(list(pool.map(_details_of, jobs)))
 
 
-def _details_of(job: tuple[Path, NDArray[np.int64]]) -> Details:
-    file, rows = job
+def _details_of(job: tuple[Path, NDArray[np.int64], Level]) -> Bands:
+    file, rows, level = job
+    margin = read_margin(file.parent)
     found = read_part(file, ["sample_id", "image"]).take(rows).to_pylist()
-    return build_details(
-        [_decode(file, row["sample_id"], row["image"], DETAIL_PX) for row in found], read_margin(file.parent)
-    )
+    greys = [_decode(file, row["sample_id"], row["image"], FINE.side_px) for row in found]
+    return np.stack([build_detail(grey, margin, level) for grey in greys])
 
 
 def _table(ids: Sequence[str], pairs: Pairs, scores: NDArray[np.float64], kind: str) -> pa.Table:
