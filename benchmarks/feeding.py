@@ -23,7 +23,8 @@ from faces_input import cropped_faces, write_inputs
 from models.augment import Augmentation
 from models.registry import create_model, find_model
 from models.runtime import accelerator
-from models.training.data import Faces, Reading, build_epochs
+from models.training.data import Reading, build_epochs
+from models.training.faces import Faces
 from pipeline.params import Params, read_params
 from pipeline.shards.write import write_shards
 from pipeline.workers import worker_count
@@ -45,9 +46,11 @@ def main(faces: int, rounds: int) -> None:
         print(f"{device}, {faces} faces, {BATCH_SIZE} a batch, {workers} decoding threads, {rounds} rounds")
         for name, size_px in NETWORKS.items():
             step = Step(name, size_px, params, device)
-            reading = Reading(shards, "train", step.spec, BATCH_SIZE, seed=1, cache_mb=0, workers=workers)
+            reading = Reading(
+                shards, "train", step.spec, BATCH_SIZE, seed=1, cache_mb=0, workers=workers, device=device
+            )
             epochs = build_epochs(reading, lambda: 0, shuffle=True)
-            held = next(iter(epochs)).to(device)
+            held = next(iter(epochs))
             steps = faces // BATCH_SIZE
             step.rate([held] * 2)  # the first steps choose kernels and take memory
             rates = [(step.rate([held] * steps), step.rate(islice(epochs, steps))) for _ in range(rounds)]
@@ -73,7 +76,7 @@ class Step:
         """Return images a second over some batches."""
         count, start = 0, time.perf_counter()
         for batch in batches:
-            self._learn(batch.to(self._device))
+            self._learn(batch)
             count += len(batch)
         if self._device.type == "cuda":
             torch.cuda.synchronize()

@@ -34,9 +34,10 @@ from models.augment import Augmentation  # noqa: E402
 from models.registry import create_model, find_model  # noqa: E402
 from models.runtime import network_device, reproducible  # noqa: E402
 from models.train import train  # noqa: E402
-from models.training.data import Faces, Reading, build_epochs  # noqa: E402
+from models.training.data import Reading, build_epochs  # noqa: E402
 from models.training.engine import plan_compute  # noqa: E402
-from models.training.module import build_optimizer  # noqa: E402
+from models.training.faces import Faces  # noqa: E402
+from models.training.optimizer import build_optimizer  # noqa: E402
 from pipeline.params import TrainParams, read_params  # noqa: E402
 from pipeline.workers import worker_count  # noqa: E402
 

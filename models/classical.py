@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from models.inputs import InputSpec
 from models.networks.weights import State
-from models.training.data import Faces
+from models.training.faces import Faces
 from pipeline.errors import DataError
 from pipeline.faces.dlib_hog import model_file
 

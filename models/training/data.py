@@ -1,81 +1,33 @@
 """What one epoch of training reads: from memory where the faces fit, else streamed from the shards.
 
 Both give the same kind of batch and both go on in the middle of an epoch. Faces kept in memory are scaled once, to the
-side that the network reads, so that an epoch costs no decoding.
+side that the network reads, so that an epoch costs no decoding; on a GPU that has room for them they lie there.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
-from models.affect import AFFECTS
-from models.data import Batch, ShardLoader
+from models.data import ShardLoader
 from models.inputs import InputSpec
 from models.streams import Purpose, stream_seed
+from models.training.faces import Faces, concat_faces, faces_of
+from models.training.feed import Feed
+from pipeline.workers import worker_count
 
-_BYTES_PER_MB = 1 << 20
-_READ_ROWS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Faces:
-    """A batch, or a whole split, as training reads it. All tensors have the same first dimension.
-
-    Attributes:
-        pixels: uint8 (N, channels, size_px, size_px).
-        labels: int64 (N,).
-        probs: float32 (N, 8), soft labels.
-        weights: float32 (N,), of each sample in the loss.
-        affect: float32 (N, 2), valence and arousal, 0 where none is given.
-        affect_given: bool (N, 2).
-    """
-
-    pixels: Tensor
-    labels: Tensor
-    probs: Tensor
-    weights: Tensor
-    affect: Tensor
-    affect_given: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: Tensor) -> "Faces":
-        """Return some rows in this order."""
-        return Faces(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def without_pixels(self) -> "Faces":
-        """Return what an answer is measured against, and not the pixels: they would take gigabytes."""
-        return replace(self, pixels=self.pixels.new_empty(len(self), 0))
-
-    def to(self, device: torch.device) -> "Faces":
-        """Return the same on another device."""
-        return Faces(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
-
-
-class Epochs(Protocol):
-    """Batches, epoch by epoch."""
-
-    def __iter__(self) -> Iterator[Faces]:
-        """Yield the batches of the epoch that begins."""
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the iteration is."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+CPU: Final = torch.device("cpu")
+_BYTES_PER_MB: Final = 1 << 20
+_READ_ROWS: Final = 256
+_SHARE_OF_FREE: Final = 0.25  # of a GPU's free memory, for faces; the network comes later and wants the rest
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a split is read: the shards, the split, how faces become inputs, by how many decoding threads."""
+    """How a split is read: the shards, the split, how faces become inputs, by how many decoding threads, for where."""
 
     shards: Path
     split: str
@@ -86,16 +38,24 @@ class Reading:
     workers: int = 0
     rank: int = 0
     world_size: int = 1
+    device: torch.device = CPU
 
 
-def read_faces(reading: Reading) -> Faces:
-    """Read a whole split into memory, in the order of the shards."""
-    loader = ShardLoader(reading.shards, reading.split, batch_size=_READ_ROWS, shuffle=False, seed=0)
-    return concat_faces([scale(batch, reading.spec) for batch in loader])
+def read_faces(reading: Reading, home: torch.device = CPU) -> Faces:
+    """Read a whole split into the memory of a device, in the order of the shards, as the network reads them.
+
+    All cores decode, because nothing else runs yet.
+    """
+    loader = ShardLoader(
+        reading.shards, reading.split, batch_size=_READ_ROWS, shuffle=False, seed=0, workers=worker_count()
+    )
+    return concat_faces([faces_of(batch).to(home).scaled(reading.spec) for batch in loader])
 
 
-def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -> Epochs:
+def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -> Feed:
     """Return what training iterates: from memory if the scaled faces need at most `cache_mb`, else streamed.
+
+    The batches lie on the device of the reading.
 
     Args:
         reading: what to read.
@@ -114,8 +74,17 @@ def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -
     )
     needed = loader.rows * reading.spec.channels * reading.spec.size_px**2
     if reading.world_size == 1 and needed <= reading.cache_mb * _BYTES_PER_MB:
-        return MemoryEpochs(read_faces(reading), reading.batch_size, reading.seed, epoch, shuffle=shuffle)
-    return StreamedEpochs(loader, reading.spec, epoch, shuffle=shuffle)
+        faces = read_faces(reading, find_home(reading.device, needed))
+        memory = MemoryEpochs(faces, reading.batch_size, reading.seed, epoch, shuffle=shuffle)
+        return Feed(memory, None, reading.device)
+    return Feed(StreamedEpochs(loader, epoch, shuffle=shuffle), reading.spec, reading.device)
+
+
+def find_home(device: torch.device, needed: int) -> torch.device:
+    """Return where faces of so many bytes stay: on a GPU that has room for them, else in the machine's memory."""
+    if device.type == "cuda" and needed <= _SHARE_OF_FREE * torch.cuda.mem_get_info(device)[0]:
+        return device
+    return CPU
 
 
 class MemoryEpochs:
@@ -143,7 +112,7 @@ class MemoryEpochs:
         resumes = self._resume_at is not None and self._resume_at[0] == epoch
         first = self._resume_at[1] if resumes and self._resume_at else 0
         self._resume_at = None
-        order = self._order(epoch)
+        order = self._order(epoch).to(self.faces.labels.device, non_blocking=True)
         for number in range(first, len(self)):
             self._done = number + 1
             yield self.faces.take(order[number * self._batch_size : (number + 1) * self._batch_size])
@@ -164,12 +133,11 @@ class MemoryEpochs:
 
 
 class StreamedEpochs:
-    """Batches as a `ShardLoader` gives them, scaled. In training, a last one of a single face is left out here, too."""
+    """Batches as a `ShardLoader` decodes them. In training, a last one of a single face is left out here, too."""
 
-    def __init__(self, loader: ShardLoader, spec: InputSpec, epoch: Callable[[], int], *, shuffle: bool) -> None:
+    def __init__(self, loader: ShardLoader, epoch: Callable[[], int], *, shuffle: bool) -> None:
         self._fewest = 2 if shuffle else 1
         self._loader = loader
-        self._spec = spec
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -181,7 +149,7 @@ class StreamedEpochs:
         self._loader.set_epoch(self._epoch())
         for batch in self._loader:
             if len(batch) >= self._fewest:
-                yield scale(batch, self._spec)
+                yield faces_of(batch)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the loader is."""
@@ -190,20 +158,3 @@ class StreamedEpochs:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken, if only by the first of several processes: all are equally far."""
         self._loader.load_state_dict({**state, "rank": self._loader.state_dict()["rank"]})
-
-
-def scale(batch: Batch, spec: InputSpec) -> Faces:
-    """Turn a batch of the shards into one of inputs."""
-    return Faces(
-        pixels=spec.resize(batch.images).contiguous(),
-        labels=batch.labels,
-        probs=batch.probs,
-        weights=batch.weights,
-        affect=torch.stack([getattr(batch, name) for name in AFFECTS], 1),
-        affect_given=torch.stack([getattr(batch, f"{name}_mask") for name in AFFECTS], 1),
-    )
-
-
-def concat_faces(parts: list[Faces]) -> Faces:
-    """Return all rows of some batches as one."""
-    return Faces(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Faces)))

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.affect import AFFECTS, TASK_OUTPUTS, affect_loss, squared_error
-from models.training.data import Faces
+from models.training.faces import Faces
 from pipeline.params import TrainParams
 
 _TINY: Final = 1e-12

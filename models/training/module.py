@@ -5,7 +5,6 @@ and every running sum is part of the state. So a run that was killed in the midd
 weights of one that was not.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
@@ -22,8 +21,9 @@ from models.runtime import accelerator
 from models.streams import Purpose, stream_seed
 from models.training.average import Average
 from models.training.course import NO_SUMS, Course, Phase, score_classes, score_values
-from models.training.data import Faces, concat_faces
+from models.training.faces import Faces, concat_faces
 from models.training.loss import Objective, mix
+from models.training.optimizer import build_optimizer, rate_share, scale_rate
 from pipeline.errors import ModelError
 from pipeline.params import TrainParams
 
@@ -96,7 +96,7 @@ class Learner(lightning.LightningModule):
         return self
 
     def transfer_batch_to_device(self, batch: Faces, device: torch.device, dataloader_idx: int) -> Faces:
-        """Move a batch."""
+        """Move a batch that is not there already."""
         del dataloader_idx
         return batch.to(device)
 
@@ -182,19 +182,7 @@ class Learner(lightning.LightningModule):
         return scale_rate(self.phase.learning_rate, self.params.scale_rate, self.trainer.world_size)
 
     def _rate(self, step: int) -> float:
-        """Return the learning rate at a step as a share of the highest."""
-        epoch = step / max(1, self._amounts.steps)
-        warm = self.params.warmup_epochs
-        if epoch < warm:
-            return (step + 1) / (warm * self._amounts.steps + 1)
-        match self.params.schedule:
-            case "constant":
-                return 1.0
-            case "exponential":
-                return float(self.params.decay ** int(epoch - warm))
-            case "cosine":
-                share = min(1.0, (epoch - warm) / max(1e-9, self.phase.epochs - warm))
-                return 0.5 * (1 + math.cos(math.pi * share))
+        return rate_share(self.params, self.phase.epochs, step, self._amounts.steps)
 
     def _step_seed(self, batch: int) -> int:
         epoch = self.phase.first_epoch + self.current_epoch
@@ -234,27 +222,3 @@ class Learner(lightning.LightningModule):
             everyone: Any = self.all_gather(rows)
             rows = everyone.flatten(0, 1)[: self._amounts.validation_rows]
         return rows.cpu()
-
-
-def scale_rate(rate: float, rule: str, processes: int) -> float:
-    """Return a learning rate for so many processes, each with a batch of its own: rule none, linear or sqrt."""
-    return rate * {"none": 1.0, "linear": float(processes), "sqrt": math.sqrt(processes)}[rule]
-
-
-def build_optimizer(
-    network: nn.Module, params: TrainParams, learning_rate: float, *, fused: bool = False
-) -> torch.optim.Optimizer:
-    """Return the optimizer over the parameters that train; biases and norms are not decayed."""
-    open_ = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in open_ if p.ndim > 1], "weight_decay": params.weight_decay},
-        {"params": [p for p in open_ if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    match params.optimizer:
-        case "adam":
-            return torch.optim.Adam(groups, lr=learning_rate, fused=fused)
-        case "adamw":
-            return torch.optim.AdamW(groups, lr=learning_rate, fused=fused)
-        case "sgd":
-            return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, nesterov=True, fused=fused)

@@ -18,8 +18,9 @@ from models.networks.layers import open_last
 from models.registry import Entry, create_model
 from models.runtime import Compute
 from models.training.course import NO_SUMS, Course, Phase, score_classes
-from models.training.data import Epochs, Reading, build_epochs, read_faces
+from models.training.data import Reading, build_epochs, read_faces
 from models.training.engine import build_trainer, plan_compute
+from models.training.feed import Feed
 from models.training.loss import Objective, balance_classes
 from models.training.module import Amounts, Learner
 from models.training.state import LiveLog, ProgressReport, StateKeeper
@@ -181,11 +182,14 @@ def _run_phase(
         raise KeyboardInterrupt from None
 
 
-def _epochs(job: Job, trainer: lightning.Trainer, split: str, epoch: Callable[[], int]) -> Epochs:
+def _epochs(job: Job, trainer: lightning.Trainer, split: str, epoch: Callable[[], int]) -> Feed:
     # Beside a GPU the processor has nothing else to do; on the CPU the threads would only wait for the network's.
     shared_by = max(1, trainer.num_devices)  # processes of this machine that train together
-    workers = max(1, worker_count() // shared_by) if trainer.strategy.root_device.type != "cpu" else 0
-    reading = replace(_reading(job, split), workers=workers, rank=trainer.global_rank, world_size=trainer.world_size)
+    device = trainer.strategy.root_device
+    workers = max(1, worker_count() // shared_by) if device.type != "cpu" else 0
+    reading = replace(
+        _reading(job, split), workers=workers, rank=trainer.global_rank, world_size=trainer.world_size, device=device
+    )
     return build_epochs(reading, epoch, shuffle=split == TRAIN)
 
 

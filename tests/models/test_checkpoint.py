@@ -13,7 +13,7 @@ from models.checkpoint import METADATA_KEY, Checkpoint, CheckpointInfo, load_che
 from models.classical import HogSvm
 from models.inputs import InputSpec
 from models.registry import create_model, find_model
-from models.training.data import Faces
+from models.training.faces import Faces
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError
 

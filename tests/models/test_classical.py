@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.classical import DescriptorLinear, HogSvm
-from models.training.data import Faces
+from models.training.faces import Faces
 from pipeline.errors import DataError
 
 

@@ -57,6 +57,9 @@ def lightning_on_gpu(monkeypatch):
         return build(**{**given, **there, "devices": 1, "deterministic": False})
 
     monkeypatch.setattr(engine.lightning, "Trainer", trainer)
+    for name in ("Stream", "stream", "current_stream"):  # torch.cpu's do nothing
+        monkeypatch.setattr(torch.cuda, name, getattr(torch.cpu, name))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 << 30, 1 << 30))
 
 
 def make_checkpoint(name, size_px):

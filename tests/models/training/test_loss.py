@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from models.affect import affect_loss
 from models.inputs import InputSpec
-from models.training.data import Faces, Reading, read_faces
+from models.training.data import Reading, read_faces
+from models.training.faces import Faces
 from models.training.loss import Objective, balance_classes, mix, soft_cross_entropy
 from pipeline.shards.write import write_shards
 from tests.models.training_inputs import train_params

@@ -7,7 +7,7 @@ import torch
 
 from models.inputs import InputSpec
 from models.training.course import Course, Phase
-from models.training.data import Faces
+from models.training.faces import Faces
 from models.training.loss import Objective
 from models.training.module import Amounts, Learner
 from tests.models.training_inputs import train_params

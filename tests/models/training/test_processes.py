@@ -39,7 +39,7 @@ def prep_train(project, out, changes, **environment):
 def test_two_processes_end_with_the_weights_of_one_with_twice_the_batch(project):
     """The whole set is one batch, so that both see the same faces in a step; nothing draws or counts by batch."""
     alike = {"model": "baseline", "epochs": 3, "select": "last", "ema": 0.5, "optimizer": "sgd", "precision": "fp32"}
-    rows = build_epochs(reading(project), lambda: 0, shuffle=True)._loader.rows
+    rows = sum(map(len, build_epochs(reading(project), lambda: 0, shuffle=True)))
     scaled = {"learning_rate": 0.0005, "scale_rate": "linear"}  # twice as much, which the one process is told
     together = prep_train(
         project, "two", {**alike, **scaled, "batch_size": rows}, PREP_DEVICES="2", PREP_STRATEGY="ddp"

@@ -1,0 +1,54 @@
+"""The optimizer, and its learning rate from step to step."""
+
+import math
+
+import torch
+from torch import nn
+
+from pipeline.params import TrainParams
+
+
+def scale_rate(rate: float, rule: str, processes: int) -> float:
+    """Return a learning rate for so many processes, each with a batch of its own: rule none, linear or sqrt."""
+    return rate * {"none": 1.0, "linear": float(processes), "sqrt": math.sqrt(processes)}[rule]
+
+
+def build_optimizer(
+    network: nn.Module, params: TrainParams, learning_rate: float, *, fused: bool = False
+) -> torch.optim.Optimizer:
+    """Return the optimizer over the parameters that train; biases and norms are not decayed."""
+    open_ = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in open_ if p.ndim > 1], "weight_decay": params.weight_decay},
+        {"params": [p for p in open_ if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    match params.optimizer:
+        case "adam":
+            return torch.optim.Adam(groups, lr=learning_rate, fused=fused)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=learning_rate, fused=fused)
+        case "sgd":
+            return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, nesterov=True, fused=fused)
+
+
+def rate_share(params: TrainParams, epochs: int, step: int, steps: int) -> float:
+    """Return the learning rate as a share of the highest.
+
+    Args:
+        params: schedule, decay and warmup.
+        epochs: of the phase.
+        step: how many are done, of the phase.
+        steps: of the optimizer in an epoch.
+    """
+    epoch, warm = step / max(1, steps), params.warmup_epochs
+    if epoch < warm:
+        return (step + 1) / (warm * steps + 1)
+    match params.schedule:
+        case "constant":
+            return 1.0
+        case "exponential":
+            return float(params.decay ** int(epoch - warm))
+        case "cosine":
+            share = min(1.0, (epoch - warm) / max(1e-9, epochs - warm))
+            return 0.5 * (1 + math.cos(math.pi * share))
