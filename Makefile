@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-intervals policies labels tables
+.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-intervals mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -74,6 +74,9 @@ bench-ablation: setup ## what each ingredient of the default training brings on 
 
 bench-intervals: setup ## how often a 95% interval holds the truth, by the number of people: docs/intervals.md
 	python -m benchmarks.intervals
+
+mutants: setup ## how many small faults in the code the tests notice: docs/mutants.md; takes an hour
+	python -m benchmarks.mutants
 
 policies: setup ## what each policy for several categories at once makes of the demo's EMOTIC
 	python benchmarks/policies.py

@@ -1,0 +1,155 @@
+"""How many small faults in the code do the tests notice? `make mutants` asks mutmut, area by area.
+
+`python -m benchmarks.mutants [AREA ...] [--sample N] [--seed S] [--again]`. Each area is mutated and tested in a copy
+of the working tree below the temporary folder (or `MUTANTS_DIR`), never in the tree itself. The page docs/mutants.md is
+written anew once all areas ran; the reasons of the survivors lie in docs/mutants.yaml. One without is shown as open.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.mutants_report import PAGE, Result, Survivor, build_page
+
+ROOT: Final = Path(__file__).parents[1]
+SAMPLE: Final = 250
+_KILLED: Final = frozenset({1, 3, 24, 36, 152, 255, -24})  # a failed test, or far more time than without the change
+_MUTMUT: Final = str(Path(sys.executable).with_name("mutmut"))
+_NOTHING: Final = "nothing.is.called.so"
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """What belongs together.
+
+    Attributes:
+        files: that are mutated, as patterns from the root.
+        tests: that may notice, files or folders.
+    """
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+AREAS: Final = {
+    "labels": Area(
+        tuple(f"pipeline/{name}.py" for name in ("taxonomy", "spellings", "harmonize", "settle", "votes")),
+        tuple(f"tests/pipeline/test_{name}.py" for name in ("taxonomy", "spellings", "harmonize", "settle")),
+    ),
+    "readers": Area(
+        ("pipeline/sources/*.py", "pipeline/ingest.py"), ("tests/pipeline/sources", "tests/pipeline/test_ingest.py")
+    ),
+    "split": Area(("pipeline/split/*.py",), ("tests/pipeline/split", "tests/stages/test_split.py")),
+    "balance": Area(
+        ("pipeline/balance.py", "pipeline/shards/balance.py"),
+        ("tests/pipeline/test_balance.py", "tests/pipeline/shards/test_plan.py", "tests/pipeline/shards/test_write.py"),
+    ),
+    "metrics": Area(
+        tuple(f"models/{name}.py" for name in ("metrics", "intervals", "affect", "calibration", "scorecard")),
+        tuple(f"tests/models/test_{name}.py" for name in ("metrics", "affect", "calibration", "evaluate")),
+    ),
+    "augmentation": Area(("models/augment.py",), ("tests/models/test_augment.py",)),
+    "training": Area(
+        ("models/training/*.py", "models/train.py", "models/streams.py"),
+        ("tests/models/training", "tests/models/test_train.py", "tests/models/test_streams.py"),
+    ),
+    "geometry": Area(
+        tuple(
+            f"pipeline/faces/{name}.py" for name in ("geometry", "warp", "crop", "turn", "choice", "scale", "refine")
+        ),
+        tuple(f"tests/pipeline/faces/test_{name}.py" for name in ("geometry", "align", "turn", "refine", "whole")),
+    ),
+    "lineage": Area(("pipeline/lineage/*.py",), ("tests/pipeline/lineage",)),
+}
+
+
+def main() -> None:
+    """Mutate the areas that are named, all without a name, and say what survived."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("areas", nargs="*", metavar="AREA", help=", ".join(AREAS))
+    parser.add_argument("--sample", type=int, default=SAMPLE, help="so many mutants of each area, drawn; 0: all")
+    parser.add_argument("--seed", type=int, default=1, help="of the draw")
+    parser.add_argument("--again", action="store_true", help="only those of the draw that were not killed before")
+    asked = parser.parse_args()
+    below = Path(os.environ.get("MUTANTS_DIR", Path(tempfile.gettempdir(), "prep-mutants")))
+    for name in asked.areas or AREAS:
+        folder = below / name
+        _copy_tree(folder, AREAS[name])
+        result = _run(folder, name, asked.sample, asked.seed, again=asked.again)
+        (folder / "result.json").write_text(result.dumped(), encoding="utf-8")
+        print(f"{name}: {result.killed} of {result.decided} killed ({result.share:.1%}), {result.made} in all")
+    found = [Result.read(below / name / "result.json") for name in AREAS if (below / name / "result.json").is_file()]
+    if len(found) == len(AREAS):
+        PAGE.write_text(build_page(found), encoding="utf-8")
+
+
+def _copy_tree(folder: Path, area: Area) -> None:
+    """Bring the copy up to date; what mutmut found there stays. A file that did not change keeps its time."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        source, target = ROOT / name, folder / name
+        if source.is_file() and not (target.is_file() and target.read_bytes() == source.read_bytes()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    more = {"only_mutate": list(area.files), "pytest_add_cli_args_test_selection": list(area.tests)}
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in more.items())
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (folder / "pyproject.toml").write_text(
+        settings.replace("[tool.mutmut]\n", "[tool.mutmut]\n" + lines), encoding="utf-8"
+    )
+
+
+def _run(folder: Path, area: str, sample: int, seed: int, *, again: bool) -> Result:
+    _mutmut(folder, [_NOTHING])  # makes the mutants and learns which test runs which function
+    made = sorted(_verdicts(folder))
+    drawn = made if sample == 0 or sample >= len(made) else sorted(random.Random(seed).sample(made, sample))
+    before = _verdicts(folder)
+    if tried := [name for name in drawn if not (again and before[name] in _KILLED)]:
+        status = _mutmut(folder, tried)
+        if status:
+            sys.exit(f"error: {area}: mutmut ended with {status}; {folder / 'mutmut.log'} says why")
+    decided = {name: code for name, code in _verdicts(folder).items() if name in set(drawn) and code is not None}
+    survivors = [Survivor(name, _difference(folder, name)) for name, code in decided.items() if code not in _KILLED]
+    return Result(area, len(made), len(decided), seed, tuple(survivors))
+
+
+def _mutmut(folder: Path, names: Sequence[str]) -> int:
+    """Run mutmut in the copy and return its exit status; its own lines go to a file beside it."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    with Path(folder, "mutmut.log").open("a", encoding="utf-8") as log:
+        command = [_MUTMUT, "run", "--max-children", "1", *names]
+        return subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False).returncode
+
+
+def _verdicts(folder: Path) -> dict[str, int | None]:
+    """Return the exit status of the tests for each mutant; None: not tried."""
+    found: dict[str, int | None] = {}
+    for file in sorted((folder / "mutants").rglob("*.meta")):
+        found |= json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"]
+    return found
+
+
+def _difference(folder: Path, name: str) -> str:
+    """Return the lines that a mutant changes, old and new."""
+    command = [_MUTMUT, "show", name]
+    shown = subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout.decode()
+    changed = [line for line in shown.splitlines() if line[:1] in {"-", "+"} and line[:3] not in {"---", "+++"}]
+    return "\n".join(changed)
+
+
+if __name__ == "__main__":
+    main()
