@@ -26,10 +26,13 @@ _WORDS: Final = (
     r"|shear(?:ed)?|zoom(?:ed)?|crop(?:ped)?|bright(?:ness|er|ened)?|dark(?:er|ened)?|contrast|nois[ey]|blur(?:red)?"
     r"|gr[ae]y(?:scale)?|cutout|erased?|transformed|hist(?:eq)?|clahe|equali[sz]ed"
 )
-# Whole folders may be named so: a copy only where the picture without it is there.
-_MARK: Final = re.compile(
-    rf"(.+?)(?:(?:[ _.-]+(?:{_WORDS})(?:[ _.-]?[+-]?\d+(?:\.\d+)?)?)+(?: ?\(\d+\))?| ?\(\d+\))",
-    re.IGNORECASE | re.ASCII,
+# Whole folders may be named so: a copy only where the picture without it is there. Behind the name, or before it.
+_MARKS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE | re.ASCII)
+    for pattern in (
+        rf"(.+?)(?:(?:[ _.-]+(?:{_WORDS})(?:[ _.-]?[+-]?\d+(?:\.\d+)?)?)+(?: ?\(\d+\))?| ?\(\d+\))",
+        rf"(?:(?:{_WORDS})(?:[ _.-]?\d+)?[ _.-]+(?:of[ _.-]+)?)+(.+)",
+    )
 )
 
 
@@ -49,7 +52,7 @@ def copies(paths: Sequence[str], labels: Sequence[Sequence[str]]) -> Mapping[int
         labels: the labels of each: a copy keeps them, where several folders have a picture of the name.
     """
     made = {place: name for place, path in enumerate(paths) if (name := original_of(stem(path)))}
-    marked = {place: found[1] for place, path in enumerate(paths) if (found := _MARK.fullmatch(stem(path)))}
+    marked = {place: names for place, path in enumerate(paths) if (names := _unmarked(stem(path)))}
     if not made and not marked:
         return {}
     homes: defaultdict[str, dict[str, Sequence[str]]] = defaultdict(dict)  # stem -> folder -> labels
@@ -58,12 +61,17 @@ def copies(paths: Sequence[str], labels: Sequence[Sequence[str]]) -> Mapping[int
             homes[stem(path)][_folder(path)] = labels[place]
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for place, path in enumerate(paths):
-        name = made.get(place) or marked.get(place)
+        name = made.get(place) or next((name for name in marked.get(place, ()) if name in homes), None)
         home = _home(homes.get(name, {}), _folder(path), labels[place]) if name else None
         if home is None and place not in made:
             name, home = stem(path), _folder(path)
         groups[f"{home}/{name}" if home is not None else str(name)].append(place)
     return {place: name for name, places in groups.items() if len(places) > 1 for place in places}
+
+
+def _unmarked(name: str) -> list[str]:
+    """Return what a stem may have been before it was marked as a copy."""
+    return [found[1] for mark in _MARKS if (found := mark.fullmatch(name))]
 
 
 def _home(homes: Mapping[str, Sequence[str]], folder: str, labels: Sequence[str]) -> str | None:

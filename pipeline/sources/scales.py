@@ -21,7 +21,6 @@ _UNPLEASANT: Final = frozenset({"anger", "contempt", "disgust", "fear", "sad"})
 _MIN_UNPLEASANT: Final = 5
 # Fewer are enough where neutral, which is 0 from -1 to 1, lies above this and above all of dislike.
 _NEUTRAL: Final = 0.25
-_MIN_RAISED: Final = 2
 _MIN_ROWS: Final = 100
 _ROUNDING: Final = 1e-6
 
@@ -45,7 +44,7 @@ class _Column:
         if self.negative or len(self.values) < 2:
             return False
         raised = self.lowest_neutral is not None and self.lowest_neutral > max(_NEUTRAL, self.highest_unpleasant)
-        return self.unpleasant >= (_MIN_RAISED if raised else _MIN_UNPLEASANT)
+        return self.unpleasant >= (1 if raised else _MIN_UNPLEASANT)
 
 
 class Affect:
@@ -87,10 +86,11 @@ class Affect:
     def dropped(self) -> Mapping[str, str]:
         """Return what is wrong with each column that is left empty."""
         found = {what: note for what in KINDS if (note := self._beyond(what))}
+        others = ", ".join(dict.fromkeys([*found, *(what for what in KINDS if self._dump.scale(what) != OWN_SCALE)]))
         for what in KINDS:
             column = self._columns[what]
-            if found and what not in found and column.rows and column.whole and self._dump.scale(what) == OWN_SCALE:
-                found[what] = f"whole numbers beside a column on another scale ({', '.join(found)})"
+            if others and what not in found and column.rows and column.whole and what not in self._dump.scales:
+                found[what] = f"whole numbers beside a column on another scale ({others})"
         valence = self._columns["valence"]
         if "valence" not in found and self._from_zero("valence") and valence.is_from_zero():
             for what in filter(self._from_zero, KINDS):
@@ -103,7 +103,7 @@ class Affect:
         lines = [
             f"{what} is left empty in all {self._columns[what].rows} rows: {why}"
             + f"; columns: {{{what}: {{column: …, scale: [LOWEST, HIGHEST]}}}} reads a csv on a scale of its own"
-            * (self._dump.scale(what) == OWN_SCALE)
+            * (what not in self._dump.scales)
             for what, why in dropped.items()
         ]
         if "valence" not in dropped and self._from_zero("valence") and self._columns["valence"].rows >= _MIN_ROWS:
@@ -141,7 +141,7 @@ class Affect:
 
     def _from_zero(self, what: str) -> bool:
         column = self._columns[what]
-        return len(column.values) > 1 and not column.negative and self._dump.scale(what) == OWN_SCALE
+        return len(column.values) > 1 and not column.negative and what not in self._dump.scales
 
     def _beyond(self, what: str) -> str | None:
         beyond = self._columns[what].beyond

@@ -23,16 +23,18 @@ _MAX_TABLES: Final = 64
 _SAMPLE_ROWS: Final = 64
 _BOX: Final = ("x0", "y0", "x1", "y1", "width", "height")
 _NUMBERS: Final = ("valence", "arousal", "dominance", *_BOX)
+_LABELS: Final = (
+    "label", "emotion", "expression", "class", "emotionlabel", "labels", "emotions", "category", "target",
+)  # fmt: skip
+# The words beside a column of codes: `label_name`, `emotion_text`.
+_WORDED: Final = ("name", "names", "text", "word", "str", "string")
 # What people call their columns, squashed: letters and digits in lower case; the most telling name first.
 KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "path": (
         "path", "imagepath", "imgpath", "filepath", "pth", "subdirectoryfilepath", "image", "images", "imagename",
         "img", "imgname", "file", "filename", "name", "picture", "photo",
     ),
-    "label": (
-        "label", "emotion", "expression", "class", "classname", "emotionlabel", "labels", "emotions", "category",
-        "target",
-    ),
+    "label": (*_LABELS, *(f"{label}{word}" for label in _LABELS for word in _WORDED)),
     "subject": ("subject", "subjectid", "person", "personid", "identity", "actor", "actorid", "participant"),
     "sequence": ("sequence", "sequenceid", "video", "videoid", "clip", "clipid"),
     "split": ("split", "usage", "subset", "partition"),

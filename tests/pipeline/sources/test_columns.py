@@ -194,6 +194,7 @@ def affect(found):
         [("happy", 0.9, 0.5), *((word, 0.1 + n / 50, 0.5) for n, word in enumerate(("sad", "anger", "fear") * 2))],
         [("happy", 1, 0.7), ("sad", 0, 0.1), ("anger", 0.1, 1), ("neutral", 0.5, 0.5)],
         [("happy", 1.01, 1.5), ("sad", -0.5, -0.5)],
+        [("happy", 0.9, 0.5), ("sad", 0.1, 0.2), ("neutral", 0.5, 0.5)],
     ],
 )
 def test_column_on_another_scale_is_left_empty_with_a_note(rows, tmp_path):
@@ -210,6 +211,15 @@ def test_columns_are_brought_from_the_scales_that_params_give(tmp_path):
     write_affect(tmp_path / "raw", [("happy", 9, -3), ("sad", 1, 3), ("neutral", 5, 0), ("anger", 3, 1.5)])
     found = Read(tmp_path / "raw", tmp_path / "out", scales={"valence": (1, 9), "arousal": (-3, 3)})
     assert affect(found) == [(1, -1), (-1, 1), (0, 0), (-0.5, 0.5)]
+
+
+def test_whole_numbers_beside_a_column_whose_scale_params_give_are_on_another_one_too(tmp_path):
+    write_affect(tmp_path / "raw", [("happy", 9, 1), ("sad", 1, 1), ("neutral", 5, 0)])
+    found = Read(tmp_path / "raw", tmp_path / "out", scales={"valence": (1, 9)})
+    assert affect(found) == [(1, None), (-1, None), (0, None)]
+    # What params give is believed, -1 to 1 as well.
+    found = Read(tmp_path / "raw", tmp_path / "out2", scales={"valence": (1, 9), "arousal": (-1, 1)})
+    assert affect(found) == [(1, 1), (-1, 1), (0, 0)]
 
 
 def test_value_beyond_the_scale_that_params_give_empties_the_column(tmp_path):
@@ -247,7 +257,16 @@ def test_classes_of_which_nothing_is_there_are_refused(tmp_path):
         Read(tmp_path / "raw", tmp_path / "out", classes={"0": "happy"})
 
 
-@pytest.mark.parametrize("header", ["image,label,emotion", "image,emotion,label", "image,class,category"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "image,label,emotion",
+        "image,emotion,label",
+        "image,class,category",
+        "image,label,Label_Name",
+        "image,id,emotion text",
+    ],
+)
 def test_column_of_words_wins_over_one_of_codes(header, tmp_path):
     words_first = header == "image,emotion,label"
     cells = [(word, (n * 3) % 8) if words_first else ((n * 3) % 8, word) for n, word in enumerate(WORDS)]
@@ -337,11 +356,13 @@ def test_copies_lie_with_their_original_and_two_pictures_of_one_name_stay_apart(
         "train/sad/b_crop_1.jpg", "train/sad/b_crop_2.jpg",  # no copies: what they would be copies of is not there
         "train/sad/Training_5.jpg", "train/sad/Training_5.jpg7.jpg",
         "train/happy/c.jpg", "train/sad/c.jpg",
+        "train/happy/flipped_e7.jpg", "test/happy/aug_2_e7.jpg", "train/happy/e7.jpg",  # one more
+        "train/happy/blur_f.jpg", "train/happy/noise_f.jpg",  # no copies of anything here
     ]  # fmt: skip
     for name in names:
         put(tmp_path / "raw", name, name)
     found = Read(tmp_path / "raw", tmp_path / "out", fmt="folder")
-    assert sequences(found) == sorted(map(sorted, [names[:3], names[3:5], names[7:9]]))
+    assert sequences(found) == sorted(map(sorted, [names[:3], names[3:5], names[7:9], names[11:14]]))
 
 
 def test_people_are_known_where_names_make_groups_and_copies_make_none(tmp_path):
