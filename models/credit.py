@@ -34,7 +34,7 @@ def vouch(
         trained: the classes that had training rows.
     """
     rows = read_held_out(folder, shards, split)
-    loader = ShardLoader(shards, split, batch_size=_BATCH_ROWS, shuffle=False, seed=0)
+    loader = ShardLoader(shards, split, batch_size=_BATCH_ROWS, shuffle=False, seed=0, spec=info.input)
     logits = answer_logits(Checkpoint(info, network), loader)
     temperature = fit_temperature(logits, rows.label, trained)
     predicted, confidence = answer(to_probabilities(logits, temperature).numpy(), range(len(CLASSES)))

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from models.inputs import InputSpec
 from models.loading.decode import Blocks, Decoding, Task
 from models.loading.order import EpochOrder, Window
 from models.loading.rows import PieceReader, Rows, concat_rows
@@ -69,6 +70,8 @@ class ShardLoader:
         shuffle: mix anew in every epoch; otherwise rows come as they are stored.
         seed: of the order.
         workers: decoding threads beside the calling one; the batches do not depend on it.
+        spec: the network's input that the faces are for. They are decoded at the scale that it needs, which may be half
+            the size or less; None: in full.
         rank: this process among those that train together.
         world_size: how many there are. Each gets the same number of samples and batches; where the rows do not
             divide, the first few of the epoch's order come twice (recognisable by their sample_id).
@@ -79,7 +82,7 @@ class ShardLoader:
         UsageError: a number is out of range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is read, in which order, for whom
         self,
         shards: Path | str,
         split: str,
@@ -88,6 +91,7 @@ class ShardLoader:
         shuffle: bool,
         seed: int,
         workers: int = 0,
+        spec: InputSpec | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -99,6 +103,7 @@ class ShardLoader:
         self.folder: ShardFolder = open_shards(shards)
         self.batch_size = batch_size
         self.workers = workers
+        self._spec = spec
         self._split = split
         entries = self.folder.entries(split)
         self._pieces = PieceReader(self.folder, entries)
@@ -181,7 +186,7 @@ class ShardLoader:
         """Yield batches that are being decoded, with more of them begun behind each."""
         ahead: deque[Decoding] = deque()
         for rows in self._batches(pool):
-            ahead.append(Decoding(rows, pool, self._blocks))
+            ahead.append(Decoding(rows, pool, self._blocks, self._spec))
             if len(ahead) > 2 * self.workers:
                 yield ahead.popleft()
         yield from ahead

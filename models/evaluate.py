@@ -24,6 +24,7 @@ from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
 from models.data import ShardLoader
 from models.gallery import choose_affects, choose_classes, write_gallery
 from models.held_out import TEST, HeldOut, answer_logits, read_held_out
+from models.inputs import InputSpec
 from models.metrics import SCORES, Answers, Bootstrap, answer, measure
 from models.probe import Probe, probe_permutation
 from models.registry import find_model
@@ -124,8 +125,9 @@ class _Test:
     params: EvaluateParams
     bootstrap: Bootstrap
 
-    def loader(self) -> ShardLoader:
-        return ShardLoader(self.shards, TEST, batch_size=self.params.batch_size, shuffle=False, seed=0)
+    def loader(self, spec: InputSpec | None = None) -> ShardLoader:
+        """Read the test set for a network's input; in full for people."""
+        return ShardLoader(self.shards, TEST, batch_size=self.params.batch_size, shuffle=False, seed=0, spec=spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,7 @@ def answer_classes(
 ) -> _Done:
     """Measure a network of the eight classes beside others; write predictions, confusion and saliency."""
     rows = read_held_out(test.folder, test.shards)
-    loader = test.loader()
-    logits = answer_logits(checkpoint, loader, progress)
+    logits = answer_logits(checkpoint, test.loader(checkpoint.spec), progress)
     probabilities, raw = (to_probabilities(logits, heat).numpy() for heat in (checkpoint.info.temperature, 1.0))
     training = read_training(test.run, test.shards)
     views = build_views(_rows(rows, probabilities), training, test.bootstrap)
@@ -155,12 +156,14 @@ def answer_classes(
         rival = load_matching(other / CHECKPOINT_NAME, test.folder)
         if rival.info.task != "emotion":
             raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
-        answers = to_probabilities(answer_logits(rival, loader, progress), rival.info.temperature).numpy()
+        answers = to_probabilities(
+            answer_logits(rival, test.loader(rival.spec), progress), rival.info.temperature
+        ).numpy()
         other_views = build_views(_rows(rows, answers), read_training(other, test.shards), test.bootstrap)
         report.setdefault("beside", {})[name] = brief_beside(views, other_views)
         details.setdefault("beside", {})[name] = beside(views, other_views)
     chosen = choose_classes(rows.label, probabilities, rows.shown, test.params.saliency_per_class, test.params.mistakes)
-    write_gallery(output, checkpoint, loader, *chosen)
+    write_gallery(output, checkpoint, test.loader(), *chosen)
     probes = probe_datasets(rows, probabilities, training.classes)
     report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
     _write_answers(output, rows, probabilities)
@@ -176,12 +179,11 @@ def answer_values(
     if others:
         raise UsageError(f"--beside: compares networks of classes; this one answers {checkpoint.info.task}")
     rows = read_held_out(test.folder, test.shards)
-    loader = test.loader()
-    answers = answer_affects(checkpoint, loader, len(rows.sample_id), progress)
+    answers = answer_affects(checkpoint, test.loader(checkpoint.spec), len(rows.sample_id), progress)
     true = read_affects(test.folder, TEST)
     affects = AffectRows(checkpoint.info.task, rows.sample_id, np.array(rows.dataset), true, answers)
     chosen = choose_affects(affects, rows.shown, test.params.saliency_per_class, test.params.mistakes)
-    write_gallery(output, checkpoint, loader, *chosen)
+    write_gallery(output, checkpoint, test.loader(), *chosen)
     report = describe_affects(affects)
     output.write_table("predictions.parquet", build_affect_table(affects))
     _write_pairs(output, list_signs(affects))

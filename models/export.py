@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.checkpoint import METADATA_KEY, Checkpoint
-from models.inputs import round_exactly
+from models.inputs import round_exactly, shrink
 from pipeline.errors import ModelError, OutputError
 
 OPSET: Final = 17
@@ -33,8 +33,10 @@ class Answering(nn.Module):
     def __init__(self, checkpoint: Checkpoint, network: nn.Module, face_px: int) -> None:
         super().__init__()
         spec = checkpoint.spec
-        self.margin = round(face_px * (1 - spec.zoom) / 2)
-        inner = face_px - 2 * self.margin
+        self.factor = spec.factor(face_px)
+        small_px = face_px // self.factor
+        self.margin = round(small_px * (1 - spec.zoom) / 2)
+        inner = small_px - 2 * self.margin
         self.network = network
         self.spec = spec
         self.uncut = replace(spec, size_px=inner, zoom=1.0)
@@ -47,8 +49,9 @@ class Answering(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         """Return probabilities (N, classes) of uint8 RGB faces (N, 3, face_px, face_px)."""
+        faces = shrink(faces, self.factor)
         end = faces.shape[-1] - self.margin
-        scaled = self.uncut.resize(faces[..., self.margin : end, self.margin : end]).float()
+        scaled = self.uncut.scale(faces[..., self.margin : end, self.margin : end]).float()
         if self.rows is not None:
             scaled = round_exactly(self.rows @ scaled @ self.rows.T).clamp(0, 255)
         pixels = self.spec.normalize(scaled / 255)

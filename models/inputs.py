@@ -13,6 +13,8 @@ from torch.nn import functional
 _LUMA: Final = (299.0, 587.0, 114.0)
 _LUMA_UNIT: Final = 1000
 _FINE: Final = 1024
+_FACTORS: Final = (8, 4, 2)  # by which a JPEG decoder shrinks
+_LEAST_OVER: Final = 2  # what is shrunk still has so many times the input's side
 _LARGEST_PX: Final = 4096  # no network here reads as much; a damaged file may ask for more than there is memory
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -44,16 +46,42 @@ class InputSpec:
         """1 for grey, 3 for RGB."""
         return len(self.mean)
 
+    def factor(self, side_px: int) -> int:
+        """Return by how much a face may be shrunk before it is cut and scaled: 1, 2, 4 or 8.
+
+        A JPEG decoder does it nearly for nothing (`shrink`), which leaves less to send and to scale. What is left has
+        at least twice the input's side, so that the scaling still decides what the network sees: from 224 px to 48,
+        shrunk by two first, pixels are off by half a grey level, and by four they would be by two and a half. And the
+        cut falls on the same place.
+
+        Args:
+            side_px: of the face.
+        """
+        edge = _edge(side_px, self.zoom)
+        for factor in _FACTORS:
+            small, rest = divmod(side_px, factor)
+            cut = _edge(small, self.zoom)
+            if not rest and factor * cut == edge and small - 2 * cut >= _LEAST_OVER * self.size_px:
+                return factor
+        return 1
+
     def resize(self, images: Tensor) -> Tensor:
         """Cut and scale faces to the input's side.
 
         Args:
-            images: (N, 3, H, W) RGB, or (N, 1, H, W) grey, uint8.
+            images: (N, 3, H, W) RGB, or (N, 1, H, W) grey, uint8; in full, or as decoded for this input.
 
         Returns:
             (N, channels, size_px, size_px) uint8.
         """
-        pixels = _to_channels(_cut(images, self.zoom), self.channels)
+        height, width = images.shape[-2:]
+        if height == width:
+            images = shrink(images, self.factor(height))
+        return self.scale(_cut(images, self.zoom))
+
+    def scale(self, images: Tensor) -> Tensor:
+        """Return what `resize` makes of faces that are shrunk and cut: channels and side of the input."""
+        pixels = _to_channels(images, self.channels)
         if pixels.shape[-2:] == (self.size_px, self.size_px):
             return pixels
         scaled = functional.interpolate(
@@ -69,6 +97,20 @@ class InputSpec:
     def prepare(self, images: Tensor) -> Tensor:
         """Turn uint8 faces (N, 3, H, W) into the network's float32 input (N, channels, size_px, size_px)."""
         return self.normalize(self.resize(images))
+
+
+def shrink(images: Tensor, factor: int) -> Tensor:
+    """Return the means of squares of `factor` pixels, (N, C, H / factor, W / factor) uint8.
+
+    It is what libjpeg-turbo makes of a stored face that it decodes at this scale (jidctred.c), within a grey level.
+
+    Args:
+        images: (N, C, H, W) uint8, whose sides the factor divides.
+        factor: 1, 2, 4 or 8.
+    """
+    if factor == 1:
+        return images
+    return functional.avg_pool2d(images.float(), factor).round_().to(torch.uint8)
 
 
 def round_exactly(scaled: Tensor) -> Tensor:
@@ -89,8 +131,13 @@ def _cut(images: Tensor, zoom: float) -> Tensor:
     if zoom == 1:
         return images
     height, width = images.shape[-2:]
-    top, left = round(height * (1 - zoom) / 2), round(width * (1 - zoom) / 2)
+    top, left = _edge(height, zoom), _edge(width, zoom)
     return images[..., top : height - top, left : width - left]
+
+
+def _edge(side_px: int, zoom: float) -> int:
+    """Return how many pixels are cut off at each end of a side."""
+    return round(side_px * (1 - zoom) / 2)
 
 
 def _to_channels(images: Tensor, channels: int) -> Tensor:

@@ -24,6 +24,7 @@ from models.augment import Augmentation
 from models.checkpoint import CHECKPOINT_NAME, Checkpoint
 from models.data import ShardLoader
 from models.evaluate import load_matching
+from models.inputs import InputSpec
 from models.intervals import SHARE_DIFFERENCE, interval
 from models.networks.layers import open_last
 from models.runtime import describe_compute, network_device, reproducible
@@ -94,7 +95,7 @@ def personalize(
         general = load_matching(run / CHECKPOINT_NAME, folder)
         if general.network is None or general.info.task != "emotion":
             raise ModelError(f"{run}: {general.info.model} cannot be fine-tuned on classes; train another train.model")
-        person = read_person(shards, folder, subject)
+        person = read_person(shards, folder, subject, general.spec)
         _check_shots(person, shots)
         with reproducible(_THREADS):
             rows = list(_curve(general, person, params, shots, seed, progress))
@@ -107,13 +108,14 @@ def personalize(
         return output.finish(rows_in=count, rows_out=count, subject=subject, curve=curve)
 
 
-def read_person(shards: Path, folder: ShardFolder, subject: str) -> Person:
+def read_person(shards: Path, folder: ShardFolder, subject: str, spec: InputSpec) -> Person:
     """Read the faces of one person of the test set.
 
     Args:
         shards: the folder with the test shards.
         folder: the same, opened.
         subject: a subject_id, or dataset/subject_id: subject "1" of two datasets is two people.
+        spec: the input that the faces are for.
 
     Raises:
         UsageError: nobody there has this subject_id, and names those with the most faces; or several have it.
@@ -125,7 +127,7 @@ def read_person(shards: Path, folder: ShardFolder, subject: str) -> Person:
     images: list[Tensor] = []
     labels: list[Tensor] = []
     first = 0
-    for batch in ShardLoader(shards, TEST, batch_size=256, shuffle=False, seed=0):
+    for batch in ShardLoader(shards, TEST, batch_size=256, shuffle=False, seed=0, spec=spec):
         picked = torch.from_numpy(mine[first : first + len(batch)])
         images.append(batch.images[picked])
         labels.append(batch.labels[picked])

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
 from models.checkpoint import Checkpoint
+from models.loading.decode import decode_for
 from pipeline.equalize import equalize_pixels
 from pipeline.errors import ImageError, ModelError, ParamsError
 from pipeline.faces.cascade import Attempt, Found, build_cascade
@@ -66,7 +67,7 @@ class AnsweredFace:
         attempt: the step of the cascade that found it.
         predicted: the most probable class.
         probabilities: by class, in the order of the classes.
-        pixels: the aligned face that the network saw, (S, S) or (S, S, 3).
+        pixels: the aligned face that the network saw, in full, (S, S) or (S, S, 3).
         doubts: why the answer should not be believed, see `Checkpoint.doubts`.
     """
 
@@ -134,17 +135,19 @@ class Predictor:
             [pictures[number][0] for number in owners],
             self._align,
         )
-        seen = [self._equalized(crop.image) for crop in crops]
-        answers = self.checkpoint.predict(np.stack([_rgb(pixels) for pixels in seen])) if seen else np.zeros((0, 8))
         results: list[list[AnsweredFace]] = [[] for _ in pictures]
-        for number, crop, pixels, row in zip(owners, crops, seen, answers, strict=True):
-            results[number].append(_describe(crop.columns, pixels, row, self.checkpoint))
+        if not crops:
+            return results
+        stored = [self._equalized(crop.image) for crop in crops]
+        answers = self.checkpoint.predict(decode_for(stored, self.checkpoint.spec))
+        for number, crop, image, row in zip(owners, crops, stored, answers, strict=True):
+            results[number].append(_describe(crop.columns, decode_face(image), row, self.checkpoint))
         return results
 
-    def _equalized(self, image: bytes) -> Pixels:
+    def _equalized(self, image: bytes) -> bytes:
         if self._equalize.method == "none":
-            return decode_face(image)
-        return decode_face(encode_face(equalize_pixels(decode_face(image), self._equalize)))
+            return image
+        return encode_face(equalize_pixels(decode_face(image), self._equalize))
 
 
 def find_all(attempts: Sequence[Attempt], views: Sequence[View]) -> list[list[Found]]:

@@ -1,12 +1,12 @@
 """Decoding over threads, and by the thread that waits.
 
 simplejpeg (libjpeg-turbo) releases the interpreter's lock while it decodes, so threads scale like processes here and
-share memory for nothing.
+share memory for nothing. Whoever shows faces to a network decodes them here, so that it sees the same pixels.
 """
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, Final, Generic, TypeVar
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
+from models.inputs import InputSpec
 from models.loading.rows import Rows
 from pipeline.errors import DataError
 
@@ -72,11 +73,21 @@ _UNHELD: Final = _references_of_an_unheld_block()
 
 
 class Decoding:
-    """The pictures of one batch on their way to one block of memory (B, H, W, 3)."""
+    """The pictures of one batch on their way to one block of memory (B, H, W, 3).
 
-    def __init__(self, rows: Rows, pool: Executor | None, blocks: Blocks) -> None:
+    Args:
+        rows: with the pictures.
+        pool: whose threads help.
+        blocks: of memory.
+        spec: the input that they are for, which says at what scale they are decoded; None: in full.
+    """
+
+    def __init__(self, rows: Rows, pool: Executor | None, blocks: Blocks, spec: InputSpec | None) -> None:
         self.rows = rows
-        height, width = _size(rows)
+        try:
+            height, width = _size(rows.images[0], spec)
+        except ValueError as error:
+            raise DataError(f"{rows.sample_ids[0]}: its picture cannot be decoded: {error}") from None
         self._pixels = blocks.take((len(rows), height, width, 3))
         self._tasks = [Task(_Chunk(self, start), pool) for start in range(0, len(rows), _CHUNK_ROWS)]
 
@@ -99,7 +110,7 @@ class Decoding:
         for at, content in enumerate(images, start):
             target = self._pixels[at]
             try:
-                decoded = simplejpeg.decode_jpeg(content, "RGB", buffer=target)
+                decoded = _decode_into(content, target)
             except ValueError as error:
                 raise DataError(f"{self.rows.sample_ids[at]}: its picture cannot be decoded: {error}") from None
             if decoded.shape != target.shape:
@@ -114,12 +125,30 @@ class _Chunk:
         self._decoding.decode(self._start)
 
 
-def _size(rows: Rows) -> tuple[int, int]:
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(rows.images[0])
-    except ValueError as error:
-        raise DataError(f"{rows.sample_ids[0]}: its picture cannot be decoded: {error}") from None
-    return int(height), int(width)
+def decode_for(contents: Sequence[bytes], spec: InputSpec) -> Pixels:
+    """Return stored faces of one size as (N, H, W, 3), at the scale that an input needs.
+
+    Raises:
+        ValueError: one cannot be decoded, or has another size than the first.
+    """
+    pixels = np.empty((len(contents), *_size(contents[0], spec), 3), np.uint8)
+    for content, target in zip(contents, pixels, strict=True):
+        _decode_into(content, target)
+    return pixels
+
+
+def _decode_into(content: Any, target: Pixels) -> Pixels:
+    """Decode a picture, at the smallest scale that fills the target (H, W, 3)."""
+    height, width = target.shape[:2]
+    decoded: Pixels = simplejpeg.decode_jpeg(content, "RGB", buffer=target, min_height=height, min_width=width)
+    return decoded
+
+
+def _size(content: Any, spec: InputSpec | None) -> tuple[int, int]:
+    """Return height and width at which a picture is decoded."""
+    height, width, *_ = simplejpeg.decode_jpeg_header(content)
+    factor = spec.factor(height) if spec and height == width else 1
+    return height // factor, width // factor
 
 
 def _named(pixels: npt.NDArray[Any]) -> str:

@@ -46,9 +46,8 @@ def read_faces(reading: Reading, home: torch.device = CPU) -> Faces:
 
     All cores decode, because nothing else runs yet.
     """
-    loader = ShardLoader(
-        reading.shards, reading.split, batch_size=_READ_ROWS, shuffle=False, seed=0, workers=worker_count()
-    )
+    options = {"batch_size": _READ_ROWS, "workers": worker_count()}
+    loader = ShardLoader(reading.shards, reading.split, shuffle=False, seed=0, spec=reading.spec, **options)
     return concat_faces([faces_of(batch).to(home).scaled(reading.spec) for batch in loader])
 
 
@@ -69,6 +68,7 @@ def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -
         shuffle=shuffle,
         seed=reading.seed,
         workers=reading.workers,
+        spec=reading.spec,
         rank=reading.rank,
         world_size=reading.world_size,
     )

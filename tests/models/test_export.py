@@ -51,6 +51,7 @@ def faces(count, size_px=112):
         ("proposed", {"size_px": 112, "flips": True}),
         ("baseline", {"zoom": 0.8, "flips": True}),
         ("compact", {}),
+        ("compact", {"size_px": 28}),  # the faces are shrunk by two first
         ("compact", {"temperature": 0.4, "flips": True}),
         ("resnet10t", {"size_px": 64}),
         pytest.param("efficientnet_b0", {}, marks=pytest.mark.slow),

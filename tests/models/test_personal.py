@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
+from models.inputs import InputSpec
 from models.personal import Person, fine_tune, personalize, read_person, shot_counts, summarize
 from pipeline.errors import UsageError
 from pipeline.params import PersonalizeParams
@@ -19,6 +20,7 @@ from pipeline.tables import write_table
 from tests.run_inputs import make_run
 from tests.shard_inputs import make_inputs, shard_params
 
+SPEC = InputSpec(32, (0.5,) * 3, (0.25,) * 3)
 PARAMS = PersonalizeParams(draws=2, steps=3, learning_rate=0.001, open_blocks=1)
 
 
@@ -47,7 +49,7 @@ def subject():
 
 def test_an_unknown_person_is_answered_with_who_there_is(shards):
     with pytest.raises(UsageError, match=r"^--subject: nobody in the test set is called 'nobody'; .* have s2 \(\d\), "):
-        read_person(shards, open_shards(shards), "nobody")
+        read_person(shards, open_shards(shards), "nobody", SPEC)
 
 
 def test_one_name_in_two_datasets_is_two_people(tmp_path):
@@ -60,19 +62,19 @@ def test_one_name_in_two_datasets_is_two_people(tmp_path):
     write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "shards", shard_params(), seed=1, workers=1)
     folder = open_shards(tmp_path / "shards")
     with pytest.raises(UsageError, match=r"^--subject: 2 people .* called 's2'; give one of one/s2, two/s2$"):
-        read_person(tmp_path / "shards", folder, "s2")
+        read_person(tmp_path / "shards", folder, "s2", SPEC)
     tested = [row for row in inputs.rows.values() if row["split"] == "test" and row["n"] % 25 != 7]
     for dataset, expected in (
         ("one", [row for row in tested if row["dataset"] == "one" and row["subject_id"] == "s2"]),
         ("two", [row for row in tested if row["dataset"] == "two"]),
     ):
-        labels = read_person(tmp_path / "shards", folder, f"{dataset}/s2").labels
+        labels = read_person(tmp_path / "shards", folder, f"{dataset}/s2", SPEC).labels
         assert sorted(labels.tolist()) == sorted(row["label"] for row in expected)
 
 
 def test_the_curve_is_written_the_same_twice(shards, run, subject, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    faces = len(read_person(shards, open_shards(shards), subject).labels)
+    faces = len(read_person(shards, open_shards(shards), subject, SPEC).labels)
     for name in ("one", "two"):
         summary = personalize(shards, run, tmp_path / name, PARAMS, subject=subject, shots=2, seed=1)
     assert summary["rows_in"] == summary["rows_out"] == faces
