@@ -40,6 +40,7 @@ class Area:
     tests: tuple[str, ...]
 
 
+_TRAINING: Final = ("average", "course", "data", "engine", "feed", "loss", "module", "optimizer", "run", "state")
 AREAS: Final = {
     "labels": Area(
         tuple(f"pipeline/{name}.py" for name in ("taxonomy", "spellings", "harmonize", "settle", "votes")),
@@ -60,7 +61,11 @@ AREAS: Final = {
     "augmentation": Area(("models/augment.py",), ("tests/models/test_augment.py",)),
     "training": Area(
         ("models/training/*.py", "models/train.py", "models/streams.py"),
-        ("tests/models/training", "tests/models/test_train.py", "tests/models/test_streams.py"),
+        (
+            *(f"tests/models/training/test_{name}.py" for name in _TRAINING),
+            "tests/models/test_train.py",
+            "tests/models/test_streams.py",
+        ),
     ),
     "geometry": Area(
         tuple(
