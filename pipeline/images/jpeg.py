@@ -49,6 +49,8 @@ _GREY, _COLOUR, _CMYK = 1, 3, 4
 _COLORSPACES: Final = {_GREY: "GRAY", _COLOUR: "RGB", _CMYK: "CMYK"}
 _EXTRANEOUS: Final = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
 _BAND_ROWS: Final = 256
+# What ends the data of a scan: neither a byte FF of the data (FF 00), nor a restart, nor padding.
+_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
 _RESTARTS: Final = range(0xD0, 0xD8)
 _LEFT_OVER_BYTES: Final = 64
 _LEFT_OVER_SHARE: Final = 0.01
@@ -86,10 +88,8 @@ class JpegPicture:
 
     def decode(self, min_side_px: int = 0) -> Pixels:
         """See `Picture.decode`."""
-        if self.progressive:
-            end = self.content.find(b"\xff\xd9", self.scan_start)
-            if self.content.count(b"\xff\xda", self.scan_start, end if end >= 0 else None) > _MAX_SCANS:
-                raise ImageError(Reason.corrupt, f"JPEG with more than {_MAX_SCANS} scans")
+        if _has_many_scans(self.content, self.scan_start):
+            raise ImageError(Reason.corrupt, f"JPEG with more than {_MAX_SCANS} scans")
         pixels = self._decode_judged(min_side_px)
         if self.components == _GREY:
             return pixels[:, :, 0]
@@ -213,6 +213,18 @@ def _segments(content: bytes) -> Iterator[_Segment]:
         if segment.marker == _SOS:
             return
         position = segment.end
+
+
+def _has_many_scans(content: bytes, position: int) -> bool:
+    """Say whether more than `_MAX_SCANS` follow; each costs the time of the whole picture, however short it is."""
+    scans = 0
+    while scans <= _MAX_SCANS and (found := _MARKER.search(content, position)):
+        marker, position = found[0][1], found.end()
+        if marker == _EOI:
+            return False
+        scans += marker == _SOS
+        position += int.from_bytes(content[position : position + _LENGTH_BYTES], "big")
+    return scans > _MAX_SCANS
 
 
 def _next_segment(content: bytes, position: int) -> _Segment:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.errors import ParamsError
+from pipeline.params.bounded import BombError, BoundedLoader
 from pipeline.params.data import (
     AlignParams,
     AnyDataset,
@@ -83,7 +84,7 @@ class _DuplicateKeyError(yaml.YAMLError):
     """A key is given twice in one mapping."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     """PyYAML's safe loader with the floats of YAML 1.2, as DVC writes them (3e-05), and no key given twice."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -115,7 +116,7 @@ def read_params(path: Path) -> Params:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read: {error.strerror}; run prep from the project's root") from None
-    except _DuplicateKeyError as error:
+    except (_DuplicateKeyError, BombError) as error:
         raise ParamsError(f"{path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None

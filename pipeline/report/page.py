@@ -1,8 +1,12 @@
-"""The data card as one HTML page: tables of the facts, and the contact sheets beside it as pictures."""
+"""The data card as one HTML page: tables of the facts, and the contact sheets beside it as pictures.
+
+Whatever a cell says was written by others (names of files, labels, paths), so it is text; markup has a type of its own.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any, Final
+
+from markupsafe import Markup, escape
 
 from pipeline.device import tell_device
 from pipeline.emotions import AFFECTNET, CLASSES
@@ -16,6 +20,9 @@ th:first-child, td:first-child { text-align: left } td.text { text-align: left }
 code { font-size: .85em; overflow-wrap: anywhere } img { max-width: 100%; border: 1px solid #ddd }
 .note { background: #fff4d6; border-left: 4px solid #d99a00; padding: .6rem 1rem }
 """
+
+# The page has no script, asks nobody for anything, and shows the pictures beside it, from a server or from the disk.
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:"
 
 # What a number is to be held against stands with its name.
 _METRICS: Final = {"ece": "calibration error", "ece_chance": "calibration error by chance alone"}
@@ -36,14 +43,15 @@ def build_page(card: Mapping[str, Any], sheets: Mapping[str, Sequence[str]]) -> 
     ]
     for name, facts in card["datasets"].items():
         body += _dataset(name, facts, sheets.get(name, ()))
-    head = f'<meta charset="utf-8"><title>Data card</title><style>{_STYLE}</style>'
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    head = f'<meta charset="utf-8">{policy}<title>Data card</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(body) + "\n</body></html>\n"
 
 
 def _identity(card: Mapping[str, Any]) -> list[str]:
     rows = [(name, _code(value)) for name, value in card["snapshot"].items()]
     rows += [
-        (f"{name}: {path}", f"{_code(md5)} (md5, as DVC has it)")
+        (f"{name}: {path}", _code(md5) + " (md5, as DVC has it)")
         for name, facts in card["datasets"].items()
         for path, md5 in facts["raw"].items()
     ]
@@ -67,7 +75,7 @@ def _overview(card: Mapping[str, Any]) -> list[str]:
         rows += [(f"seed of {name}", str(seed)) for name, seed in card.get("seeds", {}).items()]
         parts.append(_table("The network on the test set (rows with a face)", ("", ""), rows))
     if ran := {step: facts for step, facts in card.get("device", {}).items() if facts}:
-        where = [(step, escape(tell_device(facts))) for step, facts in ran.items()]
+        where = [(step, tell_device(facts)) for step, facts in ran.items()]
         parts.append(_table("On what it ran", ("", ""), where, text=True))
     if "confusion" in card:
         parts.append(_confusion_table(card["confusion"]))
@@ -117,7 +125,7 @@ def _sets(sets: Mapping[str, Any]) -> list[str]:
     }
     for caption, facts in tables.items():
         if facts:
-            rows = [(escape(name), escape(str(value))) for name, value in facts.items()]
+            rows = [(name, str(value)) for name, value in facts.items()]
             parts.append(_table(caption, ("", ""), rows, text=True))
     return parts
 
@@ -182,7 +190,7 @@ def _step_table(caption: str, steps: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _reasons(rejected: Mapping[str, int]) -> str:
-    return ", ".join(f"{escape(reason)} {count}" for reason, count in rejected.items()) or "none"
+    return ", ".join(f"{reason} {count}" for reason, count in rejected.items()) or "none"
 
 
 def _class_table(caption: str, splits: Mapping[str, Mapping[str, int]]) -> str:
@@ -203,12 +211,12 @@ def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], *
     mark = ' class="text"' if text else ""
     lines = [f"<table><caption>{escape(caption)}</caption>"]
     lines.append("<tr>" + "".join(f"<th>{escape(title)}</th>" for title in header) + "</tr>")
-    lines += ["<tr>" + "".join(f"<td{mark}>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+    lines += ["<tr>" + "".join(f"<td{mark}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
     return "\n".join([*lines, "</table>"])
 
 
-def _code(value: object) -> str:
-    return f"<code>{escape(str(value))}</code>"
+def _code(value: object) -> Markup:
+    return Markup("<code>{}</code>").format(str(value))
 
 
 def _inline(value: object) -> str:

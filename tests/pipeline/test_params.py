@@ -36,6 +36,32 @@ def test_key_given_twice(tmp_path: Path) -> None:
         read(tmp_path, "seed: 20", "seed: 20\nseed: 21")
 
 
+BILLION = "\n".join(["b0: &b0 [x, x]", *(f"b{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]" for n in range(1, 13))])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed: " + "[" * 5000 + "]" * 5000, "nested more than 32 deep"),
+        ("seed: " + "{a: " * 5000 + "}" * 5000, "nested more than 32 deep"),
+        (BILLION, "more than 100000 values once its aliases are written out"),
+        ("seed: &a [*a]", "an alias refers to what it is part of"),
+        ("seed: &a {b: *a}", "an alias refers to what it is part of"),
+    ],
+)
+def test_a_small_file_that_would_not_end_is_refused_at_once(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=said):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_an_alias_means_what_it_stands_for(tmp_path: Path) -> None:
+    text = OWN.read_text().replace("seed: 20", "seed: &s 20", 1).replace("  seed: 1", "  seed: *s", 1)
+    (tmp_path / "params.yaml").write_text(text)
+    params = read_params(tmp_path / "params.yaml")
+    assert params.demo.seed == params.seed
+
+
 @pytest.mark.parametrize("seed", ["-1", "4294967296"])
 @pytest.mark.parametrize(("old", "key"), [("seed: 20", "seed"), ("  seed: 1", "demo.seed")])
 def test_seed_out_of_range(tmp_path: Path, old: str, key: str, seed: str) -> None:

@@ -225,6 +225,9 @@ def _corrupt_jpeg() -> Iterator[Case]:
     scans = plain_files()["jpeg-progressive"]
     many = scans[:-2] + scans[scans.rindex(b"\xff\xda") : -2] * 200 + b"\xff\xd9"
     yield Case("corrupt-jpeg-scans", many, status="corrupt", said="scans")
+    comment = b"\xff\xfe\x00\x04\xff\xd9"  # holds what looks like the end of the picture
+    end = len(scans) - 2
+    yield Case("corrupt-jpeg-scans-hidden", many[:end] + comment + many[end:], status="corrupt", said="scans")
 
 
 def _corrupt_others() -> Iterator[Case]:

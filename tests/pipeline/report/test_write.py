@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -117,6 +118,45 @@ def test_the_page_shows_facts_and_pictures_that_are_there(out, card):
         with Image.open(out / picture) as opened:
             assert np.asarray(opened).std() > 20
     assert "<script" not in page
+
+
+class _Elements(HTMLParser):
+    """Every element of a page, with its attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_what_others_wrote_is_text(card):
+    """Whatever a path, a label, a dataset or a licence is called: the page has the elements that it has without."""
+    hostile = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
+
+    def poison(value):
+        if isinstance(value, dict):
+            return {(hostile + key if key not in keep else key): poison(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [poison(inner) for inner in value]
+        return hostile + value if isinstance(value, str) else value
+
+    keep = {*CLASSES, *card, *(key for facts in card["datasets"].values() for key in facts)}
+    keep |= {"share", "release", "verdict", "accepted", "rows_in", "rows_out", "rejected", "labelled", "with_face"}
+    keep |= {"missed_share", *card["sets"], "crossing", *card["sets"]["crossing"]}
+    poisoned = poison(card)
+    found = _Elements(build_page(poisoned, {name: ["a.png"] for name in poisoned["datasets"]})).found
+    assert {tag for tag, _ in found} == {tag for tag, _ in _Elements(build_page(card, {"one": ["a.png"]})).found}
+    assert not [attrs for _, attrs in found if any(name.startswith("on") for name in attrs)]
+    assert {attrs["src"] for tag, attrs in found if tag == "img"} == {"a.png"}
+
+
+def test_the_page_asks_for_nothing_but_its_pictures(card):
+    policy = next(attrs["content"] for _, attrs in _Elements(build_page(card, {})).found if "http-equiv" in attrs)
+    assert policy.split("; ")[0] == "default-src 'none'"
+    assert "script" not in policy
 
 
 def test_accepted_mismatch_is_on_the_card_with_what_differs(out, card):
