@@ -43,6 +43,7 @@ _INK: Final = (20, 20, 20)
 _LET_ALL_PASS: Final = {
     "yunet_file": None,
     "max_pixels": MAX_PIXELS,
+    "deadline_s": 1e9,
     "min_score": 0.0,
     "min_box_iou": 0.0,
     "min_face_px": 0.0,

@@ -1,53 +1,34 @@
 """Work that can kill its process: a crew of workers of which each may die, and the part they work on goes on.
 
 A worker says which unit (picture) of its part it is working on. When it dies, out of memory or in a decoder, its pipe
-closes, which the crew sees at once. The unit is then tried alone in a new process; if that one dies too, the part is
-done again without the unit, else it is done again whole.
+closes, which the crew sees at once; when it is at one unit for longer than the deadline, the crew ends it. The unit is
+then tried alone in a new process; if that one ends so too, the part is done again without the unit, else it is done
+again whole.
 """
 
 import multiprocessing
 import multiprocessing.connection
 import os
-import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic
 
 from pipeline.errors import DataError
-from pipeline.workers import end_with_parent
+from pipeline.units import NO_UNIT, Job, Lost, PartFunction, Result, Started, work
+from pipeline.workers import without_missing_main
 
-Job = TypeVar("Job")
-Result = TypeVar("Result")
-
-NO_UNIT: Final = -1
+# A deadline is that of one unit; what is done for several at once, or before the first, may take this many.
+_SEVERAL: Final = 10
+# Workers that end while they start: as many as this, and none will ever start.
+_BIRTHS: Final = 2
 # A part that dies this often without one unit being to blame is given up.
 _DEATHS: Final = 3
 # The libraries of numbers start one thread a core unless told before they are loaded.
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-
-def _silent(unit: int) -> None:
-    """Say nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """Which units of a part to work on, and whom to tell.
-
-    `at(unit)` is to be called before anything is done that could kill the process on account of that unit, and
-    `at(NO_UNIT)` before what is done for several at once. `only` is set when one unit is tried alone; what the function
-    returns then is thrown away. `crashed` are to be left out.
-    """
-
-    at: Callable[[int], None] = _silent
-    only: int | None = None
-    crashed: frozenset[int] = frozenset()
-
-
-PartFunction = Callable[[Job, Units], Result]
 
 
 @dataclass(slots=True)
@@ -56,7 +37,7 @@ class _Task(Generic[Job]):
 
     index: int
     job: Job
-    crashed: set[int] = field(default_factory=set)
+    lost: dict[int, Lost] = field(default_factory=dict)
     cleared: set[int] = field(default_factory=set)  # tried alone and survived
     suspects: list[int] = field(default_factory=list)
     deaths: int = 0
@@ -67,12 +48,21 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     unit: Any  # shared memory: the unit being worked on
+    beat: Any  # shared memory: how often it has said so
+    started: bool = False
+    hung: bool = False
+    heard: tuple[int, float] = (0, 0.0)  # the last beat that was seen, and when
     task: "_Task[Any] | None" = None
     only: int | None = None
 
 
 def map_parts(
-    function: "PartFunction[Job, Result]", jobs: Sequence[Job], workers: int, count_units: Callable[[Job], int]
+    function: "PartFunction[Job, Result]",
+    jobs: Sequence[Job],
+    workers: int,
+    count_units: Callable[[Job], int],
+    *,
+    deadline_s: float,
 ) -> Iterator[Result]:
     """Yield `function(job, units)` for each job in order, over processes that may die.
 
@@ -81,11 +71,12 @@ def map_parts(
         jobs: the parts.
         workers: how many processes; there is always at least one, so that this one survives.
         count_units: how many units a job has, for the case that it died where no unit was named.
+        deadline_s: seconds by the clock that a unit may take.
 
     Raises:
-        DataError: a part kills its process though none of its units does so alone.
+        DataError: a part kills its process though none of its units does so alone, or no process can be started.
     """
-    crew = _Crew(function, jobs, min(workers, max(1, len(jobs))), count_units)
+    crew = _Crew(function, jobs, min(workers, max(1, len(jobs))), count_units, deadline_s)
     try:
         for index in range(len(jobs)):
             while index not in crew.results:
@@ -97,11 +88,18 @@ def map_parts(
 
 class _Crew(Generic[Job, Result]):
     def __init__(
-        self, function: PartFunction[Job, Result], jobs: Sequence[Job], size: int, count_units: Callable[[Job], int]
+        self,
+        function: PartFunction[Job, Result],
+        jobs: Sequence[Job],
+        size: int,
+        count_units: Callable[[Job], int],
+        deadline_s: float,
     ) -> None:
         self.results: dict[int, Result] = {}
         self._function = function
         self._count_units = count_units
+        self._deadline_s = deadline_s
+        self._births = 0
         self._context = multiprocessing.get_context("spawn")
         self._tasks: deque[_Task[Job]] = deque(_Task(index, job) for index, job in enumerate(jobs))
         self._workers = [self._hire() for _ in range(size)] if jobs else []
@@ -112,8 +110,10 @@ class _Crew(Generic[Job, Result]):
             if worker.task is None and self._tasks:
                 self._assign(number, self._tasks.popleft())
         busy = {worker.pipe: number for number, worker in enumerate(self._workers) if worker.task is not None}
-        for pipe in multiprocessing.connection.wait(list(busy)):
+        for pipe in multiprocessing.connection.wait(list(busy), min(1.0, self._deadline_s / 4)):
             self._hear(busy[pipe])  # type: ignore[index]  # wait() gives back the very pipes it was given
+        for worker in self._workers:
+            self._end_hung(worker)
 
     def dismiss(self) -> None:
         """End every worker."""
@@ -125,23 +125,33 @@ class _Crew(Generic[Job, Result]):
 
     def _hire(self) -> _Worker:
         pipe, far_end = self._context.Pipe()
-        unit = self._context.RawValue("q", NO_UNIT)
-        process = self._context.Process(target=_work, args=(far_end, unit, self._function), daemon=True)
+        unit, beat = self._context.RawValue("q", NO_UNIT), self._context.RawValue("q", 0)
+        process = self._context.Process(target=work, args=(far_end, unit, beat, self._function), daemon=True)
         before = {name: os.environ.get(name) for name in _THREADS}
         os.environ.update(dict.fromkeys(_THREADS, "1"))
         try:
-            process.start()
+            with without_missing_main():
+                process.start()
         finally:
             _restore(before)
         far_end.close()  # or the end of the process would not close the pipe
-        return _Worker(process, pipe, unit)
+        return _Worker(process, pipe, unit, beat)
+
+    def _end_hung(self, worker: _Worker) -> None:
+        """End a worker that has been at one unit for too long; its death is noticed like any other."""
+        beat, now = worker.beat.value, time.monotonic()
+        if worker.task is None or beat != worker.heard[0]:
+            worker.heard = beat, now
+        elif now - worker.heard[1] > self._deadline_s * (_SEVERAL if worker.unit.value == NO_UNIT else 1):
+            worker.hung = True
+            worker.process.kill()
 
     def _assign(self, number: int, task: _Task[Job]) -> None:
         worker = self._workers[number]
         worker.task, worker.only = task, task.suspects[0] if task.suspects else None
-        worker.unit.value = NO_UNIT
+        worker.unit.value, worker.heard = NO_UNIT, (worker.beat.value, time.monotonic())
         try:
-            worker.pipe.send((task.job, worker.only, frozenset(task.crashed)))
+            worker.pipe.send((task.job, worker.only, dict(task.lost)))
         except (BrokenPipeError, ConnectionResetError):
             self._bury(number)
 
@@ -151,6 +161,9 @@ class _Crew(Generic[Job, Result]):
             failure, result = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._bury(number)
+            return
+        if result is Started:
+            worker.started, self._births = True, 0
             return
         if failure is not None:
             raise failure
@@ -168,19 +181,34 @@ class _Crew(Generic[Job, Result]):
         """Draw the conclusion from a worker's death, and hire another."""
         worker = self._workers[number]
         task, only, unit = worker.task, worker.only, worker.unit.value
+        how: Lost = "hung" if worker.hung else "died"
         worker.process.join()
         worker.pipe.close()
+        if not worker.started and not worker.hung:
+            self._count_birth(worker.process.exitcode)
         self._workers[number] = self._hire()
         if task is None:
             return
+        if not worker.started:
+            self._tasks.appendleft(task)  # it was not read
+            return
         if only is not None:
             task.suspects.remove(only)
-            task.crashed.add(only)
+            task.lost[only] = how
         elif unit in task.cleared:
-            task.crashed.add(unit)  # it survived alone, and the part has now died of it a second time
+            task.lost[unit] = how  # it survived alone, and the part has now died of it a second time
         else:
             self._suspect(task, unit)
         self._tasks.appendleft(task)
+
+    def _count_birth(self, code: int | None) -> None:
+        self._births += 1
+        if self._births >= _BIRTHS:
+            raise DataError(
+                f"a worker process ended while it started (exit code {code}; with -9, the memory is short: try a "
+                "smaller PREP_WORKERS). Each is a new Python that runs the calling script once more: what the script "
+                "does must stand under if __name__ == '__main__'"
+            )
 
     def _suspect(self, task: _Task[Job], unit: int) -> None:
         task.deaths += unit == NO_UNIT
@@ -189,7 +217,7 @@ class _Crew(Generic[Job, Result]):
                 f"part {task.index}: its worker process died {task.deaths} times, though no picture of it does so "
                 "alone; perhaps the memory is short: try a smaller PREP_WORKERS"
             )
-        known = task.crashed | task.cleared
+        known = task.lost.keys() | task.cleared
         task.suspects = (
             [unit] if unit != NO_UNIT else [one for one in range(self._count_units(task.job)) if one not in known]
         )
@@ -201,27 +229,3 @@ def _restore(environment: dict[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def _work(pipe: Connection, unit: Any, function: PartFunction[Any, Any]) -> None:
-    """Live as a worker: take a part, do it, report; until the pipe closes."""
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers; they need not each say so
-
-    def at(number: int) -> None:
-        unit.value = number
-
-    while True:
-        try:
-            job, only, crashed = pipe.recv()
-        except (EOFError, ConnectionResetError):
-            return
-        answer: tuple[Exception | None, Any]
-        try:
-            answer = None, function(job, Units(at, only, crashed))
-        except Exception as error:  # noqa: BLE001  whatever it is, the parent raises it
-            answer = error, None
-        try:
-            pipe.send(answer)
-        except (BrokenPipeError, ConnectionResetError):
-            return  # the parent was killed: no one is left to hear it

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     too_many_pixels = "too_many_pixels"
     too_small = "too_small"
     crashed = "crashed"
+    too_slow = "too_slow"
     # align: the face
     no_face = "no_face"
     no_face_in_box = "no_face_in_box"

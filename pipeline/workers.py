@@ -13,7 +13,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Final, TypeVar
 
 from pipeline.errors import DataError, ParamsError
@@ -64,6 +66,21 @@ def _follow(parent: BaseProcess) -> None:
     os._exit(1)
 
 
+@contextmanager
+def without_missing_main() -> Iterator[None]:
+    """Start processes in here: a worker runs the calling script once more, and one on standard input is no file."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if file is None or Path(file).exists():
+        yield
+        return
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__file__ = file
+
+
 def map_ordered(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     """Yield `function(job)` for each job in order, over processes when there is more than one of both.
 
@@ -78,6 +95,8 @@ def map_ordered(function: Callable[[Job], Result], jobs: Sequence[Job], workers:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=end_with_parent) as pool:
         try:
-            yield from pool.map(function, jobs)
+            with without_missing_main():
+                results = pool.map(function, jobs)
+            yield from results
         except BrokenProcessPool:
             raise DataError("a worker process died, perhaps for want of memory; try a smaller PREP_WORKERS") from None

@@ -92,7 +92,7 @@ def align(
         ]
         if not parts:
             output.write_table(part_name(0), FACES.empty_table())
-        ledger, rows_out = _collect(output, parts, rows, workers, progress)
+        ledger, rows_out = _collect(output, parts, rows, workers, params.deadline_s, progress)
         output.write_table(LEDGER_NAME, ledger)
         summary = output.finish(rows_in=rows, rows_out=rows_out, **summarize(ledger, table))
         if misses is not None:
@@ -129,10 +129,11 @@ def build_contract(params: AlignParams) -> dict[str, Any]:
 
 
 def _collect(
-    output: StageOutput, parts: list[Part], rows: int, workers: int, progress: Progress
+    output: StageOutput, parts: list[Part], rows: int, workers: int, deadline_s: float, progress: Progress
 ) -> tuple[pa.Table, int]:
     ledgers, done, rows_out = [LEDGER.empty_table()], 0, 0
-    for part, result in zip(parts, map_parts(align_part, parts, workers, count_units), strict=True):
+    results = map_parts(align_part, parts, workers, count_units, deadline_s=deadline_s)
+    for part, result in zip(parts, results, strict=True):
         output.reject(result.rejects)
         ledgers.append(result.ledger)
         done, rows_out = done + part.rows, rows_out + result.rows_out

@@ -1,6 +1,6 @@
 """One part of a table of samples, start to end: the unit of work of a process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -10,7 +10,6 @@ import cv2
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.crew import NO_UNIT, Units
 from pipeline.device import CPU
 from pipeline.errors import ImageError, LineageError
 from pipeline.faces.cascade import Attempt, Found, build_cascade
@@ -25,6 +24,7 @@ from pipeline.params import AlignParams
 from pipeline.schema import FACES, LEDGER, SAMPLES, Reason
 from pipeline.sources import Pictures, open_pictures
 from pipeline.tables import part_name, rows_to_table, write_table
+from pipeline.units import NO_UNIT, Lost, Units
 
 # Rows a part. One row group of samples.parquet is twice as many, so that a process reads only what it works on.
 PART_ROWS: Final = 512
@@ -33,7 +33,10 @@ _BATCH: Final = 32
 _BATCH_GPU: Final = 256
 _BATCH_BYTES: Final = 64 << 20
 
-_CRASHED: Final = "the process died on this picture twice, the second time with this picture alone"
+_LOST: Final[Mapping[Lost, tuple[Reason, str]]] = {
+    "died": (Reason.crashed, "the process died on this picture twice, the second time with this picture alone"),
+    "hung": (Reason.too_slow, "took longer than align.deadline_s twice, the second time alone"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,8 @@ def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> I
     size = _BATCH if network_device().name == CPU else _BATCH_GPU
     batch, pixels = [], 0
     for sample in samples:
-        if sample.unit in units.crashed:
-            sample.reason, sample.detail = Reason.crashed, _CRASHED
+        if sample.unit in units.lost:
+            sample.reason, sample.detail = _LOST[units.lost[sample.unit]]
             continue
         units.at(sample.unit)
         try:

@@ -148,6 +148,7 @@ class AlignParams(Section):
     yunet_file: str | None
     refine: Literal["none", "upright", "mirrored"]
     max_pixels: Count
+    deadline_s: Annotated[float, Field(gt=0)]
     min_score: UnitShare
     min_box_iou: UnitShare
     min_face_px: Annotated[float, Field(ge=0)]

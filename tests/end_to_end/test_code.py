@@ -104,7 +104,7 @@ def test_workers_run_the_code_of_the_working_folder(tmp_path):
             "\n\ndef formats() -> None:\n"
             "    from pipeline import crew, whereabouts, workers\n"
             "    print(*workers.map_ordered(whereabouts.one, [1, 2], 2), sep='\\n')\n"
-            "    print(*crew.map_parts(whereabouts.part, [3, 4], 2, int), sep='\\n')\n"
+            "    print(*crew.map_parts(whereabouts.part, [3, 4], 2, int, deadline_s=600), sep='\\n')\n"
         )
     place = folder / "pipeline/whereabouts.py"
     assert call(folder, "prep", "formats").splitlines() == [f"{job} {place}" for job in (1, 2, 3, 4)]

@@ -27,7 +27,7 @@ def work(job, units=None):
 
 if __name__ == "__main__":
     if sys.argv[2] == "crew":
-        list(map_parts(work, [1, 2], 2, int))
+        list(map_parts(work, [1, 2], 2, int, deadline_s=600))
     else:
         list(map_ordered(work, [1, 2], 2))
 """

@@ -2,14 +2,18 @@
 
 import functools
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from pipeline.crew import Units, map_parts
+from pipeline.crew import map_parts
 from pipeline.errors import DataError, ParamsError
+from pipeline.units import Units
 from pipeline.workers import map_ordered, worker_count
 
 
@@ -49,7 +53,7 @@ def _part(job: tuple[str, int, str], units: Units) -> tuple[int, list[int], bool
     kind, count, log = job
     done = []
     for unit in range(count) if units.only is None else [units.only]:
-        if unit in units.crashed:
+        if unit in units.lost:
             continue
         units.at(unit)
         if kind == "batch":
@@ -60,6 +64,12 @@ def _part(job: tuple[str, int, str], units: Units) -> tuple[int, list[int], bool
         if kind == "company":  # only dies when it is not alone, whatever is left out
             deadly = units.only is None and unit == 0
             units.at(-1)
+        if kind in ("hang", "busy") and deadly:
+            with Path(log).open("a") as stream:
+                stream.write(f"{unit} {units.only} {units.lost}\n")
+            while kind == "busy":  # holds the interpreter, as a decoder in C can
+                re.match(r"(a+)+$", "a" * 40 + "b")
+            time.sleep(600)
         if deadly and kind != "well":
             with Path(log).open("a") as stream:
                 stream.write(f"{unit} {units.only}\n")
@@ -77,7 +87,7 @@ def _count(job: tuple[str, int, str]) -> int:
 
 def _run(kinds, tmp_path, workers):
     jobs = [(kind, 4, str(tmp_path / f"{index}.log")) for index, kind in enumerate(kinds)]
-    return list(map_parts(_part, jobs, workers, _count))
+    return list(map_parts(_part, jobs, workers, _count, deadline_s=0.5 if {"hang", "busy"} & set(kinds) else 600))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -98,6 +108,50 @@ def test_a_unit_that_dies_once_is_kept(tmp_path):
 
 def test_a_death_in_a_batch_is_traced_to_its_unit(tmp_path):
     assert [done for _, done, _ in _run(["batch"], tmp_path, 1)] == [[0, 1, 3]]
+
+
+@pytest.mark.parametrize("kind", ["hang", "busy"])
+def test_a_unit_that_does_not_end_is_tried_alone_and_left_out(tmp_path, kind):
+    assert [done for _, done, _ in _run(["well", kind], tmp_path, 1)] == [[0, 1, 2, 3], [0, 1, 3]]
+    assert (tmp_path / "1.log").read_text().splitlines() == ["2 None {}", "2 2 {}"]
+
+
+def _tell(_: str, units: Units) -> dict[int, str]:
+    for unit in range(2):
+        if unit not in units.lost and units.only in (None, unit):
+            units.at(unit)
+            if unit == 0:
+                os.abort()
+            time.sleep(600)
+    return dict(units.lost)
+
+
+def test_it_is_told_how_each_unit_ended_its_process():
+    assert list(map_parts(_tell, [""], 1, lambda _: 2, deadline_s=0.5)) == [{0: "died", 1: "hung"}]
+
+
+FROM_STANDARD_INPUT = """
+import operator
+from pipeline.crew import map_parts
+from pipeline.workers import map_ordered
+print(list(map_ordered(abs, [-1, 2], 2)), list(map_parts(operator.is_, [1, 2], 2, int, deadline_s=60)))
+"""
+
+
+def test_a_script_on_standard_input_has_workers_too():
+    done = subprocess.run([sys.executable, "-"], input=FROM_STANDARD_INPUT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[1, 2] [False, False]\n")
+
+
+def test_workers_that_never_start_are_told_as_that(tmp_path):
+    """A script that starts workers whenever it is read, as each of them does."""
+    script = tmp_path / "script.py"
+    script.write_text(FROM_STANDARD_INPUT.replace("list(map_ordered(abs, [-1, 2], 2)), ", ""))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()[-1]
+    assert "a worker process ended while it started (exit code 1;" in said
+    assert "__main__" in said
 
 
 @pytest.mark.slow
@@ -125,7 +179,7 @@ def test_the_environment_is_as_before(tmp_path, monkeypatch):
 
 def test_partial_functions_travel(tmp_path):
     doubled = functools.partial(_part)
-    assert [done for _, done, _ in map_parts(doubled, [("well", 2, "")], 1, _count)] == [[0, 1]]
+    assert [done for _, done, _ in map_parts(doubled, [("well", 2, "")], 1, _count, deadline_s=600)] == [[0, 1]]
 
 
 def test_without_affinity_every_core_counts(monkeypatch):

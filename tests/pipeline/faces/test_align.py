@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.crew import Units
 from pipeline.errors import LineageError, ParamsError
 from pipeline.faces.align import align, summarize
 from pipeline.faces.geometry import template_points
@@ -17,6 +16,7 @@ from pipeline.faces.part import Part, align_part
 from pipeline.images import decode_face
 from pipeline.schema import FACES, LEDGER
 from pipeline.tables import part_name, read_table
+from pipeline.units import Units
 from tests.pipeline.faces.inputs import (
     PORTRAIT_POINTS,
     align_params,
