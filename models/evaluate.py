@@ -151,6 +151,7 @@ def answer_classes(
     views = build_views(_rows(rows, probabilities), training, test.bootstrap)
     report, details = brief(views), full(views)
     report["ece_raw"] = _calibration_error(rows, raw, test.bootstrap)
+    details["affectnet_numbers"] = dict(AFFECTNET)
     details["calibration"] = {"temperature": checkpoint.info.temperature, "ece_raw": report["ece_raw"]}
     for name, other in others.items():
         rival = load_matching(other / CHECKPOINT_NAME, test.folder)

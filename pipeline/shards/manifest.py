@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipeline.emotions import CLASSES
+from pipeline.emotions import AFFECTNET, CLASSES
 from pipeline.errors import DataError, LineageError, OutputError
 from pipeline.lineage.identity import identity
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
@@ -85,6 +85,7 @@ def build_manifest(
     return {
         "snapshot": snapshot_id,
         "contract": contract,
+        "affectnet_numbers": dict(AFFECTNET),
         "row_group_rows": ROW_GROUP_ROWS,
         "processes": processes,
         "splits": splits,

@@ -91,6 +91,9 @@ def test_metrics_are_those_of_the_predictions(result):
     assert metrics["commonest"]["accuracy"] == details["commonest"]["accuracy"]
 
 
+AFFECTNET = (6, 7, 5, 4, 1, 0, 2, 3)
+
+
 def leaves(value):
     return sum(map(leaves, value.values())) if isinstance(value, dict) else 1
 
@@ -105,6 +108,8 @@ def test_metrics_are_short_enough_to_be_read_and_say_what_details_say(result):
             assert short["all_rows"][score] == long["all_rows"][score]["value"]
         ends = {end: long["balanced_accuracy"][end] for end in ("low", "high")}
         assert short["interval"] == {"balanced_accuracy": ends}
+    # Mollahosseini et al. 2019: neutral, happy, sad, surprise, fear, disgust, anger, contempt, from 0 on.
+    assert details["affectnet_numbers"] == dict(zip(CLASSES, AFFECTNET, strict=True))
     for name in CLASSES:
         assert metrics["per_class"][name] == {"f1": details["per_class"][name]["f1"]["value"]}
 

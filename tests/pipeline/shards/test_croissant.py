@@ -63,6 +63,12 @@ def test_classes_and_sources(dataset):
     assert "not known" in sources[0]["license"]
 
 
+def test_the_manifest_says_affectnets_numbers(shards):
+    theirs = ["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
+    numbers = json.loads((shards / "shards.json").read_text())["affectnet_numbers"]
+    assert numbers == {name: number for number, name in enumerate(theirs)}
+
+
 def test_terms_of_known_releases_are_stated(shards):
     contract = json.loads((shards / "shards.json").read_text())["contract"]
     contract["taxonomy"]["one"] = {"name": "rafdb_compound", "version": 1}
