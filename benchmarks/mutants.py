@@ -40,7 +40,19 @@ class Area:
     tests: tuple[str, ...]
 
 
-_TRAINING: Final = ("average", "course", "data", "engine", "feed", "loss", "module", "optimizer", "run", "state")
+_TRAINING: Final = (
+    "average",
+    "course",
+    "data",
+    "engine",
+    "feed",
+    "learner",
+    "loss",
+    "module",
+    "optimizer",
+    "run",
+    "state",
+)
 AREAS: Final = {
     "labels": Area(
         tuple(f"pipeline/{name}.py" for name in ("taxonomy", "spellings", "harmonize", "settle", "votes")),
