@@ -68,7 +68,7 @@ AREAS: Final = {
     ),
     "metrics": Area(
         tuple(f"models/{name}.py" for name in ("metrics", "intervals", "affect", "calibration", "scorecard")),
-        tuple(f"tests/models/test_{name}.py" for name in ("metrics", "affect", "calibration", "evaluate")),
+        tuple(f"tests/models/test_{name}.py" for name in ("metrics", "scorecard", "affect", "calibration")),
     ),
     "augmentation": Area(("models/augment.py",), ("tests/models/test_augment.py",)),
     "training": Area(
