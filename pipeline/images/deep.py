@@ -1,7 +1,7 @@
 """Sixteen bits a sample to eight. Cameras and instruments leave 10, 12 or 14 bits in a file that has room for 16.
 
-The white of a picture is the fullest value of the smallest of 8, 10, 12, 14 and 16 bits that holds its brightest
-sample: 12-bit values, read as if they were 16-bit ones, are black.
+The white of a picture is the fullest value of the smallest of 8, 10, 12, 14 and 16 bits that holds all of its samples
+but one in a thousand, as a dead pixel or a burnt-in mark: 12-bit values, read as if they were 16-bit ones, are black.
 """
 
 from typing import Final
@@ -15,16 +15,22 @@ from pipeline.images.picture import Pixels
 from pipeline.schema import Reason
 
 _DEPTHS: Final = (8, 10, 12, 14, 16)
-_OPAQUE: Final = 65535
+STRAYS: Final = 1000
 _BAND_ROWS: Final = 256
 
 
 def to_eight_bits(samples: NDArray[np.uint16]) -> Pixels:
     """Return samples of any shape on 0..255, rounded, by the rule above."""
-    brightest = int(samples.max(initial=0))
-    white = next(2**depth - 1 for depth in _DEPTHS if brightest < 2**depth)
-    levels = ((np.arange(2**16, dtype=np.uint32) * 255 + white // 2) // white).astype(np.uint8)
-    return np.asarray(levels[samples])
+    white = _white(samples)
+    values = np.minimum(np.arange(2**16, dtype=np.uint32), white)
+    return np.asarray(((values * 255 + white // 2) // white).astype(np.uint8)[samples])
+
+
+def _white(samples: NDArray[np.uint16]) -> int:
+    if not samples.size or samples.max() < 2 ** _DEPTHS[0]:
+        return 2 ** _DEPTHS[0] - 1
+    counts = np.bincount(samples.reshape(-1), minlength=2**16)
+    return next(2**depth - 1 for depth in _DEPTHS if counts[2**depth :].sum() <= samples.size // STRAYS)
 
 
 def decode_deep_png(content: bytes) -> Pixels:
@@ -44,9 +50,11 @@ def decode_deep_png(content: bytes) -> Pixels:
     colours = to_eight_bits(samples[:, :, 2::-1])
     if samples.shape[2] == 3:
         return colours
+    clear = samples[:, :, 3]
+    opaque = _white(clear)
     # In bands, so that the wide intermediate values of a large picture stay small.
     for top in range(0, len(colours), _BAND_ROWS):
         rows = slice(top, top + _BAND_ROWS)
-        alpha = samples[rows, :, 3:].astype(np.float32) / _OPAQUE
+        alpha = np.minimum(clear[rows, :, None].astype(np.float32) / opaque, 1)
         colours[rows] = np.round(colours[rows] * alpha + 255 * (1 - alpha)).astype(np.uint8)
     return colours

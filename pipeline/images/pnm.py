@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
+from pipeline.images.deep import to_eight_bits
 from pipeline.images.exif import UPRIGHT
 from pipeline.images.picture import Pixels
 from pipeline.schema import Reason
@@ -37,7 +38,7 @@ class PnmPicture:
     orientation: int = UPRIGHT
 
     def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- PGM and PPM have no cheaper part
-        """See `Picture.decode`. The largest value becomes 255."""
+        """See `Picture.decode`. The largest value becomes 255; where that is all of 16 bits, `deep` has the rule."""
         count = self.width * self.height * self.channels
         samples = _plain(self, count) if self.plain else _raw(self, count)
         if len(samples) < count:
@@ -45,6 +46,9 @@ class PnmPicture:
         if samples.max() > self.max_value:
             raise ImageError(Reason.corrupt, f"PGM/PPM: a sample above the largest value, {self.max_value}")
         shape = (self.height, self.width, self.channels) if self.channels > 1 else (self.height, self.width)
+        if self.max_value == _MAX_VALUE:
+            # Programs that know nothing of the depth write this one.
+            return to_eight_bits(samples.astype(np.uint16)).reshape(shape)
         return _scale(samples, self.max_value).reshape(shape)
 
 

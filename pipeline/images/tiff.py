@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from pipeline.errors import ImageError
 from pipeline.images import pillow
+from pipeline.images.deep import STRAYS
 from pipeline.images.exif import UPRIGHT, turned_size
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
@@ -71,7 +74,8 @@ class TiffPicture:
             raise ImageError(Reason.corrupt, "TIFF with two sizes")
         with _quiet_libtiff():
             pixels = pillow.load_samples(picture, Format.TIFF)
-        if _first(self._tags, _BITS) == _DEEP_BITS and pixels.ndim == 3 and pixels.max(initial=0) < _FULL_HIGH_BYTE:
+        deep = _first(self._tags, _BITS) == _DEEP_BITS and pixels.ndim == 3
+        if deep and np.count_nonzero(pixels >= _FULL_HIGH_BYTE) <= pixels.size // STRAYS:
             # Pillow keeps the upper byte of each colour; of 14 bits and fewer in 16 it holds next to nothing.
             raise ImageError(Reason.unsupported_format, "TIFF of colours that fill the lower of 16 bits; make it a PNG")
         return pixels

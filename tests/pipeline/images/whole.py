@@ -177,10 +177,28 @@ def _sixteen_bits() -> Iterator[Case]:
         yield Case(f"16-bit-of-{brightest}-colour", colour, expected, 0.51)
         tiff = cv2.imencode(".tiff", dim)[1].tobytes()
         yield Case(f"16-bit-of-{brightest}-tiff", tiff, dim * 255.0 / white, 0.51)
-    tiff = cv2.imencode(".tiff", np.dstack([dim] * 3))[1].tobytes()
-    yield Case("14-bit-colour-tiff", tiff, status="unsupported_format", said="make it a PNG")
+    yield from _sixteen_bits_of_twelve()
+    for strays in (0, 1):
+        seen = np.dstack([dim] * 3)
+        seen[0, :strays, 0] = 65535
+        tiff = cv2.imencode(".tiff", seen)[1].tobytes()
+        yield Case(f"14-bit-colour-tiff-{strays}", tiff, status="unsupported_format", said="make it a PNG")
     clear = np.dstack([dim // 4, dim // 4, dim // 4, np.full_like(dim, 65535)])
     yield Case("14-bit-alpha", cv2.imencode(".png", clear)[1].tobytes(), np.dstack([dim // 4] * 3) * 255.0 / 4095, 1)
+
+
+def _sixteen_bits_of_twelve() -> Iterator[Case]:
+    twelve = np.linspace(0, 4095, 40 * 60).round().astype(np.uint16).reshape(40, 60)
+    expected = twelve * 255.0 / 4095
+    yield Case("12-bit-pgm-of-65535", b"P5 60 40 65535\n" + twelve.astype(">u2").tobytes(), expected, 0.51)
+    dead = twelve.copy()
+    dead[0, 0] = 65535
+    shown = expected.copy()
+    shown[0, 0] = 255
+    yield Case("12-bit-grey-with-a-dead-pixel", cv2.imencode(".png", dead)[1].tobytes(), shown, 0.51)
+    for name, full in (("lower", 4095), ("whole", 65535)):
+        opaque = cv2.imencode(".png", np.dstack([twelve] * 3 + [np.full_like(twelve, full)]))[1].tobytes()
+        yield Case(f"12-bit-with-alpha-of-the-{name}-bits", opaque, np.dstack([expected] * 3), 1)
 
 
 def _pnm() -> Iterator[Case]:
