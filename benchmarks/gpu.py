@@ -180,7 +180,7 @@ class Bench:
 
     def resume(self) -> dict[str, Any]:
         """Kill a training at its third step, go on, and compare with one that was left alone."""
-        params = self.params("compact", "auto", checkpoint_steps=1)
+        params = self.params("compact", "auto", checkpoint_minutes=0)
         command = [sys.executable, "-c", RESUMED, str(self.shards), str(self.work / "killed")]
         killed_at = 3
         with subprocess.Popen(

@@ -22,7 +22,7 @@ from models.streams import Purpose, stream_seed
 from models.training.course import COLUMNS, Course
 from models.training.engine import plan_compute
 from models.training.run import TRAIN, VAL, Job, count_rows, read_labels, run_classical, run_training, state_name
-from models.training.state import LiveLog
+from models.training.telling import LiveLog
 from pipeline.errors import DataError
 from pipeline.lineage.identity import PARTIAL_SUFFIX
 from pipeline.output import Source, StageOutput, stage_output

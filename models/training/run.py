@@ -21,9 +21,10 @@ from models.training.course import NO_SUMS, Course, Phase, score_classes
 from models.training.data import Reading, build_epochs, read_faces
 from models.training.engine import build_trainer, plan_compute
 from models.training.feed import Feed
+from models.training.keeper import StateKeeper
 from models.training.loss import Objective, balance_classes
 from models.training.module import Amounts, Learner
-from models.training.state import LiveLog, ProgressReport, StateKeeper
+from models.training.telling import LiveLog, ProgressReport
 from pipeline.emotions import CLASSES
 from pipeline.errors import ModelError, UsageError
 from pipeline.params import TrainParams
@@ -155,7 +156,7 @@ def _run_phase(
     """Train one phase, or what is left of it."""
     open_last(network, phase.open_blocks)
     callbacks = [
-        StateKeeper(state, job.params.checkpoint_steps, job.params.accumulate),
+        StateKeeper(state, course, job.params.checkpoint_minutes, job.params.accumulate),
         ProgressReport(job.progress, phase.first_epoch, job.params.epochs),
         live,
     ]

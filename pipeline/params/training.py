@@ -76,7 +76,7 @@ class TrainParams(Section):
     channels_last: bool
     threads: Count
     cache_mb: Annotated[int, Field(ge=0)]
-    checkpoint_steps: Annotated[int, Field(ge=0)]
+    checkpoint_minutes: Annotated[float, Field(ge=0)]
     augmentations: dict[Literal["thesis", "strong"], AugmentParams]
     presets: dict[str, dict[str, Any]]
 

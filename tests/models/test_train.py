@@ -93,7 +93,7 @@ PHASES = {"head_epochs": 1, "open_blocks": 1, "epochs": 2, "augment": "thesis"}
         ({**EVERYTHING, "cache_mb": 4096}, (1, 3, 7)),
         ({**EVERYTHING, "cache_mb": 0}, (3,)),
         (PHASES, (3, 7)),
-        ({"accumulate": 2, "batch_size": 16, "checkpoint_steps": 1}, (3, 4)),
+        ({"accumulate": 2, "batch_size": 16}, (3, 4)),
     ],
     ids=["memory", "streamed", "phases", "accumulated"],
 )

@@ -1,4 +1,4 @@
-"""What goes on around the steps: the state to go on from after a kill, the progress bar, DVCLive's logs."""
+"""What is told of a training as it goes: the progress bar, DVCLive's logs."""
 
 import math
 import os
@@ -10,48 +10,12 @@ from typing import Any, Final
 
 import lightning
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.callbacks.checkpoint import Checkpoint
 
 from models.training.course import Course
 from pipeline.errors import OutputError
 from pipeline.workers import Progress
 
 _LOSS_SECONDS: Final = 1.0
-
-
-class StateKeeper(Checkpoint):
-    """Saves the whole state of training, so that a killed run goes on where it was.
-
-    After every `steps` steps of the weights, and after each epoch once validation has been written down. Never after
-    the last batch of an epoch: a state from between training and validation could not be resumed exactly.
-
-    Args:
-        path: of the one file, replaced whole each time.
-        steps: 0 saves after epochs alone.
-        accumulate: batches a step of the weights has; gradients that are half added up are not saved.
-    """
-
-    def __init__(self, path: Path, steps: int, accumulate: int = 1) -> None:
-        self._path = path
-        self._steps = steps * accumulate
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, _module: lightning.LightningModule, _outputs: Any, _batch: Any, batch_idx: int
-    ) -> None:
-        """Save after some batches."""
-        done = batch_idx + 1
-        if self._steps and done % self._steps == 0 and done < trainer.num_training_batches:
-            self._save(trainer)
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
-        """Save after an epoch."""
-        self._save(trainer)
-
-    def _save(self, trainer: lightning.Trainer) -> None:
-        partial = self._path.with_suffix(".writing")
-        trainer.save_checkpoint(partial)
-        if trainer.is_global_zero:
-            partial.replace(self._path)
 
 
 class ProgressReport(Callback):

@@ -1,0 +1,90 @@
+"""What a killed training goes on from: its state, saved every few minutes, and its best weights, when they change."""
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import lightning
+import torch
+from lightning.pytorch.callbacks.checkpoint import Checkpoint
+
+from models.training.course import Course
+from pipeline.place import sync
+
+_SECONDS: Final = 60
+_ASK_BATCHES: Final = 16  # several processes ask the first one's clock once in so many batches: it costs a message
+
+
+class StateKeeper(Checkpoint):
+    """Saves the whole state of training, so that a killed run goes on where it was.
+
+    A kill loses at most the given time, and what was done of the batch, or of the validation, that was under way. There
+    is no state from between the last batch of an epoch and its validation: it could not be resumed exactly. The best
+    weights lie in a file beside it, because they change once in many epochs.
+
+    Args:
+        path: of the state, replaced whole each time.
+        course: how training goes; the best weights are its.
+        minutes: from one state to the next; 0 saves after every step and every epoch.
+        accumulate: batches a step of the weights has; gradients that are half added up are not saved.
+    """
+
+    def __init__(self, path: Path, course: Course, minutes: float, accumulate: int = 1) -> None:
+        self._path, self._course = path, course
+        self._seconds = minutes * _SECONDS
+        self._accumulate = accumulate
+        self._kept = -1  # the epoch whose weights lie in the file
+        self._saved_at = time.monotonic()
+
+    def on_train_start(self, _trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
+        """Take up the best weights of a state that is gone on from; begin to count the time."""
+        if self._course.best >= 0 and not self._course.best_state:
+            self._kept = self._course.best
+            self._course.best_state = torch.load(self._best_path(), map_location="cpu", weights_only=True)
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, _module: lightning.LightningModule, _outputs: Any, _batch: Any, batch_idx: int
+    ) -> None:
+        """Save between two steps, when it is time."""
+        done = batch_idx + 1
+        if done % self._accumulate or done >= trainer.num_training_batches:
+            return
+        asked = trainer.world_size == 1 or not self._seconds or done // self._accumulate % _ASK_BATCHES == 0
+        if asked and self._is_time(trainer):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
+        """Save between two epochs, when it is time; validation has been written down."""
+        if self._is_time(trainer):
+            self._save(trainer)
+
+    def _is_time(self, trainer: lightning.Trainer) -> bool:
+        passed = time.monotonic() - self._saved_at >= self._seconds
+        # All processes save together, so that one clock decides.
+        return bool(trainer.strategy.broadcast(passed)) if trainer.world_size > 1 else passed
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        best = self._course.best
+        if trainer.is_global_zero and best not in (-1, self._kept):
+            partial = self._path.with_suffix(".best-writing")
+            torch.save(self._course.best_state, partial)
+            sync(partial)
+            partial.replace(self._best_path())
+        partial = self._path.with_suffix(".writing")
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            sync(partial)
+            partial.replace(self._path)
+            self._remove_others()
+        self._kept = best
+        self._saved_at = time.monotonic()
+
+    def _remove_others(self) -> None:
+        """Remove best weights to which no state leads any more."""
+        for other in self._path.parent.glob(f"{self._path.stem}.best-[0-9]*"):
+            if other != self._best_path():
+                other.unlink()
+
+    def _best_path(self) -> Path:
+        return self._path.with_suffix(f".best-{self._course.best}")
