@@ -97,7 +97,8 @@ def _read(reader: Reader, dump: Dump, dataset: str, progress: Progress) -> Sampl
         dump.notes.append(f"{len(unnamed)} pictures are in no row, such as {printable(unnamed[0])}")
     samples.close()
     if not samples.rows_in:
-        raise SourceError(f"{dump.tree.src}: the layout of {reader.name}, but without a single row or picture")
+        why = "".join(f"; {note}" for note in dump.notes)
+        raise SourceError(f"{dump.tree.src}: the layout of {reader.name}, but without a single row or picture{why}")
     if dump.told.classes and not dump.meant:
         raise SourceError(
             f"{dump.tree.src}: read as {reader.name}, where nothing is one of {', '.join(dump.told.classes)}, which "

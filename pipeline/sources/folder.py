@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 
 from pipeline.errors import SourceError
 from pipeline.schema import Reason
+from pipeline.sources.cut_out import are_named_cut_out
 from pipeline.sources.reader import Reader
 from pipeline.sources.recognise import roots
 from pipeline.sources.rows import Annotation, Dump, Refusal, Row, is_picture, join
@@ -36,6 +37,10 @@ class ClassFolders(Reader):
     def read(self, dump: Dump) -> Iterator[Row]:
         """See `Reader.read`."""
         yield from name_subjects(dump, list(_rows(dump)))
+
+    def faces_are_cut_out(self, dump: Dump) -> bool:
+        """See `Reader.faces_are_cut_out`."""
+        return are_named_cut_out(dump.tree)
 
 
 def _rows(dump: Dump) -> Iterator[Row]:

@@ -1,11 +1,20 @@
 """Which of several columns of a csv holds the labels: words before codes, and none where two say different things."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from pipeline.errors import SourceError
 from pipeline.sources.delimited import Delimited, number, squash
 from pipeline.sources.spellings import class_word, common_name
 from pipeline.sources.told import code_key
+
+_NAMES: Final = (
+    "label", "emotion", "expression", "class", "emotionlabel", "labels", "emotions", "category", "target",
+)  # fmt: skip
+# The words beside a column of codes: `label_name`, `emotion_text`.
+_WORDED: Final = ("name", "names", "text", "word", "str", "string")
+# What people call a column of labels, squashed, the most telling name first.
+LABEL_NAMES: Final = (*_NAMES, *(f"{name}{word}" for name in _NAMES for word in _WORDED))
 
 
 def choose_label(table: Delimited, names: Sequence[str], columns: Mapping[str, int]) -> int:

@@ -10,8 +10,9 @@ from typing import Final
 from pipeline.errors import SourceError
 from pipeline.schema import Reason
 from pipeline.sources.boxes import box_columns
+from pipeline.sources.cut_out import are_named_cut_out
 from pipeline.sources.delimited import Delimited, Record, number, squash
-from pipeline.sources.label_columns import choose_label
+from pipeline.sources.label_columns import LABEL_NAMES, choose_label
 from pipeline.sources.reader import Reader
 from pipeline.sources.rows import Annotation, Box, Dump, Refusal, Row, is_picture, join, name_of, stem
 from pipeline.sources.spellings import class_word, is_split
@@ -23,18 +24,13 @@ _MAX_TABLES: Final = 64
 _SAMPLE_ROWS: Final = 64
 _BOX: Final = ("x0", "y0", "x1", "y1", "width", "height")
 _NUMBERS: Final = ("valence", "arousal", "dominance", *_BOX)
-_LABELS: Final = (
-    "label", "emotion", "expression", "class", "emotionlabel", "labels", "emotions", "category", "target",
-)  # fmt: skip
-# The words beside a column of codes: `label_name`, `emotion_text`.
-_WORDED: Final = ("name", "names", "text", "word", "str", "string")
 # What people call their columns, squashed: letters and digits in lower case; the most telling name first.
 KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "path": (
         "path", "imagepath", "imgpath", "filepath", "pth", "subdirectoryfilepath", "image", "images", "imagename",
         "img", "imgname", "file", "filename", "name", "picture", "photo",
     ),
-    "label": (*_LABELS, *(f"{label}{word}" for label in _LABELS for word in _WORDED)),
+    "label": LABEL_NAMES,
     "subject": ("subject", "subjectid", "person", "personid", "identity", "actor", "actorid", "participant"),
     "sequence": ("sequence", "sequenceid", "video", "videoid", "clip", "clipid"),
     "split": ("split", "usage", "subset", "partition"),
@@ -77,6 +73,10 @@ class Table(Reader):
             _note_others(dump, names)
         rows = [row for name in names for row in _read_table(dump, name)]
         yield from name_subjects(dump, rows)
+
+    def faces_are_cut_out(self, dump: Dump) -> bool:
+        """See `Reader.faces_are_cut_out`."""
+        return are_named_cut_out(dump.tree)
 
 
 def _tables(tree: Tree, root: str, depth: int = 3) -> Iterator[str]:

@@ -41,6 +41,12 @@ def made(tmp_path):
     return tmp_path
 
 
+def _rename(folder):
+    """Take the names of FER2013 from the pictures."""
+    for number, path in enumerate(sorted((folder / "raw").rglob("*.jpg"))):
+        path.rename(path.with_name(f"mine{number}.jpg"))
+
+
 def _align(folder, fmt, **changes):
     ingest(
         str(folder / "raw"),
@@ -67,6 +73,7 @@ def test_no_face_of_a_release_of_crops_is_lost(made):
 
 
 def test_a_picture_that_is_no_crop_has_no_face_that_nobody_sees(made):
+    _rename(made)
     summary, _ = _align(made, "folder")
     assert summary["rows_out"] == 7
     assert "whole" not in summary["found_by"]
@@ -74,7 +81,13 @@ def test_a_picture_that_is_no_crop_has_no_face_that_nobody_sees(made):
     assert status.count("no_face") == 2
 
 
+def test_crops_are_known_by_the_names_that_their_release_gave_them(made):
+    summary, _ = _align(made, "folder")
+    assert summary["found_by"]["whole"] == 2
+
+
 def test_a_dataset_of_crops_of_your_own_may_ask_for_it(made):
+    _rename(made)
     summary, _ = _align(made, "folder", cascade=["mtcnn", "whole"])
     assert summary["rows_out"] == 9
 
@@ -133,7 +146,8 @@ def test_no_row_of_a_release_of_crops_is_lost_to_a_face_larger_than_its_picture(
     inner = cv2.resize(portrait()[85:155, 190:260, 0], (48, 48), interpolation=cv2.INTER_AREA)
     for name in ("angry", "happy", "sad"):
         _tree(tmp_path / "raw", name, [inner])
-    summary, _ = _align(tmp_path, "folder", cascade=["mtcnn"])
-    assert summary["rejected"] == {"larger_than_picture": 3}
     summary, _ = _align(tmp_path, "fer2013_folder", cascade=["mtcnn"])
     assert summary["found_by"] == {"whole": 3}
+    _rename(tmp_path)
+    summary, _ = _align(tmp_path, "folder", cascade=["mtcnn"])
+    assert summary["rejected"] == {"larger_than_picture": 3}

@@ -82,6 +82,15 @@ def test_affectnet_lists_can_be_chosen(read):
     assert any("automatically_annotated.csv was passed over" in note for note in found.summary["notes"])
 
 
+def test_a_tree_of_automatic_lists_alone_says_which_parameter_reads_them(tmp_path):
+    rows = [AFFECTNET_HEADER, affectnet_row("1/a.jpg", 1)]
+    put(tmp_path / "raw", "Automatically_Annotated_file_lists/automatically_annotated.csv", "\n".join(rows))
+    put(tmp_path / "raw", "Automatically_Annotated_Images/1/a.jpg")
+    with pytest.raises(SourceError, match=r"passed over: ingest\.affectnet_lists is manual"):
+        Read(tmp_path / "raw", tmp_path / "out", affectnet_lists="manual")
+    assert Read(tmp_path / "raw", tmp_path / "out", affectnet_lists="automatic").summary["rows_out"] == 1
+
+
 def test_affectnet_npy_reads_strings_without_dimensions_and_never_a_pickle(read):
     found = read("affectnet_npy")
     assert found.labels() == {
