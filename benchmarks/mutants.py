@@ -61,10 +61,14 @@ AREAS: Final = {
     "readers": Area(
         ("pipeline/sources/*.py", "pipeline/ingest.py"), ("tests/pipeline/sources", "tests/pipeline/test_ingest.py")
     ),
-    "split": Area(("pipeline/split/*.py",), ("tests/pipeline/split", "tests/stages/test_split.py")),
+    "split": Area(("pipeline/split/*.py",), ("tests/pipeline/split",)),
     "balance": Area(
         ("pipeline/balance.py", "pipeline/shards/balance.py"),
-        ("tests/pipeline/test_balance.py", "tests/pipeline/shards/test_plan.py", "tests/pipeline/shards/test_write.py"),
+        (
+            "tests/pipeline/test_balance.py",
+            "tests/pipeline/shards/test_balance.py",
+            "tests/pipeline/shards/test_plan.py",
+        ),
     ),
     "metrics": Area(
         tuple(f"models/{name}.py" for name in ("metrics", "intervals", "affect", "calibration", "scorecard")),

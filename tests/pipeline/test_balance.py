@@ -1,3 +1,4 @@
+import hashlib
 from collections import Counter
 
 import numpy as np
@@ -100,6 +101,11 @@ def test_undersample_brings_training_to_the_smallest_class(rows, params):
     assert rows.count(selection, "test") == [44, 0, 0, 0, 20, 0, 0, 3]
 
 
+def test_undersample_goes_below_the_cap_and_not_above_it(rows, params):
+    selection = rows.select(with_policy(params, balance="undersample", train_per_class=2))
+    assert rows.count(selection, "train") == [2, 0, 0, 0, 2, 0, 0, 2]
+
+
 def test_oversample_copies_training_rows_up_to_the_bound(rows, params):
     selection = rows.select(with_policy(params, balance="oversample"))
     assert rows.count(selection, "train") == [15, 0, 0, 0, 15, 0, 0, 12]  # 3 rows, at most 4 times each
@@ -162,6 +168,30 @@ def test_effective_number_weights_by_hand(rows, params):
     labels = rows.labels[selection.rows]
     ratio = weights[train & (labels == 7)][0] / weights[train & (labels == 0)][0]
     assert ratio == pytest.approx((1 - 0.9**15) / (1 - 0.9**3), rel=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["none", "weights"])
+def test_weights_are_float32_as_the_column_is(rows, params, policy):
+    weights = rows.weigh(with_policy(params, balance=policy), np.arange(len(rows.ids)))
+    assert weights.dtype == np.float32
+    assert rows.weigh(with_policy(params, balance=policy), np.flatnonzero(rows.labels < 0)).dtype == np.float32
+    tested = [row for row, split in enumerate(rows.splits) if split == "test"]
+    assert set(rows.weigh(with_policy(params, balance=policy), tested)) == {1.0}
+
+
+def test_a_cap_keeps_the_rows_whose_hash_of_id_and_seed_is_least(rows, params):
+    """Another purpose, key or length of the hash would draw every dataset anew."""
+    key = hashlib.blake2b(b"balance/3", digest_size=32).digest()
+
+    def place(row):
+        return int.from_bytes(hashlib.blake2b(rows.ids[row].encode(), digest_size=8, key=key).digest(), "little")
+
+    kept = set(rows.select(params).rows.tolist())
+    mask = cap_tested(rows.labels, rows.splits, rows.ids, rows.datasets, {"a": 15}, 3)
+    for split, found in (("train", kept), ("test", set(np.flatnonzero(~mask).tolist()))):
+        of_a = [row for row in range(len(rows.ids)) if (rows.datasets[row], rows.splits[row]) == ("a", split)]
+        happy = sorted((row for row in of_a if rows.labels[row] == 4), key=place)
+        assert found & set(happy) == set(happy[:15])
 
 
 def test_order_of_rows_does_not_matter(rows, params):
