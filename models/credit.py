@@ -10,8 +10,7 @@ from torch import nn
 
 from models.calibration import fit_temperature, to_probabilities
 from models.checkpoint import Checkpoint, CheckpointInfo
-from models.data import ShardLoader
-from models.held_out import answer_logits, read_held_out
+from models.held_out import answer_logits, faces_for, read_held_out
 from models.metrics import Answers, Bootstrap, answer, measure
 from pipeline.emotions import CLASSES
 from pipeline.shards.read import ShardFolder
@@ -26,7 +25,7 @@ def vouch(
     """Return what a checkpoint says of itself, with its temperature and its score on validation.
 
     Args:
-        network: as it is saved.
+        network: as it is saved; it answers where it lies.
         info: without these two.
         folder: the shards, opened.
         shards: their folder.
@@ -34,8 +33,8 @@ def vouch(
         trained: the classes that had training rows.
     """
     rows = read_held_out(folder, shards, split)
-    loader = ShardLoader(shards, split, batch_size=_BATCH_ROWS, shuffle=False, seed=0, spec=info.input)
-    logits = answer_logits(Checkpoint(info, network), loader)
+    checkpoint = Checkpoint(info, network)
+    logits = answer_logits(checkpoint, faces_for(checkpoint, shards, split, _BATCH_ROWS))
     temperature = fit_temperature(logits, rows.label, trained)
     predicted, confidence = answer(to_probabilities(logits, temperature).numpy(), range(len(CLASSES)))
     answers = Answers(rows.label, predicted, confidence, rows.group)

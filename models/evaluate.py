@@ -23,8 +23,7 @@ from models.calibration import to_probabilities
 from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
 from models.data import ShardLoader
 from models.gallery import choose_affects, choose_classes, write_gallery
-from models.held_out import TEST, HeldOut, answer_logits, read_held_out
-from models.inputs import InputSpec
+from models.held_out import TEST, HeldOut, answer_logits, faces_for, read_held_out
 from models.metrics import SCORES, Answers, Bootstrap, answer, measure
 from models.probe import Probe, probe_permutation
 from models.registry import find_model
@@ -125,9 +124,13 @@ class _Test:
     params: EvaluateParams
     bootstrap: Bootstrap
 
-    def loader(self, spec: InputSpec | None = None) -> ShardLoader:
-        """Read the test set for a network's input; in full for people."""
-        return ShardLoader(self.shards, TEST, batch_size=self.params.batch_size, shuffle=False, seed=0, spec=spec)
+    def faces_for(self, checkpoint: Checkpoint) -> ShardLoader:
+        """Return the test set as a network reads it."""
+        return faces_for(checkpoint, self.shards, TEST, self.params.batch_size)
+
+    def whole_faces(self) -> ShardLoader:
+        """Return the test set as people see it."""
+        return ShardLoader(self.shards, TEST, batch_size=self.params.batch_size, shuffle=False, seed=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def answer_classes(
 ) -> _Done:
     """Measure a network of the eight classes beside others; write predictions, confusion and saliency."""
     rows = read_held_out(test.folder, test.shards)
-    logits = answer_logits(checkpoint, test.loader(checkpoint.spec), progress)
+    logits = answer_logits(checkpoint, test.faces_for(checkpoint), progress)
     probabilities, raw = (to_probabilities(logits, heat).numpy() for heat in (checkpoint.info.temperature, 1.0))
     training = read_training(test.run, test.shards)
     views = build_views(_rows(rows, probabilities), training, test.bootstrap)
@@ -158,13 +161,13 @@ def answer_classes(
         if rival.info.task != "emotion":
             raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
         answers = to_probabilities(
-            answer_logits(rival, test.loader(rival.spec), progress), rival.info.temperature
+            answer_logits(rival, test.faces_for(rival), progress), rival.info.temperature
         ).numpy()
         other_views = build_views(_rows(rows, answers), read_training(other, test.shards), test.bootstrap)
         report.setdefault("beside", {})[name] = brief_beside(views, other_views)
         details.setdefault("beside", {})[name] = beside(views, other_views)
     chosen = choose_classes(rows.label, probabilities, rows.shown, test.params.saliency_per_class, test.params.mistakes)
-    write_gallery(output, checkpoint, test.loader(), *chosen)
+    write_gallery(output, checkpoint, test.whole_faces(), *chosen)
     probes = probe_datasets(rows, probabilities, training.classes)
     report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
     _write_answers(output, rows, probabilities)
@@ -180,11 +183,11 @@ def answer_values(
     if others:
         raise UsageError(f"--beside: compares networks of classes; this one answers {checkpoint.info.task}")
     rows = read_held_out(test.folder, test.shards)
-    answers = answer_affects(checkpoint, test.loader(checkpoint.spec), len(rows.sample_id), progress)
+    answers = answer_affects(checkpoint, test.faces_for(checkpoint), len(rows.sample_id), progress)
     true = read_affects(test.folder, TEST)
     affects = AffectRows(checkpoint.info.task, rows.sample_id, np.array(rows.dataset), true, answers)
     chosen = choose_affects(affects, rows.shown, test.params.saliency_per_class, test.params.mistakes)
-    write_gallery(output, checkpoint, test.loader(), *chosen)
+    write_gallery(output, checkpoint, test.whole_faces(), *chosen)
     report = describe_affects(affects)
     output.write_table("predictions.parquet", build_affect_table(affects))
     _write_pairs(output, list_signs(affects))

@@ -19,7 +19,7 @@ from pipeline.components import components, same_value
 from pipeline.errors import DataError
 from pipeline.shards.read import ShardFolder, iter_shards
 from pipeline.tables import read_table
-from pipeline.workers import Progress, no_progress
+from pipeline.workers import Progress, no_progress, worker_count
 
 TEST: Final = "test"
 _WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
@@ -83,6 +83,16 @@ def tie_rows(rows: pa.Table, groups: Mapping[str, str | None]) -> NDArray[np.int
     people = [f"{name}/{subject}" if subject is not None else None for name, subject in zip(*columns, strict=True)]
     of_split = [groups.get(sample_id) for sample_id in rows["sample_id"].to_pylist()]
     return components(len(rows), [same_value(people), same_value(of_split)])
+
+
+def faces_for(checkpoint: Checkpoint, shards: Path, split: str, batch_rows: int) -> ShardLoader:
+    """Return the faces of a split, in the order of the shards, as a network reads them.
+
+    Beside a GPU all cores decode ahead; on the CPU they would only wait for the network's own.
+    """
+    workers = 0 if checkpoint.device.type == "cpu" else worker_count()
+    options = {"batch_size": batch_rows, "workers": workers}
+    return ShardLoader(shards, split, shuffle=False, seed=0, spec=checkpoint.spec, **options)
 
 
 def answer_logits(checkpoint: Checkpoint, loader: ShardLoader, progress: Progress = no_progress) -> Tensor:

@@ -17,7 +17,7 @@ from torch import nn
 from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
 from models.credit import vouch
 from models.registry import find_model
-from models.runtime import Compute, reproducible
+from models.runtime import Compute, network_device, reproducible
 from models.streams import Purpose, stream_seed
 from models.training.course import COLUMNS, Course
 from models.training.engine import plan_compute
@@ -151,7 +151,9 @@ def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, cours
     if info.task == "emotion" and count_rows(job.folder, VAL):
         trained = set(read_labels(job.folder).tolist())
         with reproducible(job.params.threads):
-            info = vouch(network, info, job.folder, job.shards, VAL, trained)
+            # Lightning leaves it on the CPU, where a large network would take an hour for what a GPU does in seconds.
+            device = network_device(classical=job.entry.kind == "classical").name
+            info = vouch(network.to(device), info, job.folder, job.shards, VAL, trained)
     save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
     write_losses(output.path(LOSSES_NAME), course)
     rows = count_rows(job.folder, TRAIN)

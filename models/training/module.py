@@ -6,6 +6,7 @@ weights of one that was not.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
@@ -113,7 +114,8 @@ class Learner(lightning.LightningModule):
         torch.manual_seed(self._step_seed(batch_idx))
         with self._in_float32():
             pixels, targets = self._learned_from(faces)
-        outputs = self.network(self._laid_out(pixels))
+        with self._compiled_for(faces):
+            outputs = self.network(self._laid_out(pixels))
         with self._in_float32():
             total, weight = self.objective.totals(outputs, targets, faces)
             self._add(total, weight, outputs, faces)
@@ -137,7 +139,8 @@ class Learner(lightning.LightningModule):
         del batch_idx
         with self._in_float32():
             pixels = self.spec.normalize(faces.pixels)
-        outputs = self.answering(self._laid_out(pixels))
+        with self._compiled_for(faces):
+            outputs = self.answering(self._laid_out(pixels))
         self._answers.append((outputs.float(), faces.without_pixels()))
 
     def on_train_epoch_end(self) -> None:
@@ -190,6 +193,14 @@ class Learner(lightning.LightningModule):
 
     def _in_float32(self) -> torch.autocast:
         return torch.autocast(self.device.type, enabled=False)
+
+    def _compiled_for(self, faces: Faces) -> AbstractContextManager[None]:
+        """Let a compiled network run as it is written for a batch of another size: it would be compiled anew for it."""
+        if not self.params.compile:
+            return nullcontext()
+        whole = len(faces) == self.params.batch_size
+        stance: AbstractContextManager[None] = torch.compiler.set_stance("default" if whole else "force_eager")
+        return stance
 
     def _laid_out(self, pixels: Tensor) -> Tensor:
         return pixels.contiguous(memory_format=torch.channels_last) if self.params.channels_last else pixels

@@ -54,6 +54,15 @@ def test_the_file_may_be_read_by_whom_the_umask_lets(network, tmp_path):
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("open", "closed")] == [0o644, 0o600]
 
 
+def test_memory_of_a_gpu_that_runs_out_names_what_to_lower(network, faces, monkeypatch):
+    def full(pixels):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(network, "forward", full)
+    with pytest.raises(ModelError, match=r"^the GPU's memory ran out with 64 faces at once; lower evaluate.batch_size"):
+        Checkpoint(make_info(), network).predict(faces)
+
+
 def test_all_layouts_of_faces_give_the_same_probabilities(network, faces, tmp_path):
     save_checkpoint(tmp_path / "model.safetensors", network, make_info())
     checkpoint = load_checkpoint(tmp_path)

@@ -10,11 +10,13 @@ from models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
 from models.classical import Classical
 from models.evaluate import evaluate
 from models.gallery import explain
+from models.held_out import answer_logits, faces_for
 from models.inputs import InputSpec
 from models.personal import fine_tune
 from models.registry import create_model, find_model, list_models
 from models.train import train
 from models.training import engine
+from pipeline.device import Device
 from pipeline.params import PersonalizeParams
 from tests.models.training_inputs import make_training_shards, train_params
 from tests.pretended import GPU, MixUpError, PretendedAccelerator, PretendedGpu
@@ -80,6 +82,37 @@ def test_training_sees_one_device(name, shards, tmp_path, monkeypatch, gpu, ligh
     params = train_params(model=name, size_px=KINDS[name], epochs=1, **EVERYTHING)
     train(shards, tmp_path / "out", params, seed=5)
     assert gpu.operations > 500
+
+
+def test_what_it_scores_on_validation_is_answered_where_it_trained(
+    shards, tmp_path, monkeypatch, gpu, lightning_on_gpu
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("models.train.network_device", lambda classical: Device("cuda:0"))
+    answered = []
+
+    def answer(network, loader):
+        answered.append(network.device)
+        return answer_logits(network, loader)
+
+    monkeypatch.setattr("models.credit.answer_logits", answer)
+    train(shards, tmp_path / "out", train_params(epochs=1), seed=5)
+    assert answered == [GPU]
+
+
+def test_large_batches_are_answered_and_all_cores_decode(few_shards, gpu, monkeypatch):
+    general, seen = make_checkpoint("compact", 32), []
+    general.module.register_forward_pre_hook(lambda _module, given: seen.append(len(given[0])))
+    assert general.predict(faces(300, 32)).shape == (300, 8)
+    assert seen == [256, 256, 44, 44]  # each face and its mirror image
+    monkeypatch.setenv("PREP_WORKERS", "3")
+    assert faces_for(general, few_shards, "train", 8).workers == 3
+    on_cpu = Checkpoint(general.info, create_model("compact", size_px=32))
+    assert faces_for(on_cpu, few_shards, "train", 8).workers == 0
+    seen.clear()
+    on_cpu.module.register_forward_pre_hook(lambda _module, given: seen.append(len(given[0])))
+    on_cpu.predict(faces(70, 32))
+    assert seen == [64, 64, 6, 6]
 
 
 @pytest.mark.parametrize("task", ["affect", "valence"])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from models.inputs import InputSpec
+from models.registry import create_model, find_model
 from models.training.course import Course, Phase
 from models.training.faces import Faces
 from models.training.loss import Objective
@@ -50,3 +51,35 @@ def test_pixels_mixture_and_loss_are_the_same_under_autocast(augment):
     assert plain.unique().numel() > 1000
     torch.testing.assert_close(cast, plain)
     torch.testing.assert_close(cast_loss, loss)
+
+
+def test_a_compiled_network_is_compiled_once_whatever_the_size_of_the_last_batch(monkeypatch):
+    made = []
+    network = create_model("compact", size_px=32)
+    network.compile(backend=lambda graph, _inputs: made.append(graph) or graph.forward)
+    spec, phase = find_model("compact").input(32), Phase("train", 0, 1, None, 0.001)
+    losses = {}
+    for compiled in (True, False):
+        params = train_params(model="compact", batch_size=16, compile=compiled, channels_last=True)
+        learner = Learner(
+            network, spec, params, phase, Objective(params, torch.ones(8)), Course("loss"), Amounts(1, 0), seed=3
+        )
+        if not compiled:
+            monkeypatch.setattr(network, "_compiled_call_impl", None)
+        learner.train()
+        torch.manual_seed(1)
+        losses[compiled] = [learner.training_step(some_faces(rows), 0).item() for rows in (16, 16, 5, 16, 5)]
+        learner.eval()
+        with torch.no_grad():
+            for rows in (16, 5):
+                learner.validation_step(some_faces(rows), 0)
+        assert len(made) == 2  # one that learns and one that answers
+    assert losses[True] == pytest.approx(losses[False], rel=1e-4)
+
+
+def some_faces(rows):
+    generator = torch.Generator().manual_seed(rows)
+    pixels = torch.randint(0, 256, (rows, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(rows) % 8
+    rest = torch.ones(rows), torch.zeros(rows, 2), torch.zeros(rows, 2, dtype=torch.bool)
+    return Faces(pixels, labels, torch.nn.functional.one_hot(labels, 8).float(), *rest)

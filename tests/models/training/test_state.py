@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from models.training.state import LiveLog, ProgressReport, StateKeeper, quiet_dvclive
 
 from models.training import state as module
 from models.training.course import Course
-from models.training.state import LiveLog, ProgressReport, StateKeeper, quiet_dvclive
 
 
 class Trainer(SimpleNamespace):
