@@ -53,6 +53,15 @@ _TRAINING: Final = (
     "run",
     "state",
 )
+# Of the whole trainings those that take a second or two.
+_TRAINED: Final = (
+    "the_outputs_say_what_was_trained_on_what",
+    "an_interrupted_training_ends_with_the_same_weights[phases]",
+    "other_parameters_do_not_go_on_from_a_state",
+    "of_the_demos_datasets_the_checkpoint_names_those_it_learned_from",
+    "the_classical_baselines_are_trained_and_answer_from_the_file[hog-svm]",
+    "missing_shards_and_unknown_networks_are_one_line",
+)
 AREAS: Final = {
     "labels": Area(
         tuple(f"pipeline/{name}.py" for name in ("taxonomy", "spellings", "harmonize", "settle", "votes")),
@@ -79,7 +88,7 @@ AREAS: Final = {
         ("models/training/*.py", "models/train.py", "models/streams.py"),
         (
             *(f"tests/models/training/test_{name}.py" for name in _TRAINING),
-            "tests/models/test_train.py",
+            *(f"tests/models/test_train.py::test_{name}" for name in _TRAINED),
             "tests/models/test_streams.py",
         ),
     ),
