@@ -70,7 +70,13 @@ AREAS: Final = {
     "readers": Area(
         ("pipeline/sources/*.py", "pipeline/ingest.py"), ("tests/pipeline/sources", "tests/pipeline/test_ingest.py")
     ),
-    "split": Area(("pipeline/split/*.py",), ("tests/pipeline/split",)),
+    "split": Area(
+        ("pipeline/split/*.py",),
+        tuple(
+            f"tests/pipeline/split/test_{name}.py"
+            for name in ("parts", "said", "certificate", "groups", "keep", "build")
+        ),
+    ),
     "balance": Area(
         ("pipeline/balance.py", "pipeline/shards/balance.py"),
         (
