@@ -1,11 +1,10 @@
 """`prep verify`: every link between the raw bytes and the results hashed again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-import yaml
 
 from pipeline.errors import LineageError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME
@@ -13,6 +12,8 @@ from pipeline.lineage.verify import Problem, Verifier, find_outputs, name_files
 from pipeline.lineage.walk import iter_nodes, owner, walk
 from pipeline.output import relative_path
 from stages import project
+from stages.lock import LOCK, Cache, Stage, cache_folder, read_lock, read_yaml, tracked, wanted
+from stages.recorded import check_cache, check_stages, check_wanted
 
 # Of what crosses two sets.
 _SHOWN: Final = 5
@@ -24,25 +25,60 @@ def verify(
     ] = None,
 ) -> None:
     """Hash every link from the raw bytes to the results again; name what does not hold and exit with 1."""
-    lock = Path("dvc.lock")
-    locked = _locked(lock)
+    stages = read_lock()
+    locked = {entry.path: entry.md5 for stage in stages for entry in stage.outs}
     folders = _folders(file, locked)
-    if not lock.is_file():
-        typer.echo("note: dvc.lock is missing; the last links are checked by the snapshots only", err=True)
-    verifier = Verifier(locked, _given(lock))
-    problems: dict[str, Problem] = {}
-    for folder in folders:
-        found = list(verifier.check(folder)) + list(_certificate(folder))
-        problems |= {problem.path: problem for problem in found if problem.path not in problems}
-        typer.echo(f"{'broken' if found else 'holds '}  {folder}")
+    if not LOCK.is_file():
+        typer.echo(f"note: {LOCK} is missing; the last links are checked by the snapshots only", err=True)
+    added = tracked([project.RAW, project.SPLITS])
+    given = {entry.path: entry.md5 for stage in stages for entry in stage.deps}
+    cache = Cache(cache_folder())
+    verifier = Verifier(locked, given | {entry.path: entry.md5 for entry in added}, cache.tree)
+    problems = _Problems()
+    # The shards come last, with the certificate: by then it is known whether a file of the split is forged.
+    for folder in sorted(folders, key=lambda folder: folder == project.SHARDS):
+        found = list(verifier.check(folder))
+        problems.add(found)
+        if folder == project.SHARDS:
+            found += (crossing := list(_certificate(problems.found.values())))
+            problems.add(crossing, several=True)
+        typer.echo(f"{'broken' if found else 'holds '}  {folder}{_unlocked(folder, locked)}")
     if file is None:
-        found = list(verifier.check_rest(folders, [project.DATA, project.RUNS], project.UNRECORDED))
-        problems |= {problem.path: problem for problem in found if problem.path not in problems}
-    named = name_files(problems.values())
+        problems.add(verifier.check_rest(folders, [project.DATA, project.RUNS], project.UNRECORDED))
+        problems.add(check_wanted(stages, wanted(read_yaml(project.PARAMS)) if stages else {}))
+    else:
+        stages, added = [stage for stage in stages if _made(stage, folders)], []
+    problems.add(check_stages(verifier, stages, locked))
+    problems.add(check_cache(cache, [*added, *(entry for stage in stages for entry in stage.outs)]))
+    named = name_files(problems.found.values())
     for problem in named:
         typer.echo(f"{problem.path}: {problem.detail}", err=True)
     if named:
         raise LineageError(f"{len(named)} of the links do not hold; the first: {named[0].path}")
+
+
+class _Problems:
+    """Each file once, however many links lead to it; each line of dvc.lock and params.yaml."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], Problem] = {}
+
+    def add(self, problems: Iterable[Problem], *, several: bool = False) -> None:
+        for problem in problems:
+            lines = several or problem.path in {LOCK.as_posix(), project.PARAMS.as_posix()}
+            self.found.setdefault((problem.path, problem.detail if lines else ""), problem)
+
+
+def _made(stage: Stage, folders: list[Path]) -> bool:
+    """Say whether a stage made one of these folders, or a file in one."""
+    return any({Path(entry.path), *Path(entry.path).parents} & set(folders) for entry in stage.outs)
+
+
+def _unlocked(folder: Path, locked: Mapping[str, str]) -> str:
+    """Say of a folder that only its own snapshot vouches for it."""
+    if not locked or folder.as_posix() in locked or (folder / SNAPSHOT_NAME).as_posix() in locked:
+        return ""
+    return f"  ({LOCK} does not have it)"
 
 
 def _folders(file: Path | None, locked: Mapping[str, str]) -> list[Path]:
@@ -66,46 +102,18 @@ def _outputs(locked: Mapping[str, str]) -> Iterator[Path]:
             yield Path(path)
 
 
-def _certificate(folder: Path) -> Iterator[Problem]:
-    """Check again, on the shards as they lie there, that no one is in two sets."""
-    if folder != project.SHARDS or not project.SPLIT.is_dir() or not (folder / "index.parquet").is_file():
+def _certificate(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Check again, on the shards as they lie there, that no one is in two sets.
+
+    Where a file of the shards or of the split is forged, that one is named, and not the certificate.
+    """
+    if not project.SPLIT.is_dir() or not (project.SHARDS / "index.parquet").is_file():
         return
+    forged = [item.path for item in problems if {project.SHARDS, project.SPLIT} & set(Path(item.path).parents)]
     from pipeline.split.check import check
 
     details = check(project.SPLIT, project.SHARDS)
     if details:
         more = f"; and {len(details) - _SHOWN} more" if len(details) > _SHOWN else ""
-        yield Problem((project.SPLIT / "certificate.json").as_posix(), "; ".join(details[:_SHOWN]) + more)
-
-
-def _locked(path: Path) -> dict[str, str]:
-    """Return DVC's identity of each output in dvc.lock by its path; nothing where there is no dvc.lock."""
-    if not path.is_file():
-        return {}
-    return {entry["path"]: entry["md5"] for stage in _stages(path) for entry in stage.get("outs", ())}
-
-
-def _given(lock: Path) -> dict[str, str]:
-    """Return DVC's identity of what no stage writes: the dependencies in dvc.lock, and the trees of `dvc add`."""
-    given: dict[str, str] = {}
-    if lock.is_file():
-        given = {entry["path"]: entry["md5"] for stage in _stages(lock) for entry in stage.get("deps", ())}
-    for file in sorted(file for folder in (project.RAW, project.SPLITS) for file in folder.rglob("*.dvc")):
-        if file.is_file():
-            given |= {(file.parent / out["path"]).as_posix(): out["md5"] for out in _read(file).get("outs", ())}
-    return given
-
-
-def _stages(lock: Path) -> list[dict[str, Any]]:
-    stages = _read(lock).get("stages")
-    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
-        raise LineageError(f"{lock}: not a dvc.lock: it has no stages; run dvc repro")
-    return list(stages.values())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LineageError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    return content if isinstance(content, dict) else {}
+        name = (project.SPLIT / "certificate.json").as_posix()
+        yield Problem(forged[0] if forged else name, "; ".join(details[:_SHOWN]) + more)

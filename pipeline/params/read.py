@@ -84,10 +84,11 @@ class _DuplicateKeyError(yaml.YAMLError):
     """A key is given twice in one mapping."""
 
 
-class _Loader(BoundedLoader):
+class Loader(BoundedLoader):
     """PyYAML's safe loader with the floats of YAML 1.2, as DVC writes them (3e-05), and no key given twice."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Refuse a key that is given twice."""
         node = super().compose_mapping_node(anchor)
         lines: dict[tuple[str, str], int] = {}
         for key, _ in node.value:
@@ -99,7 +100,7 @@ class _Loader(BoundedLoader):
 
 
 # Behind PyYAML's own resolvers, so that whole numbers stay whole.
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"),
     list("-+.0123456789"),
@@ -113,7 +114,7 @@ def read_params(path: Path) -> Params:
         ParamsError: missing, not YAML, an unknown key or one given twice, or a value that is not allowed; names it.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read: {error.strerror}; run prep from the project's root") from None
     except (_DuplicateKeyError, BombError) as error:
