@@ -5,6 +5,8 @@ which DVC runs an experiment, one that was moved. dvc.yaml hashes the code of th
 """
 
 import importlib
+import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -24,8 +26,9 @@ _SIGNS: Final = (
 def main() -> None:
     """Run the command line, of the working folder where that has one; see `stages.cli.main`."""
     try:
-        here, running = _working_folder(), Path(__file__).resolve().parent.parent
-        if here is not None and here != running and _has_packages(here, running):
+        # As it was found and not where links lead: a folder may link to packages that lie elsewhere.
+        here, running = _working_folder(), Path(os.path.abspath(__file__)).parent.parent
+        if here is not None and not _are_same(here, running) and _has_packages(here, running):
             _run_of(here, running)
             return
         from stages import cli
@@ -53,18 +56,30 @@ def _has_packages(here: Path, running: Path) -> bool:
     return bool(there)
 
 
+def _are_same(here: Path, running: Path) -> bool:
+    """Say whether two folders have the very same packages, whatever links lead there."""
+    pairs = [(here / package, running / package) for package in _PACKAGES]
+    return all(one.is_dir() and other.is_dir() and one.samefile(other) for one, other in pairs)
+
+
 def _run_of(here: Path, running: Path) -> None:
     """Run the command line of another folder; its workers get the same `sys.path`."""
-    places = [number for number, entry in enumerate(sys.path) if entry and Path(entry).resolve() == running]
+    places = [number for number, entry in enumerate(sys.path) if entry and _is_at(entry, running)]
     # No further ahead than the packages that it replaces: a `random.py` of the working folder is none of ours.
     sys.path.insert(places[0] if places else 0, str(here))
     for name in [name for name in sys.modules if name.partition(".")[0] in _PACKAGES]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    entry = importlib.import_module("stages.entry")
-    if Path(str(entry.__file__)).resolve().parent.parent != here:
-        _refuse(here, running, f"has the packages of the project, but Python takes those of {entry.__file__}")
-    entry.main()
+    found = {name: importlib.util.find_spec(name) for name in _PACKAGES}
+    for name, spec in found.items():
+        place = Path(str(spec.origin)).parent if spec is not None else None
+        if place is None or not place.samefile(here / name):
+            _refuse(here, running, f"has the packages of the project, but Python takes {name} of {place}")
+    importlib.import_module("stages.entry").main()
+
+
+def _is_at(entry: str, running: Path) -> bool:
+    return Path(entry).resolve() == running.resolve()
 
 
 def _refuse(here: Path, running: Path, why: str) -> None:
