@@ -20,6 +20,7 @@ _ALL: Final = tuple(range(len(CLASSES)))
 HEADLINES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 # The one interval that stands there too: without it, nobody can say whether two runs differ.
 _WITH_INTERVAL: Final = "balanced_accuracy"
+_DECIMALS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,10 @@ def full(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
 
 
 def beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
-    """Return another network's scores and by how much the first is better, paired on the same people."""
+    """Return another network's scores and by how much the first is better, paired on the same people.
+
+    Beside the difference of the calibration errors stands the one that chance alone makes (`ece_chance`).
+    """
     return _nested({place: _versus(view, others[place]) for place, view in views.items()})
 
 
@@ -163,8 +167,12 @@ def brief_beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[st
 def _versus(view: View, other: View) -> dict[str, Any]:
     if view.with_face is None or other.with_face is None:
         return {}
-    better = compare(view.with_face, other.with_face)
-    return _full(other) | {"better_by": _plain(better)}
+    better = _plain(compare(view.with_face, other.with_face))
+    chances = view.with_face.ece_chance, other.with_face.ece_chance
+    if chances[0] is not None and chances[1] is not None:
+        # Two perfect networks of other confidences differ by as much: a difference near this one shows nothing.
+        better["ece_chance"] = round(chances[0] - chances[1], _DECIMALS)
+    return _full(other) | {"better_by": better}
 
 
 def _nested(blocks: Mapping[tuple[str, ...], dict[str, Any]]) -> dict[str, Any]:

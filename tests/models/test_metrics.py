@@ -12,7 +12,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from benchmarks.intervals import simulate
 from models.intervals import FEW_GROUPS, tail
 from models.metrics import NO_ANSWER, Answers, Bootstrap, answer, compare, count_groups, draw_sums, log_loss, measure
-from models.scorecard import Rows, Training, build_views
+from models.scorecard import Rows, Training, beside, build_views
 from pipeline.emotions import CLASSES
 
 BOOTSTRAP = Bootstrap(draws=200, seed=5, bins=15)
@@ -302,12 +302,30 @@ def test_the_calibration_error_of_a_perfect_network_is_that_of_chance():
     found = measured.scores["ece"].value
     assert found > 0.03
     assert found == pytest.approx(measured.ece_chance, abs=0.02)
-    # A loop by torchmetrics over labels drawn from the probabilities themselves.
+    assert measured.ece_chance == pytest.approx(error_by_chance(probabilities, generator), abs=0.003)
+
+
+def error_by_chance(probabilities, generator) -> float:
+    """The mean calibration error by torchmetrics, over labels that are drawn from the probabilities themselves."""
     drawn = []
     for _ in range(100):
-        labels = torch.from_numpy((probabilities.cumsum(1) > generator.random((300, 1))).argmax(1))
+        labels = torch.from_numpy((probabilities.cumsum(1) > generator.random((len(probabilities), 1))).argmax(1))
         drawn.append(float(multiclass_calibration_error(torch.from_numpy(probabilities), labels, 8, n_bins=15)))
-    assert measured.ece_chance == pytest.approx(np.mean(drawn), abs=0.003)
+    return float(np.mean(drawn))
+
+
+def test_a_difference_of_calibration_errors_stands_beside_the_one_that_chance_makes():
+    """Two networks whose claims hold differ, as the surer one has less to be wrong about."""
+    generator = np.random.default_rng(6)
+    unsure, sure = (generator.dirichlet(np.full(8, a), 300).astype(np.float32) for a in (0.4, 0.02))
+    label = generator.integers(0, 8, 300)
+    rows = [Rows(np.full(300, "one"), label, np.arange(300), np.ones(300, bool), p) for p in (unsure, sure)]
+    views = [build_views(of, Training(frozenset({"one"}), frozenset(range(8))), BOOTSTRAP) for of in rows]
+    expected = error_by_chance(unsure, generator) - error_by_chance(sure, generator)
+    assert expected > 0.02
+    found = beside(*views)["per_dataset"]["one"]["better_by"]
+    assert found["ece_chance"] == pytest.approx(expected, abs=0.004)
+    assert found["ece"]["low"] < found["ece"]["high"]
 
 
 def coverage(groups: int, share, runs: int = 400) -> float:
