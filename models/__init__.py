@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pipeline  # noqa: F401 - first of all, as it switches off what libraries would report home
+
 if TYPE_CHECKING:
     from torch import nn
 

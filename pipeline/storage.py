@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import OutputError, UsageError
+from pipeline.lineage.identity import PARTIAL_SUFFIX
 
 _SEPARATOR = "://"
 
@@ -121,11 +122,12 @@ def _as_os_error() -> Iterator[None]:
 
 
 @contextmanager
-def staged(out: Path | str, first: str, last: Sequence[str]) -> Iterator[Path]:
+def staged(out: Path | str, near: Path, first: str, last: Sequence[str]) -> Iterator[Path]:
     """Give a local folder to write: `out` itself, or one that is put at the address when the block ends well.
 
     Args:
         out: a folder, or a storage address.
+        near: in which folder the local one is made: faces are not put where others of this machine may look.
         first: name of the file that is put there before all others, so that what an interrupted run left is known as
             ours and replaced by the next.
         last: names of the files without which a reader does not take the rest for complete: they are removed first
@@ -143,7 +145,7 @@ def staged(out: Path | str, first: str, last: Sequence[str]) -> Iterator[Path]:
         there = target.names()
         if there and not there & {first, *last}:
             raise OutputError(f"{target}: not empty and not an output of prep; give a new or empty address")
-        with tempfile.TemporaryDirectory(prefix="prep-") as scratch:
+        with tempfile.TemporaryDirectory(dir=near, prefix=".address-", suffix=PARTIAL_SUFFIX) as scratch:
             folder = Path(scratch, "out")
             yield folder
             target.replace_with(folder, first, last)

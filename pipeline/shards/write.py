@@ -68,7 +68,7 @@ def write_shards(  # noqa: PLR0913 - what goes in, and how
     settings = {**params.plain(), "seed": seed} | ({"test_per_class": dict(test_caps)} if test_caps else {})
     sources = [*faces.values(), *labels.values(), split]
     with (
-        staged(out, SUMMARY_NAME, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder,
+        staged(out, split.parent, SUMMARY_NAME, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder,
         stage_output(folder, stage="shard", sources=sources, params=settings, tools=["pyarrow"]) as output,
     ):
         whole = read_joined(faces, labels, split)

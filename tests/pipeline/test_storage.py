@@ -1,3 +1,4 @@
+import tempfile
 import warnings
 
 import pytest
@@ -133,3 +134,12 @@ def test_a_folder_as_an_address_is_made(inputs, tmp_path):
     write(inputs, f"file://{tmp_path}/new/shards")
     assert (tmp_path / "new/shards/parquet").is_dir()
     assert (tmp_path / "new/shards/index.parquet").is_file()
+
+
+def test_faces_on_their_way_to_an_address_stay_beside_the_split(inputs, tmp_path, monkeypatch):
+    """The folder that all accounts of a machine share would keep them, were the run killed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    before = set(inputs.split.parent.iterdir())
+    write(inputs, f"file://{tmp_path}/shards")
+    assert (tmp_path / "shards/parquet").is_dir()
+    assert set(inputs.split.parent.iterdir()) == before
