@@ -196,8 +196,9 @@ def stage_output(
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write sorted JSON with a final newline."""
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write sorted JSON with a final newline; a byte of a name that is no text is written as JSON's escape of it."""
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _seal(output: StageOutput, inputs: list[Input], params: Mapping[str, Any], tools: Sequence[str]) -> None:

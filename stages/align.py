@@ -11,6 +11,7 @@ from pipeline.params import Params
 from stages.ingest import ingest_choices, run_ingest
 from stages.progress import bar
 from stages.project import ALIGNED, MISSES, SAMPLES, dataset_name, dataset_of, load_params
+from stages.say import say
 
 if TYPE_CHECKING:
     from pipeline.lineage.snapshot import Snapshot
@@ -52,7 +53,7 @@ def align(
         lost = ", ".join(f"{count} {reason}" for reason, count in summary["rejected"].items())
         raise DataError(f"{place}: none of {summary['rows_in']} faces aligned: {lost}; see its rejects")
     found = ", ".join(f"{name} {count}" for name, count in summary["found_by"].items())
-    typer.echo(f"{dataset}: {summary['rows_out']} of {summary['rows_in']} faces aligned ({found})")
+    say(f"{dataset}: {summary['rows_out']} of {summary['rows_in']} faces aligned ({found})")
 
 
 def ensure_samples(params: Params, src: str, samples: Path) -> None:

@@ -23,6 +23,7 @@ from stages.models import models
 from stages.personalize import personalize
 from stages.predict import predict
 from stages.report import report
+from stages.say import say
 from stages.shard import shard
 from stages.split import split
 from stages.tables import tables
@@ -76,12 +77,12 @@ def run(arguments: list[str]) -> int:
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
         if code == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
-            typer.echo(f"error: {INTERRUPTED}", err=True)
+            say(f"error: {INTERRUPTED}", err=True)
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("PREP_DEBUG"):
             raise
         message, code = _explain(error)
-        typer.echo(f"error: {' '.join(message.split())}", err=True)
+        say(f"error: {' '.join(message.split())}", err=True)
     return code if isinstance(code, int) else 0
 
 

@@ -7,6 +7,7 @@ import typer
 
 from stages.progress import bar
 from stages.project import DEMO, load_params
+from stages.say import say
 
 
 def demo(out: Annotated[Path, typer.Option(help="Folder for the four raw trees.")] = DEMO) -> None:
@@ -17,4 +18,4 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for the four raw trees."
     with bar("demo") as progress:
         summary = render(out, params.demo, progress=progress)
     counts = ", ".join(f"{name} {count}" for name, count in summary["faces"].items())
-    typer.echo(f"{out}: {sum(summary['faces'].values())} faces ({counts})")
+    say(f"{out}: {sum(summary['faces'].values())} faces ({counts})")

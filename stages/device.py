@@ -4,15 +4,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import typer
-
 from pipeline.device import find_device, tell_device
 from stages.project import EVALUATE
+from stages.say import say
 
 
 def note(line: str) -> None:
     """Print a line that explains and does not warn."""
-    typer.echo(f"note: {line}", err=True)
+    say(f"note: {line}", err=True)
 
 
 def note_unused_gpu() -> None:

@@ -8,6 +8,7 @@ import typer
 from pipeline.workers import worker_count
 from stages import project
 from stages.progress import bar
+from stages.say import say
 
 
 def equalize(
@@ -22,4 +23,4 @@ def equalize(
     folder = out or project.FACES / src.resolve().name
     with bar("equalize") as progress:
         summary = equalize_faces(src, folder, params, workers=worker_count(), progress=progress)
-    typer.echo(f"{folder}: {summary['rows_out']} faces, {params.method}")
+    say(f"{folder}: {summary['rows_out']} faces, {params.method}")

@@ -8,6 +8,7 @@ import typer
 from stages import project
 from stages.device import note_unused_gpu
 from stages.progress import bar
+from stages.say import say
 
 
 def evaluate(
@@ -41,7 +42,7 @@ def evaluate(
             progress=progress,
         )
     for warning in summary["warnings"].values():
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
     values = [f"{name} CCC {summary[name]['ccc']:.3f}" for name in ("valence", "arousal") if name in summary]
     scores = ", ".join(values) if "accuracy" not in summary else f"accuracy {summary['accuracy']:.3f}"
-    typer.echo(f"{out}: {summary['rows_out']} faces answered, {scores or 'none with an annotation'}")
+    say(f"{out}: {summary['rows_out']} faces answered, {scores or 'none with an annotation'}")

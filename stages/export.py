@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stages import project
+from stages.say import say
 
 
 class Target(StrEnum):
@@ -27,4 +28,4 @@ def export(
 
     asked_device()  # the graph is traced on the CPU whatever it says, but a wrong value is told here as anywhere
     export_onnx(load_checkpoint(run), out)
-    typer.echo(f"{out}: {to.value}, {out.stat().st_size / 1e6:.1f} MB")
+    say(f"{out}: {to.value}, {out.stat().st_size / 1e6:.1f} MB")

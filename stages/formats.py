@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-import typer
+from stages.say import say
 
 
 def formats() -> None:
@@ -40,4 +40,4 @@ def _print_lines(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Non
     """Print one line a format in columns of even width: for pipes, which have none of their own."""
     widths = [max(len(row[place]) for row in (heads, *rows)) for place in range(len(heads))]
     for row in (heads, *rows):
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

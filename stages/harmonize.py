@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stages import project
+from stages.say import say
 
 
 def harmonize(
@@ -20,4 +21,4 @@ def harmonize(
     summary = harmonize_labels(src, folder, project.load_params().harmonize)
     rejected = sum(summary["rejected"].values())
     taxonomy = "{name} version {version}".format(**summary["taxonomy"])
-    typer.echo(f"{folder}: {summary['rows_out']} labels, {rejected} rejected, taxonomy {taxonomy}")
+    say(f"{folder}: {summary['rows_out']} labels, {rejected} rejected, taxonomy {taxonomy}")

@@ -9,6 +9,7 @@ from pipeline.errors import ParamsError
 from pipeline.params import AnyDataset, Params, TableDataset
 from stages import project
 from stages.progress import bar
+from stages.say import one_line, say
 
 if TYPE_CHECKING:
     from pipeline.sources.told import Told
@@ -81,9 +82,9 @@ def run_ingest(
             src, out or project.SAMPLES / dataset, accept_mismatch=accept_mismatch, progress=progress, **choices
         )
     for note in summary["notes"]:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {one_line(note)}", err=True)
     rejected = ", ".join(f"{count} {reason}" for reason, count in summary["rejected"].items())
-    typer.echo(
+    say(
         f"{dataset}: {summary['rows_out']} of {summary['rows_in']} rows read as {summary['format']} "
         f"({summary['recognised']}); left out: {rejected or 'none'}"
     )

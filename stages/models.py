@@ -1,8 +1,7 @@
 """`prep models`: what can be trained."""
 
-import typer
-
 from pipeline.emotions import AFFECTNET, CLASSES
+from stages.say import say
 
 
 def models() -> None:
@@ -18,7 +17,7 @@ def models() -> None:
         rows.append((entry.name, entry.kind, f"{entry.input(None).size_px} px", weights, entry.what))
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    typer.echo("and any name of timm.list_models()")
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    say("and any name of timm.list_models()")
     said = ", ".join(f"{number} {name} (AffectNet's {AFFECTNET[name]})" for number, name in enumerate(CLASSES))
-    typer.echo(f"outputs: {said}")
+    say(f"outputs: {said}")

@@ -8,6 +8,7 @@ import typer
 from stages import project
 from stages.device import note_unused_gpu
 from stages.progress import bar
+from stages.say import say
 
 
 def personalize(
@@ -39,7 +40,7 @@ def personalize(
         )
     last = summary["curve"][str(shots)]
     ends = "" if last["gain_low"] is None else f" ({last['gain_low']:+.3f} to {last['gain_high']:+.3f})"
-    typer.echo(
+    say(
         f"{subject}: accuracy {last['general']:.3f} before and {last['personal']:.3f} after {shots} faces, "
         f"{last['gain']:+.3f}{ends} over {params.personalize.draws} draws, seed {params.seed} -> {out}"
     )

@@ -17,6 +17,7 @@ from pipeline.schema import Reason
 from stages import project
 from stages.device import note_unused_gpu
 from stages.progress import bar
+from stages.say import one_line, say
 
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
@@ -67,10 +68,10 @@ def predict(
     problems: list[str] = []
     checkpoint = predictor.checkpoint
     for why in checkpoint.doubts.values():
-        typer.echo(f"warning: {why}", err=True)
+        say(f"warning: {why}", err=True)
     write(_answers(predictor, paths, targets, named, problems), checkpoint)
     for problem in problems[:-1]:
-        typer.echo(problem, err=True)
+        say(problem, err=True)
     if problems:
         raise DataError(problems[-1])
 
@@ -120,7 +121,7 @@ def _answers(
                 progress(done, len(paths), path.name)
                 if isinstance(faces, ImageError):
                     if path in named or faces.status != _PASSED_OVER:
-                        problems.append(f"{_one_line(path)}: {faces}")
+                        problems.append(f"{one_line(path.as_posix())}: {faces}")
                     continue
                 if path in targets:
                     _draw(content, faces, targets[path])
@@ -146,27 +147,22 @@ def _print_text(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", checkpoint
     classes = checkpoint.classes
     for path, faces in answers:
         if not faces:
-            typer.echo(f"{_one_line(path)}: no face found")
+            say(f"{one_line(path.as_posix())}: no face found")
         for number, face in enumerate(faces, start=1):
             x0, y0, x1, y1 = face.box
             ranked = sorted(face.probabilities.items(), key=lambda entry: (-entry[1], classes.index(entry[0])))
             shares = "  ".join(f"{name} {share:.3f}" for name, share in ranked)
             place = f"{x1 - x0:.0f}x{y1 - y0:.0f} px at {x0:.0f},{y0:.0f}"
-            where = f"{_one_line(path)}: face {number} of {len(faces)}, {place}"
+            where = f"{one_line(path.as_posix())}: face {number} of {len(faces)}, {place}"
             doubts = "".join(f" [{doubt}]" for doubt in face.doubts)
-            typer.echo(f"{where}: {face.predicted}{doubts}   {shares}")
-
-
-def _one_line(path: Path) -> str:
-    """Return a path as it can be printed: a line break or a byte that is no text would be taken for another answer."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path.as_posix())
+            say(f"{where}: {face.predicted}{doubts}   {shares}")
 
 
 def _print_json(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", checkpoint: "Checkpoint") -> None:
     content = [{"picture": path.as_posix(), "faces": [_plain(face) for face in faces]} for path, faces in answers]
     names = {"classes": list(checkpoint.classes), "affectnet_numbers": [AFFECTNET[name] for name in checkpoint.classes]}
     doubts = list(checkpoint.doubts.values())
-    typer.echo(json.dumps(names | {"doubts": doubts, "pictures": content}, indent=1, ensure_ascii=False))
+    say(json.dumps(names | {"doubts": doubts, "pictures": content}, indent=1, ensure_ascii=False))
 
 
 def _plain(face: "AnsweredFace") -> dict[str, Any]:

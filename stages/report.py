@@ -7,6 +7,7 @@ import typer
 
 from stages import project
 from stages.progress import bar
+from stages.say import say
 
 
 def report(
@@ -27,4 +28,4 @@ def report(
     run, evaluation = found(run, project.TRAIN), found(evaluation, project.EVALUATE)
     with bar("report") as progress:
         write_report(shards, out, params.report, run=run, evaluation=evaluation, progress=progress)
-    typer.echo(f"{out / 'index.html'}: open it in a browser; it shows faces, so keep it where it is")
+    say(f"{out / 'index.html'}: open it in a browser; it shows faces, so keep it where it is")

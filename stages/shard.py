@@ -7,6 +7,7 @@ import typer
 
 from stages import project
 from stages.progress import bar
+from stages.say import say
 
 
 def shard(
@@ -36,4 +37,4 @@ def shard(
             progress=progress,
         )
     counts = ", ".join(f"{count} {name}" for name, count in summary["shards"].items())
-    typer.echo(f"{out}: {summary['rows_written']} rows in {counts} shards")
+    say(f"{out}: {summary['rows_written']} rows in {counts} shards")

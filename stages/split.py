@@ -8,6 +8,7 @@ import typer
 
 from stages.progress import bar
 from stages.project import ALIGNED, LABELS, SPLIT, check_keep, load_params, own_folders
+from stages.say import say
 
 
 def split(
@@ -41,14 +42,14 @@ def split(
     looked_for = [count for count in summary["crossing"].values() if count is not None]
     others = ", ".join(kind for kind, count in summary["crossing"].items() if count is None)
     tail = f" (not looked for: {others})" if others else ""
-    typer.echo(f"{out}: {counts} in {summary['groups']} groups; {sum(looked_for)} cross{tail}")
+    say(f"{out}: {counts} in {summary['groups']} groups; {sum(looked_for)} cross{tail}")
     if (found := summary["contradictions"]) and found["rows"]:
         done = {"reject": "left out", "soften": "softened", "keep": "kept"}[found["policy"]]
-        typer.echo(f"{found['pictures']} pictures have copies with different labels: {found['rows']} rows {done}")
+        say(f"{found['pictures']} pictures have copies with different labels: {found['rows']} rows {done}")
     if keep := summary["keep"]:
-        typer.echo(f"{keep['file']}: {keep['kept']} kept, {keep['new']} new, {keep['conflicts']} dropped as conflicts")
+        say(f"{keep['file']}: {keep['kept']} kept, {keep['new']} new, {keep['conflicts']} dropped as conflicts")
     for dataset in sorted({*summary["dropped"], *summary["off_by_more_than_tolerance"]}):
-        typer.echo(f"{dataset}: {'; '.join(_told(summary, dataset))}")
+        say(f"{dataset}: {'; '.join(_told(summary, dataset))}")
 
 
 def _told(summary: Mapping[str, Any], dataset: str) -> list[str]:

@@ -18,6 +18,7 @@ import typer
 from pipeline.errors import UsageError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 from stages import project
+from stages.say import say
 
 METRICS: Final = "runs/evaluate/metrics.json"
 _SCORE: Final = "balanced_accuracy"
@@ -58,7 +59,7 @@ def tables(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(build_page(chosen, figures), encoding="utf-8")
     others = len(runs) - len(chosen)
-    typer.echo(f"{out}: {len(chosen)} experiments" + (f", {others} on other data left out" if others else ""))
+    say(f"{out}: {len(chosen)} experiments" + (f", {others} on other data left out" if others else ""))
 
 
 def choose_runs(runs: list[Run], snapshot: str) -> list[Run]:

@@ -8,6 +8,7 @@ import typer
 
 from pipeline.lineage.walk import Node, walk
 from stages.project import SPLITS
+from stages.say import say
 
 
 def trace(
@@ -15,14 +16,14 @@ def trace(
 ) -> None:
     """Print the way back from a result to the raw bytes it came from."""
     node = walk(file)
-    typer.echo(f"{node.path}  written by {node.stage}, snapshot {_short(node.snapshot)}")
+    say(f"{node.path}  written by {node.stage}, snapshot {_short(node.snapshot)}")
     _print_inputs(node.inputs, "", set())
 
 
 def _print_inputs(inputs: tuple[Node, ...], indent: str, seen: set[str]) -> None:
     for number, node in enumerate(inputs):
         last = number == len(inputs) - 1
-        typer.echo(f"{indent}{'└─ ' if last else '├─ '}{_describe(node, node.path in seen)}")
+        say(f"{indent}{'└─ ' if last else '├─ '}{_describe(node, node.path in seen)}")
         if node.path in seen:
             continue
         seen.add(node.path)

@@ -8,6 +8,7 @@ import typer
 from stages import project
 from stages.device import note, note_other_device, note_unused_gpu
 from stages.progress import bar
+from stages.say import say
 
 
 def train(
@@ -34,6 +35,6 @@ def train(
     scores = ", ".join(f"{name} {value:.3f}" for name, value in summary["validation"].items())
     how = f"preset {summary['preset']}, augment {summary['augment']}, {summary['size_px']} px"
     kept = f"epoch {summary['best_epoch']} of {summary['epochs']} kept"
-    typer.echo(
+    say(
         f"train: {summary['model']} ({how}), {summary['rows_in']} faces, {kept}; validation {scores or 'none'} -> {out}"
     )

@@ -14,6 +14,7 @@ from pipeline.output import relative_path
 from stages import project
 from stages.lock import LOCK, Cache, Stage, cache_folder, read_lock, read_yaml, tracked, wanted
 from stages.recorded import check_cache, check_stages, check_wanted
+from stages.say import say
 
 # Of what crosses two sets.
 _SHOWN: Final = 5
@@ -29,7 +30,7 @@ def verify(
     locked = {entry.path: entry.md5 for stage in stages for entry in stage.outs}
     folders = _folders(file, locked)
     if not LOCK.is_file():
-        typer.echo(f"note: {LOCK} is missing; the last links are checked by the snapshots only", err=True)
+        say(f"note: {LOCK} is missing; the last links are checked by the snapshots only", err=True)
     added = tracked([project.RAW, project.SPLITS])
     given = {entry.path: entry.md5 for stage in stages for entry in stage.deps}
     cache = Cache(cache_folder())
@@ -42,7 +43,7 @@ def verify(
         if folder == project.SHARDS:
             found += (crossing := list(_certificate(problems.found.values())))
             problems.add(crossing, several=True)
-        typer.echo(f"{'broken' if found else 'holds '}  {folder}{_unlocked(folder, locked)}")
+        say(f"{'broken' if found else 'holds '}  {folder}{_unlocked(folder, locked)}")
     if file is None:
         problems.add(verifier.check_rest(folders, [project.DATA, project.RUNS], project.UNRECORDED))
         problems.add(check_wanted(stages, wanted(read_yaml(project.PARAMS)) if stages else {}))
@@ -52,7 +53,7 @@ def verify(
     problems.add(check_cache(cache, [*added, *(entry for stage in stages for entry in stage.outs)]))
     named = name_files(problems.found.values())
     for problem in named:
-        typer.echo(f"{problem.path}: {problem.detail}", err=True)
+        say(f"{problem.path}: {problem.detail}", err=True)
     if named:
         raise LineageError(f"{len(named)} of the links do not hold; the first: {named[0].path}")
 

@@ -149,14 +149,15 @@ class FolderTree(Tree):
         """Take what lies in a folder; say whether it is a folder itself, to be walked."""
         if entry.name in DVC_CONTROLS:
             raise SourceError(f"{entry.path}: with it DVC passes over files of this tree; move it out of the tree")
-        if is_ignored(entry.name, folder=entry.is_dir()):
+        folder = _is_folder(entry)
+        if is_ignored(entry.name, folder=folder):
             return False
         if entry.is_symlink() and not self._stays_inside(name):
             self._outside[name] = str(self._path(name).readlink())
             return False
-        if not entry.is_dir():
+        if not folder:
             self._take_file(entry, name)
-        return entry.is_dir()
+        return folder
 
     def _take_file(self, entry: os.DirEntry[str], name: str) -> None:
         try:
@@ -173,3 +174,10 @@ class FolderTree(Tree):
         real = os.path.realpath(self._path(name))
         inside = real == self._real_root or real.startswith(self._real_root.rstrip("/") + "/")
         return inside or (Path(real).is_file() and _DVC_CACHE.search(real) is not None)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
