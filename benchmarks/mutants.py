@@ -89,7 +89,9 @@ AREAS: Final = {
         tuple(f"models/{name}.py" for name in ("metrics", "intervals", "affect", "calibration", "scorecard")),
         tuple(f"tests/models/test_{name}.py" for name in ("metrics", "scorecard", "affect", "calibration")),
     ),
-    "augmentation": Area(("models/augment.py",), ("tests/models/test_augment.py",)),
+    "augmentation": Area(
+        ("models/augment.py",), ("tests/models/test_augment.py", "tests/models/test_augment_bounds.py")
+    ),
     "training": Area(
         ("models/training/*.py", "models/train.py", "models/streams.py"),
         (
