@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.inputs import per_channel
+from models.runtime import send
 from pipeline.params import AugmentParams
 
 _GREY: Final = 0.5  # what comes in from beyond the edge, and what erases
@@ -175,7 +176,8 @@ def _mean_luma(faces: Tensor) -> Tensor:
 
 def _noisy(faces: Tensor, sigma: float) -> Tensor:
     """Add Gaussian noise to the faces that a coin picks. It is drawn for them alone: noise costs more than all else."""
-    picked = _chance(len(faces), _NOISY_SHARE).flatten().nonzero().flatten().to(faces.device, non_blocking=True)
+    picked = _chance(len(faces), _NOISY_SHARE).flatten().nonzero().flatten()
+    picked = send(picked, faces.device)
     noise = torch.randn((len(picked), *faces.shape[1:]), device=faces.device).mul_(sigma)
     return faces.index_copy(0, picked, faces[picked].add_(noise).clamp_(0, 1))
 
@@ -233,5 +235,5 @@ def _chance(count: int, share: float) -> Tensor:
 
 def _sent(drawn: Tensor, faces: Tensor) -> Tensor:
     """Return what was drawn on the device of the faces; (N, 1) with the axes that go with them."""
-    sent = drawn.to(faces.device, non_blocking=True)
+    sent = send(drawn, faces.device)
     return sent.view(-1, 1, 1, 1) if sent.shape[1:] == (1,) else sent

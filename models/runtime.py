@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import torch
+from torch import Tensor
 
 from pipeline.device import CPU, Device, asked_device, describe_device, find_device, tell_device, use_full_float32
 from pipeline.errors import ParamsError
@@ -130,6 +131,14 @@ def resolve_precision(asked: str, device: Device) -> str:
     if has_bf16:
         return "bf16"
     return "fp16" if torch.cuda.get_device_capability(device.index) >= _FP16_CAPABILITY else "fp32"
+
+
+def send(made: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor that was made on the CPU on another device.
+
+    To a GPU it goes from pinned memory: from any other the driver may first wait for all that the GPU was given.
+    """
+    return (made.pin_memory() if device.type == "cuda" else made).to(device, non_blocking=True)
 
 
 def keep_freed_memory() -> None:

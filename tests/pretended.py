@@ -24,6 +24,11 @@ GPU = torch.device("cuda:0")
 _COPIES = {torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default}
 # Their indices may lie on the CPU.
 _INDEXING = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_", "aten::_unsafe_index"}
+# What answers with a number, or with as many rows as the values say.
+_ASKING = {
+    torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.equal.default,
+    torch.ops.aten.masked_select.default, torch.ops.aten._unique2.default,
+}  # fmt: skip
 _TO_NUMPY = (Tensor.numpy, Tensor.__array__)
 
 
@@ -38,6 +43,7 @@ class PretendedGpu:
         self._places: dict[int, tuple[StorageWeakRef, torch.device]] = {}
         self._asked, self._done = _Asked(self), _Done(self)
         self.operations = 0  # that saw a tensor of the GPU
+        self.waits: list[str] = []  # for which the processor needs what the GPU has yet to compute
         self.here = CPU  # where torch's own code puts the tensors that it makes for itself
 
     def __enter__(self) -> "PretendedGpu":
@@ -78,6 +84,8 @@ class PretendedGpu:
 
     def copy(self, tensor: Tensor, place: torch.device, dtype: torch.dtype | None, layout: Any) -> Tensor:
         """Return a copy that lies there, or the tensor itself if it does."""
+        if place == CPU != self.place(tensor):
+            self.waits.append("copy")
         with torch._C.DisableTorchFunction():
             copied = tensor.to(dtype or tensor.dtype, copy=self.place(tensor) != place)
             if layout is not None:
@@ -137,6 +145,8 @@ class _Done(TorchDispatchMode):
             places.discard(CPU)
         if len(places) > 1 and function not in _COPIES:
             raise MixUpError(f"{function}: expected all tensors on one device, but found {sorted(map(str, places))}")
+        if function in _ASKING and self._gpu.place(args[0]) != CPU:
+            self._gpu.waits.append(str(function))
         result = function(*args, **kwargs)
         place = (
             self._gpu.place(given[0]) if function in _COPIES else next(iter(places), CPU if given else self._gpu.here)

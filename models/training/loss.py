@@ -5,9 +5,9 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from models.affect import AFFECTS, TASK_OUTPUTS, affect_loss, squared_error
+from models.runtime import send
 from models.training.faces import Faces
 from pipeline.params import TrainParams
 
@@ -32,7 +32,8 @@ class Objective:
             return faces.affect[:, self._columns()]
         if self.params.soft_labels:
             return faces.probs
-        return functional.one_hot(faces.labels, len(self.class_weights)).float()
+        # As `one_hot` does, which first looks whether each label is a class, and so waits for the GPU.
+        return (faces.labels.unsqueeze(1) == torch.arange(len(self.class_weights), device=faces.labels.device)).float()
 
     def loss(self, outputs: Tensor, targets: Tensor, faces: Faces) -> Tensor:
         """Return the mean loss of a batch, given raw outputs (N, K) and their targets."""
@@ -45,7 +46,7 @@ class Objective:
         A concordance is of all rows and no sum: it counts once for each row of its batch.
         """
         if self.params.task == "emotion":
-            class_weights = self.class_weights.to(outputs.device, non_blocking=True)
+            class_weights = self.class_weights.to(outputs.device)
             return cross_entropy_totals(
                 _wide(outputs), targets, class_weights, faces.weights, self.params.label_smoothing
             )
@@ -124,7 +125,7 @@ def mix(pixels: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
         alpha: of the Beta distribution that the share is drawn from.
     """
     share = torch.distributions.Beta(alpha, alpha).sample().item()
-    order = torch.randperm(len(pixels)).to(pixels.device, non_blocking=True)  # drawn alike with and without a GPU
+    order = send(torch.randperm(len(pixels)), pixels.device)  # drawn alike with and without a GPU
     return pixels * share + pixels[order] * (1 - share), targets * share + targets[order] * (1 - share)
 
 

@@ -102,8 +102,9 @@ class Learner(lightning.LightningModule):
         return batch.to(device)
 
     def on_train_start(self) -> None:
-        """Put the modules in their modes: Lightning leaves them as it finds them."""
+        """Put the modules in their modes: Lightning leaves them as it finds them. And the weights of classes here."""
         self.train()
+        self.objective = replace(self.objective, class_weights=self.objective.class_weights.to(self.device))
 
     def on_train_epoch_start(self) -> None:
         """Begin the sums of an epoch."""

@@ -84,6 +84,23 @@ def test_training_sees_one_device(name, shards, tmp_path, monkeypatch, gpu, ligh
     assert gpu.operations > 500
 
 
+def test_no_step_waits_for_the_gpu(shards, tmp_path, monkeypatch, gpu, lightning_on_gpu):
+    """Four steps an epoch wait as often as two; what waits is an epoch's end, a saved state and the progress bar."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("models.training.telling.time.monotonic", lambda: 0.0)
+    waits, steps = [], []
+    for batch_size in (12, 6):
+        gpu.waits.clear()
+        # torch clips by the device that its C++ sees, which is not the pretended one.
+        changes = {**EVERYTHING, "clip_norm": 0.0, "batch_size": batch_size, "checkpoint_minutes": 9}
+        params, done = train_params(model="compact", **changes), []
+        train(shards, tmp_path / str(batch_size), params, seed=5, progress=lambda one, *_, done=done: done.append(one))
+        waits.append(len(gpu.waits))
+        steps.append(max(done))
+    assert steps == [4, 8]
+    assert waits[0] == waits[1] > 0
+
+
 def test_what_it_scores_on_validation_is_answered_where_it_trained(
     shards, tmp_path, monkeypatch, gpu, lightning_on_gpu
 ):
