@@ -65,7 +65,10 @@ _TRAINED: Final = (
 AREAS: Final = {
     "labels": Area(
         tuple(f"pipeline/{name}.py" for name in ("taxonomy", "spellings", "harmonize", "settle", "votes")),
-        tuple(f"tests/pipeline/test_{name}.py" for name in ("taxonomy", "spellings", "harmonize", "settle")),
+        tuple(
+            f"tests/pipeline/test_{name}.py"
+            for name in ("labels_said", "taxonomy_said", "taxonomy", "spellings", "harmonize", "settle")
+        ),
     ),
     "readers": Area(
         ("pipeline/sources/*.py", "pipeline/ingest.py"), ("tests/pipeline/sources", "tests/pipeline/test_ingest.py")
