@@ -107,7 +107,7 @@ AREAS: Final = {
         tuple(
             f"pipeline/faces/{name}.py" for name in ("geometry", "warp", "crop", "turn", "choice", "scale", "refine")
         ),
-        tuple(f"tests/pipeline/faces/test_{name}.py" for name in ("geometry", "judging", "scale", "refine")),
+        tuple(f"tests/pipeline/faces/test_{name}.py" for name in ("geometry", "judging", "scale", "warp", "refine")),
     ),
     "lineage": Area(("pipeline/lineage/*.py",), ("tests/pipeline/lineage",)),
 }
