@@ -4,7 +4,6 @@ A killed run leaves the previous result as it was and one hidden ``.partial`` fo
 runs into the same folder: the second is told so and stops. `place` does both.
 """
 
-import errno
 import json
 import os
 from collections import Counter
@@ -30,7 +29,7 @@ from pipeline.lineage.snapshot import (
 )
 from pipeline.place import put_in_place, sync, workplace
 from pipeline.schema import REJECTS, Reason
-from pipeline.tables import rows_to_table, write_slices, write_table
+from pipeline.tables import is_full, rows_to_table, write_slices, write_table
 
 SUMMARY_NAME: Final = "summary.json"
 REJECTS_NAME: Final = "rejects.parquet"
@@ -268,7 +267,7 @@ def _check_apart(out: Path, sources: Sequence[Path | Source]) -> None:
 
 
 def _explain(out: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return f"{out}: the disk is full; nothing was changed"
     where = error.filename or out
     return f"{where}: {error.strerror or error}"

@@ -4,6 +4,7 @@ A table is one file (``samples.parquet``) or the parts of a folder (``part-00000
 same bytes on every run: fixed row groups, zstd, no pandas index, no clock.
 """
 
+import errno
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,11 @@ _ROW_GROUP_ROWS: Final = 1024
 _ZSTD_LEVEL: Final = 3
 
 
+def is_full(error: OSError) -> bool:
+    """Say whether the disk, or one's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def part_name(number: int) -> str:
     """Return the file name of the part with this number."""
     return f"part-{number:05d}.parquet"
@@ -29,7 +35,8 @@ def write_table(path: Path, table: pa.Table, *, row_group_rows: int = _ROW_GROUP
     """Write a table to one file, whole or not at all.
 
     Raises:
-        OutputError: the disk is full or the folder cannot be written.
+        OSError: the disk is full; `stage_output` says what that means for the stage.
+        OutputError: the folder cannot be written.
     """
     write_slices(path, table.schema, [table], row_group_rows=row_group_rows)
 
@@ -46,7 +53,8 @@ def write_slices(
         row_group_rows: rows of a row group.
 
     Raises:
-        OutputError: the disk is full or the folder cannot be written.
+        OSError: the disk is full; `stage_output` says what that means for the stage.
+        OutputError: the folder cannot be written.
     """
     partial = path.with_name(f".{path.name}.partial")
     packed, codecs = _codecs(schema)
@@ -60,6 +68,8 @@ def write_slices(
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
+        if is_full(error):
+            raise
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 

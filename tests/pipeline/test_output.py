@@ -113,6 +113,23 @@ def test_a_full_disk_changes_nothing(tmp_path):
     assert identity(tmp_path / "out") == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.parametrize("name", [".split.parquet.partial", "summary.json", "snapshot.json"])
+def test_whatever_file_the_disk_is_full_for_it_is_said_in_the_same_words(tmp_path, name):
+    run(tmp_path / "out")
+    before = identity(tmp_path / "out")
+    with (
+        pytest.raises(OutputError, match="out: the disk is full; nothing was changed"),
+        stage_output(tmp_path / "out", stage="split", sources=[], params={}) as output,
+    ):
+        output.path(name).symlink_to("/dev/full")
+        output.write_table(
+            "split.parquet", rows_to_table([{"sample_id": "a", "split": "train", "group_id": "g"}], SPLIT)
+        )
+        output.finish(rows_in=1, rows_out=1)
+    assert identity(tmp_path / "out") == before
+
+
 def _hold(folder: str) -> None:
     os.chdir(folder)
     with stage_output(Path("out"), stage="split", sources=[], params={}) as output:
