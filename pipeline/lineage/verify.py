@@ -104,12 +104,21 @@ class Verifier:
         folder = owner(path)
         if folder is None:
             return
+        name = folder / SNAPSHOT_NAME
+        recorded = self._locked.get(name.as_posix()) or self._of_tree(folder)
+        if recorded is not None and self.identity(name) != recorded:
+            yield Problem(name.as_posix(), f"not what dvc.lock has: {self.identity(name)}, not {recorded}")
+            return
         try:
             snapshot = read_snapshot(folder)
         except PrepError as error:
-            yield Problem((folder / SNAPSHOT_NAME).as_posix(), str(error).partition(": ")[2])
+            yield Problem(name.as_posix(), str(error).partition(": ")[2])
             return
         yield from self._check_files(folder, snapshot)
+
+    def _of_tree(self, folder: Path) -> str | None:
+        """Return the md5 of a folder's snapshot where DVC's list of the folder has it."""
+        return (self._tree(self._locked.get(folder.as_posix(), "")) or {}).get(SNAPSHOT_NAME)
 
     def _name_changed(self, result: Path, raw: Path) -> Iterator[Problem]:
         manifest = result / MANIFEST_NAME

@@ -95,6 +95,19 @@ def test_a_rewritten_snapshot_is_found_by_the_next_link(chain):
     assert "data/faces/a/snapshot.json" in problems()
 
 
+@pytest.mark.parametrize("by", ["file", "list"])
+def test_a_snapshot_that_accuses_an_innocent_file_is_named_alone(chain, by):
+    """DVC has the snapshot on record by itself, or in its list of the folder's files."""
+    path = FACES / "snapshot.json"
+    tree = {file.path: file.md5 for file in folder_files(FACES)}
+    locked = {path.as_posix(): identity(path)} if by == "file" else {FACES.as_posix(): identity(FACES)}
+    innocent = tree["model.bin"]
+    path.write_text(path.read_text().replace(innocent, innocent[::-1]))
+    verifier = Verifier(locked, tree=lambda md5: tree if md5 in locked.values() else None)
+    found = [problem for folder in (FACES, RUN) for problem in verifier.check(folder)]
+    assert {problem.path for problem in found} == {path.as_posix()}
+
+
 def test_a_snapshot_that_is_not_one_is_named(chain):
     (RUN / "snapshot.json").write_text("{}")
     assert "not a snapshot" in problems()["runs/train/snapshot.json"]
