@@ -134,6 +134,18 @@ def wanted(params: Mapping[str, Any], path: Path = STAGES) -> dict[str, Wanted]:
     return stages
 
 
+def left_over(stages: Iterable[Stage], wants: Mapping[str, Wanted], path: Path = STAGES) -> frozenset[str]:
+    """Return the stages of dvc.lock that dvc.yaml no longer has, as of a dataset that was taken out: DVC keeps them.
+
+    Raises:
+        LineageError: dvc.yaml cannot be read.
+    """
+    unread = (read_yaml(path).get("stages") or {}).keys() - {name.partition("@")[0] for name in wants}
+    return frozenset(
+        stage.name for stage in stages if stage.name not in wants and stage.name.partition("@")[0] not in unread
+    )
+
+
 def _unfold(name: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tuple[str, Wanted]]:
     if "foreach" not in body:
         yield name, _wanted(body, params)

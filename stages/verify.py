@@ -12,7 +12,7 @@ from pipeline.lineage.verify import Problem, Verifier, find_outputs, name_files
 from pipeline.lineage.walk import iter_nodes, owner, walk
 from pipeline.output import relative_path
 from stages import project
-from stages.lock import LOCK, Cache, Stage, cache_folder, read_lock, read_yaml, tracked, wanted
+from stages.lock import LOCK, STAGES, Cache, Stage, cache_folder, left_over, read_lock, read_yaml, tracked, wanted
 from stages.recorded import check_cache, check_stages, check_wanted
 from stages.say import say
 
@@ -27,6 +27,10 @@ def verify(
 ) -> None:
     """Hash every link from the raw bytes to the results again; name what does not hold and exit with 1."""
     stages = read_lock()
+    wants = wanted(read_yaml(project.PARAMS)) if stages else {}
+    if old := left_over(stages, wants) if stages else ():
+        typer.echo(f"note: {LOCK} still has {', '.join(sorted(old))}, which {STAGES} no longer has", err=True)
+        stages = [stage for stage in stages if stage.name not in old]
     locked = {entry.path: entry.md5 for stage in stages for entry in stage.outs}
     folders = _folders(file, locked)
     if not LOCK.is_file():
@@ -46,7 +50,7 @@ def verify(
         say(f"{'broken' if found else 'holds '}  {folder}{_unlocked(folder, locked)}")
     if file is None:
         problems.add(verifier.check_rest(folders, [project.DATA, project.RUNS], project.UNRECORDED))
-        problems.add(check_wanted(stages, wanted(read_yaml(project.PARAMS)) if stages else {}))
+        problems.add(check_wanted(stages, wants))
     else:
         stages, added = [stage for stage in stages if _made(stage, folders)], []
     problems.add(check_stages(verifier, stages, locked))

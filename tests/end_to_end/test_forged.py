@@ -197,6 +197,25 @@ def test_no_entry_and_no_stage_can_be_taken_out_of_the_lock(named):
     lock.write_text(content)
 
 
+def test_a_dataset_that_was_taken_out_is_no_forgery(named, project, capsys):
+    """DVC keeps its stages in dvc.lock for good."""
+    kept = {name: Path(name).read_text() for name in ("params.yaml", "dvc.lock")}
+    params = yaml.safe_load(kept["params.yaml"])
+    shutil.copytree("raw/ladies", "raw/twins")
+    params["datasets"]["twins"] = params["datasets"]["ladies"] | {"src": "raw/twins"}
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    call(project, "dvc", "repro", "-q", "ingest@twins")
+    for folder in ("raw/twins", "data/samples/twins"):
+        shutil.rmtree(folder)
+    Path("params.yaml").write_text(kept["params.yaml"])
+    capsys.readouterr()
+    assert run(["verify"]) == 0
+    said = capsys.readouterr().err
+    assert said == "note: dvc.lock still has ingest@twins, which dvc.yaml no longer has\n"
+    for name, text in kept.items():
+        Path(name).write_text(text)
+
+
 def test_parameters_that_are_not_those_of_the_lock_are_named(named, capsys):
     params = Path("params.yaml")
     text = params.read_text()
