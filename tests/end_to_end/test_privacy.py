@@ -1,4 +1,5 @@
-"""Nobody is told: every command, with a home of its own, asks for no host and writes nothing outside the project."""
+"""Nobody is told: every command, and each use as a library, with a home of its own, asks for no host and writes nothing
+outside the project."""
 
 import json
 import os
@@ -6,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,30 @@ if __name__ == "__main__":
         code = run(words)
         print("ran", words[0], code, f"{time.monotonic() - start:.1f} s")
 """
+# What a program of somebody else's calls, the network before all else, as models of any name come from there.
+LIBRARY = """
+import os, sys
+from pathlib import Path
+REPORTING = {"dvc", "dvclive", "huggingface_hub", "lightning", "onnxruntime", "timm"}
+SWITCHES = ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS", "DO_NOT_TRACK")
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name in REPORTING and any(os.environ.get(switch) != "1" for switch in SWITCHES):
+            sys.exit(f"{name} is imported before its reports are off")
+sys.meta_path.insert(0, Watch())
+if __name__ == "__main__":
+    from models.training import module
+    from models import create_model
+    from models.checkpoint import load_checkpoint
+    from models.data import ShardLoader
+    from models.predict import Predictor
+    create_model("resnet18", 8)
+    loader = ShardLoader("data/shards", "train", batch_size=4, shuffle=True, seed=1, workers=2)
+    print(sum(len(batch) for batch in loader) == loader.rows)
+    picture = next(Path("raw/demo/ckplus").rglob("*.png"))
+    print(len(Predictor(load_checkpoint(Path("runs/train"))).predict([picture.read_bytes()])))
+    print(sorted(REPORTING & sys.modules.keys()))
+"""
 
 
 def write_project(folder: Path) -> None:
@@ -82,59 +108,91 @@ def test_every_command_is_watched():
     assert list(COMMANDS) == commands()
 
 
-def test_no_command_asks_for_a_host_or_writes_outside_the_project(tmp_path):
-    project, home, scratch, guard = (tmp_path / name for name in ("project", "home", "scratch", "guard"))
+@dataclass(frozen=True)
+class Watched:
+    """A project, and what it takes to start a process there that is watched."""
+
+    place: Path
+
+    def start(self, script: str, *arguments: str) -> str:
+        """Run a script of Python and return what it printed; nobody was asked, and nothing is left outside."""
+        log = self.place / "strace"
+        # What a library asks for in machine code passes Python by; the system's own record has it.
+        watch = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=%network", "-o", str(log)]
+        command = [sys.executable, str(self.place / "guard" / script), *arguments]
+        done = subprocess.run(
+            [*(watch if shutil.which("strace") else []), *command],
+            cwd=self.place / "project",
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert not (self.place / "asked").exists(), (self.place / "asked").read_text()
+        if log.exists():
+            lines = log.read_text(errors="replace").splitlines()
+            # urllib3 tries whether it may bind to ::1, and so does no more than open a socket.
+            asked = [line for line in lines if "AF_INET" in line and re.search(r"(connect|send\w+)\(", line)]
+            assert not asked, asked[:5]
+        left = [path for folder in ("home", "scratch") for path in (self.place / folder).rglob("*")]
+        assert not left
+        return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        """Return that of a new account, in which nothing is switched off."""
+        ours = ("XDG_", "DVC_", "MPL", "HF_", "ORT_", "ITERATIVE_", "DO_NOT_TRACK", "TORCHINDUCTOR_")
+        return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {
+            "HOME": str(self.place / "home"),
+            "TMPDIR": str(self.place / "scratch"),
+            "PYTHONPATH": f"{self.place / 'guard'}{os.pathsep}{ROOT}",
+            "GUARD_LOG": str(self.place / "asked"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PREP_WORKERS": "2",
+        }
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory) -> Watched:
+    found = Watched(tmp_path_factory.mktemp("watched"))
+    project = found.place / "project"
     write_project(project)
-    for folder in (home, scratch, guard):
-        folder.mkdir()
-    (guard / "sitecustomize.py").write_text(GUARD)
-    (guard / "driver.py").write_text(DRIVER)
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "DVC_", "MPL", "HF_"))
-    }
-    environment |= {
-        "HOME": str(home),
-        "TMPDIR": str(scratch),
-        "PYTHONPATH": f"{guard}{os.pathsep}{ROOT}",
-        "GUARD_LOG": str(tmp_path / "asked"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PREP_WORKERS": "2",
-    }
+    for name, scripts in {
+        "home": {},
+        "scratch": {},
+        "guard": {"sitecustomize.py": GUARD, "driver.py": DRIVER, "library.py": LIBRARY},
+    }.items():
+        (found.place / name).mkdir()
+        for script, text in scripts.items():
+            (found.place / name / script).write_text(text)
     for command in (
         ["git", "init", "-q"],
         ["dvc", "init", "-q"],
         ["git", "add", "."],
         ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "x"],
     ):
-        subprocess.run(
-            command, cwd=project, check=True, env=environment | {"HOME": str(tmp_path), "DVC_NO_ANALYTICS": "1"}
-        )
+        own = {"HOME": str(found.place), "DVC_NO_ANALYTICS": "1"}
+        subprocess.run(command, cwd=project, check=True, env=found.environment() | own)
+    return found
+
+
+def test_no_command_asks_for_a_host_or_writes_outside_the_project(watched):
     words = [[name, *arguments] for name, runs in COMMANDS.items() for arguments in runs]
-    # What a library asks for in machine code passes Python by; the system's own record has it.
-    log = tmp_path / "strace"
-    watch = (
-        ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=%network", "-o", str(log)]
-        if shutil.which("strace")
-        else []
-    )
-    done = subprocess.run(
-        [*watch, sys.executable, str(guard / "driver.py"), json.dumps(words)],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    ran = re.findall(r"^ran (\S+) (\d+) ", done.stdout, re.MULTILINE)
+    printed = watched.start("driver.py", json.dumps(words))
     # No experiment was run, which `prep tables` says, having asked DVC.
-    assert ran == [(name, "2" if name == "tables" else "0") for name, *_ in words], (
-        done.stdout[-3000:] + done.stderr[-3000:]
-    )
-    assert not (tmp_path / "asked").exists(), (tmp_path / "asked").read_text()
-    if watch:
-        lines = log.read_text(errors="replace").splitlines()
-        # urllib3 tries whether it may bind to ::1, and so does no more than open a socket.
-        asked = [line for line in lines if "AF_INET" in line and re.search(r"(connect|send\w+)\(", line)]
-        assert not asked, asked[:5]
-    left = [path.relative_to(tmp_path).as_posix() for folder in (home, scratch) for path in folder.rglob("*")]
-    assert not left
+    expected = [(name, "2" if name == "tables" else "0") for name, *_ in words]
+    assert re.findall(r"^ran (\S+) (\d+) ", printed, re.MULTILINE) == expected, printed[-3000:]
+
+
+def test_no_use_as_a_library_asks_for_a_host_or_writes_outside_the_project(watched):
+    if not (watched.place / "project/runs/train").is_dir():
+        pytest.skip("the commands, whose results are used, did not all run")
+    lines = watched.start("library.py").splitlines()
+    assert lines == ["True", "1", "['huggingface_hub', 'lightning', 'onnxruntime', 'timm']"]
+
+
+def test_the_guard_hears_a_process_that_asks(watched):
+    (watched.place / "guard/asker.py").write_text("import socket\nsocket.getaddrinfo('localhost', 80)\n")
+    with pytest.raises(AssertionError, match="getaddrinfo"):
+        watched.start("asker.py")
+    (watched.place / "asked").unlink()
