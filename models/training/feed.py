@@ -84,7 +84,7 @@ class _Road:
     def __init__(self, device: torch.device, spec: InputSpec | None) -> None:
         self._device, self._spec = device, spec
         self._streams: Any = torch.cuda if device.type == "cuda" else torch.cpu
-        self._own = self._streams.Stream()
+        self._own = self._streams.Stream(device)
 
     def send(self, faces: Faces) -> tuple[Faces, Any]:
         """Return faces as they will lie on the device, and what to wait for before they do.
@@ -94,7 +94,7 @@ class _Road:
         """
         if self._device.type == "cuda" and faces.pixels.device.type == "cpu":
             faces = faces.pinned()
-        self._own.wait_stream(self._streams.current_stream())
+        self._own.wait_stream(self._streams.current_stream(self._device))
         with self._streams.stream(self._own):
             there = faces.to(self._device)
             there = there if self._spec is None else there.scaled(self._spec)
@@ -102,4 +102,4 @@ class _Road:
 
     def await_(self, event: Any) -> None:
         """Let what the device is given from now on wait for an event; nobody here waits."""
-        self._streams.current_stream().wait_event(event)
+        self._streams.current_stream(self._device).wait_event(event)

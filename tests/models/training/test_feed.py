@@ -26,7 +26,8 @@ def road(monkeypatch):
     log = []
 
     class Stream:
-        def __init__(self, name="own"):
+        def __init__(self, device, name="own"):
+            assert device == GPU
             self.name = name
 
         def wait_stream(self, other):
@@ -39,9 +40,9 @@ def road(monkeypatch):
         def wait_event(self, event):
             log.append((self.name, "needs", event))
 
-    main = Stream("main")
+    main = Stream(GPU, "main")
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: main)
+    monkeypatch.setattr(torch.cuda, "current_stream", {GPU: main}.__getitem__)
     monkeypatch.setattr(torch.cuda, "stream", torch.cpu.stream)
     with PretendedGpu():
         yield log
