@@ -46,12 +46,13 @@ _TRAINING: Final = (
     "data",
     "engine",
     "feed",
+    "keeper",
     "learner",
     "loss",
     "module",
     "optimizer",
     "run",
-    "state",
+    "telling",
 )
 # Of the whole trainings those that take a second or two.
 _TRAINED: Final = (

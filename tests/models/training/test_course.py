@@ -67,7 +67,7 @@ def test_it_goes_on_from_what_it_was():
     again = Course("loss")
     again.restore(course.plain())
     assert (again.best, again.rows, again.scores) == (1, course.rows, course.scores)
-    assert torch.equal(again.best_state["weight"], torch.arange(3.0))
+    assert not again.best_state  # they have a file of their own
     assert not again.record("train", (TRAIN, (4.25, 5.0, 0.0, 5.0)), score(0.5))
 
 

@@ -75,6 +75,18 @@ def test_of_several_processes_the_clock_of_the_first_decides_and_is_seldom_asked
         assert len(trainer.asked) == 2
 
 
+def test_a_state_is_replaced_whole_and_by_the_first_process_alone(tmp_path, clock):
+    kept, trainer = StateKeeper(tmp_path / "a.ckpt", Course("loss"), 0), Trainer()
+    kept.on_train_epoch_end(trainer, None)
+    assert trainer.saved == ["a.writing"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
+    other, trainer = StateKeeper(tmp_path / "b.ckpt", Course("loss"), 0), Trainer(2, first_says=True)
+    trainer.is_global_zero = False
+    other._course.best, other._course.best_state = 0, {"weight": torch.zeros(1)}
+    other.on_train_epoch_end(trainer, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ckpt", "b.writing"]
+
+
 def test_the_best_weights_are_written_when_they_change_and_found_again(tmp_path, clock, monkeypatch):
     written = []
     save = torch.save

@@ -168,10 +168,10 @@ def phase(shards, tmp_path, monkeypatch):
 
 
 def test_a_phase_is_given_to_lightning_with_its_epochs_callbacks_and_data(phase):
-    here, network, course, file, made, fitted = phase(batch_size=16, accumulate=2, checkpoint_steps=7, epochs=10)
+    here, network, course, file, made, fitted = phase(batch_size=16, accumulate=2, checkpoint_minutes=7, epochs=10)
     params, epochs, (keeper, report, live), folder = made
     assert (params, epochs, live, folder) == (here.params, 6, "live", file.parent)
-    assert (keeper._path, keeper._steps) == (file, 14)
+    assert (keeper._path, keeper._course, keeper._seconds, keeper._accumulate) == (file, course, 420, 2)
     assert (report._before, report._epochs, report._progress) == (4, 10, here.progress)
     learner, train, val, named = fitted
     assert named == {"ckpt_path": None, "weights_only": True}

@@ -1,4 +1,4 @@
-"""When a state is saved, what the progress bar hears, and what DVCLive is told, without a training around it."""
+"""What the progress bar hears and what DVCLive is told, without a training around it."""
 
 import json
 import os
@@ -6,57 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from models.training.state import LiveLog, ProgressReport, StateKeeper, quiet_dvclive
 
-from models.training import state as module
+from models.training import telling as module
 from models.training.course import Course
-
-
-class Trainer(SimpleNamespace):
-    """Writes down where it was asked to save."""
-
-    def save_checkpoint(self, path):
-        self.saved.append(path.name)
-        path.write_text(str(len(self.saved)))
+from models.training.telling import LiveLog, ProgressReport, quiet_dvclive
 
 
 def trainer(batches=7, first=True, epoch=0):
-    return Trainer(num_training_batches=batches, is_global_zero=first, current_epoch=epoch, saved=[])
-
-
-@pytest.mark.parametrize(
-    ("steps", "accumulate", "batches"),
-    [(2, 1, [2, 4, 6]), (3, 1, [3, 6]), (2, 2, [4]), (7, 1, []), (1, 3, [3, 6]), (0, 1, [])],
-)
-def test_it_saves_after_every_so_many_steps_of_the_weights_but_not_after_the_last_batch(
-    tmp_path, steps, accumulate, batches
-):
-    keeper = StateKeeper(tmp_path / "run.ckpt", steps, accumulate)
-    training, after = trainer(), []
-    for batch in range(7):
-        before = len(training.saved)
-        keeper.on_train_batch_end(training, None, None, None, batch)
-        after += [batch + 1] * (len(training.saved) - before)
-    assert after == batches
-    assert len(training.saved) == len(batches)
-    keeper.on_train_epoch_end(training, None)
-    assert len(training.saved) == len(batches) + 1
-    assert set(training.saved) == {"run.writing"}
-    # Replaced whole: the half-written file is gone.
-    assert [path.name for path in tmp_path.iterdir()] == ["run.ckpt"]
-    assert (tmp_path / "run.ckpt").read_text() == str(len(batches) + 1)
-
-
-def test_without_accumulation_every_batch_is_a_step(tmp_path):
-    training = trainer()
-    StateKeeper(tmp_path / "run.ckpt", 3).on_train_batch_end(training, None, None, None, 2)
-    assert training.saved == ["run.writing"]
-
-
-def test_only_the_first_process_puts_the_state_in_its_place(tmp_path):
-    training = trainer(first=False)
-    StateKeeper(tmp_path / "run.ckpt", 1).on_train_epoch_end(training, None)
-    assert [path.name for path in tmp_path.iterdir()] == ["run.writing"]
+    return SimpleNamespace(num_training_batches=batches, is_global_zero=first, current_epoch=epoch)
 
 
 def test_progress_counts_batches_of_all_epochs_and_reads_the_loss_once_a_second(monkeypatch):
