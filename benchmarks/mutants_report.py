@@ -99,11 +99,14 @@ def _seed(result: Result) -> str:
 
 
 def _line(survivor: Survivor, known: Sequence[Mapping[str, Any]]) -> str:
-    """Return what was changed where, and the first reason whose place and words are those of the survivor."""
+    """Return what was changed where, and the first reason of whose words the change took away or added some."""
     before, after = (
         " ".join(line[1:].strip() for line in survivor.change.splitlines() if line.startswith(sign)) for sign in "-+"
     )
+    reason = "**open**"
     for entry in known:
-        if entry.get("place", "") in survivor.place and entry.get("words", "") in survivor.change:
-            return f"- `{survivor.place}`: `{before}` → `{after}`: {entry['reason']}"
-    return f"- `{survivor.place}`: `{before}` → `{after}`: **open**"
+        words = str(entry["words"])
+        if entry.get("place", "") in survivor.place and before.count(words) != after.count(words):
+            reason = str(entry["reason"])
+            break
+    return f"- `{survivor.place}`: `{before}` → `{after}`: {reason}"

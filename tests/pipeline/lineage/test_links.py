@@ -349,3 +349,42 @@ def test_a_file_of_several_chunks_is_hashed_whole(tmp_path):
     assert file_md5(tmp_path / "large") == md5(content)
     with pytest.raises(LineageError, match=r"none: cannot be read: No such file or directory$"):
         file_md5(tmp_path / "none")
+
+
+def test_where_dvc_knows_the_files_behind_an_identity_they_are_named(chain):
+    """Of a raw tree, and of an output, whose snapshots and manifests may be forged as well."""
+    trees = {
+        folder_identity(Path(name)): {
+            path.relative_to(name).as_posix(): md5(path.read_bytes())
+            for path in Path(name).rglob("*")
+            if path.is_file()
+        }
+        for name in ("raw", "data/one", "data/two")
+    }
+    locked = dict(zip(("raw", "data/one", "data/two"), trees, strict=True))
+    Path("raw/x").write_bytes(b"z")
+    Path("data/one/a.bin").write_bytes(b"forged")
+    write_table_of("data/one")
+
+    def told(folder, has):
+        asked = []
+        verifier = Verifier(
+            {"data/one": locked["data/one"]} if has else {}, None, lambda one: asked.append(one) or trees.get(one)
+        )
+        return {problem.path: problem.detail for problem in verifier.check(Path(folder))}, asked
+
+    changed = f"changed: md5 {md5(b'forged')}, not {md5(b'first')}"
+    found, asked = told("data/two", has=False)
+    assert asked == [locked["data/one"]]
+    assert found.keys() == {"data/one/a.bin", "data/one/snapshot.json"}
+    assert found["data/one/a.bin"] == changed
+    # A snapshot that is not the locked one is no witness against what lies beside it.
+    found, asked = told("data/one", has=True)
+    assert asked == [locked["data/one"]]
+    assert found.keys() == {"data/one/a.bin", "data/one/snapshot.json"}
+    found, asked = told("data/one", has=False)
+    assert asked == [locked["raw"]]
+    assert found == {"raw/x": f"changed: md5 {md5(b'z')}, not {md5(b'x')}"}
+    assert [problem.path for problem in Verifier({}).differs(Path("raw/x"), "0", "no")] == ["raw/x"]
+    (problem,) = Verifier({}).differs(Path("raw"), "0.dir", "not so")
+    assert problem.detail == f"not so: {folder_identity(Path('raw'))}, not 0.dir"
