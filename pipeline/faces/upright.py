@@ -8,7 +8,7 @@ face was turned.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -52,23 +52,29 @@ def set_upright(found: Sequence[tuple[View, Found]]) -> list[Verdict]:
         return verdicts
     networks = load_networks()
     doubted = _doubted([found[row] for row in rows], rows, networks)
-    for row, verdict in zip(doubted, _look_around([found[row] for row in doubted], networks), strict=True):
-        verdicts[row] = verdict
+    answers = _look_around([found[row] for row in doubted], networks)
+    for (row, reversed_is_likelier), verdict in zip(doubted.items(), answers, strict=True):
+        # A box of its own for each turn may still flatter the wrong one: the cascade is to look, too.
+        stays = verdict.found is found[row][1]
+        verdicts[row] = replace(verdict, sure=verdict.sure and not (stays and reversed_is_likelier))
     return verdicts
 
 
-def _doubted(found: Sequence[tuple[View, Found]], rows: Sequence[int], networks: Networks) -> list[int]:
-    """Return the rows of the faces that could as well stand on their heads, from their crops alone."""
+def _doubted(found: Sequence[tuple[View, Found]], rows: Sequence[int], networks: Networks) -> dict[int, bool]:
+    """Return the rows of the faces that could as well stand on their heads, from their crops alone.
+
+    With each: whether its crop looks more like a face when it is reversed.
+    """
     points = np.stack([one.faces.landmarks[one.choice.row] for _, one in found])
     crops, _ = upright_crops([view.pixels for view, _ in found], points)
     scores = networks.output(np.concatenate([crops, np.ascontiguousarray(crops[:, :, ::-1, ::-1])]))[0]
     own, reverse = scores[: len(crops)], scores[len(crops) :]
     clear = (own >= _CROP_SCORE) & (reverse < own - _CROP_LEAD)
-    return [
-        row
-        for row, (_, one), is_clear in zip(rows, found, clear.tolist(), strict=True)
+    return {
+        row: likelier
+        for row, (_, one), is_clear, likelier in zip(rows, found, clear.tolist(), (reverse > own).tolist(), strict=True)
         if one.score < _DOUBTFUL or not is_clear
-    ]
+    }
 
 
 def _look_around(found: Sequence[tuple[View, Found]], networks: Networks) -> list[Verdict]:

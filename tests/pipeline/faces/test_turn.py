@@ -59,3 +59,16 @@ def test_no_photograph_is_read_upside_down():
             assert points[3:, 1].mean() < points[:2, 1].mean(), photo.name
             found_count += 1
     assert found_count >= 58
+
+
+def test_a_small_face_on_its_head_is_not_read_upside_down():
+    """In the middle of a picture of three times its side; one that the look around its box took for upright."""
+    (photo,) = shared_photos("landmarks68/images/3534188114_2108895291.jpg")
+    pixels = decode(photo.read_bytes(), max_pixels=10**8)
+    height, width = pixels.shape[:2]
+    large = np.full((3 * height, 3 * width, 3), (90, 110, 130), np.uint8)
+    large[height : 2 * height, width : 2 * width] = pixels
+    found = find_faces(build_cascade(align_params()), [View(large[::-1, ::-1].copy())], lambda _: None)[0]
+    assert found.turn_deg == 180
+    points = found.faces.landmarks[found.choice.row]
+    assert points[3:, 1].mean() < points[:2, 1].mean()
