@@ -48,6 +48,8 @@ def split(
         say(f"{found['pictures']} pictures have copies with different labels: {found['rows']} rows {done}")
     if keep := summary["keep"]:
         say(f"{keep['file']}: {keep['kept']} kept, {keep['new']} new, {keep['conflicts']} dropped as conflicts")
+    for dataset, why in summary["nothing_left"].items():
+        say(f"{dataset}: {why}")
     for dataset in sorted({*summary["dropped"], *summary["off_by_more_than_tolerance"]}):
         say(f"{dataset}: {'; '.join(_told(summary, dataset))}")
 

@@ -26,6 +26,7 @@ from pipeline.split.contradictions import (
     find_contradictions,
     softened_table,
 )
+from pipeline.split.dropped import whole_losses
 from pipeline.split.folds import NO_FOLD, build_folds
 from pipeline.split.groups import Groups, build_groups
 from pipeline.split.keep import describe_keep, kept_places, read_splits
@@ -77,8 +78,8 @@ def split(
         summary.json: rows_in are the labelled samples, rows_out those with a split.
 
     Raises:
-        DataError: no labelled sample, an unknown official split, a dataset without role, labels or faces, or samples
-            to keep that are there twice or in no split.
+        DataError: no labelled sample, none that gets a split, an unknown official split, a dataset without role,
+            labels or faces, or samples to keep that are there twice or in no split.
         ParamsError: `fold` is not below `folds`, or folds are asked and a split is to be kept.
         TableError: an input table is missing or torn.
     """
@@ -212,6 +213,9 @@ def _write(
     certificate: dict[str, Any],
 ) -> dict[str, Any]:
     used = np.flatnonzero(row_splits != _UNUSED)
+    lost = whole_losses(rows, used, output.rejects)
+    if not len(used):
+        raise DataError("; ".join(f"{dataset}: {why}" for dataset, why in lost.items()))
     ids = [rows.sample_ids[row] for row in used]
     names = [groups.names[group] for group in groups.of_row[used]]
     table = {"sample_id": ids, "split": row_splits[used].tolist(), "group_id": names}
@@ -232,6 +236,7 @@ def _write(
         keep=certificate["keep"],
         contradictions=certificate["contradictions"],
         dropped=certificate["resolved"]["by_class"],
+        nothing_left=lost,
         off_by_more_than_tolerance=certificate["off_by_more_than_tolerance"],
     )
 

@@ -1,11 +1,14 @@
 """What a dataset loses because a group spans official splits, roles or a kept split: by class, of how many."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.emotions import CLASSES
+from pipeline.output import Reject, nothing_left
 from pipeline.split.official import Place, Places
 from pipeline.split.rows import Rows
 
@@ -23,6 +26,17 @@ def dropped_by_class(rows: Rows, places: Places) -> dict[str, Any]:
         cell = {"dropped": count, "of": of, "share": round(count / of, 4)}
         found.setdefault(dataset, {}).setdefault(split, {})[CLASSES[label]] = cell
     return found
+
+
+def whole_losses(rows: Rows, used: NDArray[np.int64], rejects: Sequence[Reject]) -> dict[str, str]:
+    """Return why nothing is left of a dataset that had labels, by dataset; `used` are the rows with a split."""
+    labelled = Counter(rows.datasets[rows.labels >= 0].tolist())
+    left = set(rows.datasets[used].tolist())
+    return {
+        dataset: nothing_left(count, [reject for reject in rejects if reject.dataset == dataset])
+        for dataset, count in sorted(labelled.items())
+        if dataset not in left
+    }
 
 
 def _count(rows: Rows, places: Places, counted: np.ndarray[Any, np.dtype[np.bool_]]) -> Counter[tuple[str, str, int]]:

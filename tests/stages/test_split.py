@@ -37,6 +37,26 @@ def made(name, count, *, subjects=False, split=None):
     ]
 
 
+def test_a_dataset_of_which_nothing_is_left_is_told_and_all_of_them_an_error(project, capsys):
+    """One that is only trained on, whose rows are all of its official test part."""
+    project.add("trained", "train", made("trained", 8, split=("test",)))
+    assert run(["split"]) == 0
+    said = capsys.readouterr().out
+    assert "trained: none of 8 rows is left; 8 of them outside_role: trained/trained000.png#0: " in said
+    summary = json.loads(Path("data/split/summary.json").read_text())
+    assert list(summary["nothing_left"]) == ["trained"]
+    for name in ("free", "people", "tested"):
+        shutil.rmtree(project.aligned[name])
+        shutil.rmtree(project.labels[name])
+    text = Path("params.yaml").read_text()
+    lines = [line for line in text.splitlines() if not re.match(r"  (free|people|tested): \{src", line)]
+    Path("params.yaml").write_text("\n".join(lines))
+    shutil.rmtree("data/split")
+    assert run(["split"]) == 1
+    assert "none of 8 rows is left; 8 of them outside_role" in capsys.readouterr().err
+    assert not Path("data/split").exists()
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """Four datasets with every role, one of which holds a training picture of another, before the split."""
