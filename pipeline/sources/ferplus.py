@@ -67,9 +67,14 @@ class FerPlus(Reader):
         """See `Reader.read`."""
         votes = votes_file(dump.tree, dump.root)
         if votes is None:
+            dump.listed = lambda: (
+                record.at(0)
+                for _, listed in _lists(dump.tree, dump.root)
+                for record in Delimited(dump.tree, listed).records()
+            )
             for usage, listed in _lists(dump.tree, dump.root):
                 for record in Delimited(dump.tree, listed).records():
-                    path = dump.find(record.at(0), [listed.rpartition("/")[0]], record.row)
+                    path = dump.find_ending(record.at(0), [listed.rpartition("/")[0]], record.row)
                     # Its box is one cell in quotes, or four.
                     between = len(record.cells) - 1 - len(VOTES)
                     votes_ = record.cells[-len(VOTES) :] if between in {0, 1, 4} else ()

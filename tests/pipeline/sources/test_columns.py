@@ -314,6 +314,17 @@ def test_rafdb_list_of_another_machine_is_read(tmp_path):
     assert list(Read(tmp_path / "raw", tmp_path / "out").labels().values()) == ["happiness", "surprise"]
 
 
+def test_ferplus_list_of_another_machine_is_read(tmp_path):
+    votes = '"(0, 0, 48, 48)",0,10,0,0,0,0,0,0,0,0'
+    rows = [f"C:\\ferplus\\data\\FER2013Train\\fer{n:07d}.png,{votes}" for n in range(3)]
+    put(tmp_path / "raw", "FER2013Train/label.csv", "\n".join(rows))
+    for n in range(2):
+        put(tmp_path / "raw", f"FER2013Train/fer{n:07d}.png")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert sorted(found.labels()) == ["FER2013Train/fer0000000.png", "FER2013Train/fer0000001.png"]
+    assert found.summary["rows_in"] == 3
+
+
 def test_nothing_read_is_an_error_that_says_why(tmp_path):
     put(tmp_path / "raw", "data.csv", "image,emotion\n" + "".join(f"/elsewhere/{n}.jpg,happy\n" for n in range(8)))
     put(tmp_path / "raw", "other/x.png")
