@@ -200,6 +200,7 @@ def test_no_entry_and_no_stage_can_be_taken_out_of_the_lock(named):
 def test_a_dataset_that_was_taken_out_is_no_forgery(named, project, capsys):
     """DVC keeps its stages in dvc.lock for good."""
     kept = {name: Path(name).read_text() for name in ("params.yaml", "dvc.lock")}
+    cached = set(files(".dvc/cache/files"))
     params = yaml.safe_load(kept["params.yaml"])
     shutil.copytree("raw/ladies", "raw/twins")
     params["datasets"]["twins"] = params["datasets"]["ladies"] | {"src": "raw/twins"}
@@ -214,6 +215,8 @@ def test_a_dataset_that_was_taken_out_is_no_forgery(named, project, capsys):
     assert said == "note: dvc.lock still has ingest@twins, which dvc.yaml no longer has\n"
     for name, text in kept.items():
         Path(name).write_text(text)
+    for path in set(files(".dvc/cache/files")) - cached:
+        path.unlink()
 
 
 def test_parameters_that_are_not_those_of_the_lock_are_named(named, capsys):
