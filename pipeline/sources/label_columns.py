@@ -17,15 +17,19 @@ _WORDED: Final = ("name", "names", "text", "word", "str", "string")
 LABEL_NAMES: Final = (*_NAMES, *(f"{name}{word}" for name in _NAMES for word in _WORDED))
 
 
-def choose_label(table: Delimited, names: Sequence[str], columns: Mapping[str, int]) -> int:
+def choose_label(
+    table: Delimited, names: Sequence[str], columns: Mapping[str, int], meanings: Mapping[str, str]
+) -> int:
     """Return the index of the column of labels among those whose names say that they are.
 
     Of columns that spell emotions the first, if all of them say the same in every row; so of others where none does.
+    A column of codes with a meaning in params.yaml goes before them, and says what they mean.
 
     Args:
         table: the table.
         names: what columns of labels are called, squashed, the most telling first.
         columns: the column of each role, as far as names tell.
+        meanings: code -> label as params.yaml has them, keyed as `code_key` has it.
 
     Raises:
         SourceError: two columns contradict each other; names the row and what to type.
@@ -36,9 +40,10 @@ def choose_label(table: Delimited, names: Sequence[str], columns: Mapping[str, i
     if len(indices) < 2:
         return columns["label"]
     wordy = [index for index in indices if _spells(table, index)]
-    kept = wordy or [index for index in indices if _is_given(table, index)] or list(indices)
+    told = [index for index in indices if index not in wordy and _is_told(table, index, meanings)]
+    kept = [*told, *wordy] or [index for index in indices if _is_given(table, index)] or list(indices)
     for record in table.records():
-        said = {_plain(text): (index, text) for index in reversed(kept) if (text := record.at(index))}
+        said = {_plain(text, meanings): (index, text) for index in reversed(kept) if (text := record.at(index))}
         if len(said) > 1:
             (one, text), (other, another) = list(said.values())[:2][::-1]
             header = table.header or ()
@@ -57,5 +62,10 @@ def _is_given(table: Delimited, index: int) -> bool:
     return any(record.at(index) for record in table.records())
 
 
-def _plain(text: str) -> str:
-    return code_key(text) if number(text) is not None else common_name(text)
+def _is_told(table: Delimited, index: int, meanings: Mapping[str, str]) -> bool:
+    return any(code_key(record.at(index)) in meanings for record in table.records()) if meanings else False
+
+
+def _plain(text: str, meanings: Mapping[str, str]) -> str:
+    meaning = meanings.get(code_key(text), text)
+    return code_key(meaning) if number(meaning) is not None else common_name(meaning)

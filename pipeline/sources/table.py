@@ -120,7 +120,9 @@ def _read_table(dump: Dump, name: str) -> Iterator[Row]:
     columns = columns_of(dump.tree, name, dump.columns)
     _need(columns, dump, name)
     if "label" not in dump.columns:
-        columns["label"] = choose_label(_open(dump.tree, name, dump.columns), KNOWN["label"], columns)
+        columns["label"] = choose_label(
+            _open(dump.tree, name, dump.columns), LABEL_NAMES, columns, dump.told.meanings()
+        )
     split = stem(name) if is_split(stem(name)) else None
     folder = name.rpartition("/")[0]
     bases = [_images(dump)] if "images" in dump.columns else [folder, dump.root]

@@ -276,6 +276,18 @@ def test_column_of_words_wins_over_one_of_codes(header, tmp_path):
     assert Read(tmp_path / "raw", tmp_path / "out").labels() == {f"{n}.jpg": word for n, word in enumerate(WORDS)}
 
 
+def test_codes_whose_meaning_params_give_are_held_against_the_words_beside_them(tmp_path):
+    rows = ["image,label,emotion", *(f"{n}.jpg,{n},{word}" for n, word in enumerate(WORDS))]
+    put(tmp_path / "raw", "x.csv", "\n".join(rows))
+    for n in range(8):
+        put(tmp_path / "raw", f"{n}.jpg")
+    classes = {str(n): word for n, word in enumerate(WORDS)}
+    found = Read(tmp_path / "raw", tmp_path / "out", classes=classes)
+    assert found.labels() == {f"{n}.jpg": word for n, word in enumerate(WORDS)}
+    with pytest.raises(SourceError, match=r"row 4: label says '2', emotion 'disgust'"):
+        Read(tmp_path / "raw", tmp_path / "out2", classes=classes | {"2": "sad"})
+
+
 def test_label_columns_that_disagree_are_refused_unless_one_is_named(tmp_path):
     put(tmp_path / "raw", "x.csv", "image,label,emotion\na.jpg,happy,Happiness\nb.jpg,sad,anger\n")
     for name in ("a.jpg", "b.jpg"):
