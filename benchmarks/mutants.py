@@ -63,6 +63,29 @@ _TRAINED: Final = (
     "the_classical_baselines_are_trained_and_answer_from_the_file[hog-svm]",
     "missing_shards_and_unknown_networks_are_one_line",
 )
+# Those that draw no thousand bootstraps.
+_MEASURED: Final = (
+    "scores_are_those_of_scikit_learn",
+    "per_class_scores_are_those_of_scikit_learn",
+    "confusion_is_the_share_of_each_true_class",
+    "calibration_error_is_that_of_torchmetrics",
+    "scores_by_hand",
+    "a_face_that_was_not_found_counts_as_wrong_but_not_in_the_calibration",
+    "the_interval_of_a_mean_is_that_of_its_formula",
+    "rows_of_one_person_make_the_interval_wider",
+    "draws_are_the_same_in_one_go_and_in_many",
+    "group_names_do_not_matter",
+    "two_networks_are_compared_on_the_same_people",
+    "perfect_answers_on_seven_classes_are_perfect",
+    "a_class_of_one_person_has_no_interval_of_its_recall",
+)
+_CALIBRATED: Final = (
+    "it_is_that_of_a_fit_by_scipy",
+    "rows_of_classes_that_were_never_trained_do_not_count",
+    "without_rows_and_where_no_other_is_better_it_stays_as_it_is",
+    "few_rows_that_are_all_right_make_a_network_a_little_surer",
+    "answers_are_the_mean_over_the_views",
+)
 AREAS: Final = {
     "labels": Area(
         tuple(f"pipeline/{name}.py" for name in ("taxonomy", "spellings", "harmonize", "settle", "votes")),
@@ -91,7 +114,11 @@ AREAS: Final = {
     ),
     "metrics": Area(
         tuple(f"models/{name}.py" for name in ("metrics", "intervals", "affect", "calibration", "scorecard")),
-        tuple(f"tests/models/test_{name}.py" for name in ("metrics", "scorecard", "affect", "calibration")),
+        (
+            *(f"tests/models/test_{name}.py" for name in ("scorecard", "affect")),
+            *(f"tests/models/test_metrics.py::test_{name}" for name in _MEASURED),
+            *(f"tests/models/test_calibration.py::test_{name}" for name in _CALIBRATED),
+        ),
     ),
     "augmentation": Area(
         ("models/augment.py",), ("tests/models/test_augment.py", "tests/models/test_augment_bounds.py")
