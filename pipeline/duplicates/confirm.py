@@ -20,7 +20,7 @@ from pipeline.duplicates.neighbours import Pairs
 from pipeline.duplicates.patches import FACE_PX as PATCH_FACE_PX
 from pipeline.duplicates.patches import SIDE_PX as PATCH_PX
 from pipeline.duplicates.region import MASKED, Floats, Pixels, build_band, build_region
-from pipeline.duplicates.registration import lay_upon, motion_at
+from pipeline.duplicates.registration import lay_upon, rescale
 
 Bands = NDArray[np.int8]
 T = TypeVar("T")
@@ -57,19 +57,19 @@ def build_detail(grey: Pixels, margin: float, level: Level) -> Bands:
 
 
 def confirm(
-    pairs: Pairs, motions: Floats, read: Callable[[NDArray[np.int64], Level], Bands], *, workers: int
+    pairs: Pairs, warps: Floats, read: Callable[[NDArray[np.int64], Level], Bands], *, workers: int
 ) -> NDArray[np.float64]:
     """Return (K,) how alike the faces of each pair are once laid upon each other: 1 the same, 0 if no motion is found.
 
     Args:
         pairs: (K, 3) of `resembling`.
-        motions: (K, 2, 3) of `resembling`, where to begin.
+        warps: (K, 2, 3) of `resembling`, where to begin.
         read: returns the details of these faces at this level, (N, side_px, side_px).
         workers: threads; the result does not depend on it.
     """
     scores = np.zeros(len(pairs))
     laid = _each(
-        lambda first, second, number: _lay_coarsely(first, second, motions[number]), pairs, COARSE, read, workers
+        lambda first, second, number: _lay_coarsely(first, second, warps[number]), pairs, COARSE, read, workers
     )
     likely = np.array([number for number, (alike, _) in enumerate(laid) if alike >= _COARSE_ALIKE], np.int64)
     scores[likely] = _each(
@@ -105,17 +105,15 @@ def _each(
         return list(pool.map(of_pair, range(len(pairs))))
 
 
-def _lay_coarsely(first: Bands, second: Bands, motion: Floats) -> tuple[float, Floats]:
-    """Return how alike two coarse details are, -1..1, and the warp for the fine ones."""
-    start = motion_at(motion, (PATCH_PX - 1) / 2 * COARSE.face_px / PATCH_FACE_PX, COARSE.side_px)
+def _lay_coarsely(first: Bands, second: Bands, warp: Floats) -> tuple[float, Floats]:
+    """Return how alike two coarse details are, -1..1, and the warp for the fine ones, given that of the patches."""
+    start = rescale(warp, PATCH_PX, COARSE.side_px, COARSE.face_px / PATCH_FACE_PX)
     try:
-        alike, warp = lay_upon(first, second, start, COARSE.steps)
+        alike, found = lay_upon(first, second, start, COARSE.steps)
     except cv2.error:
         # A flat picture, or two that have nothing in common: the iteration does not converge.
         return 0.0, start
-    # Pixel centres of the half picture lie at 2 k + 0.5 of the whole one.
-    warp[:, 2] = 2 * warp[:, 2] + 0.5 - 0.5 * warp[:, :2].sum(axis=1)
-    return alike, warp
+    return alike, rescale(found, COARSE.side_px, FINE.side_px, FINE.face_px / COARSE.face_px)
 
 
 def _similarity(first: Bands, second: Bands, start: Floats) -> float:

@@ -91,9 +91,9 @@ def find_duplicates(
     patches = np.concatenate([part.patches for part in read])
     candidates, cosines = candidate_pairs(patches, workers=workers)
     apart = _not_together(candidates, ids, rows, together or {})
-    candidates, motions = resembling(candidates[apart], cosines[apart], patches, workers=workers)
+    candidates, warps = resembling(candidates[apart], cosines[apart], patches, workers=workers)
     starts = np.cumsum([0, *(len(part.ids) for part in read)])
-    scores = confirm(candidates, motions, _Details(parts, starts, workers), workers=workers)
+    scores = confirm(candidates, warps, _Details(parts, starts, workers), workers=workers)
     kept = scores >= threshold
     near_table = _table(ids, candidates[kept], scores[kept], "near")
     order = [("first", "ascending"), ("second", "ascending"), ("mirrored", "ascending")]

@@ -94,6 +94,21 @@ def motion_at(motion: Floats, half_side_px: float, side_px: int) -> Floats:
     return np.asarray(inverse, np.float32)
 
 
+def rescale(warp: Floats, from_px: int, to_px: int, zoom: float) -> Floats:
+    """Return a (2, 3) warp between squares of one size as one between squares of another, about their centres.
+
+    Args:
+        warp: of `motion_at` or `lay_upon`.
+        from_px: the side of its squares.
+        to_px: the side of the others.
+        zoom: how many of their pixels one of its pixels is.
+    """
+    linear = warp[:, :2]
+    centre, other = (np.full(2, (side_px - 1) / 2, np.float32) for side_px in (from_px, to_px))
+    moved = zoom * (warp[:, 2] - centre + linear @ centre) + other - linear @ other
+    return np.asarray(np.column_stack([linear, moved]), np.float32)
+
+
 def lay_upon(first: NDArray[np.int8], second: NDArray[np.int8], start: Floats, steps: int) -> tuple[float, Floats]:
     """Return how alike two bands are where the second shows something, -1..1, and the warp that makes them so.
 
@@ -120,9 +135,9 @@ def _clearer_first(pairs: Pairs, patches: Patches) -> Pairs:
 
 
 def resembling(pairs: Pairs, cosines: Floats, patches: Patches, *, workers: int) -> tuple[Pairs, Floats]:
-    """Return those of the pairs (K, 3) whose patches can be laid upon each other, and (K, 2, 3) by which motion.
+    """Return those of the pairs (K, 3) whose patches can be laid upon each other, and (K, 2, 3) by which warp.
 
-    In each pair returned, the face that shows more comes first.
+    In each pair returned, the face that shows more comes first. The warps are in pixels of the patches.
 
     Args:
         pairs: (K, 3) of `candidate_pairs`.
@@ -135,15 +150,16 @@ def resembling(pairs: Pairs, cosines: Floats, patches: Patches, *, workers: int)
     likely = explained + cosines >= _MIN_PROMISE
     pairs, motions = pairs[likely], motions[likely]
 
-    def score(number: int) -> float:
+    def lay(number: int) -> tuple[float, Floats]:
         first, second, mirrored = pairs[number].tolist()
         other = patches[second][:, ::-1] if mirrored else patches[second]
+        start = motion_at(motions[number], float(_CENTRE), SIDE_PX)
         try:
-            return lay_upon(patches[first], other, motion_at(motions[number], float(_CENTRE), SIDE_PX), _STEPS)[0]
+            return lay_upon(patches[first], other, start, _STEPS)
         except cv2.error:
-            return 0.0
+            return 0.0, start
 
     with ThreadPoolExecutor(workers) as pool:
-        alike = np.array(list(pool.map(score, range(len(pairs)))))
-    kept = alike >= MIN_ALIKE if len(pairs) else np.zeros(0, bool)
-    return pairs[kept], motions[kept]
+        laid = list(pool.map(lay, range(len(pairs))))
+    kept = np.array([number for number, (alike, _) in enumerate(laid) if alike >= MIN_ALIKE], np.int64)
+    return pairs[kept], np.array([laid[number][1] for number in kept], np.float32).reshape(-1, 2, 3)
