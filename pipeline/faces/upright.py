@@ -26,7 +26,7 @@ from pipeline.faces.turn import QUARTERS, turn_back, turn_boxes, turn_view
 LEAST_TURNED_SCORE: Final = 0.9
 _CERTAIN: Final = 0.995  # no more is asked
 _DOUBTFUL: Final = LEAST_TURNED_SCORE  # at once looked at in all turns
-_CONFIRMED: Final = 0.97  # by that look; an upright face of the 270 gets 0.979 and more
+CONFIRMED_SCORE: Final = 0.97  # by that look; an upright face of the 270 gets 0.979 and more
 # In between: the third network's score of the crop, and how much less it gives the crop upside down.
 _CROP_SCORE: Final = 0.98
 _CROP_LEAD: Final = 0.05
@@ -89,7 +89,7 @@ def _look_around(found: Sequence[tuple[View, Found]], networks: Networks) -> lis
         scores = [float(answers[place].scores[0]) if len(answers[place]) else 0.0 for place in places]
         best = int(np.argmax(scores))
         if not best or scores[best] < LEAST_TURNED_SCORE or scores[best] <= one.score:
-            verdicts.append(Verdict(one, sure=scores[0] >= _CONFIRMED))
+            verdicts.append(Verdict(one, sure=scores[0] >= CONFIRMED_SCORE))
             continue
         faces = turn_back(answers[places[best]], shown[places[best]], own[best])
         attempt = Attempt("mtcnn-box", detector)
