@@ -262,3 +262,13 @@ def test_drawn_numbers_are_even_and_below_their_bound():
     assert values.tolist() == [0, 1, 2]
     assert counts.min() > 1200
     assert augment._whole(9, 1).tolist() == [[0.0]] * 9
+
+
+def test_a_stretch_lies_wholly_within_its_side():
+    torch.manual_seed(4)
+    assert augment._within(torch.full((500, 1), 40.0), 40).all()
+    found = augment._within(torch.full((500, 1), 39.0), 40)
+    assert (found.sum(1) == 39).all()
+    assert found[:, 0].any()
+    assert found[:, -1].any()
+    assert not augment._within(torch.zeros(5, 1), 40).any()
