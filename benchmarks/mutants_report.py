@@ -1,7 +1,7 @@
 """The page about the mutants: how many were killed in each area, and why the others were not."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -78,13 +78,14 @@ class Result:
         return cls(**{**content, "survivors": tuple(Survivor(**one) for one in content["survivors"])})
 
 
-def build_page(results: Sequence[Result]) -> str:
-    """Return the page as Markdown, with the reasons of docs/mutants.yaml."""
+def build_page(results: Sequence[Result], missing: Collection[str]) -> str:
+    """Return the page as Markdown, with the reasons of docs/mutants.yaml; `missing` are the areas that did not run."""
     known = yaml.safe_load(PAGE.with_suffix(".yaml").read_text(encoding="utf-8"))
     rows = [
         f"| {one.area} | {one.made} | {one.decided} | {one.killed} | {one.share:.1%} | {_seed(one)} |"
         for one in results
     ]
+    rows += [f"| {area} | not run | | | | |" for area in sorted(missing)]
     parts = [_HEAD + "\n".join(rows)]
     parts += [
         f"## {one.area}: survivors\n\n" + "\n".join(_line(each, known) for each in one.survivors)
