@@ -1,9 +1,9 @@
 """The cascade at work: attempts in turn, each on the pictures whose face the earlier ones have not found.
 
-No crop is to be upside down. MTCNN reads one in eight faces that stand on their heads as an upright one, eyes for mouth, and
-loses most others; so whoever was found with less than certainty is looked at in all four turns (`upright`), and where
-no attempt has an answer, or none that holds, the attempts are made once more on the picture turned, the better score
-counting. Upright faces pay for that with a look at the few that are less than certain.
+No crop is to be upside down. MTCNN reads one in eight faces that stand on their heads as an upright one, eyes for
+mouth, and loses most others; so whoever was found with less than certainty is looked at in all four turns (`upright`),
+and where no attempt has an answer, or none that holds, the attempts are made once more on the picture turned, the
+better score counting. Upright faces pay for that with a look at the few that are less than certain.
 
 What no face can be is no answer: the next attempt is asked, and what was refused comes back only where none has one.
 """

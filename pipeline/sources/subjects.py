@@ -16,6 +16,8 @@ _MAX_SHARE: Final = 0.1
 _MIN_PICTURES: Final = 40
 # Of the pictures that share their subject with another one: fewer are names that are alike by chance.
 _MIN_SHARED: Final = 0.5
+_CKPLUS: Final = re.compile(r"(S\d{3})_(\d{3})_\d{8}", re.IGNORECASE | re.ASCII)
+_MIN_NAMED: Final = 0.9
 
 
 def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
@@ -30,6 +32,8 @@ def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
     pattern = dump.columns.get("subject_pattern")
     if pattern is not None:
         return _with_subjects(rows, _matcher(pattern))
+    if (named := _with_ckplus_names(dump, rows)) is not None:
+        return named
     pictures = {_original(row.path) for row in rows if isinstance(row, Annotation) and isinstance(row.path, str)}
     counts = Counter(subject for name in pictures if (subject := _before_number(name.rpartition("/")[2])))
     if counts.total() < max(_MIN_PICTURES, 0.9 * len(pictures)) or max(counts.values()) > _MAX_SHARE * counts.total():
@@ -41,6 +45,26 @@ def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
         "columns.subject_pattern says otherwise"
     )
     return _with_subjects(rows, subject_of)
+
+
+def _with_ckplus_names(dump: Dump, rows: Sequence[Row]) -> Sequence[Row] | None:
+    """Return the rows with CK+'s subject and sequence where nearly all pictures are named as its frames, else None.
+
+    Its frames lie in anybody's folders; up to its last number a name says the sequence, not the person.
+    """
+    found = [
+        _CKPLUS.fullmatch(stem(row.path)) if isinstance(row, Annotation) and isinstance(row.path, str) else None
+        for row in rows
+    ]
+    if not rows or sum(map(bool, found)) < _MIN_NAMED * len(rows):
+        return None
+    dump.notes.append("pictures are named as CK+'s frames, S010_004_00000017: subject_id and sequence_id are its own")
+    return [
+        replace(row, subject=name[1].upper(), sequence=row.sequence or f"{name[1]}_{name[2]}".upper())
+        if name and isinstance(row, Annotation)
+        else row
+        for row, name in zip(rows, found, strict=True)
+    ]
 
 
 def subject_of(path: str) -> str | None:

@@ -388,6 +388,17 @@ def test_copies_lie_with_their_original_and_two_pictures_of_one_name_stay_apart(
     assert sequences(found) == sorted(map(sorted, [names[:3], names[3:5], names[7:9], names[11:14]]))
 
 
+def test_people_of_ckplus_are_known_in_folders_of_codes(tmp_path):
+    for code, sequence in enumerate(("S010_001", "S010_002", "S011_001", "S011_003")):
+        for frame in (17, 18, 19):
+            put(tmp_path / "raw", f"{code}/{sequence}_{frame:08d}.png")
+    classes = {"0": "anger", "1": "happy", "2": "sad", "3": "fear"}
+    found = Read(tmp_path / "raw", tmp_path / "out", classes=classes)
+    assert {(row["subject_id"], row["sequence_id"]) for row in found.rows} == {
+        ("S010", "S010_001"), ("S010", "S010_002"), ("S011", "S011_001"), ("S011", "S011_003"),
+    }  # fmt: skip
+
+
 def test_people_are_known_where_names_make_groups_and_copies_make_none(tmp_path):
     people = [
         f"{first}_{last}" for first in ("Ann", "Bob", "Cid", "Dan") for last in ("Ash", "Elm", "Fir", "Oak", "Yew")
