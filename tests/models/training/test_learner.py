@@ -12,6 +12,7 @@ from models.inputs import InputSpec
 from models.networks.layers import open_last
 from models.registry import create_model
 from models.streams import Purpose, stream_seed
+from models.training import module
 from models.training.course import Course, Phase
 from models.training.faces import Faces
 from models.training.loss import Objective, mix
@@ -310,3 +311,25 @@ def test_pixels_are_laid_out_as_asked(channels_last):
 def test_a_batch_goes_to_the_device_that_is_named():
     moved = learner().transfer_batch_to_device(some_faces(), torch.device("meta"), 0)
     assert moved.pixels.device.type == moved.affect_given.device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "fused"),
+    [
+        ("cuda:0", "bf16-mixed", True),
+        ("cuda:0", "32-true", True),
+        ("cuda:0", "16-mixed", False),
+        ("cpu", "32-true", False),
+    ],
+)
+def test_weights_move_in_one_operation_on_a_gpu_but_in_fp16(monkeypatch, device, precision, fused):
+    asked = []
+    build = module.build_optimizer
+    monkeypatch.setattr(
+        module, "build_optimizer", lambda *given, fused: asked.append((given[2], fused)) or build(*given)
+    )
+    made = learner()
+    made._device = torch.device(device)
+    made.trainer.precision = precision
+    made.configure_optimizers()
+    assert asked == [(0.125, fused)]
