@@ -118,7 +118,7 @@ AREAS: Final = {
         ("pipeline/split/*.py",),
         tuple(
             f"tests/pipeline/split/test_{name}.py"
-            for name in ("parts", "said", "certificate", "groups", "keep", "build")
+            for name in ("parts", "said", "whole", "certificate", "contradictions", "groups", "keep", "build")
         ),
     ),
     "balance": Area(
