@@ -126,3 +126,13 @@ def test_every_tensor_is_pinned(monkeypatch):
     faces = numbered(1).faces
     found = faces.pinned()
     assert all(getattr(found, name).of is getattr(faces, name) for name in ("pixels", "labels", "weights", "affect"))
+
+
+def test_on_the_processor_no_batch_is_ahead():
+    epochs = numbered(3)
+    read = []
+    take = Faces.take
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Faces, "take", lambda faces, rows: read.append(1) or take(faces, rows))
+        for number, _ in enumerate(Feed(epochs, None, CPU)):
+            assert len(read) == number + 1

@@ -211,3 +211,31 @@ def test_weights_are_laid_out_as_asked(phase, channels_last):
     _, network, *_ = phase(channels_last=channels_last)
     weight = network.blocks[1][0].weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "devices", "workers"),
+    [("cpu", 8, 1, 0), ("cuda", 8, 3, 2), ("cuda", 8, 1, 8), ("cuda", 2, 3, 1), ("cuda", 8, 0, 8)],
+)
+def test_beside_a_gpu_the_processes_of_a_machine_share_its_cores(shards, monkeypatch, device, cores, devices, workers):
+    asked = []
+    monkeypatch.setattr(run, "worker_count", lambda: cores)
+    monkeypatch.setattr(run, "build_epochs", lambda reading, epoch, *, shuffle: asked.append((reading, shuffle)))
+    root = torch.device(device)
+    trainer = SimpleNamespace(
+        num_devices=devices, global_rank=2, world_size=4, strategy=SimpleNamespace(root_device=root)
+    )
+    for split in ("train", "val"):
+        run._epochs(job(shards, batch_size=9, cache_mb=5), trainer, split, lambda: 0)
+    for (reading, shuffle), split in zip(asked, ("train", "val"), strict=True):
+        assert (reading.workers, reading.rank, reading.world_size, reading.device) == (workers, 2, 4, root)
+        assert (reading.split, reading.batch_size, reading.cache_mb, reading.seed) == (split, 9, 5, 3)
+        assert shuffle == (split == "train")
+
+
+def test_what_is_recorded_of_a_training_is_its_precision_and_its_processes(monkeypatch):
+    monkeypatch.setattr(engine, "count_processes", lambda: 3)
+    found = engine.plan_compute(train_params(precision="bf16"), classical=False)
+    assert (found.device, found.precision, found.processes) == ("cpu", "bf16", 3)
+    one = engine.plan_compute(train_params(precision="bf16"), classical=True)
+    assert (one.device, one.precision, one.processes) == ("cpu", "fp32", 1)
