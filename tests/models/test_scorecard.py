@@ -53,6 +53,7 @@ def test_metrics_json_by_hand(views):
     assert found["balanced_accuracy"] == pytest.approx((1 / 2 + 2 / 3) / 2, abs=1e-6)
     assert found["loss"] == pytest.approx(-(3 * np.log(0.75) + 2 * np.log(0.25 / 7)) / 5, abs=1e-5)
     assert found["ece"] == pytest.approx(0.15, abs=1e-5)  # right in 0.6, sure at 0.75, all in one bin
+    assert found["ece_chance"] == chance_ece(ROWS.where(ROWS.found).answers(), BOOTSTRAP) > 0
     assert found["commonest"] == {"accuracy": 0.6}  # three of five faces are happy
     f1 = {"anger": 2 / 3, "happy": 2 * 2 / (3 + 3), "neutral": 0}
     assert {name: of["f1"] for name, of in found["per_class"].items()} == {
@@ -126,6 +127,8 @@ def test_another_network_stands_beside_with_the_difference(views):
     for name in HEADLINES:
         assert short["better_by_interval"][name] == {"low": expected[name].low, "high": expected[name].high}
     assert long["better_by"]["loss"] == expected["loss"].plain()
+    by_chance = views[()].with_face.ece_chance - other[()].with_face.ece_chance
+    assert long["better_by"]["ece_chance"] == pytest.approx(by_chance, abs=1e-6)
     assert long["per_dataset"]["a"]["better_by"]["accuracy"]["value"] == pytest.approx(-1 / 3, abs=1e-6)
     assert long["per_dataset"]["b"]["better_by"]["accuracy"]["value"] == 0.5
     assert long["accuracy"] == other[()].with_face.scores["accuracy"].plain()
