@@ -14,6 +14,7 @@ _HEAD: Final = """# Mutants
 A mutant is the code with one small fault (`<` for `<=`, a number one larger, an argument left out ...), made by mutmut;
 it is killed when a test fails. `make mutants` makes them in every function of nine areas and writes this page.
 Where an area has more than are tried, they are drawn at random with the seed that the table names.
+A reason that begins with "since this run" names the test that was written for that mutant and has not met it yet.
 
 | area | mutants | tried | killed | share | seed |
 |---|--:|--:|--:|--:|--:|
@@ -36,7 +37,7 @@ class Survivor:
     def place(self) -> str:
         """Module and function, as `models.augment.blur` or `pipeline.taxonomy.Taxonomy.find`."""
         module, _, function = self.name.partition(".x")
-        return f"{module}.{function.rpartition('__mutmut_')[0].lstrip('_').removeprefix('ǁ').replace('ǁ', '.')}"
+        return f"{module}.{function.rpartition('__mutmut_')[0].removeprefix('_').removeprefix('ǁ').replace('ǁ', '.')}"
 
 
 @dataclass(frozen=True, slots=True)
