@@ -20,7 +20,8 @@ Pairs = NDArray[np.int64]
 # So few are all compared.
 ALL_PAIRS: Final = 64
 _MIN_COSINE: Final = 0.5
-_NEAREST: Final = 2
+# Of the keys as they are, and mirrored.
+_NEAREST: Final = (2, 1)
 _ONE_CELL: Final = 4096
 _PROBED: Final = 24
 _CHUNK: Final = 4096
@@ -59,11 +60,11 @@ def _nearest(keys: Floats, others: Floats, mirror: int, workers: int) -> tuple[P
     cells, probes = _cells(keys, others)
     # Arithmetic on arrays lets go of the interpreter, so threads do, and share the keys.
     with ThreadPoolExecutor(workers) as pool:
-        parts = list(pool.map(lambda cell: _close(keys, others, *cell), zip(probes, cells, strict=True)))
+        parts = list(pool.map(lambda rows, cell: _close(keys, others, rows, cell, _NEAREST[mirror]), probes, cells))
     rows, columns, cosines = (np.concatenate(values) for values in zip(*parts, strict=True))
     order = np.lexsort((columns, -cosines, rows))
     rows, columns, cosines = rows[order], columns[order], cosines[order]
-    near = np.arange(len(rows)) - np.searchsorted(rows, rows) < _NEAREST
+    near = np.arange(len(rows)) - np.searchsorted(rows, rows) < _NEAREST[mirror]
     rows, columns = rows[near], columns[near]
     pairs = np.stack([np.minimum(rows, columns), np.maximum(rows, columns), np.full(len(rows), mirror)], axis=1)
     return pairs, cosines[near]
@@ -90,16 +91,22 @@ def _by_cell(cells: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> l
 
 
 def _close(
-    keys: Floats, others: Floats, rows: NDArray[np.int64], members: NDArray[np.int64]
+    keys: Floats, others: Floats, rows: NDArray[np.int64], members: NDArray[np.int64], nearest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Pair each of these keys with the nearest of one cell's members, which are sorted, but for itself."""
     nearby = others[members].T
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
-    for start in range(0, len(rows), _CHUNK):
+    # Of equal keys that are centres, one alone has members.
+    for start in range(0, len(rows) if len(members) else 0, _CHUNK):
         part = rows[start : start + _CHUNK]
         cosines = keys[part] @ nearby
-        row, column = np.nonzero(cosines >= _MIN_COSINE)
-        cosine = cosines[row, column]
-        row, column = part[row], members[column]
-        kept = row != column
-        found.append((row[kept], column[kept], cosine[kept]))
+        every = np.arange(len(part))
+        own = np.minimum(np.searchsorted(members, part), len(members) - 1)
+        cosines[every, own] = np.where(members[own] == part, -1, cosines[every, own])
+        for _ in range(nearest):
+            best = cosines.argmax(axis=1)
+            cosine = cosines[every, best]
+            near = cosine >= _MIN_COSINE
+            found.append((part[near], members[best[near]], cosine[near]))
+            cosines[every, best] = -1
     return tuple(np.concatenate(values) for values in zip(*found, strict=True))  # type: ignore[return-value]
