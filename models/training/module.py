@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import lightning
 import torch
+from lightning.pytorch.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 
 from models.augment import Augmentation
@@ -134,6 +135,16 @@ class Learner(lightning.LightningModule):
         super().optimizer_step(*args, **kwargs)
         if self.average is not None:
             self.average.follow(self.network)
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Clip as without autocast where nothing is scaled: there Lightning refuses every fused optimizer."""
+        plugin = self.trainer.precision_plugin
+        if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
+            Precision.clip_gradients(plugin, optimizer, gradient_clip_val or 0.0)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, *args, **kwargs)
 
     def validation_step(self, faces: Faces, batch_idx: int) -> None:
         """Answer one batch of the validation set."""

@@ -56,7 +56,8 @@ def lightning_on_gpu(monkeypatch):
 
     def trainer(**given):
         there = {"accelerator": PretendedAccelerator(), "strategy": SingleDeviceStrategy(GPU)}
-        return build(**{**given, **there, "devices": 1, "deterministic": False})
+        # In bf16, which a GPU takes unless told otherwise; Lightning has other rules for it.
+        return build(**{**given, **there, "devices": 1, "deterministic": False, "precision": "bf16-mixed"})
 
     monkeypatch.setattr(engine.lightning, "Trainer", trainer)
     for name in ("Stream", "stream", "current_stream"):  # torch.cpu's do nothing

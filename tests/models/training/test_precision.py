@@ -4,9 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.faces_input import write_inputs
+from models.checkpoint import load_checkpoint
 from models.train import train
+from models.training import module, optimizer
 from pipeline.images import encode_face
 from pipeline.shards.write import write_shards
 from tests.models.training_inputs import train_params
@@ -54,3 +57,22 @@ def test_bf16_learns_what_fp32_learns(shards, tmp_path, monkeypatch):
     noise = math.sqrt(2 * found["fp32"] * (1 - found["fp32"]) / rows)  # of a difference of two shares
     assert found["fp32"] > 0.6  # chance is 0.125
     assert found["bf16"] > found["fp32"] - max(3 * noise, 0.05), found
+
+
+def test_a_fused_optimizer_is_clipped_in_bf16_as_one_that_is_not_fused(shards, tmp_path, monkeypatch):
+    """As on a GPU, where bf16 with both is what `prep train` does unless told otherwise."""
+    monkeypatch.chdir(tmp_path)
+    states = {}
+    for fused, clip_norm in ((False, 0.01), (True, 0.01), (True, 0.0)):
+        build = lambda *given, fused_=fused, **_: optimizer.build_optimizer(*given, fused=fused_)  # noqa: E731
+        monkeypatch.setattr(module, "build_optimizer", build)
+        params = train_params(
+            model="compact", optimizer="sgd", learning_rate=0.1, epochs=1, select="last", precision="bf16",
+            clip_norm=clip_norm,
+        )  # fmt: skip
+        out = tmp_path / f"{fused}-{clip_norm}"
+        train(shards, out, params, seed=5)
+        weights = load_checkpoint(out).module.parameters()
+        states[fused, clip_norm] = torch.cat([weight.flatten() for weight in weights]).detach()
+    torch.testing.assert_close(states[True, 0.01], states[False, 0.01], rtol=1e-3, atol=1e-4)
+    assert (states[True, 0.0] - states[False, 0.01]).abs().max() > 0.01  # the limit does limit
