@@ -80,14 +80,16 @@ class Course:
             setattr(self, name, value)
 
     def _rank(self, number: int) -> tuple[float, ...]:
-        """Return what makes one epoch better than another: larger is better."""
+        """Return what makes one epoch better than another: larger is better, and no number is worse than any."""
         scores, loss = self.scores[number], self.rows[number]["val_loss"]
+        loss = math.inf if math.isnan(loss) else loss
         if self.select == "last" or not scores:
             return (number,)
         if self.select == "loss":
             return (-loss,)
         ccc = [value for name, value in scores.items() if name.endswith("_ccc")]
-        return (scores.get("balanced_accuracy", float(np.mean(ccc)) if ccc else 0.0), -loss)
+        score = scores.get("balanced_accuracy", float(np.mean(ccc)) if ccc else 0.0)
+        return (-math.inf if math.isnan(score) else score, -loss)
 
 
 def score_classes(outputs: Tensor, labels: Tensor) -> dict[str, float]:

@@ -51,6 +51,10 @@ def score(value):
                                (0.9, {"valence_ccc": 0.5, "arousal_ccc": 0.4, "arousal_rmse": 9.0})], [1, 0, 1]),
         ("balanced_accuracy", [(0.5, {"rows": 3.0}), (0.6, {"rows": 9.0}), (0.4, {"rows": 1.0})], [1, 0, 1]),
         ("last", [(0.1, score(0.9)), (0.5, score(0.1))], [1, 1]),
+        # What is no number, as when fp16 overflows, is beaten by any, and beats none.
+        ("loss", [(math.nan, score(0.5)), (9.0, score(0.1)), (math.nan, score(0.9)), (8.0, score(0.1))], [1, 1, 0, 1]),
+        ("balanced_accuracy", [(math.nan, score(0.5)), (9.0, score(0.5)), (math.nan, score(0.5))], [1, 1, 0]),
+        ("balanced_accuracy", [(1.0, {"valence_ccc": math.nan}), (2.0, {"valence_ccc": -0.5})], [1, 1]),
         # Without a validation set it is the last.
         ("loss", [(0.1, {}), (0.9, {})], [1, 1]),
     ],
