@@ -72,8 +72,11 @@ class Objective:
         agree = (outputs.sign() == faces.affect[:, columns].sign()) & given
         return agree.sum(1) / given.sum(1).clamp(min=1)
 
-    def _columns(self) -> list[int]:
-        return [AFFECTS.index(name) for name in TASK_OUTPUTS[self.params.task]]
+    def _columns(self) -> slice:
+        """Return which columns of affect are answered. A list of them would be copied to the GPU, which waits."""
+        names = TASK_OUTPUTS[self.params.task]
+        first = AFFECTS.index(names[0])
+        return slice(first, first + len(names))
 
 
 def soft_cross_entropy(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.affect import affect_loss
 from models.inputs import InputSpec
@@ -140,3 +141,30 @@ def test_what_selects_the_epoch_depends_on_no_order(changes):
         parts = [objective.sums(outputs[at : at + size], faces.take(torch.arange(96)[at : at + size]))
                  for at in range(0, 96, size)]  # fmt: skip
         assert [sum(column) for column in zip(*parts, strict=True)] == pytest.approx(whole, rel=1e-9)
+
+
+@pytest.mark.parametrize(("task", "columns"), [("valence", [0]), ("arousal", [1]), ("affect", [0, 1])])
+def test_columns_of_affect_are_cut_out_and_not_looked_up(task, columns):
+    """An index that is made for each step is copied to the GPU, and the processor waits for it there."""
+    called = []
+
+    class Listening(TorchDispatchMode):
+        def __torch_dispatch__(self, function, _types, args=(), kwargs=None):
+            called.append(function)
+            return function(*args, **(kwargs or {}))
+
+    affect = torch.tensor([[0.5, -0.25], [-1.0, 0.75]])
+    given = torch.tensor([[True, False], [True, True]])
+    labels = torch.zeros(2, dtype=torch.int64)
+    faces = Faces(torch.zeros(2, 0), labels, torch.zeros(2, 8), torch.ones(2), affect, given)
+    objective = Objective(train_params(task=task), torch.ones(8))
+    outputs = torch.zeros(2, len(columns))
+    with Listening():
+        targets = objective.targets(faces)
+        total, weight = objective.totals(outputs, targets, faces)
+        objective.right(outputs, faces)
+    assert targets.tolist() == affect[:, columns].tolist()
+    kept = affect[:, columns][given[:, columns]]
+    assert (total.item(), weight.item()) == ((kept**2).sum().item(), len(kept))
+    assert torch.ops.aten.mul.Tensor in called
+    assert torch.ops.aten.index.Tensor not in called
