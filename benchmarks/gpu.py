@@ -175,8 +175,9 @@ class Bench:
             _wait(self.device)
             return time.perf_counter() - start
 
-        learn(2)  # the first steps choose kernels and take memory
-        return count * len(held) / learn(count)
+        with reproducible(params.threads):  # the kernels that training takes, so that feeding alone differs
+            learn(2)  # the first steps choose kernels and take memory
+            return count * len(held) / learn(count)
 
     def resume(self) -> dict[str, Any]:
         """Kill a training at its third step, go on, and compare with one that was left alone."""
