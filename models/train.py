@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -150,7 +151,9 @@ def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, cours
     info = checkpoint_info(job)
     if info.task == "emotion" and count_rows(job.folder, VAL):
         trained = set(read_labels(job.folder).tolist())
-        with reproducible(job.params.threads):
+        # A compiled network would be compiled once more for these batches, which it answers once.
+        as_written = torch.compiler.set_stance("force_eager") if job.params.compile else nullcontext()
+        with reproducible(job.params.threads), as_written:
             # Lightning leaves it on the CPU, where a large network would take an hour for what a GPU does in seconds.
             device = network_device(classical=job.entry.kind == "classical").name
             info = vouch(network.to(device), info, job.folder, job.shards, VAL, trained)

@@ -154,3 +154,17 @@ def test_losses_are_written_to_six_decimals_and_empty_where_there_are_none(tmp_p
         "1,features,0.666667,,0.333333,\n"
         "2,finetune,0.333333,0.125000,1.000000,0.250000\n"
     )
+
+
+def test_nothing_is_compiled_anew_to_score_a_compiled_network(made, tmp_path, monkeypatch):
+    """Its faces come in other batches than those of training, and compiling takes a minute on a GPU."""
+    monkeypatch.chdir(tmp_path)
+    graphs, at_scoring = [], []
+    compile_ = torch.nn.Module.compile
+    backend = lambda graph, _inputs: graphs.append(graph) or graph.forward  # noqa: E731
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compile_(module, backend=backend))
+    vouch = stage.vouch
+    monkeypatch.setattr(stage, "vouch", lambda *given: at_scoring.append(len(graphs)) or vouch(*given))
+    params = train_params(model="baseline", epochs=1, batch_size=4, compile=True)
+    train(made.shards, tmp_path / "out", params, seed=5)
+    assert len(graphs) == at_scoring[0] > 0
