@@ -39,7 +39,7 @@ class Level:
 FINE: Final = Level(side_px=96, face_px=64, band_px=(1.0, 5.0), steps=10)
 COARSE: Final = Level(side_px=48, face_px=32, band_px=(0.7, 4.0), steps=15)
 # Of the true pairs among changed photographs that get here, 3 in 1,000 are less alike at the coarse level.
-_COARSE_ALIKE: Final = 0.85
+_COARSE_ALIKE: Final = 0.83
 _MAX_STRETCH: Final = 1.6
 # Of a face, what both must show.
 _SHOWN_SHARE: Final = 0.12

@@ -23,7 +23,7 @@ _PLANE: Final = 7
 # patches are once laid upon each other. On changed copies of photographs, the sum lets 1 in 1,000 true pairs go, and 4
 # in 10 of the others.
 _MIN_PROMISE: Final = 1.4
-MIN_ALIKE: Final = 0.82
+MIN_ALIKE: Final = 0.8
 _STEPS: Final = 8
 _GAUSSIAN_PX: Final = 3
 _CENTRE: Final = np.float32((SIDE_PX - 1) / 2)
