@@ -29,7 +29,7 @@ def verify(
     stages = read_lock()
     wants = wanted(read_yaml(project.PARAMS)) if stages else {}
     if old := left_over(stages, wants) if stages else ():
-        typer.echo(f"note: {LOCK} still has {', '.join(sorted(old))}, which {STAGES} no longer has", err=True)
+        say(f"note: {LOCK} still has {', '.join(sorted(old))}, which {STAGES} no longer has", err=True)
         stages = [stage for stage in stages if stage.name not in old]
     locked = {entry.path: entry.md5 for stage in stages for entry in stage.outs}
     folders = _folders(file, locked)

@@ -32,6 +32,12 @@ def test_nothing_imports_the_tests(file):
     assert not {name for name in imported_names(file) if name.partition(".")[0] == "tests"}
 
 
+def test_all_that_is_printed_goes_one_way():
+    """Names of files and labels are others' words, and `stages.say` keeps them from steering a terminal."""
+    printing = [path for path in FILES if any(word in path.read_text() for word in ("typer.echo(", "click.echo("))]
+    assert [name_of(path) for path in printing] == ["stages/say.py"]
+
+
 @pytest.mark.parametrize("name", FOUNDATIONS)
 def test_foundations_import_no_sibling(name):
     module, package = ROOT / "pipeline" / f"{name}.py", ROOT / "pipeline" / name
