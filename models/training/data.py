@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.data import ShardLoader
 from models.inputs import InputSpec
+from models.runtime import send
 from models.streams import Purpose, stream_seed
 from models.training.faces import Faces, concat_faces, faces_of
 from models.training.feed import Feed
@@ -112,7 +113,7 @@ class MemoryEpochs:
         resumes = self._resume_at is not None and self._resume_at[0] == epoch
         first = self._resume_at[1] if resumes and self._resume_at else 0
         self._resume_at = None
-        order = self._order(epoch).to(self.faces.labels.device, non_blocking=True)
+        order = send(self._order(epoch), self.faces.labels.device)
         for number in range(first, len(self)):
             self._done = number + 1
             yield self.faces.take(order[number * self._batch_size : (number + 1) * self._batch_size])

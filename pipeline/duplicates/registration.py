@@ -23,7 +23,7 @@ _PLANE: Final = 7
 # patches are once laid upon each other. On changed copies of photographs, the sum lets 1 in 1,000 true pairs go, and 4
 # in 10 of the others.
 _MIN_PROMISE: Final = 1.4
-MIN_ALIKE: Final = 0.8
+_MIN_ALIKE: Final = 0.8
 _STEPS: Final = 8
 _GAUSSIAN_PX: Final = 3
 _CENTRE: Final = np.float32((SIDE_PX - 1) / 2)
@@ -80,17 +80,11 @@ def _motions(factors: Floats) -> Floats:
     return np.asarray(motion, np.float32).transpose(2, 0, 1)
 
 
-def motion_at(motion: Floats, half_side_px: float, side_px: int) -> Floats:
-    """Return the (2, 3) warp that leads from pixels of the first to those of the second, for OpenCV.
-
-    Args:
-        motion: (2, 3) of `register`.
-        half_side_px: half a patch's side, in these pixels.
-        side_px: the side of the picture.
-    """
+def _warp_of(motion: Floats) -> Floats:
+    """Return the (2, 3) warp that leads from a first patch's pixels to the second's, for OpenCV, of a motion (2, 3)."""
     inverse = np.linalg.inv(np.vstack([motion.astype(float), [0, 0, 1]]))[:2]
-    centre = np.full(2, (side_px - 1) / 2)
-    inverse[:, 2] = inverse[:, 2] * half_side_px + centre - inverse[:, :2] @ centre
+    centre = np.full(2, float(_CENTRE))
+    inverse[:, 2] = inverse[:, 2] * float(_CENTRE) + centre - inverse[:, :2] @ centre
     return np.asarray(inverse, np.float32)
 
 
@@ -98,7 +92,7 @@ def rescale(warp: Floats, from_px: int, to_px: int, zoom: float) -> Floats:
     """Return a (2, 3) warp between squares of one size as one between squares of another, about their centres.
 
     Args:
-        warp: of `motion_at` or `lay_upon`.
+        warp: of `lay_upon`.
         from_px: the side of its squares.
         to_px: the side of the others.
         zoom: how many of their pixels one of its pixels is.
@@ -153,7 +147,7 @@ def resembling(pairs: Pairs, cosines: Floats, patches: Patches, *, workers: int)
     def lay(number: int) -> tuple[float, Floats]:
         first, second, mirrored = pairs[number].tolist()
         other = patches[second][:, ::-1] if mirrored else patches[second]
-        start = motion_at(motions[number], float(_CENTRE), SIDE_PX)
+        start = _warp_of(motions[number])
         try:
             return lay_upon(patches[first], other, start, _STEPS)
         except cv2.error:
@@ -161,5 +155,5 @@ def resembling(pairs: Pairs, cosines: Floats, patches: Patches, *, workers: int)
 
     with ThreadPoolExecutor(workers) as pool:
         laid = list(pool.map(lay, range(len(pairs))))
-    kept = np.array([number for number, (alike, _) in enumerate(laid) if alike >= MIN_ALIKE], np.int64)
+    kept = np.array([number for number, (alike, _) in enumerate(laid) if alike >= _MIN_ALIKE], np.int64)
     return pairs[kept], np.array([laid[number][1] for number in kept], np.float32).reshape(-1, 2, 3)

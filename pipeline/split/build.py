@@ -21,7 +21,6 @@ from pipeline.split.certificate import build_certificate
 from pipeline.split.contradictions import (
     SOFTENED_NAME,
     Contradictions,
-    certain_pairs,
     describe_contradictions,
     find_contradictions,
     softened_table,
@@ -96,7 +95,7 @@ def split(
             )
         linked = build_links(rows, aligned, params, workers=workers, progress=progress)
         groups = build_groups(rows, linked.arrays())
-        certain = certain_pairs(linked, params.contradiction_similarity)
+        certain = linked.at_least(params.contradiction_similarity)
         found = find_contradictions(rows, certain)
         rejected = found.rows & (params.contradictions == "reject")
         placed = replace(rows, labels=np.where(rejected, UNLABELLED, rows.labels))
@@ -193,7 +192,7 @@ def _row_splits(groups: Groups, places: Places, assigned: Assigned) -> NDArray[n
 
 
 def _contradictions(
-    output: StageOutput, rows: Rows, certain: pa.Table, found: Contradictions, params: SplitParams
+    output: StageOutput, rows: Rows, certain: Linked, found: Contradictions, params: SplitParams
 ) -> dict[str, Any] | None:
     if params.duplicates == "none":
         return None

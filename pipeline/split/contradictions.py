@@ -14,11 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.components import components
-from pipeline.duplicates import Duplicates
 from pipeline.split.links import Linked
 from pipeline.split.rows import UNLABELLED, Rows
 
@@ -33,36 +31,23 @@ class Contradictions:
     pictures: NDArray[np.int64]
 
 
-def find_contradictions(rows: Rows, table: pa.Table) -> Contradictions:
-    """Find the labelled rows whose picture has more than one label.
-
-    Args:
-        rows: all rows.
-        table: the pairs that surely are one picture, of `certain_pairs`.
-    """
-    at = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
-    pictures = components(len(rows.sample_ids), [Duplicates(table).pairs(at)])
+def find_contradictions(rows: Rows, linked: Linked) -> Contradictions:
+    """Find the labelled rows whose picture has more than one label; `linked` holds what surely is one picture."""
+    pictures = components(len(rows.sample_ids), [linked.duplicates])
     labelled = rows.labels != UNLABELLED
     seen = np.unique(np.stack([pictures[labelled], rows.labels[labelled]]), axis=1)[0]
     several = np.bincount(seen, minlength=len(pictures)) > 1
     return Contradictions(labelled & several[pictures], pictures)
 
 
-def certain_pairs(linked: Linked, similarity: float) -> pa.Table:
-    """Return the pairs of `linked` that are at least this much alike, 0..1."""
-    return linked.table.filter(pc.greater_equal(linked.table["similarity"], pa.scalar(similarity, pa.float32())))
-
-
-def describe_contradictions(rows: Rows, table: pa.Table, found: Contradictions, policy: str) -> dict[str, Any]:
+def describe_contradictions(rows: Rows, linked: Linked, found: Contradictions, policy: str) -> dict[str, Any]:
     """Return, for the certificate, the policy, how many pictures and rows, and the pairs that contradict, by kind."""
-    at = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
     pairs = {kind: {"pairs": 0, "across_datasets": 0} for kind in ("pixels", "near")}
-    for pair in table.select(["first", "second", "kind"]).to_pylist():
-        first, second = at[pair["first"]], at[pair["second"]]
+    for (first, second), kind in zip(linked.duplicates.tolist(), linked.table["kind"].to_pylist(), strict=True):
         labels = {int(rows.labels[first]), int(rows.labels[second])}
         if UNLABELLED not in labels and len(labels) > 1:
-            pairs[pair["kind"]]["pairs"] += 1
-            pairs[pair["kind"]]["across_datasets"] += int(rows.datasets[first] != rows.datasets[second])
+            pairs[kind]["pairs"] += 1
+            pairs[kind]["across_datasets"] += int(rows.datasets[first] != rows.datasets[second])
     pictures = len(set(found.pictures[found.rows].tolist()))
     return {"policy": policy, "pictures": pictures, "rows": int(found.rows.sum()), **pairs}
 

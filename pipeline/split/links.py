@@ -32,11 +32,16 @@ KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """Pairs of rows beyond what the tables say: (K, 2) duplicates and identities, and the table of duplicates."""
+    """Pairs of rows beyond what the tables say: (K, 2) duplicates and identities, and the table of these duplicates."""
 
     duplicates: Links
     identities: Links
     table: pa.Table
+
+    def at_least(self, similarity: float) -> "Linked":
+        """Return the same with those duplicates alone that are so much alike, 0..1."""
+        kept = self.table["similarity"].to_numpy() >= np.float32(similarity)
+        return Linked(self.duplicates[kept], self.identities, self.table.filter(pa.array(kept)))
 
     def arrays(self) -> list[Links]:
         """Return both."""
