@@ -37,6 +37,14 @@ def commit(folder: Path) -> None:
     call(folder, "git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "x")
 
 
+def write_tracked(folder: Path) -> None:
+    """Write the project with its pictures in DVC and all else committed."""
+    call(write_project(folder), "git", "init", "-q")
+    call(folder, "dvc", "init", "-q")
+    call(folder, "dvc", "add", "-q", "raw/ladies")
+    commit(folder)
+
+
 def write_project(folder: Path) -> Path:
     """Write a project of one dataset, seven pictures of a lady of KDEF, with the stages `ingest` and `harmonize`."""
     for package in PACKAGES:
@@ -135,10 +143,7 @@ def test_a_worktree_has_the_labels_of_its_branch(tmp_path):
 
 
 def test_an_edit_that_waits_in_the_queue_is_what_runs(tmp_path):
-    call(write_project(tmp_path), "git", "init", "-q")
-    call(tmp_path, "dvc", "init", "-q")
-    call(tmp_path, "dvc", "add", "-q", "raw/ladies")
-    commit(tmp_path)
+    write_tracked(tmp_path)
     swap(tmp_path)
     call(tmp_path, "dvc", "exp", "run", "-q", "--queue", "--name", "swapped")
     call(tmp_path, "git", "checkout", "-q", TAXONOMY)

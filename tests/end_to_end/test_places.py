@@ -16,10 +16,10 @@ from tests.end_to_end.test_code import (
     SWAPPED,
     TAXONOMY,
     call,
-    commit,
     labels,
     swap,
     write_project,
+    write_tracked,
 )
 from tests.imports import PACKAGES, ROOT
 
@@ -58,10 +58,7 @@ def harmonize(folder: Path, *command: str, path: Path = ROOT) -> dict[str, int]:
 
 
 def test_an_experiment_in_a_folder_of_its_own_has_the_edit_and_the_workspace_has_not(tmp_path):
-    call(write_project(tmp_path), "git", "init", "-q")
-    call(tmp_path, "dvc", "init", "-q")
-    call(tmp_path, "dvc", "add", "-q", "raw/ladies")
-    commit(tmp_path)
+    write_tracked(tmp_path)
     swap(tmp_path)
     call(tmp_path, "dvc", "exp", "run", "-q", "--temp", "--name", "swapped")
     call(tmp_path, "git", "checkout", "-q", TAXONOMY)

@@ -17,6 +17,7 @@ from pipeline.ingest import ingest
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.params import read_params
 from tests.imports import ROOT
+from tests.pictures import encoded
 from tests.run_inputs import make_checkpoint
 
 
@@ -24,12 +25,6 @@ from tests.run_inputs import make_checkpoint
 def portrait():
     """The NASA portrait that scikit-image ships, as a JPEG."""
     return encoded(data.astronaut())
-
-
-def encoded(pixels):
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=92)
-    return stream.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Training, evaluate, predict and export show a network the same pixels of a face, at whatever scale it is decoded."""
 
-import io
-
 import numpy as np
 import onnxruntime
 import pyarrow as pa
@@ -9,7 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 import simplejpeg
 import torch
-from PIL import Image
 from skimage import data
 
 from models.checkpoint import load_checkpoint
@@ -30,6 +27,7 @@ from pipeline.schema import SPLIT
 from pipeline.shards.write import write_shards
 from pipeline.tables import write_table
 from tests.imports import ROOT
+from tests.pictures import encoded
 from tests.run_inputs import evaluate_params, make_run
 from tests.shard_inputs import shard_params
 
@@ -46,12 +44,6 @@ def pictures():
     return {
         "happy/a.jpg": encoded(portrait), "happy/b.jpg": encoded(portrait[:, ::-1]), "sad/c.jpg": encoded(grey)
     }  # fmt: skip
-
-
-def encoded(pixels):
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=92)
-    return stream.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """What each broken link is called, to the letter, on folders written by hand."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -18,10 +17,7 @@ from pipeline.lineage.snapshot import (
 )
 from pipeline.lineage.verify import Verifier, find_outputs
 from pipeline.lineage.walk import Node, iter_nodes, owner, raw_inputs, walk
-
-
-def md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+from tests.pipeline.lineage.test_recorded import md5
 
 
 def folder_identity(folder: Path) -> str:

@@ -1,6 +1,5 @@
 """The data card of two small datasets that went through the real stages."""
 
-import io
 import json
 import re
 from html.parser import HTMLParser
@@ -27,15 +26,10 @@ from pipeline.report.write import write_report
 from pipeline.shards.write import write_shards
 from pipeline.split import split
 from tests.imports import ROOT
+from tests.pictures import encoded
 from tests.shard_inputs import shard_params
 
 PARAMS = ReportParams(contact_faces=5)
-
-
-def encoded(pixels, quality):
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
-    return stream.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pipeline.images import encode_face
 from pipeline.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.shards.plan import read_joined
 from pipeline.split import split
-from pipeline.split.contradictions import certain_pairs, describe_contradictions, find_contradictions
+from pipeline.split.contradictions import describe_contradictions, find_contradictions
 from pipeline.split.links import Linked
 from pipeline.split.rows import read_rows
 from pipeline.tables import read_table
@@ -88,8 +88,9 @@ def test_only_what_surely_is_one_picture_contradicts_itself(datasets, alike, con
         "similarity": alike,
         "mirrored": False,
     }
+    pairs = np.array([[rows.sample_ids.index(pair[which]) for which in ("first", "second")]])
     none = np.empty((0, 2), np.int64)
-    certain = certain_pairs(Linked(none, none, pa.Table.from_pylist([pair], schema=DUPLICATES)), 0.97)
+    certain = Linked(pairs, none, pa.Table.from_pylist([pair], schema=DUPLICATES)).at_least(0.97)
     found = find_contradictions(rows, certain)
     named = {key for key, hit in zip(rows.sample_ids, found.rows, strict=True) if hit}
     assert named == ({"d/after.png#0", "d/before.png#0"} if contradicts else set())
