@@ -39,11 +39,11 @@ test: setup ## run all tests
 test-fast: setup ## run the tests that take seconds
 	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder -m 'not slow'
 
-check: setup ## ruff, mypy --strict and the import rules
+check: setup ## ruff, mypy --strict, the import rules, and that every name in a text is there
 	ruff check .
 	ruff format --check .
 	mypy
-	python -m pytest -q tests/test_rules.py
+	python -m pytest -q tests/test_rules.py tests/test_names.py
 
 format: setup ## let ruff format the code
 	ruff check --fix .

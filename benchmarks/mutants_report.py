@@ -35,7 +35,7 @@ class Survivor:
 
     @property
     def place(self) -> str:
-        """Module and function, as `models.augment.blur` or `pipeline.taxonomy.Taxonomy.find`."""
+        """Module and function, as `models.augment.blur` or `pipeline.taxonomy.Lookup.find`."""
         module, _, function = self.name.partition(".x")
         return f"{module}.{function.rpartition('__mutmut_')[0].removeprefix('_').removeprefix('ǁ').replace('ǁ', '.')}"
 

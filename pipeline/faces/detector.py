@@ -1,4 +1,4 @@
-"""What every detector is: pictures in, the faces of each out. A new one is one file and one line in `build`."""
+"""What every detector is: pictures in, the faces of each out. A new one is one file and one line in `BUILDERS`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -33,5 +33,4 @@ __all__ = [
     "decode_grey_face",
     "encode_face",
     "open_picture",
-    "read_size",
 ]

@@ -1,9 +1,9 @@
 """`snapshot.json`: what an output folder is, and what it was made from.
 
-It holds the stage, an ``id`` that is a digest of the rows and not of the container bytes, the identity DVC gives each
-input, the stage's parameters, the versions of the tools that touch pixels, the preprocessing contract and the md5 of
-every file beside it. No time, host, user, absolute path or git commit: a run from DVC's cache would bring back another
-run's.
+It holds the stage, an `id` (`rows_id`: a digest of the rows of Parquet files and of the bytes of all others), the
+identity DVC gives each input, the stage's parameters, the versions of the tools that touch pixels, the preprocessing
+contract and the md5 of every file beside it. No time, host, user, absolute path or git commit: a run from DVC's cache
+would bring back another run's.
 """
 
 import hashlib

@@ -29,7 +29,7 @@ class Codes:
         """Prepare an empty column.
 
         Args:
-            dump: the dump; its `told.classes` replace the codes of the dataset.
+            dump: the dump; its `Told.classes` replace the codes of the dataset.
             labels: the dataset's labels in the order of its codes.
             first: the code of the first label.
             never: sets of codes within the range that no dump of the dataset has, so that they count otherwise.

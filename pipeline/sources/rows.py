@@ -77,7 +77,7 @@ class Dump:
     notes: list[str] = field(default_factory=list)
     dropped: dict[str, tuple[str, int]] = field(default_factory=dict)  # what was left empty -> the first row, how many
     moved: dict[str, tuple[str, int]] = field(default_factory=dict)  # which foreign folder is which -> the same
-    meant: int = 0  # cells and folders that were read as `told.classes` says
+    meant: int = 0  # cells and folders that were read as `Told.classes` says
     _moved: Moved | None = None
 
     @property
@@ -95,7 +95,7 @@ class Dump:
         Args:
             text: a code or a name.
             row: where it stands.
-            classes: what the codes mean, where it is not `told.meanings`.
+            classes: what the codes mean, where it is not `Told.meanings`.
 
         Raises:
             SourceError: params.yaml says what codes mean, but not this one.

@@ -21,7 +21,7 @@ _MIN_NAMED: Final = 0.9
 
 
 def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
-    """Return the rows with a subject each, by `columns.subject_pattern` or by the names where they tell people apart.
+    """Return the rows with a subject each: by the dataset's `subject_pattern`, else by names that tell people apart.
 
     Without a pattern the subject is the file's name up to its last number, but only where that makes groups: at least
     half of the pictures share theirs with another one, and none has more than a tenth; the dump's notes say so.

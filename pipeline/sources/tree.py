@@ -1,7 +1,7 @@
 """A raw tree: the files of a dump by their POSIX names, wherever they lie — in a folder, or inside an archive.
 
 Readers see only names and bytes. A tree never hands out what lies beyond its root: a link out of it is a name that
-cannot be read, and an archive that tries to reach outside is refused whole (pipeline.sources.archives).
+cannot be read, and an archive that tries to reach outside is refused whole (`pipeline.sources.archive`).
 """
 
 import hashlib
