@@ -50,7 +50,7 @@ format: setup ## let ruff format the code
 	ruff format .
 
 lock: setup ## resolve the dependencies anew into requirements.lock
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 bench-align: setup ## detection and alignment beside facenet-pytorch, dlib, mtcnn and deepface

@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pipeline  # noqa: F401 - first of all, as it switches off what libraries would report home
+from pipeline import __version__  # first of all, as it switches off what libraries would report home
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["create_model"]
+__all__ = ["__version__", "create_model"]
 
 # What libraries would leave behind: matplotlib a list of fonts below HOME, torch's compiler a folder in the temporary
 # one. Workers inherit the place; it goes with the process.

@@ -5,6 +5,10 @@ before what would otherwise report home.
 """
 
 import os
+from importlib import import_module
+from typing import Any
+
+__version__: str
 
 os.environ.update(
     ORT_DISABLE_TELEMETRY="1",  # ONNX Runtime reads it once, when it is loaded
@@ -13,3 +17,10 @@ os.environ.update(
     ITERATIVE_DO_NOT_TRACK="1",  # what DVC and DVCLive report with
     DO_NOT_TRACK="1",
 )
+
+
+def __getattr__(name: str) -> Any:
+    """Look the version up when it is asked for: no stage depends on it, so a new one makes no result stale."""
+    if name == "__version__":
+        return import_module("pipeline.version").__version__
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

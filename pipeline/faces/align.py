@@ -28,7 +28,6 @@ ALIGNED: Final = "aligned"
 TOOLS: Final = (
     "dlib-bin",
     "face-recognition-models",
-    "facenet-pytorch",
     "numpy",
     "onnxruntime",
     "opencv-python-headless",

@@ -1,11 +1,13 @@
 """Weights and networks against facenet-pytorch's own modules in torch."""
 
+import importlib.util
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
 
 from pipeline.errors import ModelError, ParamsError
 from pipeline.faces import networks, weights
@@ -34,11 +36,22 @@ def test_weights_are_facenet_pytorchs(name, module):
     assert all(np.array_equal(found[key], wanted[key]) for key in wanted)
 
 
-def test_other_pickles_are_refused(tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "pnet.pt").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
-    monkeypatch.setattr(weights, "_package", lambda: Path(tmp_path))
-    with pytest.raises(ModelError, match=r"pnet\.pt: not the weights of facenet-pytorch"):
+def test_the_file_is_what_facenet_pytorchs_package_makes():
+    """Byte for byte: what is shipped can be made again, from the package's own pickles."""
+    folder = Path(str(importlib.util.find_spec("facenet_pytorch").origin)).parent / "data"
+    states = {name: torch.load(folder / f"{name}.pt", weights_only=True) for name in ("pnet", "rnet", "onet")}
+    every = [(f"{name}.{key}", value) for name, state in states.items() for key, value in state.items()]
+    # The dense layers are stored transposed, and `save` would write them as they lie.
+    assert weights._FILE.read_bytes() == save({name: np.ascontiguousarray(value) for name, value in every})
+
+
+@pytest.mark.parametrize("content", [b"cos\nsystem\n(S'true'\ntR.", b"", None])
+def test_other_files_are_refused(tmp_path, monkeypatch, content):
+    path = tmp_path / "mtcnn.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setattr(weights, "_FILE", path)
+    with pytest.raises(ModelError, match=r"mtcnn\.safetensors: not the weights of MTCNN"):
         weights.read_weights("pnet")
 
 
