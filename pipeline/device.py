@@ -3,6 +3,7 @@
 Torch is imported only where a GPU may be meant, so that `prep align` on the CPU goes without it.
 """
 
+import importlib.util
 import os
 import re
 import warnings
@@ -62,6 +63,8 @@ def find_device(default: str = AUTO) -> Device:
     """
     asked = asked_device(default)
     if asked == CPU:
+        return Device(CPU)
+    if asked == AUTO and importlib.util.find_spec("torch") is None:
         return Device(CPU)
     return _mps() if asked == "mps" else _cuda(asked)
 

@@ -3,6 +3,7 @@
 PrepError                 caught by the command line, printed as one line
 ├── UsageError            exit 2: the command or the parameters are wrong
 │   └── ParamsError       a key or value of params.yaml
+├── ExtraError            exit 1: a library is not installed; names the extra that brings it
 └── DataError             exit 1: the data cannot be used
     ├── SourceError       a raw tree: unknown layout, missing table, hostile archive
     ├── ImageError        one picture; carries its status, becomes a reject
@@ -33,6 +34,10 @@ class ParamsError(UsageError):
 
 class OutputUseError(UsageError):
     """The folder to write is someone else's, another stage's, or what is being read."""
+
+
+class ExtraError(PrepError):
+    """A library that the base goes without is not installed."""
 
 
 class DataError(PrepError):

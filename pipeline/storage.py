@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import OutputError, UsageError
+from pipeline.extras import missing_extra
 from pipeline.lineage.identity import PARTIAL_SUFFIX
 
 _SEPARATOR = "://"
@@ -106,7 +107,8 @@ class Location:
         try:
             filesystem, path = fsspec.core.url_to_fs(self._address)
         except (ValueError, ImportError) as error:
-            raise UsageError(f"{self}: not a storage that can be reached from here: {error}") from None
+            other = UsageError(f"{self}: not a storage that can be reached from here: {error}")
+            raise missing_extra(error) or other from None
         return filesystem, path
 
 

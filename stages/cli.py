@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from pipeline.errors import PrepError, UsageError
+from pipeline.extras import missing_extra
 from stages.align import align
 from stages.demo import demo
 from stages.entry import INTERRUPTED
@@ -97,5 +98,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
             return INTERRUPTED, _INTERRUPTED
         case OSError():
             return f"{error.filename or 'input or output'}: {error.strerror or error}", PrepError.exit_code
+        case ModuleNotFoundError() if missing := missing_extra(error):
+            return str(missing), missing.exit_code
         case _:
             return f"unforeseen {type(error).__name__}: {error}; PREP_DEBUG=1 shows where", PrepError.exit_code
