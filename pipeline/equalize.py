@@ -82,6 +82,8 @@ def equalize(
         for done, part_rows in enumerate(map_ordered(_equalize_part, jobs, workers), start=1):
             rows += part_rows
             progress(done, len(jobs), f"{rows} faces")
+        if not rows:
+            raise TableError(f"{src}: holds no face; run align again and see its rejects")
         if (src / LEDGER_NAME).is_file():
             shutil.copyfile(src / LEDGER_NAME, output.path(LEDGER_NAME))
         output.contract = {**before.contract, "equalize": params.plain()}

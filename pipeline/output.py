@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipeline.errors import LineageError, OutputError, OutputUseError
+from pipeline.errors import DataError, LineageError, OutputError, OutputUseError
 from pipeline.lineage.identity import PARTIAL_SUFFIX, file_md5, folder_files, identity
 from pipeline.lineage.snapshot import (
     SNAPSHOT_NAME,
@@ -114,12 +114,15 @@ class StageOutput:
 
         Raises:
             OutputError: rows would be lost silently: rows_in is not rows_out plus the rejects.
+            DataError: no row is left; says why.
         """
         rejected = Counter(str(reject.reason) for reject in self._rejects)
         if rows_in != rows_out + rejected.total():
             raise OutputError(
                 f"{self.stage}: {rows_in} rows came in, {rows_out} went out and {rejected.total()} were rejected"
             )
+        if rows_in and not rows_out:
+            raise DataError(f"{self.stage}: {nothing_left(rows_in, self._rejects)}")
         self._summary = {
             "rows_in": rows_in,
             "rows_out": rows_out,

@@ -172,3 +172,14 @@ def test_the_rows_digest_differs_by_method(tmp_path):
         equalize(src, tmp_path / method, make_params(method), workers=1)
         digests.add(digest_rows(tmp_path / method))
     assert len(digests) == 3
+
+
+@pytest.mark.parametrize("method", ["none", "clahe"])
+def test_a_folder_without_a_single_face_is_an_error(tmp_path, method):
+    with stage_output(tmp_path / "src", stage="align", sources=[], params={}) as output:
+        output.write_table("part-00000.parquet", FACES.empty_table())
+        output.write_table("ledger.parquet", LEDGER.empty_table())
+        output.finish(rows_in=0, rows_out=0)
+    with pytest.raises(TableError, match="src: holds no face; run align again and see its rejects"):
+        equalize(tmp_path / "src", tmp_path / "out", make_params(method), workers=1)
+    assert not (tmp_path / "out").exists()

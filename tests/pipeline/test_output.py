@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import LineageError, OutputError, OutputUseError
+from pipeline.errors import DataError, LineageError, OutputError, OutputUseError
 from pipeline.lineage.identity import identity
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.output import Reject, Source, stage_output
@@ -71,6 +71,20 @@ def test_lost_rows_are_an_error_and_leave_the_old_result(tmp_path):
         output.finish(rows_in=5, rows_out=3)
     assert identity(out) == before
     assert [path.name for path in tmp_path.iterdir() if ".partial" in path.name] == []
+
+
+def test_no_row_left_is_an_error_that_says_why_and_leaves_the_old_result(tmp_path):
+    out = tmp_path / "out"
+    run(out)
+    before = identity(out)
+    lost = [Reject(f"toy/{number}.png#0", "toy", Reason.no_face, "no attempt saw one") for number in range(3)]
+    with (
+        pytest.raises(DataError, match=r"split: none of 3 rows is left; 3 of them no_face: toy/0\.png#0: no attempt saw"),
+        stage_output(out, stage="split", sources=[], params={}) as output,
+    ):
+        output.reject(lost)
+        output.finish(rows_in=3, rows_out=0)
+    assert identity(out) == before
 
 
 def test_an_input_that_moves_meanwhile_is_an_error(tmp_path):
