@@ -1,16 +1,17 @@
 """`prep`: the stages as commands. Heavy modules are imported by the commands that need them, never here."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Final
+from contextvars import ContextVar
+from typing import Annotated, Final
 
 import typer
 from typer.exceptions import TyperException
 
 from pipeline.errors import PrepError, UsageError
 from pipeline.extras import missing_extra
+from stages import __version__
 from stages.align import align
 from stages.demo import demo
 from stages.entry import INTERRUPTED
@@ -24,7 +25,8 @@ from stages.models import models
 from stages.personalize import personalize
 from stages.predict import predict
 from stages.report import report
-from stages.say import say
+from stages.say import say, show
+from stages.settings import with_settings
 from stages.shard import shard
 from stages.split import split
 from stages.tables import tables
@@ -34,13 +36,14 @@ from stages.verify import verify
 
 app: Final = typer.Typer(
     name="prep",
-    help="Prepare facial expression datasets: faces aligned, labels harmonized, people kept apart, numbers traced.",
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
+DEBUG: Final = "PREP_DEBUG"
 _INTERRUPTED: Final = 130
+_debugging: Final[ContextVar[bool]] = ContextVar("debugging", default=False)
 
 # In the order of the work; the line for `prep --help`, where a docstring would be cut off.
 _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
@@ -63,24 +66,49 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (trace, "Show which raw bytes a result came from."),
     (verify, "Hash every link again, from raw bytes to results."),
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        show(f"prep {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="Exit codes: 0 done, or the reader of the output went away; 1 the data cannot be used, or a result does not "
+    "hold; 2 wrong use or parameters; 130 interrupted."
+)
+def _common(
+    version: Annotated[  # noqa: ARG001 - its callback ends the command
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar=DEBUG, help="Show where in the code an error arose.")
+    ] = False,
+) -> None:
+    """Prepare facial expression datasets: faces aligned, labels harmonized, people kept apart, numbers traced."""
+    _debugging.set(debug)
+
+
 for _command, _line in _COMMANDS:
-    app.command(short_help=_line)(_command)
+    app.command(short_help=_line)(with_settings(_command))
 
 
 def main() -> None:
-    """Run the command line. Exit 0: done; 1: the data cannot be used; 2: wrong use or parameters."""
+    """Run the command line; `prep --help` says what the exit codes mean."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the unfinished folder is removed
     sys.exit(run(sys.argv[1:] or ["--help"]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every failure is one line on stderr."""
+    _debugging.set(False)
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
         if code == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
             say(f"error: {INTERRUPTED}", err=True)
     except (Exception, KeyboardInterrupt) as error:
-        if os.environ.get("PREP_DEBUG"):
+        if _debugging.get():
             raise
         message, code = _explain(error)
         say(f"error: {' '.join(message.split())}", err=True)
@@ -101,4 +129,4 @@ def _explain(error: BaseException) -> tuple[str, int]:
         case ModuleNotFoundError() if missing := missing_extra(error):
             return str(missing), missing.exit_code
         case _:
-            return f"unforeseen {type(error).__name__}: {error}; PREP_DEBUG=1 shows where", PrepError.exit_code
+            return f"unforeseen {type(error).__name__}: {error}; {DEBUG}=1 shows where", PrepError.exit_code

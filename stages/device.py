@@ -6,12 +6,7 @@ from typing import Any
 
 from pipeline.device import find_device, tell_device
 from stages.project import EVALUATE
-from stages.say import say
-
-
-def note(line: str) -> None:
-    """Print a line that explains and does not warn."""
-    say(f"note: {line}", err=True)
+from stages.say import note
 
 
 def note_unused_gpu() -> None:

@@ -9,7 +9,7 @@ from pipeline.errors import ParamsError
 from pipeline.params import AnyDataset, Params, TableDataset
 from stages import project
 from stages.progress import bar
-from stages.say import one_line, say
+from stages.say import note, one_line, say
 
 if TYPE_CHECKING:
     from pipeline.sources.told import Told
@@ -81,8 +81,8 @@ def run_ingest(
         summary = ingest_tree(
             src, out or project.SAMPLES / dataset, accept_mismatch=accept_mismatch, progress=progress, **choices
         )
-    for note in summary["notes"]:
-        say(f"note: {one_line(note)}", err=True)
+    for line in summary["notes"]:
+        note(one_line(line))
     rejected = ", ".join(f"{count} {reason}" for reason, count in summary["rejected"].items())
     say(
         f"{dataset}: {summary['rows_out']} of {summary['rows_in']} rows read as {summary['format']} "

@@ -1,7 +1,6 @@
 """`prep predict`: class and probabilities of every face of some pictures."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -17,7 +16,7 @@ from pipeline.schema import Reason
 from stages import project
 from stages.device import note_unused_gpu
 from stages.progress import bar
-from stages.say import one_line, say
+from stages.say import Json, one_line, say, show, show_json
 
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
@@ -48,7 +47,7 @@ def predict(
         typer.Option(help="Draw boxes and classes: a .png for one picture, a folder for several.", show_default=False),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="How answers are printed.")] = Form.text,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print class and probabilities of every face, preprocessed as the network was trained.
 
@@ -147,7 +146,7 @@ def _print_text(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", checkpoint
     classes = checkpoint.classes
     for path, faces in answers:
         if not faces:
-            say(f"{one_line(path.as_posix())}: no face found")
+            show(f"{one_line(path.as_posix())}: no face found")
         for number, face in enumerate(faces, start=1):
             x0, y0, x1, y1 = face.box
             ranked = sorted(face.probabilities.items(), key=lambda entry: (-entry[1], classes.index(entry[0])))
@@ -155,14 +154,14 @@ def _print_text(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", checkpoint
             place = f"{x1 - x0:.0f}x{y1 - y0:.0f} px at {x0:.0f},{y0:.0f}"
             where = f"{one_line(path.as_posix())}: face {number} of {len(faces)}, {place}"
             doubts = "".join(f" [{doubt}]" for doubt in face.doubts)
-            say(f"{where}: {face.predicted}{doubts}   {shares}")
+            show(f"{where}: {face.predicted}{doubts}   {shares}")
 
 
 def _print_json(answers: "Iterator[tuple[Path, list[AnsweredFace]]]", checkpoint: "Checkpoint") -> None:
     content = [{"picture": path.as_posix(), "faces": [_plain(face) for face in faces]} for path, faces in answers]
     names = {"classes": list(checkpoint.classes), "affectnet_numbers": [AFFECTNET[name] for name in checkpoint.classes]}
     doubts = list(checkpoint.doubts.values())
-    say(json.dumps(names | {"doubts": doubts, "pictures": content}, indent=1, ensure_ascii=False))
+    show_json(names | {"doubts": doubts, "pictures": content})
 
 
 def _plain(face: "AnsweredFace") -> dict[str, Any]:

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.workers import Progress, no_progress
+from stages.say import is_quiet
 
 
 @contextmanager
 def bar(description: str) -> Iterator[Progress]:
     """Yield a callback (done, total, note) that draws a bar with rate and time left, if stderr is a terminal."""
-    if not sys.stderr.isatty():
+    if is_quiet() or not sys.stderr.isatty():
         yield no_progress
         return
     from rich.console import Console

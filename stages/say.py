@@ -1,11 +1,54 @@
 """What `prep` prints. Names of files, labels and links were made by others: none of them steers the terminal."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Annotated, Any, Final
+
 import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+_QUIET: Final[ContextVar[bool]] = ContextVar("quiet", default=False)
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print lines, with whatever is no printable character, and no line break or tab, written as an escape."""
+    """Print what came of a command, or on stderr a warning or an error; under --quiet only the latter."""
+    if err or not is_quiet():
+        show(text, err=err)
+
+
+def note(line: str) -> None:
+    """Print a line that explains and does not warn, on stderr."""
+    if not is_quiet():
+        show(f"note: {line}", err=True)
+
+
+def show(text: str, *, err: bool = False) -> None:
+    """Print what was asked for, with all that is no printable character, line break or tab written as an escape."""
     typer.echo("".join(map(_printable, text)), err=err)
+
+
+def show_json(content: Any) -> None:
+    """Print an answer for programs. What is no printable character is escaped as JSON has it."""
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    show("".join(mark if mark.isprintable() or mark == "\n" else json.dumps(mark)[1:-1] for mark in text))
+
+
+def is_quiet() -> bool:
+    """Say whether --quiet was given to the command that runs."""
+    return _QUIET.get()
+
+
+@contextmanager
+def quieted(*, on: bool) -> Iterator[None]:
+    """Run in here as --quiet asks."""
+    token = _QUIET.set(on)
+    try:
+        yield
+    finally:
+        _QUIET.reset(token)
 
 
 def one_line(text: str) -> str:

@@ -8,8 +8,9 @@ beside ours where a csv gives them (`--published`, columns model, augment, datas
 import csv
 import json
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,7 +19,7 @@ import typer
 from pipeline.errors import UsageError
 from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 from stages import project
-from stages.say import say
+from stages.say import Json, say, show_json
 
 METRICS: Final = "runs/evaluate/metrics.json"
 _SCORE: Final = "balanced_accuracy"
@@ -49,6 +50,7 @@ def tables(
     snapshot: Annotated[
         str | None, typer.Option(help="Id of the shards, or its beginning; default: those in data/shards.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Fill the two tables from the experiments that dvc exp show lists, of one data snapshot."""
     runs = list(read_runs(_experiments()))
@@ -59,6 +61,9 @@ def tables(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(build_page(chosen, figures), encoding="utf-8")
     others = len(runs) - len(chosen)
+    if as_json:
+        show_json({"file": str(out), "left_out": others, "experiments": [asdict(run) for run in chosen]})
+        return
     say(f"{out}: {len(chosen)} experiments" + (f", {others} on other data left out" if others else ""))
 
 
@@ -175,7 +180,7 @@ def _read_run(revision: Mapping[str, Any]) -> Iterator[Run]:
 
 
 def _experiments() -> list[Mapping[str, Any]]:
-    command = ["dvc", "exp", "show", "--json", "--all-commits"]
+    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--all-commits"]
     try:
         shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except OSError as error:

@@ -2,28 +2,32 @@
 
 import subprocess
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pipeline.lineage.walk import Node, walk
 from stages.project import SPLITS
-from stages.say import say
+from stages.say import Json, show, show_json
 
 
 def trace(
     file: Annotated[Path, typer.Argument(help="Any file or folder that a stage wrote.", show_default=False)],
+    as_json: Json = False,
 ) -> None:
     """Print the way back from a result to the raw bytes it came from."""
     node = walk(file)
-    say(f"{node.path}  written by {node.stage}, snapshot {_short(node.snapshot)}")
+    if as_json:
+        show_json(_plain(node))
+        return
+    show(f"{node.path}  written by {node.stage}, snapshot {_short(node.snapshot)}")
     _print_inputs(node.inputs, "", set())
 
 
 def _print_inputs(inputs: tuple[Node, ...], indent: str, seen: set[str]) -> None:
     for number, node in enumerate(inputs):
         last = number == len(inputs) - 1
-        say(f"{indent}{'└─ ' if last else '├─ '}{_describe(node, node.path in seen)}")
+        show(f"{indent}{'└─ ' if last else '├─ '}{_describe(node, node.path in seen)}")
         if node.path in seen:
             continue
         seen.add(node.path)
@@ -37,6 +41,14 @@ def _describe(node: Node, seen: bool) -> str:
     return f"{node.path}  md5 {node.md5}  {node.stage}, snapshot {_short(node.snapshot)}{again}"
 
 
+def _plain(node: Node) -> dict[str, Any]:
+    """Return a step as plain values, whole wherever it stands; commits are null where there is no git repository."""
+    said = {"path": node.path, "md5": node.md5, "stage": node.stage, "snapshot": node.snapshot}
+    if node.stage is None:
+        return {**said, "kind": _leaf(node.path), "commits": _find_commits(node.path, node.md5 or "")}
+    return {**said, "inputs": [_plain(given) for given in node.inputs]}
+
+
 def _leaf(path: str) -> str:
     return "a split that is kept" if SPLITS in Path(path).parents else "raw"
 
@@ -46,15 +58,25 @@ def _short(snapshot: str | None) -> str:
 
 
 def _commits(path: str, md5: str) -> str:
-    """Say which commits brought these bytes, newest first: by their hash in dvc.lock or a .dvc file, or as a file."""
+    found = _find_commits(path, md5)
+    if found is None:
+        return "not in a git repository"
+    return f"in commits {', '.join(found)}" if found else "in no commit yet"
+
+
+def _find_commits(path: str, md5: str) -> list[str] | None:
+    """Return the commits that brought these bytes, newest first: by hash in dvc.lock or a .dvc file, or as a file.
+
+    None where there is no git repository.
+    """
     try:
         found = _git("log", f"-S{md5}", "--format=%h %cs", "--", "dvc.lock", "*.dvc")
         if not found and _git("ls-files", "--", path) and not _git("status", "--porcelain", "--", path):
             # What git itself holds as it lies here, such as a split that is kept.
             found = _git("log", "-1", "--format=%h %cs", "--", path)
     except (OSError, subprocess.CalledProcessError):
-        return "not in a git repository"
-    return f"in commits {', '.join(found)}" if found else "in no commit yet"
+        return None
+    return found
 
 
 def _git(*arguments: str) -> list[str]:

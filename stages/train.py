@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from stages import project
-from stages.device import note, note_other_device, note_unused_gpu
+from stages.device import note_other_device, note_unused_gpu
 from stages.progress import bar
-from stages.say import say
+from stages.say import note, say
 
 
 def train(

@@ -1,8 +1,9 @@
 """`prep verify`: every link between the raw bytes and the results hashed again."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -14,7 +15,7 @@ from pipeline.output import relative_path
 from stages import project
 from stages.lock import LOCK, STAGES, Cache, Stage, cache_folder, left_over, read_lock, read_yaml, tracked, wanted
 from stages.recorded import check_cache, check_stages, check_wanted
-from stages.say import say
+from stages.say import Json, note, say, show_json
 
 # Of what crosses two sets.
 _SHOWN: Final = 5
@@ -24,22 +25,24 @@ def verify(
     file: Annotated[
         Path | None, typer.Argument(help="Check only what this result was made from.", show_default=False)
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Hash every link from the raw bytes to the results again; name what does not hold and exit with 1."""
     stages = read_lock()
     wants = wanted(read_yaml(project.PARAMS)) if stages else {}
     if old := left_over(stages, wants) if stages else ():
-        say(f"note: {LOCK} still has {', '.join(sorted(old))}, which {STAGES} no longer has", err=True)
+        note(f"{LOCK} still has {', '.join(sorted(old))}, which {STAGES} no longer has")
         stages = [stage for stage in stages if stage.name not in old]
     locked = {entry.path: entry.md5 for stage in stages for entry in stage.outs}
     folders = _folders(file, locked)
     if not LOCK.is_file():
-        say(f"note: {LOCK} is missing; the last links are checked by the snapshots only", err=True)
+        note(f"{LOCK} is missing; the last links are checked by the snapshots only")
     added = tracked([project.RAW, project.SPLITS])
     given = {entry.path: entry.md5 for stage in stages for entry in stage.deps}
     cache = Cache(cache_folder())
     verifier = Verifier(locked, given | {entry.path: entry.md5 for entry in added}, cache.tree)
     problems = _Problems()
+    checked: list[dict[str, Any]] = []
     # The shards come last, with the certificate: by then it is known whether a file of the split is forged.
     for folder in sorted(folders, key=lambda folder: folder == project.SHARDS):
         found = list(verifier.check(folder))
@@ -47,7 +50,9 @@ def verify(
         if folder == project.SHARDS:
             found += (crossing := list(_certificate(problems.found.values())))
             problems.add(crossing, several=True)
-        say(f"{'broken' if found else 'holds '}  {folder}{_unlocked(folder, locked)}")
+        checked.append({"path": folder.as_posix(), "holds": not found, "recorded": not _unlocked(folder, locked)})
+        if not as_json:
+            say(f"{'broken' if found else 'holds '}  {folder}{_unlocked(folder, locked)}")
     if file is None:
         problems.add(verifier.check_rest(folders, [project.DATA, project.RUNS], project.UNRECORDED))
         problems.add(check_wanted(stages, wants))
@@ -56,6 +61,8 @@ def verify(
     problems.add(check_stages(verifier, stages, locked))
     problems.add(check_cache(cache, [*added, *(entry for stage in stages for entry in stage.outs)]))
     named = name_files(problems.found.values())
+    if as_json:
+        show_json({"folders": checked, "problems": [asdict(problem) for problem in named]})
     for problem in named:
         say(f"{problem.path}: {problem.detail}", err=True)
     if named:

@@ -16,7 +16,7 @@ from pipeline.lineage.identity import identity
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.lineage.verify import Verifier
 from pipeline.params import Params, TableDataset, read_params
-from pipeline.sources import open_pictures, open_tree
+from pipeline.sources import READERS, open_pictures, open_tree
 from pipeline.sources.folder_tree import FolderTree
 from pipeline.sources.matlab import read_mat
 from pipeline.sources.subjects import subject_of
@@ -311,12 +311,24 @@ def test_command_uses_the_columns_of_params(project):
 
 
 def test_formats_lists_all_in_lines_that_a_pipe_can_cut(capsys):
-    from stages.formats import formats
-
-    formats()
+    assert run(["formats"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(WRITERS) + 1
-    assert {line.split()[0] for line in lines[1:]} == set(WRITERS)
+    assert max(map(len, lines)) <= 100
+    heads = [line for line in lines if not line.startswith(" ")]
+    assert len(heads) == len(WRITERS)
+    assert {line.split()[0] for line in heads} == set(WRITERS)
+
+
+def test_formats_say_the_same_to_programs(capsys):
+    assert run(["formats"]) == 0
+    words = capsys.readouterr().out.split()
+    assert run(["formats", "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [entry["format"] for entry in entries] == [reader.name for reader in READERS]
+    assert all(entry[key] for entry in entries for key in ("dataset", "layout", "where", "terms"))
+    labels = {"layout", "gives", "where", "terms"}
+    said = [word for entry in entries for value in entry.values() for word in value.split()]
+    assert sorted(word for word in words if word not in labels) == sorted(word for word in said if word not in labels)
 
 
 @pytest.mark.skipif(not (DATA / "muxspace").is_dir(), reason="../shared/data/muxspace is not here")

@@ -1,8 +1,11 @@
 """The two tables, from what `dvc exp show --json` prints."""
 
+import json
+
 import pytest
 
 from pipeline.errors import UsageError
+from stages.cli import run
 from stages.tables import build_page, build_table, choose_runs, read_published, read_runs
 
 
@@ -84,3 +87,15 @@ def test_published_figures_stand_beside_ours(shown, tmp_path):
     path.write_text("model,augment,dataset,accuracy\nvgg16,none,ckplus,high\n")
     with pytest.raises(UsageError, match=r"published.csv, row 2: expected model,augment,dataset,accuracy"):
         read_published(path)
+
+
+def test_tables_say_the_same_to_programs(shown, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stages.tables._experiments", lambda: shown)
+    assert run(["tables", "--snapshot", "aa11", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    chosen = choose_runs(list(read_runs(shown)), "aa11")
+    assert [run["model"] for run in content["experiments"]] == [run.model for run in chosen]
+    assert [run["metrics"] for run in content["experiments"]] == [run.metrics for run in chosen]
+    assert (content["file"], content["left_out"]) == ("runs/tables.md", 2)
+    assert (tmp_path / "runs/tables.md").read_text() == build_page(chosen, {})

@@ -1,0 +1,107 @@
+"""Options that say where and how loud a command runs, never what comes out: each is an environment variable, too.
+
+They are added here and not in the stages' own files, so that a stage does not depend on them. None of them may stand in
+dvc.yaml, whose commands are part of what makes a result stale.
+"""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, Final
+
+import typer
+
+from stages.say import quieted
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option, the variable that says the same, and its help; the value is checked where the variable is read."""
+
+    name: str
+    variable: str
+    metavar: str
+    help: str
+
+
+WORKERS: Final = Setting("workers", "PREP_WORKERS", "N", "Processes; one for each core unless set.")
+DEVICE: Final = Setting("device", "PREP_DEVICE", "NAME", "Where networks run: cpu, cuda, cuda:N, mps or auto.")
+_TRAINING: Final = (
+    Setting("devices", "PREP_DEVICES", "N", "GPUs of this machine that train together, or auto; 1 unless set."),
+    Setting("nodes", "PREP_NODES", "N", "Machines that train together, each started by a launcher; 1 unless set."),
+    Setting("strategy", "PREP_STRATEGY", "NAME", "How they share gradients: a strategy of Lightning."),
+)
+# What each command listens to besides --quiet.
+SETTINGS: Final[Mapping[str, tuple[Setting, ...]]] = {
+    "demo": (WORKERS,),
+    "ingest": (WORKERS,),
+    "align": (WORKERS, DEVICE),
+    "equalize": (WORKERS,),
+    "split": (WORKERS,),
+    "shard": (WORKERS,),
+    "train": (WORKERS, DEVICE, *_TRAINING),
+    "evaluate": (WORKERS, DEVICE),
+    "personalize": (WORKERS, DEVICE),
+    "predict": (DEVICE,),
+}
+_QUIET: Final = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but answers, warnings and errors.")]
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with --quiet and its settings as options; a reader who goes away ends it without a word."""
+    settings = SETTINGS.get(command.__name__, ())
+
+    @wraps(command)
+    def run(*, quiet: bool, **given: Any) -> None:
+        chosen = {setting.variable: given.pop(setting.name) for setting in settings}
+        try:
+            with _environment({name: value for name, value in chosen.items() if value}), quieted(on=quiet):
+                command(**given)
+                sys.stdout.flush()
+        except BrokenPipeError:
+            _pass_over_the_rest()
+
+    signature = inspect.signature(command)
+    extra = [_parameter(setting.name, _annotation(setting), None) for setting in settings]
+    extra.append(_parameter("quiet", _QUIET, default=False))
+    parameters = [*signature.parameters.values(), *extra]
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]  # what typer reads
+        parameters=[part.replace(kind=inspect.Parameter.KEYWORD_ONLY) for part in parameters]
+    )
+    run.__annotations__ = {part.name: part.annotation for part in parameters}
+    return run
+
+
+def _annotation(setting: Setting) -> Any:
+    option = typer.Option(
+        f"--{setting.name}", envvar=setting.variable, metavar=setting.metavar, help=setting.help, show_default=False
+    )
+    return Annotated[str | None, option]
+
+
+def _parameter(name: str, annotation: Any, default: bool | None) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for this command and the processes that it starts, and put back what was there."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _pass_over_the_rest() -> None:
+    """Give Python a place for what it still holds: at its end it would complain of the closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
