@@ -1,8 +1,8 @@
 """The page about the mutants: how many were killed in each area, and why the others were not."""
 
-import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +13,14 @@ _HEAD: Final = """# Mutants
 
 A mutant is the code with one small fault (`<` for `<=`, a number one larger, an argument left out ...), made by mutmut;
 it is killed when a test fails. `make mutants` makes them in every function of nine areas and writes this page.
-Where an area has more than are tried, they are drawn at random with the seed that the table names.
+Where an area has more than are tried, they are drawn at random with the seed that the table names. Tests were written
+after the draw with seed 1 was seen; another seed tells whether they were written for that draw alone.
 A reason that begins with "since this run" names the test that was written for that mutant and has not met it yet.
 
 | area | mutants | tried | killed | share | seed |
 |---|--:|--:|--:|--:|--:|
 """
+_ROW: Final = re.compile(r"^\| (\w+) \| \d+ \| .* \| (\w+) \|$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +70,37 @@ class Result:
         """Of those that were tried."""
         return self.killed / max(1, self.decided)
 
-    def dumped(self) -> str:
-        """Return it as JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1)
 
-    @classmethod
-    def read(cls, path: Path) -> "Result":
-        """Return what `dumped` wrote."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**content, "survivors": tuple(Survivor(**one) for one in content["survivors"])})
+def build_page(results: Sequence[Result], areas: Sequence[str], before: str) -> str:
+    """Return the page as Markdown, with the reasons of docs/mutants.yaml.
 
-
-def build_page(results: Sequence[Result], missing: Collection[str]) -> str:
-    """Return the page as Markdown, with the reasons of docs/mutants.yaml; `missing` are the areas that did not run."""
+    Args:
+        results: of this run.
+        areas: all of them, in the order of the page.
+        before: the page as it is: what it says of other areas and of draws with other seeds stays.
+    """
     known = yaml.safe_load(PAGE.with_suffix(".yaml").read_text(encoding="utf-8"))
-    rows = [
-        f"| {one.area} | {one.made} | {one.decided} | {one.killed} | {one.share:.1%} | {_seed(one)} |"
-        for one in results
-    ]
-    rows += [f"| {area} | not run | | | | |" for area in sorted(missing)]
-    parts = [_HEAD + "\n".join(rows)]
-    parts += [
-        f"## {one.area}: survivors\n\n" + "\n".join(_line(each, known) for each in one.survivors)
-        for one in results
-        if one.survivors
-    ]
-    return "\n\n".join(parts) + "\n"
+    rows, parts = _read_page(before)
+    for one in results:
+        key = (one.area, "all" if one.decided == one.made else str(one.seed))
+        rows[key] = f"| {one.area} | {one.made} | {one.decided} | {one.killed} | {one.share:.1%} | {key[1]} |"
+        parts[key] = "\n".join(_line(each, known) for each in one.survivors)
+    order = sorted((key for key in rows if key[0] in areas), key=lambda key: (areas.index(key[0]), key[1]))
+    table = [rows[key] for key in order]
+    table += [f"| {area} | not run | | | | |" for area in areas if area not in {of for of, _ in order}]
+    sections = [f"## {area}, seed {seed}: survivors\n\n{text}" for area, seed in order if (text := parts[area, seed])]
+    return "\n\n".join([_HEAD + "\n".join(table), *sections]) + "\n"
 
 
-def _seed(result: Result) -> str:
-    return "all" if result.decided == result.made else str(result.seed)
+def _read_page(page: str) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
+    """Return by area and seed the rows of a page's table and the lines of its survivors."""
+    rows = {(found[1], found[2]): found[0] for found in _ROW.finditer(page)}
+    parts = dict.fromkeys(rows, "")
+    for part in page.split("\n## ")[1:]:
+        title, _, text = part.partition("\n")
+        area, _, seed = title.removesuffix(": survivors").partition(", seed ")
+        parts[area, seed] = text.strip()
+    return rows, parts
 
 
 def _line(survivor: Survivor, known: Sequence[Mapping[str, Any]]) -> str:
