@@ -1,22 +1,26 @@
 """Ingest from end to end: recognition, errors of one line, identity, the same bytes on every run, the command."""
 
+import io
 import json
 import os
 import random
+import resource
 import struct
 import threading
 import time
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.io
 
 from pipeline.errors import LineageError, PrepError, SourceError, UsageError
 from pipeline.lineage.identity import identity
 from pipeline.lineage.snapshot import read_snapshot
 from pipeline.lineage.verify import Verifier
 from pipeline.params import Params, TableDataset, read_params
-from pipeline.sources import READERS, open_pictures, open_tree
+from pipeline.sources import READERS, matlab, open_pictures, open_tree
 from pipeline.sources.folder_tree import FolderTree
 from pipeline.sources.matlab import read_mat
 from pipeline.sources.subjects import subject_of
@@ -157,6 +161,45 @@ def test_mat_that_kills_its_reader_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.executable", str(reader))
     with pytest.raises(SourceError, match=r"^a\.mat: not a readable mat file: its reader died of signal 11$"):
         read_mat(b"", (), "a.mat")
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("exit 3", "no reason given"),
+        ("echo one >&2; echo two >&2; exit 1", "two"),
+        (f"echo {'x' * 300} >&2; exit 1", "x" * 200),
+    ],
+)
+def test_mat_whose_reader_fails_says_its_last_line(script, says, tmp_path, monkeypatch):
+    reader = put(tmp_path, "python", f"#!/bin/sh\ncat > /dev/null\n{script}\n")
+    reader.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(reader))
+    with pytest.raises(SourceError) as caught:
+        read_mat(b"", (), "a.mat")
+    assert str(caught.value) == f"a.mat: not a readable mat file: {says}"
+
+
+def test_what_scipy_says_of_a_mat_is_told():
+    with pytest.raises(SourceError, match=r"^a\.mat: not a readable mat file: ValueError: Unknown mat file type"):
+        read_mat(bytes(range(1, 251)), (), "a.mat")
+
+
+def test_reader_of_mats_holds_itself_to_its_memory_and_leaves_no_core(monkeypatch, capsys):
+    stream = io.BytesIO()
+    people = np.array([(1, "a"), (2, "b")], dtype=[("n", object), ("name", object)])
+    content = {"train": people, "val": np.array([[1.5, 2.5], [3.5, np.nan]]), "other": np.zeros(3)}
+    scipy.io.savemat(stream, content)
+    limits = {}
+    # In this process the limits would stay.
+    monkeypatch.setattr("resource.setrlimit", lambda what, to: limits.update({what: to}))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stream.getvalue())))
+    matlab._main(["train", "val", "test"])
+    assert limits == {resource.RLIMIT_AS: (8 << 30, resource.RLIM_INFINITY), resource.RLIMIT_CORE: (0, 0)}
+    found = json.loads(capsys.readouterr().out)
+    assert found["train"] == [{"n": 1, "name": "a"}, {"n": 2, "name": "b"}]
+    assert found["val"][:3] == [1.5, 2.5, 3.5]
+    assert found.keys() == {"train", "val"}
 
 
 def test_mat_bomb_is_refused(tmp_path):

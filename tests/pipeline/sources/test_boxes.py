@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipeline.sources.trees import Read, put
+from tests.pipeline.sources.trees import AFFECTNET_HEADER, POINTS_68, Read, put
 
 CORNERS = "10,20,40,60"
 SIZE = "10,20,30,40"
@@ -57,3 +57,60 @@ def test_sides_that_are_named_in_the_parameters_are_the_ones(tmp_path):
     columns = {"x0": "p", "y0": "q", "width": "r", "height": "s"}
     (row,) = Read(tmp_path / "raw", tmp_path / "out", fmt="csv", columns=columns).rows
     assert row["source_box"] == BOX
+
+
+def write_expw(root, x0, y0, x1, y1):
+    put(root, "label.lst", f"a.jpg 0 {y0} {x0} {x1} {y1} 60.5 3")
+    put(root, "Images/a.jpg")
+
+
+def write_affectnet(root, x0, y0, x1, y1):
+    points = ";".join(f"{x};{y}" for x, y in POINTS_68)
+    row = f"1/a.jpg,{x0},{y0},{x1 - x0},{y1 - y0},{points},1,0.5,0.25"
+    put(root, "training.csv", f"{AFFECTNET_HEADER}\n{row}\n")
+    put(root, "1/a.jpg")
+
+
+def write_rafdb(root, x0, y0, x1, y1):
+    put(root, "EmoLabel/list_patition_label.txt", "train_00001.jpg 4")
+    put(root, "Image/original/train_00001.jpg")
+    put(root, "Annotation/boundingbox/train_00001_boundingbox.txt", f"{x0} {y0} {x1} {y1} ")
+
+
+def write_emotic_csv(root, x0, y0, x1, y1):
+    header = "Index,Folder,Filename,Image Size,BBox,Categorical_Labels,Continuous_Labels,Gender,Age"
+    row = f'0,mscoco/images,a.jpg,"[640, 480]","[{x0}, {y0}, {x1}, {y1}]",[\'Anger\'],"[5, 5, 5]",Male,Adult'
+    put(root, "train.csv", f"{header}\n{row}\n")
+    put(root, "emotic/mscoco/images/a.jpg")
+
+
+def write_csv(root, x0, y0, x1, y1):
+    put(root, "l.csv", f"path,xmin,ymin,xmax,ymax,label\na.jpg,{x0},{y0},{x1},{y1},happy\n")
+    put(root, "a.jpg")
+
+
+def write_sizes(root, x0, y0, x1, y1):
+    put(root, "l.csv", f"path,x,y,w,h,label\na.jpg,{x0},{y0},{x1 - x0},{y1 - y0},happy\n")
+    put(root, "a.jpg")
+
+
+WRITE = [write_expw, write_affectnet, write_rafdb, write_emotic_csv, write_csv, write_sizes]
+
+
+@pytest.mark.parametrize("write", WRITE)
+@pytest.mark.parametrize(
+    ("sides", "whole"),
+    [
+        ((10, 20, 40, 60), True), ((10, 20, 11, 21), True), ((-5, -6, 40, 60), True),
+        ((10, 20, 10, 60), False), ((10, 20, 40, 20), False), ((10, 20, 9, 60), False), ((10, 20, 40, 19), False),
+        ((40, 60, 10, 20), False),
+    ],
+)  # fmt: skip
+def test_box_without_an_area_is_left_empty_and_told(write, sides, whole, tmp_path):
+    write(tmp_path / "raw", *sides)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    (row,) = found.rows
+    kind = "body" if write is write_emotic_csv else "face"
+    assert (row["source_box"], row["source_box_kind"]) == ((list(sides), kind) if whole else (None, None))
+    told = [note for note in found.summary["notes"] if "is left empty, as in 1 rows in all" in note]
+    assert len(told) == (not whole)

@@ -76,6 +76,7 @@ def write_ckplus(root, codes):
         (write_npy, range(1, 9), 'classes: {"1": neutral, "2": happy'),
         (write_npy, range(1, 8), 'classes: {"1": …'),
         (write_affectnet, range(1, 9), 'classes: {"1": …, "2"'),
+        (write_affectnet, range(1, 8), 'classes: {"1": …, "2"'),
         (write_ckplus, range(7), 'classes: {"0": …, "1"'),
         (write_ckplus, range(1, 9), 'classes: {"1": neutral'),
     ],
@@ -87,6 +88,20 @@ def test_codes_that_count_otherwise_are_refused_with_what_to_type(write, codes, 
     assert "whole column" in str(told.value)
     assert typed in str(told.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("write", "codes"),
+    [
+        (write_affectnet, range(8)), (write_affectnet, range(7)), (write_affectnet, range(1, 7)),
+        (write_affectnet, range(2, 8)), (write_affectnet, range(1, 11)), (write_npy, range(8)), (write_npy, range(7)),
+        (write_npy, range(2, 8)), (write_ckplus, range(1, 8)), (write_raf_list, range(2, 8)), (write_fer, range(6)),
+    ],
+)  # fmt: skip
+def test_codes_with_some_missing_are_no_other_count(write, codes, tmp_path):
+    write(tmp_path / "raw", list(codes))
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert (found.summary["rows_out"], found.summary["rejected"]) == (len(codes), {})
 
 
 @pytest.mark.parametrize("write", [write_raf_folders, write_raf_list])
@@ -317,6 +332,45 @@ def test_paths_of_another_machine_are_read_by_their_tails(prefix, tmp_path):
     assert found.labels() == wanted
     assert set(found.summary["rejected"]) <= {"missing_file", "outside_root"}
     assert any("path of another machine" in note and "15 rows in all" in note for note in found.summary["notes"])
+
+
+def expw_of(rows):
+    return "label.lst", "\n".join(f"{path} 0 1 2 30 40 60.5 {code}" for path, code in rows)
+
+
+def affectnet_of(rows):
+    return "training.csv", "\n".join([AFFECTNET_HEADER, *(affectnet_row(path, code) for path, code in rows)])
+
+
+def affectnet_folder_of(rows):
+    return "labels.csv", "\n".join(["pth,label,relFCs", *(f"{path},{('sad', 'happy')[code]},1" for path, code in rows)])
+
+
+def emotic_csv_of(rows):
+    header = "Index,Folder,Filename,Image Size,BBox,Categorical_Labels,Continuous_Labels,Gender,Age"
+    cells = [(*path.rpartition("/"), ("Anger", "Peace")[code]) for path, code in rows]
+    lines = [
+        f'0,{folder},{name},"[9, 9]","[1, 2, 3, 4]","[\'{label}\']","[5, 5, 5]",Male,Kid'
+        for folder, _, name, label in cells
+    ]
+    return "train.csv", "\n".join([header, *lines])
+
+
+@pytest.mark.parametrize("write", [expw_of, affectnet_of, affectnet_folder_of, emotic_csv_of])
+def test_lists_of_another_machine_teach_which_of_two_folders_is_meant(write, tmp_path):
+    for name in ("one/a.jpg", "two/a.jpg", "one/b.jpg"):
+        put(tmp_path / "raw", name)
+    # b.jpg is in one folder alone: so that is theirs, and its a.jpg is meant. c.jpg is nowhere.
+    name, text = write([(f"F:/my/faces/{path}", code) for path, code in (("a.jpg", 0), ("b.jpg", 1), ("c.jpg", 1))])
+    put(tmp_path / "raw", name, text)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert sorted(found.labels()) == ["one/a.jpg", "one/b.jpg"]
+    # Of AffectNet's folders a picture that no row names is a row too: two/a.jpg.
+    assert found.summary["rows_in"] == 3 + (write is affectnet_folder_of)
+    told = (
+        f"{name} row {2 - (write is expw_of)}: a path of another machine, where F:/my/faces is one; 2 rows in all are"
+    )
+    assert any(note.startswith(told) for note in found.summary["notes"])
 
 
 def test_rafdb_list_of_another_machine_is_read(tmp_path):

@@ -9,11 +9,12 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.params import IngestParams
+from pipeline.schema import Reason
 from pipeline.sources import open_tree
 from pipeline.sources.fingerprints import compare, expected_release
 from pipeline.sources.orders import affect_order, count_order
 from pipeline.sources.releases import RELEASES
-from pipeline.sources.rows import Dump
+from pipeline.sources.rows import Annotation, Dump, Refusal
 from pipeline.sources.samples import Listed
 from tests.pipeline.sources.trees import (
     AFFECTNET_HEADER,
@@ -369,3 +370,78 @@ def test_affectnet_with_another_validation_set_is_told(tmp_path):
     found = compare("folder", listed, dump_of(tmp_path), name="affectnet", accepted=False)
     assert found.kind == "subset"
     assert found.notes[0].startswith("splits redrawn")
+
+
+@pytest.mark.parametrize(
+    ("fmt", "label", "most"),
+    [("kdef", "HA", 719), ("jaffe", "AN", 35), ("rafd", "sad", 1030)],  # 700, 30 and 1005 of each, 2% and 5 rows more
+)
+def test_a_copy_may_have_two_percent_and_five_rows_more_of_a_class(fmt, label, most, tmp_path):
+    for rows in (most, most + 1):
+        listed = Listed(rows=Counter(all=rows), labels=Counter({("all", label): rows}))
+        if rows > most:
+            with pytest.raises(SourceError, match=f"{rows} rows of .*, where .* has"):
+                compare(fmt, listed, dump_of(tmp_path), name="d", accepted=False)
+        else:
+            assert compare(fmt, listed, dump_of(tmp_path), name="d", accepted=False).kind == "subset"
+
+
+@pytest.mark.parametrize(
+    ("fmt", "rows", "told"),
+    [
+        # EMOTIC has 34320 people in all, SFEW 958 and 436 frames, 1394 together.
+        ("emotic", {"all": 35011}, "35011 of the 34320 of EMOTIC, 100.0%"),
+        ("emotic", {"train": 20000, "val": 15012}, None),
+        ("sfew", {"Train": 982, "Val": 444}, "1426 of the 1394 of SFEW 2.0, 100.0%"),
+        ("sfew", {"Train": 983, "Val": 443}, "1426 of the 1394 of SFEW 2.0, 100.0%"),  # redrawn
+        ("sfew", {"Train": 983, "Val": 444}, None),
+    ],
+)
+def test_a_copy_may_have_two_percent_and_five_rows_more_in_all(fmt, rows, told, tmp_path):
+    listed = Listed(rows=Counter(rows))
+    if told is None:
+        with pytest.raises(SourceError, match=r"35012 rows, where EMOTIC has 34320|983 rows in train, where SFEW 2\.0"):
+            compare(fmt, listed, dump_of(tmp_path), name="d", accepted=False)
+        return
+    found = compare(fmt, listed, dump_of(tmp_path), name="d", accepted=False)
+    assert (found.kind, found.share, found.notes[-1]) == ("subset", 1.0, told)
+    redrawn = "splits redrawn: the rows are within those of SFEW 2.0, their splits are not its own"
+    assert (redrawn in found.notes) is (rows.get("Train") == 983)
+
+
+@pytest.mark.parametrize(
+    ("contradicted", "compared", "refused"), [(0, 0, False), (1, 2, False), (2, 3, True), (1, 1, True)]
+)
+def test_more_than_half_of_the_rows_contradict_their_folders(contradicted, compared, refused, tmp_path):
+    dump = dump_of(tmp_path)
+    dump.contradicted, dump.compared = contradicted, compared
+    if refused:
+        told = f"contradicts the folders in {contradicted} of {compared} rows; --accept-mismatch, or"
+        with pytest.raises(SourceError, match=told):
+            compare("folder", Listed(), dump, name="d", accepted=False)
+    else:
+        assert compare("folder", Listed(), dump, name="d", accepted=False).kind == "unknown"
+
+
+def test_what_is_listed_is_counted_by_split_label_and_sequence():
+    def row(name, labels=("happy",), **more):
+        return Annotation(name, labels, name, **more)
+
+    listed = Listed()
+    for one in (
+        row("a/train_1_x.jpg", split="train", valence=0.5, arousal=-0.25),
+        row("train_2.jpg", split="train", valence=1.0),
+        row("b/c/val.jpg", ("sad",), split="train", sequence="s1", valence=0.0, arousal=0.75),
+        row("noname", ("sad", "anger"), split="val"), row(Refusal("gone_1.jpg", Reason.missing_file, "")),
+        row("x/_.jpg", ("sad",), sequence="s1"),
+    ):  # fmt: skip
+        listed.add(one)
+    assert listed.rows == {"train": 3, "val": 1, "all": 2}
+    assert listed.labels == {("train", "happy"): 2, ("train", "sad"): 1, ("all", "happy"): 1, ("all", "sad"): 1}
+    assert listed.sequences == {("train", "sad", "s1"), ("all", "sad", "s1")}
+    assert {label: list(values) for label, values in listed.affect.items()} == {"happy": [0.5, -0.25], "sad": [0, 0.75]}
+    assert listed.words == {("train", "train"), ("train", "val.jpg"), ("val", "noname"), ("all", "gone"), ("all", "")}
+    for n in range(40):
+        listed.add(row(f"{n}_a.jpg"))
+    assert len(listed.words) == 32
+    assert listed.rows["all"] == 42

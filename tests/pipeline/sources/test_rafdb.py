@@ -104,3 +104,15 @@ def test_rafdb_list_that_names_the_aligned_pictures(kind, tmp_path):
     assert found.summary["format"] == "rafdb"
     assert found.labels() == {f"{kind}/train_00001{tail}.jpg": "sadness", f"{kind}/test_0001{tail}.jpg": "happiness"}
     assert {row["source_split"] for row in found.rows} == {"train", "test"}
+
+
+def test_rafdb_rows_without_a_picture_name_none(tmp_path):
+    put(tmp_path / "raw", "list_patition_label.txt", "train_00001.jpg 5\n;,\ntrain_00002.jpg\nC:\\x\\ 4\n")
+    put(tmp_path / "raw", "original/train_00001.jpg")
+    put(tmp_path / "raw", "original/train_00002.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.reasons() == [("bad_row", ""), ("bad_row", ""), ("bad_row", "train_00002.jpg")]
+    at, wanted = "list_patition_label.txt row", "expected a picture and a code 1 to 7, two cells, not"
+    assert sorted(reject["detail"] for reject in found.rejects) == [
+        f"{at} 2: {wanted} ';,'", f"{at} 3: {wanted} 'train_00002.jpg'", f"{at} 4: {wanted} 'C:\\\\x\\\\ 4'",
+    ]  # fmt: skip

@@ -151,6 +151,49 @@ def test_jaffe_blank_before_the_suffix(tmp_path):
     assert Read(tmp_path / "raw", tmp_path / "out").rows[0]["source_labels"] == ["NE"]
 
 
+@pytest.mark.parametrize(
+    ("fmt", "path", "label", "subject", "sequence"),
+    [
+        ("jaffe", "ka.an1.39.TIFF", "AN", "KA", None),
+        ("jaffe", "Ym.Su3.60.jpeg", "SU", "YM", None),
+        ("kdef", "af01anfl.jpg", "AN", "F01", None),
+        ("kdef", "BM35DIHR.Png", "DI", "M35", None),
+        ("rafd", "RAFD090_01_caucasian_Female_ANGRY_frontal.JPG", "angry", "01", None),
+        ("ck48", "Anger/s010_004_00000017.PNG", "anger", "S010", "S010_004"),
+    ],
+)
+def test_names_say_the_same_in_any_case(fmt, path, label, subject, sequence, tmp_path):
+    put(tmp_path / "raw", path)
+    (row,) = Read(tmp_path / "raw", tmp_path / "out").rows
+    assert (row["source_labels"], row["subject_id"], row["sequence_id"]) == ([label], subject, sequence)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "good", "bad"),
+    [
+        ("jaffe", "KA.AN1.39.tiff", "KA.XX1.39.tiff KAA.AN1.39.tiff KA.AN.39.tiff KA.AN1.39.gif KA.AN1.tiff"),
+        ("kdef", "AF01ANFL.JPG", "CF01ANFL.JPG AX01ANFL.JPG AF1ANFL.JPG AF01CTFL.JPG AF01ANXX.JPG AF01ANFL.gif"),
+        (
+            "rafd", "Rafd090_01_C_female_angry_frontal.jpg",
+            "Rafd090_01_C_female_bored_frontal.jpg Rafd90_01_C_female_angry_left.jpg Rafd090_01_female_angry_left.jpg "
+            "Rafd090_x1_C_female_angry_left.jpg",
+        ),
+        (
+            "ck48", "anger/S010_004_00000017.png",
+            "anger/S10_004_00000017.png anger/S010_4_00000017.png anger/S010_004_0000017.png "
+            "bored/S010_004_00000018.png S010_004_00000018.png",
+        ),
+    ],
+)  # fmt: skip
+def test_names_that_are_not_the_datasets_are_bad_rows(fmt, good, bad, tmp_path):
+    for path in (good, *bad.split()):
+        put(tmp_path / "raw", path)
+    found = Read(tmp_path / "raw", tmp_path / "out", fmt=fmt)
+    assert list(found.labels()) == [good]
+    assert found.reasons() == [("bad_row", path) for path in sorted(bad.split())]
+    assert all(reject["detail"].startswith(f"{reject['source_path']}: not named as ") for reject in found.rejects)
+
+
 def test_jaffe(read):
     found = read("jaffe")
     assert [(row["subject_id"], row["source_labels"]) for row in found.rows] == [
