@@ -79,7 +79,9 @@ def test_no_row_left_is_an_error_that_says_why_and_leaves_the_old_result(tmp_pat
     before = identity(out)
     lost = [Reject(f"toy/{number}.png#0", "toy", Reason.no_face, "no attempt saw one") for number in range(3)]
     with (
-        pytest.raises(DataError, match=r"split: none of 3 rows is left; 3 of them no_face: toy/0\.png#0: no attempt saw"),
+        pytest.raises(
+            DataError, match=r"split: none of 3 rows is left; 3 of them no_face: toy/0\.png#0: no attempt saw"
+        ),
         stage_output(out, stage="split", sources=[], params={}) as output,
     ):
         output.reject(lost)
