@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast check format lock clean bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-intervals mutants policies labels tables
+.PHONY: help setup repro test test-fast check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-intervals mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -39,11 +39,21 @@ test: setup ## run all tests
 test-fast: setup ## run the tests that take seconds
 	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder -m 'not slow'
 
-check: setup ## ruff, mypy --strict, the import rules, and that every name in a text is there
+# Without advice on what will follow mkdocs.
+MKDOCS := NO_MKDOCS_2_WARNING=1 python -m mkdocs
+
+check: setup ## ruff, mypy --strict, the pages, the import rules, and that every name in a text is there
 	ruff check .
 	ruff format --check .
 	mypy
+	$(MKDOCS) build --quiet --site-dir $(VENV)/site
 	python -m pytest -q tests/test_rules.py tests/test_names.py
+
+docs: setup ## build the pages of docs/ into site/; they load nothing from the network
+	$(MKDOCS) build
+
+docs-serve: setup ## the same on http://localhost:8000, with search, anew after every edit
+	$(MKDOCS) serve
 
 format: setup ## let ruff format the code
 	ruff check --fix .

@@ -1,4 +1,4 @@
-"""What each policy for several categories at once makes of the demo's EMOTIC: the table in README.
+"""What each policy for several categories at once makes of the demo's EMOTIC: the table in docs/harmonize.md.
 
 `make policies`. The demo is rendered anew, read and harmonized under every value of `harmonize.several` and
 `harmonize.affect`; the counts are those of summary.json.

@@ -1,21 +1,27 @@
 """Networks, their data, training, metrics and saliency. Code only: weights go to runs/.
 
-`import models` is light: torch is imported by the first `create_model`.
+`import models` is light: torch is imported by the first `create_model`, or with `Predictor`.
 """
 
 import atexit
+import importlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline import __version__  # first of all, as it switches off what libraries would report home
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["__version__", "create_model"]
+    from models.predict import AnsweredFace, Predictor
+
+__all__ = ["AnsweredFace", "Predictor", "__version__", "create_model"]
+
+# What is imported when it is first asked for, and where it is. Stages import it from there: then their code is known.
+LAZY: Final = {"AnsweredFace": "models.predict", "Predictor": "models.predict"}
 
 # What libraries would leave behind: matplotlib a list of fonts below HOME, torch's compiler a folder in the temporary
 # one. Workers inherit the place; it goes with the process.
@@ -38,3 +44,10 @@ def create_model(
     from models import registry
 
     return registry.create_model(name, num_classes, pretrained, size_px=size_px, weights=weights)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for by name (PEP 562)."""
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(LAZY[name]), name)

@@ -6,17 +6,19 @@ JPEG, the equalization, the storage again. So a picture of the dataset gets the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, load_checkpoint
 from models.loading.decode import decode_for
+from models.runtime import network_device
 from pipeline.equalize import equalize_pixels
-from pipeline.errors import ImageError, ModelError, ParamsError
+from pipeline.errors import DataError, ImageError, ModelError, ParamsError, UsageError
 from pipeline.faces.cascade import Attempt, Found, build_cascade
 from pipeline.faces.choice import Choice
 from pipeline.faces.crop import cut_faces
@@ -30,6 +32,8 @@ from pipeline.params import AlignParams, EqualizeParams
 from pipeline.report.sheet import font
 
 Pixels = NDArray[np.uint8]
+# A picture file by its bytes or its path, or decoded: RGB (H, W, 3) or grey (H, W).
+Picture = bytes | str | Path | Pixels
 
 # A guard against hostile files; it shapes no answer.
 MAX_PIXELS: Final = 100_000_000
@@ -83,7 +87,10 @@ class AnsweredFace:
 
 
 class Predictor:
-    """A checkpoint together with its preprocessing. Loads detectors once; use it from one thread."""
+    """A checkpoint together with its preprocessing. Loads detectors once; use it from one thread.
+
+    `Predictor.load("runs/train")` reads a run's folder; `predict` takes many pictures, `predict_one` a single one.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         """Set the preprocessing up as the checkpoint's contract says.
@@ -101,26 +108,63 @@ class Predictor:
                 f"{checkpoint.info.model}: its contract names a detector that is not here: {error}"
             ) from None
 
-    def predict(self, contents: Sequence[bytes]) -> list[list[AnsweredFace] | ImageError]:
-        """Answer every face of some pictures.
+    @classmethod
+    def load(cls, run: Path | str, device: str | None = None) -> Self:
+        """Load a trained network.
 
         Args:
-            contents: the bytes of picture files.
+            run: the folder that `prep train` wrote, or its model.safetensors.
+            device: where the network answers, as torch names it; None: where `prep predict` does (PREP_DEVICE).
+
+        Raises:
+            ModelError: no checkpoint is there, or not one that this version can use.
+            ParamsError: PREP_DEVICE names a device that is not here.
+        """
+        return cls(load_checkpoint(Path(run), device or network_device().name))
+
+    def predict(self, pictures: Sequence[Picture]) -> list[list[AnsweredFace] | ImageError]:
+        """Answer every face of some pictures, which are held in memory together.
+
+        Args:
+            pictures: files by their bytes or paths, or arrays, uint8, RGB (H, W, 3) or grey (H, W). A file is turned
+                as its EXIF says; an array is taken as it is.
 
         Returns:
             For each picture its faces, the largest first, none where no face was found; or why it cannot be used.
+
+        Raises:
+            UsageError: one picture instead of a list, or an array of another type or shape.
+            DataError: a path cannot be read.
         """
-        pictures = [self._decode(content) for content in contents]
+        if isinstance(pictures, bytes | str | Path | np.ndarray):
+            raise UsageError("predict takes a list of pictures; predict_one takes a single one")
+        given = [_read(picture) for picture in pictures]
+        decoded = [self._decode(picture) for picture in given]
         usable = [
-            (content, picture)
-            for content, picture in zip(contents, pictures, strict=True)
-            if isinstance(picture, Scaled)
+            (picture if isinstance(picture, bytes) else b"", scaled)
+            for picture, scaled in zip(given, decoded, strict=True)
+            if isinstance(scaled, Scaled)
         ]
         answered = iter(self._answer(usable))
-        return [next(answered) if isinstance(picture, Scaled) else picture for picture in pictures]
+        return [next(answered) if isinstance(scaled, Scaled) else scaled for scaled in decoded]
 
-    def _decode(self, content: bytes) -> Scaled | ImageError:
+    def predict_one(self, picture: Picture) -> list[AnsweredFace]:
+        """Answer every face of one picture, the largest first; arguments as of `predict`.
+
+        Raises:
+            ImageError: it cannot be used; `status` says why.
+            UsageError: an array of another type or shape.
+            DataError: a path cannot be read.
+        """
+        (faces,) = self.predict([picture])
+        if isinstance(faces, ImageError):
+            raise faces
+        return faces
+
+    def _decode(self, content: bytes | Pixels) -> Scaled | ImageError:
         """Decode as `align` does a picture without a box: at a scale that leaves enough for the crop."""
+        if not isinstance(content, bytes):
+            return Scaled(content, 1.0, 1.0, 0.0, 0.0, content.shape[1], content.shape[0])
         try:
             opened = open_picture(content)
             return opened.decode_scaled(search_side_px(opened.header, None, self._align), max_pixels=MAX_PIXELS)
@@ -149,6 +193,27 @@ class Predictor:
         if self._equalize.method == "none":
             return image
         return encode_face(equalize_pixels(decode_face(image), self._equalize))
+
+
+def _read(picture: Picture) -> bytes | Pixels:
+    """Return the bytes of a file, or an array that can be searched.
+
+    Raises:
+        UsageError: an array of another type or shape.
+        DataError: a path cannot be read.
+    """
+    if isinstance(picture, np.ndarray):
+        known = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
+        if picture.dtype != np.uint8 or not known or not picture.size:
+            shape = "x".join(map(str, picture.shape))
+            raise UsageError(f"expected uint8 pixels, (H, W, 3) RGB or (H, W) grey, not {picture.dtype} {shape}")
+        return np.ascontiguousarray(picture)
+    if isinstance(picture, bytes):
+        return picture
+    try:
+        return Path(picture).read_bytes()
+    except OSError as error:
+        raise DataError(f"{picture}: cannot be read: {error.strerror}") from None
 
 
 def find_all(attempts: Sequence[Attempt], views: Sequence[View]) -> list[list[Found]]:

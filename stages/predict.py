@@ -56,12 +56,10 @@ def predict(
     """
     paths = [path for given in pictures for path in _find(given)]
     targets = _targets(paths, out)
-    from models.checkpoint import load_checkpoint
     from models.predict import Predictor
-    from models.runtime import network_device
 
     note_unused_gpu()
-    predictor = Predictor(load_checkpoint(run, network_device().name))
+    predictor = Predictor.load(run)
     named = {path for path in pictures if not path.is_dir()}
     write = {Form.text: _print_text, Form.json: _print_json, Form.csv: _print_csv}[Form.json if as_json else form]
     problems: list[str] = []

@@ -1,6 +1,7 @@
 """Which of the project's own files a file can reach through its imports, those inside functions included."""
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ PACKAGES = ("pipeline", "stages", "models")
 def imported_names(file: Path) -> frozenset[str]:
     """Return every dotted name that a file imports; `from a.b import c` gives a.b and a.b.c."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in _executed(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -20,6 +21,14 @@ def imported_names(file: Path) -> frozenset[str]:
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
     return frozenset(names)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those that only a type checker reads."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield from _executed(child)
 
 
 def _absolute(file: Path, node: ast.ImportFrom) -> str:

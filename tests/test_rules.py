@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import models
 from tests.imports import PACKAGES, ROOT, imported_names, reachable
 
 ALLOWED = {"pipeline": {"pipeline"}, "models": {"models", "pipeline"}, "stages": set(PACKAGES)}
@@ -30,6 +31,12 @@ def test_layers_never_import_back(file):
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_nothing_imports_the_tests(file):
     assert not {name for name in imported_names(file) if name.partition(".")[0] == "tests"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_what_is_imported_by_its_name_alone_is_imported_from_where_it_is(file):
+    """`models.Predictor` is found when it is asked for, so no import says which code comes with it."""
+    assert not {f"models.{name}" for name in models.LAZY} & imported_names(file)
 
 
 def test_all_that_is_printed_goes_one_way():

@@ -61,6 +61,11 @@ def project(tmp_path_factory):
     return folder
 
 
+def examples(page: str) -> str:
+    """Return all python of a page as one script."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE))
+
+
 def dry(folder: Path) -> set[str]:
     """Return the names of the stages that `dvc repro` would run if each of them writes something else than before."""
     # Without --force-downstream a dry run asks the stages behind a change about files that have not changed yet.
@@ -77,6 +82,27 @@ def test_every_row_is_accounted_for(project):
     labels = sum(pq.read_metadata(project / "data/labels" / name / "labels.parquet").num_rows for name in DATASETS)
     split = json.loads((project / "data/split/summary.json").read_text())
     assert split["rows_in"] == labels
+
+
+def test_the_examples_of_the_documents_run(project, monkeypatch):
+    monkeypatch.chdir(project)
+    names: dict = {}
+    exec(compile(examples("docs/library.md"), "docs/library.md", "exec"), names)  # noqa: S102 - our own page
+    assert [type(answer).__name__ for answer in names["answers"]] == ["list", "list", "ImageError"]
+    assert names["answers"][0] == []
+    assert names["answers"][1][0].predicted == names["predictor"].predict_one(names["picture"])[0].predicted
+    summary = json.loads((project / "data/samples/demo-rafdb/summary.json").read_text())
+    assert len(names["rows"]) == summary["rows_out"]
+    labelled = json.loads((project / "data/labels/demo-rafdb/summary.json").read_text())
+    assert names["rows"]["label"].notna().sum() == labelled["rows_out"]
+    assert len(names["rejects"]) == sum((*summary["rejected"].values(), *labelled["rejected"].values()))
+    manifest = json.loads((project / "data/shards/shards.json").read_text())["splits"]
+    assert len(names["test"]) == sum(entry["rows"] for entry in manifest["test"])
+    assert sum(len(batch) for batch in names["loader"]) == sum(entry["rows"] for entry in manifest["train"])
+    assert names["first"].shape[0] == SMALL["align"]["size_px"]
+    said = examples("README.md").replace("photo.jpg", str(names["picture"]))
+    exec(compile(said, "README.md", "exec"), names)  # noqa: S102
+    assert names["face"].predicted == names["answers"][1][-1].predicted
 
 
 def write_photographs(folder: Path) -> None:

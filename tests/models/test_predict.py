@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -6,11 +8,12 @@ import pytest
 from PIL import Image
 from skimage import data
 
+import models
 from models.checkpoint import load_checkpoint
 from models.predict import Predictor, draw_faces, read_align, read_equalize
 from pipeline.emotions import CLASSES
 from pipeline.equalize import equalize
-from pipeline.errors import ImageError, ModelError
+from pipeline.errors import DataError, ImageError, ModelError, UsageError
 from pipeline.faces.align import align
 from pipeline.images import decode_face
 from pipeline.ingest import ingest
@@ -75,6 +78,45 @@ def test_points_that_were_found_again_are_found_again_here(faces, portrait, refi
     (plain,) = pq.read_table(faces / "part-00000.parquet").to_pylist()
     assert np.array_equal(face.pixels, decode_face(row["image"]))
     assert not np.array_equal(face.pixels, decode_face(plain["image"]))
+
+
+def test_a_picture_is_the_same_by_its_bytes_its_path_and_its_pixels(predictor, tmp_path):
+    pixels = data.astronaut()
+    path = tmp_path / "portrait.png"
+    Image.fromarray(pixels).save(path)
+    by_bytes, by_path, by_text, by_pixels = predictor.predict([path.read_bytes(), path, str(path), pixels])
+    assert [face.probabilities for face in by_bytes] == [face.probabilities for face in by_path]
+    assert [face.box for face in by_path] == [face.box for face in by_text]
+    assert len(by_pixels) == len(by_bytes) == 1
+    assert np.array_equal(by_pixels[0].pixels, by_bytes[0].pixels)
+    (strided,) = predictor.predict_one(np.repeat(pixels, 2, axis=1)[:, ::2])
+    assert np.array_equal(strided.pixels, by_bytes[0].pixels)
+    grey = np.asarray(Image.fromarray(pixels).convert("L"))
+    (face,) = predictor.predict_one(grey)
+    np.testing.assert_allclose(face.box, by_bytes[0].box, atol=8)
+
+
+def test_what_is_no_picture_is_said(predictor, tmp_path):
+    with pytest.raises(UsageError, match=r"not float64 8x8x3"):
+        predictor.predict_one(np.zeros((8, 8, 3)))
+    with pytest.raises(UsageError, match=r"not uint8 3x8x8"):
+        predictor.predict([np.zeros((3, 8, 8), np.uint8)])
+    with pytest.raises(UsageError, match="predict_one"):
+        predictor.predict(np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(DataError, match=r"gone.jpg: cannot be read"):
+        predictor.predict_one(tmp_path / "gone.jpg")
+    with pytest.raises(ImageError, match="not_an_image"):
+        predictor.predict_one(b"no picture")
+
+
+def test_a_predictor_is_loaded_from_a_run_and_importing_models_stays_light(faces, predictor, portrait):
+    loaded = Predictor.load(faces.parent / "run")
+    assert loaded.predict_one(portrait)[0].probabilities == predictor.predict_one(portrait)[0].probabilities
+    code = "import sys, models; assert 'torch' not in sys.modules; from models import Predictor; print(Predictor)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "models.predict.Predictor" in done.stdout
+    with pytest.raises(AttributeError, match="predictor"):
+        models.predictor  # noqa: B018
 
 
 def test_a_picture_turned_by_exif_has_its_boxes_where_it_is_seen(portrait, predictor):
