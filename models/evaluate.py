@@ -116,7 +116,7 @@ def _network(checkpoint: Checkpoint) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """What is tested on what, how."""
+    """A network, the shards whose test set it answers, and how answers are scored."""
 
     shards: Path
     run: Path

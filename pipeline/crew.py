@@ -1,4 +1,4 @@
-"""Work that can kill its process: a crew of workers of which each may die, and the part they work on goes on.
+"""Work that can kill its process: any worker of the crew may die, and the part that it worked on is done all the same.
 
 A worker says which unit (picture) of its part it is working on. When it dies, out of memory or in a decoder, its pipe
 closes, which the crew sees at once; when it is at one unit for longer than the deadline, the crew ends it. The unit is

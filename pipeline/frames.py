@@ -1,6 +1,6 @@
 """Tables for a notebook: a raw dataset, what the stages wrote, and shards, as pandas DataFrames.
 
-The stages themselves pass Arrow tables on; here is where tables meet people.
+The stages themselves pass Arrow tables on; here is where tables meet people. pandas comes with the extra `train`.
 """
 
 import tempfile

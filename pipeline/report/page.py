@@ -86,9 +86,7 @@ def _overview(card: Mapping[str, Any]) -> list[str]:
 def _probe(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return which datasets' labels fit another order of the classes much better."""
     if not found:
-        return [
-            "<p>No other order of the classes fits a dataset much better. Silence is no proof.</p>"
-        ]
+        return ["<p>No other order of the classes fits a dataset much better. Silence is no proof.</p>"]
     return [
         f'<p class="note"><strong>{escape(name)}</strong>: '
         f"{' and '.join(_numbered(probe['swapped'][place]) for place in ('first', 'second'))} look swapped, "
