@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.checkpoint import Checkpoint
 from models.data import ShardLoader
-from pipeline.catalog import may_show
+from pipeline.catalog import may_show, terms_in
 from pipeline.components import components, same_value
 from pipeline.errors import DataError
 from pipeline.shards.read import ShardFolder, iter_shards
@@ -57,9 +57,9 @@ def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldO
     group = tie_rows(pa.concat_tables([table, missing.select(_WHO).cast(table.schema)]), read_groups(shards))
     ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
     labels = table["label"].to_numpy().astype(np.int64)
-    formats = {name: str((of or {}).get("name", "")) for name, of in (folder.contract.get("taxonomy") or {}).items()}
+    bound = terms_in(folder.contract)
     people = zip(datasets, table["subject_id"].to_pylist(), strict=True)
-    shown = np.array([may_show(formats.get(name, ""), subject) for name, subject in people], bool)
+    shown = np.array([may_show(bound.get(name, ""), subject) for name, subject in people], bool)
     return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :], shown)
 
 

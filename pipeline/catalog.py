@@ -1,8 +1,9 @@
 """What can be read, where each dataset is to be had and under which terms; `prep formats` prints it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,51 @@ CATALOG: Final = {
 }
 
 
+# Layouts that anybody's mirror of a dataset may have.
+_GENERIC: Final = frozenset({"folder", "csv"})
+# What a dataset may be called beside its formats, without signs between.
+_CALLED: Final = {name.replace("_", ""): name for name in CATALOG if name not in _GENERIC} | {
+    "ck": "ckplus",
+    "cohnkanade": "ckplus",
+    "ckextended": "ckplus_csv",
+}
+_SHORT: Final = 3
+
+
+def terms_of(dataset: str, fmt: str, told: str | None = None) -> str:
+    """Return the name in the catalog whose terms bind a dataset.
+
+    Its format's, but of a mirror in a layout that any dataset may have, those of the dataset that it is named after:
+    terms bind the pictures, however they came.
+
+    Args:
+        dataset: its name in params.yaml, such as ``ckplus`` or ``my-CK48``.
+        fmt: the format that it was read as.
+        told: what params.yaml says under `terms`; None: nothing.
+    """
+    if told is not None or fmt not in _GENERIC:
+        return told or fmt
+    words = re.findall(r"[a-z0-9]+", dataset.casefold())
+    rests = ["".join(words[start:]) for start in range(len(words))]
+    for called in sorted(_CALLED, key=len, reverse=True):
+        if called in words or (len(called) > _SHORT and any(rest.startswith(called) for rest in rests)):
+            return _CALLED[called]
+    return fmt
+
+
+def terms_in(contract: Mapping[str, Any]) -> dict[str, str]:
+    """Return what `terms_of` found of each dataset in shards, given their contract; "" where it does not say."""
+    told = contract.get("terms") or {}
+    # A taxonomy has the name of the format it is for.
+    formats = {name: str((of or {}).get("name", "")) for name, of in (contract.get("taxonomy") or {}).items()}
+    return formats | {name: str(terms) for name, terms in told.items()}
+
+
 def may_show(fmt: str, subject: str | None) -> bool:
     """Say whether a face of this person may be shown under the terms of a dataset; ``S052`` and ``S52`` are one.
 
     Args:
-        fmt: the format, which is the name of the taxonomy, too; one that is not listed has no terms.
+        fmt: of `terms_of`; one that is not listed has no terms.
         subject: as the dataset names the person; of an unknown one nobody agreed to anything.
     """
     entry = CATALOG.get(fmt)

@@ -44,7 +44,7 @@ def harmonize(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
         TableError: no samples here.
     """
     samples = read_table(src / SAMPLES_NAME, _COLUMNS, SAMPLES)
-    name = _format(src)
+    name, terms = _format_and_terms(src)
     harmonizer = Harmonizer(read_taxonomy(name), params)
     with stage_output(out, stage="harmonize", sources=[src], params=params.plain(), tools=()) as output:
         labels = _label_rows(samples, harmonizer, output, src)
@@ -52,6 +52,8 @@ def harmonize(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
             raise DataError(f"{src / SAMPLES_NAME}: {nothing_left(samples.num_rows, output.rejects)}")
         output.write_table(LABELS_NAME, labels)
         output.contract = {"taxonomy": harmonizer.taxonomy.contract(), "classes": list(CLASSES)}
+        if terms != name:
+            output.contract["terms"] = terms
         return output.finish(
             rows_in=samples.num_rows,
             rows_out=labels.num_rows,
@@ -62,10 +64,11 @@ def harmonize(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
         )
 
 
-def _format(src: Path) -> str:
+def _format_and_terms(src: Path) -> tuple[str, str]:
     path = src / SUMMARY_NAME
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["format"])
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        return str(summary["format"]), str(summary.get("terms", summary["format"]))
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}; run ingest first") from None
     except (ValueError, KeyError, TypeError):

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from pipeline.catalog import terms_of
 from pipeline.errors import LineageError, SourceError
 from pipeline.output import Source, StageOutput, nothing_left, relative_path, stage_output
 from pipeline.params import IngestParams
@@ -117,6 +118,7 @@ def _finish(
         rows_out=samples.rows_out,
         dataset=dataset,
         format=reader.name,
+        terms=terms_of(dataset, reader.name, dump.told.terms),
         recognised=why,
         src=relative_path(Path(dump.tree.src)),
         root=dump.root,

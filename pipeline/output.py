@@ -109,8 +109,10 @@ class StageOutput:
         """Return the rows that were left out so far."""
         return self._rejects
 
-    def finish(self, *, rows_in: int, rows_out: int, **extra: Any) -> dict[str, Any]:
+    def finish(self, *, rows_in: int, rows_out: int, empty: bool = False, **extra: Any) -> dict[str, Any]:
         """State the counts. `extra` goes into summary.json as it is. Returns the summary.
+
+        Without a row left it is an error and nothing is written, unless `empty`: what else it holds is worth keeping.
 
         Raises:
             OutputError: rows would be lost silently: rows_in is not rows_out plus the rejects.
@@ -121,7 +123,7 @@ class StageOutput:
             raise OutputError(
                 f"{self.stage}: {rows_in} rows came in, {rows_out} went out and {rejected.total()} were rejected"
             )
-        if rows_in and not rows_out:
+        if rows_in and not rows_out and not empty:
             raise DataError(f"{self.stage}: {nothing_left(rows_in, self._rejects)}")
         self._summary = {
             "rows_in": rows_in,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from pipeline.catalog import CATALOG
 from pipeline.errors import ParamsError
 from pipeline.params import AnyDataset, Params, TableDataset
 from stages import project
@@ -37,7 +38,7 @@ def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, An
     """Return what params.yaml says of a source, as the arguments dataset, fmt, params and told of an ingest.
 
     Raises:
-        ParamsError: params.yaml names a format that there is not.
+        ParamsError: params.yaml names a format, or under `terms` one, that there is not.
     """
     from pipeline.sources import READERS
     from pipeline.sources.told import Told
@@ -48,6 +49,9 @@ def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, An
     if known and known[1].format not in formats:
         key = f"{project.PARAMS}: datasets.{known[0]}.format"
         raise ParamsError(f"{key}: expected {', '.join(formats)}, not {known[1].format!r}")
+    if known and known[1].terms not in (None, *CATALOG):
+        key = f"{project.PARAMS}: datasets.{known[0]}.terms"
+        raise ParamsError(f"{key}: expected {', '.join(CATALOG)}, not {known[1].terms!r}")
     return {
         "dataset": project.dataset_name(params, src),
         "fmt": entry.format if entry and format == AUTO else format,
@@ -60,8 +64,8 @@ def _told(entry: AnyDataset) -> "Told":
     from pipeline.sources.told import Told
 
     if not isinstance(entry, TableDataset):
-        return Told(classes=entry.classes or {}, align=entry.align)
-    return Told(entry.named_columns(), entry.scales(), entry.classes or {}, entry.align)
+        return Told(classes=entry.classes or {}, align=entry.align, terms=entry.terms)
+    return Told(entry.named_columns(), entry.scales(), entry.classes or {}, entry.align, entry.terms)
 
 
 def run_ingest(

@@ -93,7 +93,8 @@ def align(
             output.write_table(part_name(0), FACES.empty_table())
         ledger, rows_out = _collect(output, parts, rows, workers, params.deadline_s, progress)
         output.write_table(LEDGER_NAME, ledger)
-        summary = output.finish(rows_in=rows, rows_out=rows_out, **summarize(ledger, table))
+        # Without a face there is still the ledger, which says of every row why; the command ends with an error.
+        summary = output.finish(rows_in=rows, rows_out=rows_out, empty=True, **summarize(ledger, table))
         if misses is not None:
             output.write_json_beside(misses, metrics(summary))
         return summary

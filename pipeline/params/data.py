@@ -55,7 +55,8 @@ class Dataset(Section):
 
     `test_per_class` caps the test rows of each of its classes, as a protocol; null: all are tested. `classes` says what
     the codes of this dataset mean, where its layout does not: code or folder name -> label.
-    `align` are settings of the section `align` for this dataset alone.
+    `align` are settings of the section `align` for this dataset alone. `terms` names the format in `prep formats` whose
+    terms bind its pictures; null: its own format's, or those of the dataset that it is named after.
     """
 
     src: RawPath
@@ -69,6 +70,7 @@ class Dataset(Section):
         | None
     ) = None
     align: dict[str, Any] = Field(default_factory=dict)
+    terms: str | None = None
 
 
 class TableDataset(Dataset):

@@ -89,11 +89,13 @@ def _describe_dataset(root: Node, name: str, shards: Path) -> dict[str, Any]:
     ingest = nodes["ingest"]
     summary = read_json(Path(ingest.path) / SUMMARY_NAME)
     fmt = str(summary.get("format", ""))
+    bound = str(summary.get("terms", fmt))
     return {
         "format": fmt,
         "fingerprint": summary.get("fingerprint", {}),
-        "terms": CATALOG[fmt].terms if fmt in CATALOG else "",
-        "where": CATALOG[fmt].where if fmt in CATALOG else "",
+        "terms_of": bound,
+        "terms": CATALOG[bound].terms if bound in CATALOG else "",
+        "where": CATALOG[bound].where if bound in CATALOG else "",
         "raw": {node.path: node.md5 for node in ingest.inputs if node.stage is None},
         "stages": {stage: _counts(Path(nodes[stage].path)) for stage in STAGES if stage in nodes},
         "snapshots": {stage: nodes[stage].snapshot for stage in STAGES if stage in nodes},

@@ -21,14 +21,14 @@ _COLUMNS: Final = 12
 _SIDE_PX: Final = 112
 
 
-def build_contact_sheets(faces: Path, labels: Path, count: int, fmt: str = "") -> dict[str, Pixels]:
+def build_contact_sheets(faces: Path, labels: Path, count: int, bound: str = "") -> dict[str, Pixels]:
     """Draw the contact sheets of one dataset.
 
     Args:
         faces: the dataset's folder of faces.
         labels: its folder of labels.
         count: how many faces a sheet has at most.
-        fmt: the dataset's format, whose terms say who may be shown.
+        bound: of `catalog.terms_of`, whose terms say who may be shown.
 
     Returns:
         "typical", evenly spaced rows, and "doubtful", the rows with the lowest face score, lowest first. Below each
@@ -38,7 +38,7 @@ def build_contact_sheets(faces: Path, labels: Path, count: int, fmt: str = "") -
         TableError: a table is missing or torn.
     """
     whole = _index(faces)
-    allowed = [may_show(fmt, subject) for subject in whole["subject_id"].to_pylist()]
+    allowed = [may_show(bound, subject) for subject in whole["subject_id"].to_pylist()]
     index = whole.filter(pa.array(allowed, pa.bool_())).combine_chunks()
     if not len(index):
         return {}
@@ -48,7 +48,7 @@ def build_contact_sheets(faces: Path, labels: Path, count: int, fmt: str = "") -
     evenly = (np.arange(shown) * len(index) // shown).tolist()
     least = pc.sort_indices(index, sort_keys=[("face_score", "ascending"), ("sample_id", "ascending")])[:shown]
     chosen = {"typical": evenly, "doubtful": least.to_pylist()}
-    credit = f", {CATALOG[fmt].credit}" if fmt in CATALOG and CATALOG[fmt].credit else ""
+    credit = f", {CATALOG[bound].credit}" if bound in CATALOG and CATALOG[bound].credit else ""
     titles = {
         "typical": f"{shown} of {len(whole)} aligned faces{credit}",
         "doubtful": f"the lowest face scores, lowest first{credit}",

@@ -52,8 +52,8 @@ def write_report(
             faces, labels = nodes.get("equalize") or nodes.get("align"), nodes.get("harmonize")
             if faces is None or labels is None:
                 continue
-            fmt = card["datasets"][name]["format"]
-            drawn = build_contact_sheets(Path(faces.path), Path(labels.path), params.contact_faces, fmt)
+            bound = card["datasets"][name]["terms_of"]
+            drawn = build_contact_sheets(Path(faces.path), Path(labels.path), params.contact_faces, bound)
             for kind, pixels in drawn.items():
                 path = f"contact/{name}-{kind}.png"
                 write_png(output.path(path), pixels)

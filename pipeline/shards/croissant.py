@@ -11,7 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog import CATALOG, Entry
+from pipeline.catalog import CATALOG, Entry, terms_in
 from pipeline.emotions import AFFECTNET, CLASSES
 from pipeline.shards.columns import SHARD_SCHEMA
 from pipeline.shards.plan import SPLITS
@@ -93,10 +93,10 @@ def build_croissant(index: pa.Table, snapshot_id: str, contract: Mapping[str, An
 
 def _sources(index: pa.Table, contract: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = {entry["values"]: entry["counts"] for entry in pc.value_counts(index["dataset"]).to_pylist()}
+    bound = terms_in(contract)
     sources = []
     for dataset in sorted(rows):
-        # A taxonomy has the name of the format it is for.
-        release = str((contract["taxonomy"].get(dataset) or {}).get("name", ""))
+        release = bound.get(dataset, "")
         entry = CATALOG.get(release, _UNKNOWN)
         sources.append(
             {

@@ -24,6 +24,7 @@ def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> di
     """Return how all pixels and labels were made: align, equalize, taxonomy of each dataset, classes.
 
     Where a dataset is the demo's, `rendered` names it, so that a network trained on it can say so wherever it goes.
+    `terms` says under whose terms a mirror stands, see `catalog.terms_of`.
 
     Raises:
         DataError: two datasets were aligned, equalized or classed in different ways; names both.
@@ -36,16 +37,18 @@ def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> di
             here, there = contract.get(key), pixels[first].get(key)
             if here != there:
                 raise DataError(f"{faces[name]}: {key} is {here}, but {there} in {faces[first]}; redo one of them")
-    taxonomies = {}
+    taxonomies: dict[str, Any] = {}
+    terms: dict[str, str] = {}
     for name, folder in labels.items():
         contract = read_snapshot(folder).contract
         taxonomies[name] = contract.get("taxonomy")
+        terms |= {name: contract["terms"]} if "terms" in contract else {}
         classes = contract.get("classes", list(CLASSES))
         if classes != list(CLASSES):
             raise DataError(f"{folder}: the classes are {classes}, not {list(CLASSES)}; run harmonize again")
     shared = {key: pixels[first].get(key) for key in _SHARED}
     rendered = sorted(name for name, folder in labels.items() if is_rendered(folder))
-    told = {"rendered": rendered} if rendered else {}
+    told = ({"rendered": rendered} if rendered else {}) | ({"terms": terms} if terms else {})
     return {**shared, "taxonomy": taxonomies, "classes": list(CLASSES), **told}
 
 

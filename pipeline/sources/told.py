@@ -19,19 +19,22 @@ class Told:
     """Of a csv the columns by their roles and the scales of affect; of any codes what they mean.
 
     `align` are the dataset's own settings for that stage. They are in the samples' snapshot, so that DVC runs the stage
-    again for this dataset alone where they change.
+    again for this dataset alone where they change. `terms` is the name in the catalog whose terms bind it; None: as
+    `catalog.terms_of` finds it.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
     align: Mapping[str, Any] = field(default_factory=dict)
+    terms: str | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return it as snapshots keep it."""
         scales = {what: list(scale) for what, scale in self.scales.items()}
-        align = {"align": dict(self.align)} if self.align else {}
-        return {"columns": dict(self.columns), "scales": scales, "classes": dict(self.classes), **align}
+        said: dict[str, Any] = {"align": dict(self.align)} if self.align else {}
+        said |= {"terms": self.terms} if self.terms else {}
+        return {"columns": dict(self.columns), "scales": scales, "classes": dict(self.classes), **said}
 
     def meanings(self) -> dict[str, str]:
         """Return code -> label as params.yaml has them, keyed as `code_key` has it."""

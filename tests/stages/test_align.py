@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from pipeline.errors import DataError
 from pipeline.lineage.snapshot import read_snapshot
-from stages.align import ensure_samples
+from pipeline.tables import read_table
+from stages.align import align, ensure_samples
 from stages.ingest import run_ingest
 from stages.project import load_params
 
@@ -56,3 +60,18 @@ def test_a_format_is_taken_over_from_samples_of_the_same_tree_only(
     ensure_samples(load_params(), "table", samples)
     assert read_snapshot(samples).params["format"] == "auto"
     assert json.loads((samples / "summary.json").read_text())["format"] == "csv"
+
+
+def test_a_dataset_without_a_single_face_is_an_error_and_its_ledger_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREP_WORKERS", "1")
+    (tmp_path / "params.yaml").write_bytes(OWN.read_bytes())
+    for name in ("walls/happy", "walls/sad"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.fromarray(np.full((64, 64, 3), 99, np.uint8)).save(tmp_path / name / "a.png")
+    with pytest.raises(DataError, match="walls: none of 2 faces aligned: 2 no_face; see its rejects"):
+        align("walls")
+    ledger = read_table(tmp_path / "data/aligned/walls/ledger.parquet").to_pylist()
+    assert [row["status"] for row in ledger] == ["no_face", "no_face"]

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import DataError, LineageError, ParamsError
+from pipeline.errors import LineageError, ParamsError
 from pipeline.faces.align import align, summarize
 from pipeline.faces.geometry import template_points
 from pipeline.faces.part import Part, align_part
@@ -225,16 +225,6 @@ def test_a_picture_that_kills_its_process_is_rejected_and_the_rest_goes_on(tmp_p
 
 def _ledger(folder):
     return read_table(folder / "ledger.parquet").to_pylist()
-
-
-def test_a_dataset_without_a_single_face_is_an_error_that_says_why(tmp_path):
-    wall = jpeg(np.full((80, 80, 3), 99, np.uint8))
-    write_tree(tmp_path / "raw", {"a/1.jpg": wall, "a/2.jpg": wall, "b/3.jpg": b"<html>not found</html>"})
-    samples = ingested(tmp_path / "raw", tmp_path / "samples")
-    with pytest.raises(DataError, match="none of 3 rows is left; 2 of them no_face: "):
-        align(samples, str(tmp_path / "raw"), tmp_path / "out", align_params(), workers=1, misses=tmp_path / "m.json")
-    assert not (tmp_path / "out").exists()
-    assert not (tmp_path / "m.json").exists()
 
 
 def test_misses_by_class_count_every_label(tmp_path, tree):

@@ -1,16 +1,28 @@
 """Who may be shown: CK+ lists the people who agreed to it, by drawn faces under its names."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.catalog import CATALOG, may_show
+from pipeline.catalog import CATALOG, may_show, terms_in, terms_of
+from pipeline.errors import ParamsError
+from pipeline.harmonize import harmonize
 from pipeline.images import encode_face
+from pipeline.ingest import ingest
+from pipeline.lineage.snapshot import read_snapshot
+from pipeline.params import read_params
 from pipeline.report import contact
 from pipeline.report.contact import build_contact_sheets
+from pipeline.shards.croissant import build_croissant
+from pipeline.shards.manifest import merged_contract
+from pipeline.sources.told import Told
+from stages.ingest import ingest_choices
 
+ROOT = Path(__file__).parents[3]
 # Written out anew from the agreement.
 AGREED = ["S052", "S055", "S074", "S106", "S111", "S113", "S121", "S124", "S125", "S130", "S132"]
 PEOPLE = [*AGREED, "S005", "S010", "S050", "S053", "S520", "S137", None]
@@ -78,3 +90,61 @@ def test_the_sheet_is_a_picture_of_them(tmp_path):
     for pixels in sheets.values():
         Image.fromarray(pixels)
         assert pixels.shape[1] > 11 * 112
+
+
+@pytest.mark.parametrize(
+    ("dataset", "release"),
+    [
+        ("ckplus", "ckplus"),
+        ("CKPlus", "ckplus"),
+        ("ck", "ckplus"),
+        ("my_ck-mirror", "ckplus"),
+        ("kaggle-ckplus2", "ckplus"),
+        ("cohn-kanade", "ckplus"),
+        ("ck48", "ck48"),
+        ("CK_48_kaggle", "ck48"),
+        ("ckextended", "ckplus_csv"),
+        ("raf-db", "rafdb"),
+        ("rafd", "rafd"),
+        ("fer2013-small", "fer2013"),
+        ("trackers", None),
+        ("checked", None),
+        ("own", None),
+    ],
+)
+@pytest.mark.parametrize("layout", ["csv", "folder"])
+def test_a_mirror_stands_under_the_terms_of_what_it_is_named_after(dataset, release, layout):
+    assert terms_of(dataset, layout) == (release or layout)
+    assert terms_of(dataset, "jaffe") == "jaffe"
+    assert terms_of(dataset, layout, "folder") == "folder"
+    assert terms_of(dataset, layout, "kdef") == "kdef"
+
+
+@pytest.mark.parametrize(("dataset", "told"), [("ckplus", None), ("people", "ckplus"), ("ckplus", "csv")])
+def test_the_terms_of_a_mirror_travel_to_its_shards(tmp_path, dataset, told):
+    (tmp_path / "raw/happy").mkdir(parents=True)
+    Image.fromarray(np.full((64, 64), 9, np.uint8)).save(tmp_path / "raw/happy/1.png")
+    params = read_params(ROOT / "params.yaml")
+    given = {"dataset": dataset, "fmt": "folder", "params": params.ingest, "told": Told(terms=told)}
+    summary = ingest(str(tmp_path / "raw"), tmp_path / "samples", **given)
+    harmonize(tmp_path / "samples", tmp_path / "labels", params.harmonize)
+    expected = told or "ckplus"
+    assert summary["terms"] == expected
+    assert read_snapshot(tmp_path / "labels").contract["terms"] == expected
+    contract = merged_contract({dataset: tmp_path / "labels"}, {dataset: tmp_path / "labels"})
+    assert terms_in(contract) == {dataset: expected}
+    index = pa.table({"dataset": [dataset], "split": ["test"], "label": [4], "sample_id": ["x"], "shard": ["y"]})
+    contract["align"] = {"size_px": 64}
+    found = build_croissant(index, "id", contract)
+    assert found["license"] == [f"{CATALOG[expected].dataset}: {CATALOG[expected].terms}"]
+
+
+def test_terms_that_there_are_not_are_refused(tmp_path, monkeypatch):
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(
+        text.replace("format: ckplus, role: test}", "format: csv, role: test, terms: ck}")
+    )
+    (tmp_path / "raw/demo/ckplus").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParamsError, match=r"datasets\.demo-ckplus\.terms: expected affectnet, .*ckplus, .*, not 'ck'"):
+        ingest_choices(read_params(tmp_path / "params.yaml"), "raw/demo/ckplus")
