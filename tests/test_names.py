@@ -64,7 +64,9 @@ def stems() -> dict[str, list[Path]]:
 
 @cache
 def vocabulary() -> frozenset[str]:
-    texts = [path.read_text() for pattern in ("*.yaml", "docs/*.yaml", "*.toml") for path in ROOT.glob(pattern)]
+    texts = [
+        path.read_text() for pattern in ("*.yaml", "*.yml", "docs/*.yaml", "*.toml") for path in ROOT.glob(pattern)
+    ]
     texts += [path.read_text() for path in (ROOT / "pipeline").rglob("*.yaml")]
     written = {word for text in texts for word in re.findall(r"\w+", text)}
     return frozenset(written.union(stems(), *(words_of(path) for path in modules().values())))
