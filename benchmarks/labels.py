@@ -14,11 +14,12 @@ from pipeline.taxonomy import FOLDER, Entry, Taxonomy, list_taxonomies, read_tax
 DOCS: Final = Path(__file__).parents[1] / "docs"
 PAGE: Final = DOCS / "labels.md"
 _ANY: Final = "*"
-_HEAD: Final = """# Labels
+_HEAD: Final = """# Native labels
 
-Every native label of every format, the class that its taxonomy gives it, and who says so. The last column is what the
-literature does instead, where we know of it. Made from `pipeline/taxonomies/` and `docs/labels.yaml` by `make labels`.
-To see a label otherwise, edit its taxonomy: an edit shows in the snapshot of every number that it touches.
+Every native label of every format, the class that its taxonomy gives it, and the source of that choice. The last column
+is what the literature does instead, where we know of it. Made from `pipeline/taxonomies/` and `docs/labels.yaml` by
+`make labels`. To map a label differently, edit its taxonomy; the snapshot of every number that depends on it shows the
+edit.
 """
 
 

@@ -4,7 +4,7 @@ The stages themselves pass Arrow tables on; here is where tables meet people. pa
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,14 +40,20 @@ class DatasetFrames(NamedTuple):
 
 
 def read_dataset(
-    src: Path | str, fmt: str = "auto", *, told: Told | None = None, params: Params | None = None
+    src: Path | str,
+    fmt: str = "auto",
+    *,
+    columns: Mapping[str, str] | None = None,
+    classes: Mapping[str, str] | None = None,
+    params: Params | None = None,
 ) -> DatasetFrames:
     """Read a raw tree as `prep ingest` and `prep harmonize` do, without writing anything into the project.
 
     Args:
         src: a folder, an archive or a folder of archives, as the dataset ships.
         fmt: a name of `prep formats`; auto: recognised by its layout.
-        told: the columns, codes and scales of a csv of one's own; None: their usual names.
+        columns: of a csv of one's own, role to column, as under `datasets` in params.yaml; None: their usual names.
+        classes: what codes mean, where the layout does not say it: code or folder name to label.
         params: what becomes of ambiguous rows; None: as the params.yaml of the working folder says.
 
     Raises:
@@ -56,6 +62,7 @@ def read_dataset(
         ParamsError: no params were given and params.yaml is not here or not right.
     """
     params = params or read_params(Path("params.yaml"))
+    told = Told(columns=columns or {}, classes=classes or {})
     with tempfile.TemporaryDirectory(prefix="prep-") as scratch:
         samples, labels = Path(scratch, "samples"), Path(scratch, "labels")
         ingest(str(src), samples, dataset=Path(src).name.split(".")[0], fmt=fmt, params=params.ingest, told=told)

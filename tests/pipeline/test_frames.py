@@ -40,6 +40,28 @@ def test_a_folder_of_classes_is_a_table_with_classes_and_rejects(tmp_path, monke
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]  # nothing was written
 
 
+def test_a_csv_is_read_by_the_columns_and_codes_that_are_said(tmp_path, monkeypatch):
+    (tmp_path / "raw").mkdir()
+    for name in "abc":
+        (tmp_path / "raw" / f"{name}.png").write_bytes(encoded(np.full((8, 8), ord(name), np.uint8)))
+    (tmp_path / "raw" / "mine.csv").write_text("photo,code,who\na.png,0,P1\nb.png,1,P2\nc.png,1,P2\n")
+    monkeypatch.chdir(tmp_path)
+    rows, rejects = read_dataset(
+        tmp_path / "raw",
+        "csv",
+        columns={"path": "photo", "label": "code", "subject": "who"},
+        classes={"0": "neutral", "1": "happy"},
+        params=read_params(ROOT / "params.yaml"),
+    )
+    assert rows[["source_path", "subject_id", "label"]].to_numpy().tolist() == [
+        ["a.png", "P1", "neutral"],
+        ["b.png", "P2", "happy"],
+        ["c.png", "P2", "happy"],
+    ]
+    assert rows["label_probs"].map(sum).tolist() == [1, 1, 1]
+    assert rejects.empty
+
+
 def test_one_split_of_shards_is_a_table_without_pictures(shards):
     frame = read_shards(shards, "test")
     expected = pq.read_table(sorted((shards / "parquet").glob("test-*.parquet"))).to_pandas()
