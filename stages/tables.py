@@ -7,8 +7,10 @@ beside ours where a csv gives them (`--published`, columns model, augment, datas
 
 import csv
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -182,7 +184,9 @@ def _read_run(revision: Mapping[str, Any]) -> Iterator[Run]:
 def _experiments() -> list[Mapping[str, Any]]:
     command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--all-commits"]
     try:
-        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        # DVC asks for a name and a home, which the user of a container may not have.
+        environment = {"USER": "nobody", "HOME": tempfile.gettempdir()} | os.environ
+        shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     except OSError as error:
         raise UsageError(f"dvc exp show: cannot be run: {error.strerror}; use the project's environment") from None
     except subprocess.CalledProcessError as error:
