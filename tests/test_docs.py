@@ -7,9 +7,11 @@ from importlib.util import find_spec
 
 import pytest
 import yaml
+from typer.main import get_command
 
 from pipeline.catalog import CATALOG
 from pipeline.sources import READERS
+from stages.cli import app
 from tests.imports import ROOT
 
 _LOADED = re.compile(
@@ -64,6 +66,14 @@ def test_every_switch_of_the_environment_is_on_its_page():
     )
     page = (ROOT / "docs" / "gpu.md").read_text()
     assert set(re.findall(r"PREP_[A-Z]+", code)) == set(re.findall(r"^\| `(PREP_[A-Z]+)`", page, re.MULTILINE))
+
+
+def test_every_command_and_exit_code_is_on_its_page():
+    page = (ROOT / "docs" / "commands.md").read_text()
+    command = get_command(app)
+    assert re.findall(r"^\| `prep ([a-z]+)` \|", page, re.MULTILINE) == list(command.commands)
+    codes = dict(re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE))
+    assert command.epilog == "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in codes.items()) + "."
 
 
 def test_the_demos_numbers_in_readme_are_those_of_the_recorded_run():
