@@ -86,6 +86,18 @@ def test_unknown_layout_says_what_was_looked_for(fmt, says, tmp_path):
         Read(tmp_path / "raw", tmp_path / "out", fmt=fmt)
 
 
+def test_unknown_layout_names_every_reader_and_what_it_looks_for(tmp_path):
+    put(tmp_path / "raw", "a.txt")
+    with pytest.raises(SourceError) as caught:
+        Read(tmp_path / "raw", tmp_path / "out")
+    looked = str(caught.value).removeprefix(f"{tmp_path / 'raw'}: no known layout. Looked for ")
+    for reader in READERS:
+        told = f"{reader.name}: {reader.layout}"
+        assert looked.startswith(told)
+        looked = looked.removeprefix(told).removeprefix("; ")
+    assert looked == ""
+
+
 def test_two_candidates_are_an_error_that_names_both(tmp_path):
     write_folder(tmp_path / "raw")
     put(tmp_path / "raw", "labels.csv", "path,label\ntrain/happy/a.jpg,happy\n")

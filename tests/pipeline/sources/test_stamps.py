@@ -62,3 +62,17 @@ def test_md5_before_the_whole_tree_was_read(tmp_path):
     assert tree.md5("a/b.jpg") == wanted
     tree.identity()
     assert [(file.path, file.size, file.md5) for file in tree.manifest()] == [("a/b.jpg", 7, wanted)]
+
+
+def test_md5_is_that_of_the_reading_that_gave_the_identity(tmp_path):
+    for name, content in (("a/b.jpg", b"one"), ("a/c.jpg", b"two")):
+        put(tmp_path, name, content)
+    tree = open_tree(str(tmp_path))
+    tree.identity()
+    asked = open_tree(str(tmp_path))
+    wanted = hashlib.md5(b"two", usedforsecurity=False).hexdigest()
+    assert asked.md5("a/c.jpg") == wanted
+    put(tmp_path, "a/c.jpg", b"another")
+    # What was read once is not read again: samples and manifest would say two things of one file.
+    assert tree.md5("a/c.jpg") == asked.md5("a/c.jpg") == wanted
+    assert [file.md5 for file in tree.manifest()][1] == wanted
