@@ -1,9 +1,9 @@
 """How many small faults in the code do the tests notice? `make mutants` asks mutmut, area by area.
 
-`python -m benchmarks.mutants [AREA ...] [--sample N] [--seed S] [--again]`. Each area is mutated and tested in a copy
-of the working tree below the temporary folder (or `MUTANTS_DIR`), never in the tree itself. The page docs/mutants.md is
-written after each run, what it says of other areas and seeds kept; the reasons of the survivors lie in
-docs/mutants.yaml. One without is shown as open.
+`python -m benchmarks.mutants [AREA ...] [--sample N] [--seed S] [--jobs J] [--again]`. Each area is mutated and tested
+in a copy of the working tree below the temporary folder (or `MUTANTS_DIR`), never in the tree itself. The page
+docs/mutants.md is written after each run, what it says of other areas and seeds kept; the reasons of the survivors lie
+in docs/mutants.yaml. One without is shown as open.
 """
 
 import argparse
@@ -157,13 +157,14 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=SAMPLE, help="so many mutants of each area, drawn; 0: all")
     parser.add_argument("--seed", type=int, default=1, help="of the draw")
     parser.add_argument("--again", action="store_true", help="only those of the draw that were not killed before")
+    parser.add_argument("--jobs", type=int, default=1, help="mutants that are tried at once")
     asked = parser.parse_args()
     below = Path(os.environ.get("MUTANTS_DIR", Path(tempfile.gettempdir(), "prep-mutants")))
     found = []
     for name in asked.areas or AREAS:
         folder = below / name
         _copy_tree(folder, AREAS[name])
-        found.append(result := _run(folder, name, asked.sample, asked.seed, again=asked.again))
+        found.append(result := _run(folder, name, asked.sample, asked.seed, jobs=asked.jobs, again=asked.again))
         print(f"{name}: {result.killed} of {result.decided} killed ({result.share:.1%}), {result.made} in all")
     page = build_page(found, list(AREAS), PAGE.read_text(encoding="utf-8"))
     PAGE.write_text(page, encoding="utf-8")
@@ -190,8 +191,8 @@ def _copy_tree(folder: Path, area: Area) -> None:
     )
 
 
-def _run(folder: Path, area: str, sample: int, seed: int, *, again: bool) -> Result:
-    _mutmut(folder, [_NOTHING])  # makes the mutants and learns which test runs which function
+def _run(folder: Path, area: str, sample: int, seed: int, *, jobs: int, again: bool) -> Result:
+    _mutmut(folder, [_NOTHING], jobs)  # makes the mutants and learns which test runs which function
     made = sorted(_verdicts(folder))
     drawn = made if sample == 0 or sample >= len(made) else sorted(random.Random(seed).sample(made, sample))
     tried = _alive(folder, drawn) if again else drawn
@@ -199,11 +200,11 @@ def _run(folder: Path, area: str, sample: int, seed: int, *, again: bool) -> Res
         stats = folder / "mutants" / "mutmut-stats.json"
         whole = stats.read_text(encoding="utf-8")
         stats.write_text(_quickest(whole, seconds), encoding="utf-8")
-        _try(folder, area, tried)
+        _try(folder, area, tried, jobs)
         stats.write_text(whole, encoding="utf-8")
         tried = _alive(folder, tried)
     if tried:
-        _try(folder, area, tried)
+        _try(folder, area, tried, jobs)
     decided = {name: code for name, code in _verdicts(folder).items() if name in set(drawn) and code is not None}
     survivors = [Survivor(name, _difference(folder, name)) for name, code in decided.items() if code not in _KILLED]
     return Result(area, len(made), len(decided), seed, tuple(survivors))
@@ -214,8 +215,8 @@ def _alive(folder: Path, names: Sequence[str]) -> list[str]:
     return [name for name in names if verdicts[name] not in _KILLED]
 
 
-def _try(folder: Path, area: str, names: Sequence[str]) -> None:
-    if status := _mutmut(folder, names):
+def _try(folder: Path, area: str, names: Sequence[str], jobs: int) -> None:
+    if status := _mutmut(folder, names, jobs):
         sys.exit(f"error: {area}: mutmut ended with {status}; {folder / 'mutmut.log'} says why")
 
 
@@ -235,11 +236,11 @@ def _quickest(stats: str, seconds: float) -> str:
     return json.dumps(content)
 
 
-def _mutmut(folder: Path, names: Sequence[str]) -> int:
+def _mutmut(folder: Path, names: Sequence[str], jobs: int) -> int:
     """Run mutmut in the copy and return its exit status; its own lines go to a file beside it."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     with Path(folder, "mutmut.log").open("a", encoding="utf-8") as log:
-        command = [_MUTMUT, "run", "--max-children", "1", *names]
+        command = [_MUTMUT, "run", "--max-children", str(jobs), *names]
         return subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False).returncode
 
 

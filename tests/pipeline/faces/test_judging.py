@@ -64,6 +64,22 @@ def test_without_a_box_the_largest_is_taken_and_the_others_are_counted():
     assert choose(Faces.none(), Hint(np.array([0.0, 0, 9, 9]), "face")) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "boxes", "row", "iou", "others"),
+    [
+        # In a face's box the one that is most of it, though the other is larger: 90 of 154 pixels that both cover.
+        ("face", [[0, -3, 12, 9], [0, 0, 10, 10]], 1, 1.0, 1),
+        ("face", [[0, -3, 12, 9], [50, 50, 90, 90]], 0, 90 / 154, 1),
+        # In a body's box the larger one of those that lie in its upper part and are no wider than it is.
+        ("body", [[0, -3, 12, 9], [0, 0, 10, 10]], 0, 90 / 154, 1),
+        ("body", [[0, -4, 12.1, 8], [1, 1, 4, 4], [3, 1, 7, 5], [0, 5, 8, 10]], 2, 0.16, 3),
+    ],
+)
+def test_face_of_a_box_is_most_of_it_and_that_of_a_body_the_largest_in_its_head(kind, boxes, row, iou, others):
+    found = choose(faces(*boxes), Hint(np.array([0.0, 0, 10, 10]), kind))
+    assert found == Choice(row, pytest.approx(iou), others)
+
+
 @pytest.mark.parametrize(("share", "taken"), [(0.149, False), (0.151, True)])
 def test_less_overlap_with_the_face_box_than_015_is_another_face(share, taken):
     """A box inside the annotated one has the ratio of their areas as its overlap."""
