@@ -226,6 +226,21 @@ def test_nothing_in_nothing_out(params):
     assert len(selection.rows) == len(selection.left_out) == 0
 
 
+def test_keyed_order_is_the_whole_number_of_64_bits_that_its_definition_gives():
+    """A float of 64 bits would lose the last 11 of them, and with them the order of some rows."""
+    ids = [f"d/{n}.jpg#0" for n in range(50)]
+    key = hashlib.blake2b(b"split/7", digest_size=32).digest()
+    wanted = [int.from_bytes(hashlib.blake2b(one.encode(), digest_size=8, key=key).digest(), "little") for one in ids]
+    found = keyed_order(ids, 7, "split")
+    assert found.dtype == np.uint64
+    assert found.tolist() == wanted
+
+
+def test_rows_whose_columns_differ_in_length_are_an_error():
+    with pytest.raises(ValueError, match="shorter"):
+        missing_classes(np.array([0, 1]), ["train"] * 2, ["a"])
+
+
 def test_keyed_order_is_of_the_id_alone():
     whole = keyed_order(["a", "b", "c"], 1, "balance")
     assert whole[1] == keyed_order(["b"], 1, "balance")[0]
