@@ -170,8 +170,8 @@ def test_documents_name_commands_options_and_parameters_that_are_there(path):
 
 
 def test_a_name_that_is_gone_is_told():
-    text = "See `pipeline/gone.py`, pipeline.images.gone (`pipeline.schema.Reason`, models/), `gone.py` and `door.py`."
-    assert unresolved(text) == ["pipeline/gone.py", "pipeline.images.gone", "pipeline/gone.py", "gone.py"]
+    text = "See `tests/gone.py`, tests.names.gone (`tests.names.resolves`, tests/), `gone.py` and `imports.py`."
+    assert unresolved(text) == ["tests/gone.py", "tests.names.gone", "tests/gone.py", "gone.py"]
     word = "_".join(["gone", "word"])  # written in one piece, it would be a word of this file
     gone = [word, "Reader.gone", "schema.GONE", "align.gone"]
     assert [name for name in [*gone, "Reader.read", "schema.Reason", "align.cascade", "np.gone"] if stale(name)] == gone
