@@ -52,6 +52,14 @@ def test_hooks_run_what_there_is():
     assert all((Path(sys.executable).parent / Path(entry).name).is_file() for entry in entries)
 
 
+def test_no_hook_turns_away_what_is_here():
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (hook,) = [hook for hook in local["hooks"] if hook["id"] == "no-pictures"]
+    here = call(ROOT, "git", "ls-files").splitlines() if (ROOT / ".git").exists() else []
+    assert not [name for name in here if re.search(hook["files"], name) and not re.search(hook["exclude"], name)]
+    assert re.search(hook["files"], "raw/a.JPG")
+
+
 def call(folder: Path, *command: str) -> str:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
