@@ -15,6 +15,7 @@ from pipeline.faces.candidates import NONE, Candidates, correct, gather, square,
 from pipeline.faces.detector import Faces, Floats, View
 from pipeline.faces.networks import CELL_PX, OUTPUT_PX, REFINE_PX, Floats32, Networks
 from pipeline.faces.pyramid import Layout, Pyramid, Region, build_layout, build_pyramid, cut_crops, pack
+from pipeline.faces.turn import turn_boxes
 
 # Around an annotated face is searched this many of its sides in each direction; of a body, its upper part.
 _REACH: Final = {"face": (0.75, 0.75, 0.75, 0.75), "body": (0.1, 0.15, 0.1, -0.4)}
@@ -25,6 +26,8 @@ _BOX_OVER_OUTPUT: Final = 2.0
 _SURE_SCORE: Final = 0.99
 _SURE_GROWTH: Final = 0.25
 _SIZES: Final = (0.65, 0.8, 1.25)
+# Of a box in a turned picture the third network is asked only where the second one says at least this.
+_LEAST_REFINED: Final = 0.2
 _ROOM: Final = 0.25  # around a picture, as a share of its short side
 # The pyramid begins at this many times the first network's finest scale: a face of 12 px there is one of 48 px here.
 _OUTPUT_OVER_CELL: Final = OUTPUT_PX // CELL_PX
@@ -189,12 +192,12 @@ class MtcnnBox(_Stages):
 
     def _detect(self, views: Sequence[View]) -> list[Faces]:
         boxes = np.stack([view.hint.box for view in views if view.hint is not None])
-        sides = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1), 1.0)
-        pyramids = []
-        for view, side in zip(views, sides.tolist(), strict=True):
-            region = search_region(view)
-            short_px = max(CELL_PX, round(region.short_px * _BOX_OVER_OUTPUT * OUTPUT_PX / side))
-            pyramids.append(build_pyramid(view.pixels, region, short_px, levels=2))
+        pyramids = [_pyramid(view, side) for view, side in zip(views, _sides(boxes).tolist(), strict=True)]
+        return self._output(pyramids, self._fit(pyramids, boxes))
+
+    def _fit(self, pyramids: list[Pyramid], boxes: Floats) -> Candidates:
+        """Return the box that the second network makes of each (n, 4), the best of several sizes where it doubts."""
+        sides = _sides(boxes)
         best = self._refine(pyramids, _squares(boxes, sides, (1.0,)))
         growth = (best.boxes[:, 0, 2] - best.boxes[:, 0, 0]) / sides
         doubtful = np.flatnonzero((best.scores[:, 0] < _SURE_SCORE) | (abs(np.log(growth)) > _SURE_GROWTH))
@@ -203,7 +206,33 @@ class MtcnnBox(_Stages):
             chosen = int(np.argmax(scores))
             if scores[chosen] > best.scores[row, 0]:
                 best.boxes[row, 0], best.scores[row, 0] = boxes_of_one[chosen], scores[chosen]
-        return self._output(pyramids, best)
+        return best
+
+
+class MtcnnAround(MtcnnBox):
+    """The second and third network on one box of a picture in several of its turns, cut from one pyramid."""
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__(networks, (0.0, 0.0, 0.0))
+
+    def look(self, views: Sequence[View], turns: Sequence[Sequence[int]]) -> list[list[Faces]]:
+        """Return what stands in the hint of each view in each of its turns, in pixels of the picture so turned.
+
+        The third network is shown the first turn, and of the others those that the second one takes for a face at all.
+        """
+        pyramids, boxes, first = [], [], []
+        for view, degrees in zip(views, turns, strict=True):
+            if view.hint is None:
+                raise ValueError("a box to look at is missing")
+            box = view.hint.box[None]
+            pyramid = _pyramid(view, _sides(box).item())
+            pyramids += [replace(pyramid, turn_deg=turn_deg) for turn_deg in degrees]
+            boxes += [turn_boxes(box, view.pixels.shape, turn_deg) for turn_deg in degrees]
+            first += [place == 0 for place in range(len(degrees))]
+        best = self._fit(pyramids, np.concatenate(boxes))
+        best.scores[(best.scores[:, 0] < _LEAST_REFINED) & ~np.array(first)] = NONE
+        answers = iter(self._output(pyramids, best))
+        return [[next(answers) for _ in degrees] for degrees in turns]
 
 
 class Given(MtcnnBox):
@@ -218,6 +247,18 @@ class Given(MtcnnBox):
         found = super()._detect(views)
         boxes = [view.hint.box[None] for view in views if view.hint is not None]
         return [Faces(box, faces.scores, faces.landmarks) for box, faces in zip(boxes, found, strict=True)]
+
+
+def _sides(boxes: Floats) -> Floats:
+    """Return the longer side of boxes (n, 4), at least a pixel."""
+    return np.asarray(np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1), 1.0))
+
+
+def _pyramid(view: View, side: float) -> Pyramid:
+    """Return the levels that crops of an annotated box of this side are cut from."""
+    region = search_region(view)
+    short_px = max(CELL_PX, round(region.short_px * _BOX_OVER_OUTPUT * OUTPUT_PX / side))
+    return build_pyramid(view.pixels, region, short_px, levels=2)
 
 
 def search_region(view: View) -> Region:

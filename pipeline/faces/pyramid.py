@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 
 from pipeline.faces.detector import Floats, Pixels
 from pipeline.faces.networks import CELL_PX, STRIDE_PX, Floats32
+from pipeline.faces.turn import FULL_DEG, turn_boxes
 
 _LEVELS: Final = 16  # more than any picture has
+# From a box's numbers to the edges of its crop, where whole numbers are the centres of pixels.
+_EDGES: Final = np.array([-2.0, -2.0, -1.0, -1.0])
 FACTOR: Final = 0.709  # between two scales of the first network, as in Zhang et al. (2016)
 
 
@@ -58,7 +61,10 @@ class Pyramid:
 
     `sheet` is (H, W) or (H, W, 3). Level k begins at column `columns[k]` and has `widths[k]` x `heights[k]` pixels.
     `scale` are the pixels of level 0 for one pixel of the picture, along x and y. `ends` says of the region's left,
-    top, right and bottom whether the picture ends there (1) or goes on (0).
+    top, right and bottom whether the picture ends there (1) or goes on (0). `shape` is the picture's.
+
+    One with a turn stands for the picture turned, clockwise: boxes and crops are of the turned picture, though only
+    the crops are turned.
     """
 
     region: Region
@@ -68,6 +74,8 @@ class Pyramid:
     heights: NDArray[np.int64]
     scale: tuple[float, float]
     ends: tuple[int, int, int, int]
+    shape: tuple[int, ...]
+    turn_deg: int = 0
 
     def level(self, number: int) -> Pixels:
         """Return the pixels of one level."""
@@ -88,7 +96,7 @@ def build_pyramid(pixels: Pixels, region: Region, short_px: int, levels: int = _
     for column, level in zip(columns, made, strict=True):
         sheet[: level.shape[0], column : column + level.shape[1]] = level
     heights = np.array([level.shape[0] for level in made])
-    return Pyramid(region, sheet, columns, widths, heights, scale, _ends(region, pixels.shape))
+    return Pyramid(region, sheet, columns, widths, heights, scale, _ends(region, pixels.shape), pixels.shape)
 
 
 def _ends(region: Region, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -202,16 +210,31 @@ def cut_crops(pyramids: list[Pyramid], owners: NDArray[np.intp], boxes: Floats, 
         (n, 3, side_px, side_px) float32, 0..255.
     """
     crops = np.empty((len(boxes), 3, side_px, side_px), np.float32)
-    xs, ys = _samples(pyramids, owners, boxes, side_px)
     starts = np.searchsorted(owners, np.arange(len(pyramids) + 1)).tolist()
+    xs, ys = _samples(pyramids, owners, _laid_back(pyramids, starts, boxes), side_px)
     for pyramid, start, end in zip(pyramids, starts[:-1], starts[1:], strict=True):
         if start == end:
             continue
         map_x = np.repeat(xs[start:end], side_px, axis=0)
         map_y = np.repeat(ys[start:end].reshape(-1, 1), side_px, axis=1)
         cut = cv2.remap(pyramid.sheet, map_x, map_y, cv2.INTER_LINEAR).reshape(end - start, side_px, side_px, -1)
+        if pyramid.turn_deg:
+            cut = np.rot90(cut, -pyramid.turn_deg // 90, axes=(1, 2))
         crops[start:end] = cut.transpose(0, 3, 1, 2)
     return crops
+
+
+def _laid_back(pyramids: list[Pyramid], starts: list[int], boxes: Floats) -> Floats:
+    """Return the boxes as they lie on the pictures before their turn."""
+    if not any(pyramid.turn_deg for pyramid in pyramids):
+        return boxes
+    edges = boxes + _EDGES
+    for pyramid, start, end in zip(pyramids, starts[:-1], starts[1:], strict=True):
+        if pyramid.turn_deg:
+            high, wide = pyramid.shape[:2]
+            turned = (high, wide) if pyramid.turn_deg % 180 == 0 else (wide, high)
+            edges[start:end] = turn_boxes(edges[start:end], turned, FULL_DEG - pyramid.turn_deg)
+    return np.asarray(edges - _EDGES)
 
 
 def _samples(

@@ -8,7 +8,7 @@ better score counting. Upright faces pay for that with a look at the few that ar
 What no face can be is no answer: the next attempt is asked, and what was refused comes back only where none has one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pipeline.faces.cascade import Attempt, Found
@@ -107,11 +107,17 @@ def find_turned(
     results: list[Found | None] = [None for _ in views]
     last = [None if one is None else one.attempt.name for one in known or results]
     ended: set[int] = set()
+    shown: dict[tuple[int, int], View] = {}
     for attempt in attempts:
         pending = [index for index, result in enumerate(results) if result is None and index not in ended]
         ended |= {index for index in pending if last[index] == attempt.name}
         if attempt.turns:
-            _attempt_turned(attempt, views, pending, results, at, possible)
+            shown = {
+                (index, turn_deg): shown.get((index, turn_deg)) or turn_view(views[index], turn_deg)
+                for turn_deg in QUARTERS
+                for index in pending
+            }
+            _attempt_turned(attempt, views, shown, results, at, possible)
     unsure = _check(results, views, possible)
     for index in unsure:
         found = results[index]
@@ -124,20 +130,20 @@ def find_turned(
 def _attempt_turned(
     attempt: Attempt,
     views: Sequence[View],
-    pending: Sequence[int],
+    shown: Mapping[tuple[int, int], View],
     results: list[Found | None],
     at: Callable[[int], None],
     possible: Possible,
 ) -> None:
-    """Fill in what one attempt sees on the pictures turned."""
-    turns = [(index, turn_deg) for turn_deg in QUARTERS for index in pending]
-    shown = [turn_view(views[index], turn_deg) for index, turn_deg in turns]
-    answers = detect(attempt, shown, range(len(shown)), lambda place: at(turns[place][0]))
-    for (index, turn_deg), view, faces in zip(turns, shown, answers, strict=True):
+    """Fill in what one attempt sees on the pictures turned, by their number and turn."""
+    turns = list(shown)
+    answers = detect(attempt, list(shown.values()), range(len(shown)), lambda place: at(turns[place][0]))
+    for ((index, turn_deg), view), faces in zip(shown.items(), answers, strict=True):
         found, best = _choose(attempt, faces, view), results[index]
         least = _NOTHING if best is None else best.score
         if found is not None and found.score > least and possible(found, view.pixels.shape):
-            results[index] = Found(attempt, turn_back(found.faces, view, turn_deg), found.choice, turn_deg)
+            back = turn_back(found.faces, views[index].pixels.shape, turn_deg)
+            results[index] = Found(attempt, back, found.choice, turn_deg)
 
 
 def detect(attempt: Attempt, views: Sequence[View], pending: Sequence[int], at: Callable[[int], None]) -> list[Faces]:

@@ -3,17 +3,20 @@
 from dataclasses import replace
 from typing import Final
 
+import cv2
 import numpy as np
 
 from pipeline.faces.detector import Faces, Floats, View
 
 QUARTERS: Final = (180, 90, 270)  # the likeliest first
-_FULL_DEG: Final = 360
+FULL_DEG: Final = 360
+# OpenCV turns a picture in a fraction of the time that NumPy takes to copy a turned one.
+_ROTATIONS: Final = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 def turn_view(view: View, turn_deg: int) -> View:
     """Return the picture turned, its hint with it."""
-    pixels = np.ascontiguousarray(np.rot90(view.pixels, -turn_deg // 90))
+    pixels = np.asarray(cv2.rotate(view.pixels, _ROTATIONS[turn_deg]), np.uint8) if turn_deg else view.pixels
     hint = view.hint
     if hint is not None:
         hint = replace(hint, box=turn_boxes(hint.box[None], view.pixels.shape, turn_deg)[0])
@@ -34,7 +37,7 @@ def turn_boxes(boxes: Floats, shape: tuple[int, ...], turn_deg: int) -> Floats:
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
 
-def turn_back(faces: Faces, turned: View, turn_deg: int) -> Faces:
-    """Return faces of a turned picture in pixels of the picture as it lay; the eye that was at the left stays first."""
-    shape, back = turned.pixels.shape, (_FULL_DEG - turn_deg) % _FULL_DEG
-    return Faces(turn_boxes(faces.boxes, shape, back), faces.scores, turn_points(faces.landmarks, shape, back))
+def turn_back(faces: Faces, shape: tuple[int, ...], turn_deg: int) -> Faces:
+    """Return faces of a picture of this shape that was turned in its own pixels; the eye at the left stays first."""
+    turned, back = (shape[:2] if turn_deg % 180 == 0 else shape[1::-1]), (FULL_DEG - turn_deg) % FULL_DEG
+    return Faces(turn_boxes(faces.boxes, turned, back), faces.scores, turn_points(faces.landmarks, turned, back))

@@ -221,7 +221,7 @@ def test_what_is_found_on_a_turned_picture_comes_back(turn_deg):
     there = Faces(
         turn_boxes(boxes, (40, 70), turn_deg), np.array([0.25, 0.75]), turn_points(points, (40, 70), turn_deg)
     )
-    back = turn_back(there, turned, turn_deg)
+    back = turn_back(there, (40, 70), turn_deg)
     np.testing.assert_allclose(back.landmarks, points)
     np.testing.assert_allclose(back.boxes, boxes)
     assert back.scores.tolist() == [0.25, 0.75]
