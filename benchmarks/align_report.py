@@ -25,8 +25,8 @@ run in a process of their own, chunk by chunk in turn with the others, and see t
 _TRIED = """## What was tried
 
 With the box known, forty times facenet-pytorch's defaults cannot be had on small pictures. On tight crops the floor
-itself, decoding, warp and JPEG, is only 36 times as fast as they are. On frames it is 48, and forty leave 0.19 ms above
-it; one crop through the third network alone takes 0.25 ms.
+itself, decoding, warp and JPEG, is only 36 times as fast as they are. On frames it is 50, and forty leave 0.19 ms above
+it; one crop through the third network alone takes 0.24 ms.
 
 - *Turned looks*: a face with less than a certain score was shown to the third network twice, and one in twenty-four in
   all four turns, on pictures turned in full. The second network, on a quarter of the pixels, now settles half of
