@@ -29,9 +29,9 @@ itself, decoding, warp and JPEG, is only 36 times as fast as they are. On frames
 it; one crop through the third network alone takes 0.24 ms.
 
 - *Turned looks*: a face with less than a certain score was shown to the third network twice, and one in twenty-four in
-  all four turns, on pictures turned in full. The second network, on a quarter of the pixels, now settles half of
-  them; one in fifty is looked at in four turns, cut from one pyramid, the crops turned. What remains are the attempts on
-  the turned picture for one picture in a hundred, some 12 ms each, and for those without a face.
+  all four turns, on pictures turned in full. The second network, on a quarter of the pixels, now settles half of them;
+  one in fifty is looked at in four turns, cut from one pyramid, the crops turned. What remains are the attempts on the
+  turned picture for one picture in a hundred, some 12 ms each, and for those without a face.
 - *Warp*: OpenCV needs 0.37 ms for three channels and 0.17 ms for four, to the same values: it gets four. One remap
   with float or fixed-point maps takes longer with the making of the maps.
 - *Third network*: 0.24 ms a crop in ONNX Runtime in runs of four (0.27 in runs of eight, 0.74 in OpenCV's dnn). Its
