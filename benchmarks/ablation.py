@@ -23,10 +23,10 @@ import numpy as np
 import yaml
 
 from models.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
-from models.evaluate import evaluate
-from models.train import train
-from pipeline.params import Params, read_params
-from pipeline.tables import read_table
+from models.evaluation.stage import evaluate
+from models.training.stage import train
+from pipeline.core.params import Params, read_params
+from pipeline.core.tables import read_table
 
 PHOTOS = Path("../shared/data/muxspace")
 FOLDS = 3

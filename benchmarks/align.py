@@ -39,7 +39,7 @@ PEERS_CHUNKS = 3
 SCALE_RUN = """
 import os, sys, time
 from pathlib import Path
-from pipeline.params import read_params
+from pipeline.core.params import read_params
 
 peak = [0]
 
@@ -50,7 +50,7 @@ def watch(done, total, note):
         peak[0] = max([peak[0], *(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))])
 
 if __name__ == "__main__":
-    from pipeline.faces.align import align
+    from pipeline.align.stage import align
     start = time.perf_counter()
     params = read_params(Path("params.yaml")).align
     align(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), params, workers=int(sys.argv[4]), progress=watch)
@@ -173,8 +173,8 @@ def scale(photos: list[Photo], counts: tuple[int, int]) -> dict[str, Any]:
 
 
 def _ingest(raw: Path, samples: Path) -> None:
-    from pipeline.ingest import ingest
-    from pipeline.params import read_params
+    from pipeline.core.params import read_params
+    from pipeline.ingest.stage import ingest
 
     ingest(str(raw), samples, dataset="bench", fmt="folder", params=read_params(ROOT / "params.yaml").ingest)
 

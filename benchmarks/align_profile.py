@@ -7,9 +7,10 @@ from typing import Any
 
 import benchmarks.align_tools as tools
 from benchmarks.align_sets import Photo
-from pipeline.faces import cascade, crop, mtcnn_fast
-from pipeline.faces.dlib_hog import DlibHog
-from pipeline.faces.networks import OnnxNetworks
+from pipeline.align import cascade, crop
+from pipeline.align.detectors.dlib_hog import DlibHog
+from pipeline.align.mtcnn import fast as mtcnn_fast
+from pipeline.align.mtcnn.networks import OnnxNetworks
 
 CHUNK = 32
 REST = "choice of the face, geometry, the rest"

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 
 from benchmarks.align_sets import Photo
-from pipeline.faces.cascade import Attempt, build_cascade
-from pipeline.faces.crop import cut_faces
-from pipeline.faces.detector import Hint
-from pipeline.faces.dlib_hog import model_file
-from pipeline.faces.geometry import fit_similarity, template_points
-from pipeline.faces.scale import search_side_px, view_of
-from pipeline.faces.search import find_faces
-from pipeline.faces.warp import warp_face
+from pipeline.align.cascade import Attempt, build_cascade
+from pipeline.align.crop import cut_faces
+from pipeline.align.detectors.detector import Hint
+from pipeline.align.detectors.dlib_hog import model_file
+from pipeline.align.scale import search_side_px, view_of
+from pipeline.align.search import find_faces
+from pipeline.core.params import AlignParams, read_params
+from pipeline.geometry.similarity import fit_similarity, template_points
+from pipeline.geometry.warp import warp_face
 from pipeline.images import Scaled, decode, encode_face, open_picture
-from pipeline.params import AlignParams, read_params
 
 PARAMS = read_params(Path(__file__).resolve().parent.parent / "params.yaml").align
 TARGET = template_points(PARAMS.size_px, PARAMS.margin)
@@ -68,7 +68,7 @@ def build_tools(*, with_boxes: bool) -> dict[str, Tool]:
 def ours(
     cascade: list[Attempt], photos: list[Photo], *, with_boxes: bool, params: AlignParams = PARAMS
 ) -> list[Answer]:
-    """Run the project's own steps, as `pipeline.faces.part` does."""
+    """Run the project's own steps, as `pipeline.align.part` does."""
     hints = [Hint(box, "face") if with_boxes and (box := photo.labelled) is not None else None for photo in photos]
     pictures = [_decode_scaled(photo.content, hint) for photo, hint in zip(photos, hints, strict=True)]
     views = [view_of(picture, hint) for picture, hint in zip(pictures, hints, strict=True)]
@@ -169,6 +169,6 @@ def hog(points_file: str) -> Tool:
 def _five(shape: np.ndarray) -> np.ndarray:
     if len(shape) == 68:
         return np.stack([shape[36:42].mean(0), shape[42:48].mean(0), shape[30], shape[48], shape[54]])
-    from pipeline.faces.dlib_hog import five_points
+    from pipeline.align.detectors.dlib_hog import five_points
 
     return five_points(shape)

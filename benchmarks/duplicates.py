@@ -25,15 +25,15 @@ from duplicates_changes import CHANGES
 from duplicates_report import write_report
 from numpy.typing import NDArray
 
-from pipeline.components import components
-from pipeline.duplicates import find_duplicates
-from pipeline.faces.align import align
-from pipeline.identities import close_pairs, describe
+from pipeline.align.stage import align
+from pipeline.core.graph import components
+from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
+from pipeline.core.params import read_params
+from pipeline.core.tables import count_rows, part_name, read_part, table_files, write_table
 from pipeline.images import decode_face, encode_face
-from pipeline.ingest import ingest
-from pipeline.lineage.snapshot import Snapshot, write_snapshot
-from pipeline.params import read_params
-from pipeline.tables import count_rows, part_name, read_part, table_files, write_table
+from pipeline.ingest.stage import ingest
+from pipeline.split.duplicates import find_duplicates
+from pipeline.split.identities import close_pairs, describe
 
 PHOTOS = Path("../shared/data/muxspace/images")
 HERE = Path(__file__).parent

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from pipeline.emotions import CLASSES
+from pipeline.core.emotions import CLASSES
+from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
+from pipeline.core.schema import FACES, LABELS, SPLIT
+from pipeline.core.tables import part_name, write_table
 from pipeline.images import encode_face
-from pipeline.lineage.snapshot import Snapshot, write_snapshot
-from pipeline.schema import FACES, LABELS, SPLIT
-from pipeline.tables import part_name, write_table
 
 PHOTOS = Path("../shared/data/landmarks68")
 PART_ROWS = 512

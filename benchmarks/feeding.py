@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from faces_input import cropped_faces, write_inputs
 
-from models.augment import Augmentation
+from models.core.runtime import accelerator
+from models.data.faces import Faces
 from models.registry import create_model, find_model
-from models.runtime import accelerator
-from models.training.data import Reading, build_epochs
-from models.training.faces import Faces
-from pipeline.params import Params, read_params
-from pipeline.shards.write import write_shards
-from pipeline.workers import worker_count
+from models.training.augment import Augmentation
+from models.training.epochs import Reading, build_epochs
+from pipeline.core.parallel.pool import worker_count
+from pipeline.core.params import Params, read_params
+from pipeline.shards.stage import write_shards
 
 NETWORKS = {"compact": 48, "proposed": 48, "resnet50v2": 224}  # and the side that each reads, in pixels
 SIZE_PX = 224

@@ -30,16 +30,16 @@ import torch  # noqa: E402 - the path comes first
 
 from benchmarks.gpu_faces import align_portraits, write_drawn_shards  # noqa: E402
 from benchmarks.gpu_report import build_page  # noqa: E402
-from models.augment import Augmentation  # noqa: E402
+from models.core.runtime import network_device, reproducible  # noqa: E402
+from models.data.faces import Faces  # noqa: E402
 from models.registry import create_model, find_model  # noqa: E402
-from models.runtime import network_device, reproducible  # noqa: E402
-from models.train import train  # noqa: E402
-from models.training.data import Reading, build_epochs  # noqa: E402
+from models.training.augment import Augmentation  # noqa: E402
 from models.training.engine import plan_compute  # noqa: E402
-from models.training.faces import Faces  # noqa: E402
+from models.training.epochs import Reading, build_epochs  # noqa: E402
 from models.training.optimizer import build_optimizer  # noqa: E402
-from pipeline.params import TrainParams, read_params  # noqa: E402
-from pipeline.workers import worker_count  # noqa: E402
+from models.training.stage import train  # noqa: E402
+from pipeline.core.parallel.pool import worker_count  # noqa: E402
+from pipeline.core.params import TrainParams, read_params  # noqa: E402
 
 PRECISIONS = ("fp32", "bf16")
 # Trains until the given step is reported; the parent kills it there.
@@ -47,8 +47,8 @@ RESUMED = """
 import json, sys, time
 from pathlib import Path
 
-from models.train import train
-from pipeline.params import TrainParams
+from models.training.stage import train
+from pipeline.core.params import TrainParams
 
 def report(done, total, note):
     print(done, flush=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.device import tell_device
+from pipeline.core.device import tell_device
 
 _HEAD = """# Training and alignment on {device}
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from models.metrics import Answers, Bootstrap, Measured, measure
+from models.evaluation.metrics import Answers, Bootstrap, Measured, measure
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "intervals.md"
 SCORES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "loss")

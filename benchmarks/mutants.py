@@ -91,7 +91,7 @@ _CALIBRATED: Final = (
     "answers_are_the_mean_over_the_views",
 )
 # Of each layout in each kind of archive one layout will do.
-_PACKED: Final = "tests/pipeline/sources/test_archives.py::test_archive_reads_like_its_folder"
+_PACKED: Final = "tests/pipeline/ingest/test_archives.py::test_archive_reads_like_its_folder"
 _UNREAD: Final = tuple(f"--deselect={_PACKED}[{name}-" for name in ("affectnet_npy", "ckplus", "fer2013", "rafdb"))
 AREAS: Final = {
     "labels": Area(
@@ -102,8 +102,13 @@ AREAS: Final = {
         ),
     ),
     "readers": Area(
-        ("pipeline/sources/*.py", "pipeline/ingest.py"),
-        ("tests/pipeline/sources", "tests/pipeline/test_ingest.py", "tests/pipeline/test_spellings.py", *_UNREAD),
+        ("pipeline/ingest/*.py", "pipeline/ingest/stage.py"),
+        (
+            "tests/pipeline/ingest",
+            "tests/pipeline/ingest/test_stage.py",
+            "tests/pipeline/core/test_synonyms.py",
+            *_UNREAD,
+        ),
         seconds=6,
     ),
     "split": Area(
@@ -114,9 +119,9 @@ AREAS: Final = {
         ),
     ),
     "balance": Area(
-        ("pipeline/balance.py", "pipeline/shards/balance.py"),
+        ("pipeline/shards/policy.py", "pipeline/shards/balance.py"),
         (
-            "tests/pipeline/test_balance.py",
+            "tests/pipeline/shards/test_policy.py",
             "tests/pipeline/shards/test_balance.py",
             "tests/pipeline/shards/test_plan.py",
         ),
@@ -125,28 +130,29 @@ AREAS: Final = {
         tuple(f"models/{name}.py" for name in ("metrics", "intervals", "affect", "calibration", "scorecard")),
         (
             *(f"tests/models/test_{name}.py" for name in ("scorecard", "affect")),
-            *(f"tests/models/test_metrics.py::test_{name}" for name in _MEASURED),
-            *(f"tests/models/test_calibration.py::test_{name}" for name in _CALIBRATED),
+            *(f"tests/models/evaluation/test_metrics.py::test_{name}" for name in _MEASURED),
+            *(f"tests/models/core/test_calibration.py::test_{name}" for name in _CALIBRATED),
         ),
     ),
     "augmentation": Area(
-        ("models/augment.py",), ("tests/models/test_augment.py", "tests/models/test_augment_bounds.py")
+        ("models/training/augment.py",),
+        ("tests/models/training/test_augment.py", "tests/models/training/test_augment_bounds.py"),
     ),
     "training": Area(
-        ("models/training/*.py", "models/train.py", "models/streams.py"),
+        ("models/training/*.py", "models/training/stage.py", "models/core/streams.py"),
         (
             *(f"tests/models/training/test_{name}.py" for name in _TRAINING),
-            *(f"tests/models/test_train.py::test_{name}" for name in _TRAINED),
-            "tests/models/test_streams.py",
+            *(f"tests/models/training/test_stage.py::test_{name}" for name in _TRAINED),
+            "tests/models/core/test_streams.py",
         ),
     ),
     "geometry": Area(
         tuple(
-            f"pipeline/faces/{name}.py" for name in ("geometry", "warp", "crop", "turn", "choice", "scale", "refine")
+            f"pipeline/align/{name}.py" for name in ("geometry", "warp", "crop", "turn", "choice", "scale", "refine")
         ),
-        tuple(f"tests/pipeline/faces/test_{name}.py" for name in ("geometry", "judging", "scale", "warp", "refine")),
+        tuple(f"tests/pipeline/align/test_{name}.py" for name in ("geometry", "judging", "scale", "warp", "refine")),
     ),
-    "lineage": Area(("pipeline/lineage/*.py",), ("tests/pipeline/lineage",)),
+    "lineage": Area(("pipeline/core/lineage/*.py",), ("tests/pipeline/core/lineage",)),
 }
 
 

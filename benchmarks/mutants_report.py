@@ -37,7 +37,7 @@ class Survivor:
 
     @property
     def place(self) -> str:
-        """Module and function, as `models.augment.blur` or `pipeline.taxonomy.Lookup.find`."""
+        """Module and function, as `models.training.augment.blur` or `pipeline.labels.taxonomy.Lookup.find`."""
         module, _, function = self.name.partition(".x")
         return f"{module}.{function.rpartition('__mutmut_')[0].removeprefix('_').removeprefix('ǁ').replace('ǁ', '.')}"
 

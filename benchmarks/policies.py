@@ -8,11 +8,11 @@ import tempfile
 from itertools import product
 from pathlib import Path
 
-from pipeline.demo import render
-from pipeline.emotions import CLASSES
-from pipeline.harmonize import harmonize
-from pipeline.ingest import ingest
-from pipeline.params import read_params
+from pipeline.core.emotions import CLASSES
+from pipeline.core.params import read_params
+from pipeline.demo import stage as render
+from pipeline.ingest.stage import ingest
+from pipeline.labels.stage import harmonize
 
 REASONS = ("mixed_emotions", "not_an_emotion", "affect_contradicts")
 

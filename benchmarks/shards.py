@@ -29,16 +29,16 @@ import yaml  # noqa: E402
 from benchmarks.faces_input import cropped_faces, row, write_inputs  # noqa: E402
 from benchmarks.shards_peers import BATCH, READERS, WRITERS, clear, datasets  # noqa: E402
 from benchmarks.shards_report import OURS, Numbers, draw, tell  # noqa: E402
-from pipeline.params import ShardParams  # noqa: E402
-from pipeline.shards.archive import write_tar  # noqa: E402
+from pipeline.core.params import ShardParams  # noqa: E402
 from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, pa  # noqa: E402
 from pipeline.shards.container import write_parquet  # noqa: E402
-from pipeline.shards.write import write_shards  # noqa: E402
+from pipeline.shards.stage import write_shards  # noqa: E402
+from pipeline.shards.webdataset_tar import write_tar  # noqa: E402
 
 # In a process of its own, whose peak is its own: not the resource module's, which counts what was there before exec.
 READ_ALL = """
 import sys, torch
-from models.data import ShardLoader
+from models.data.loader import ShardLoader
 torch.set_num_threads(1)
 for batch in ShardLoader(sys.argv[1], "train", batch_size=64, shuffle=True, seed=0, workers=1):
     pass

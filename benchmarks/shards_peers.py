@@ -15,8 +15,8 @@ from torchvision.datasets import ImageFolder
 from torchvision.io import ImageReadMode, decode_image, decode_jpeg
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from models.data import ShardLoader
-from pipeline.emotions import CLASSES
+from models.data.loader import ShardLoader
+from pipeline.core.emotions import CLASSES
 
 Faces = list[tuple[bytes, int]]
 Batches = Iterator[torch.Tensor]

@@ -16,12 +16,12 @@ from pipeline import __version__  # first of all, as it switches off what librar
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.predict import AnsweredFace, Predictor
+    from models.inference.predictor import AnsweredFace, Predictor
 
 __all__ = ["AnsweredFace", "Predictor", "__version__", "create_model"]
 
 # What is imported when it is first asked for, and where it is. Stages import it from there: then their code is known.
-LAZY: Final = {"AnsweredFace": "models.predict", "Predictor": "models.predict"}
+LAZY: Final = {"AnsweredFace": "models.inference.predictor", "Predictor": "models.inference.predictor"}
 
 # What libraries would leave behind: matplotlib a list of fonts below HOME, torch's compiler a folder in the temporary
 # one. Workers inherit the place; it goes with the process.

@@ -19,11 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from models.calibration import to_probabilities
-from models.inputs import InputSpec
+from models.core.calibration import to_probabilities
+from models.core.inputs import InputSpec
 from models.networks.layers import feature_layers
 from models.registry import find_model
-from pipeline.errors import ModelError, UsageError
+from pipeline.core.errors import ModelError, UsageError
 
 CHECKPOINT_NAME: Final = "model.safetensors"
 METADATA_KEY: Final = "prep"
@@ -47,7 +47,7 @@ class CheckpointInfo:
         task: emotion, or valence, arousal or affect (both).
         flips: whether an answer is the mean over the face and its mirror image.
         params: the training parameters, as plain JSON.
-        temperature: of its logits, see `models.calibration`.
+        temperature: of its logits, see `models.core.calibration`.
         validation: what it scored there: `rows`, `balanced_accuracy` with `low` and `high`, and `chance`; empty where
             there was none.
     """

@@ -10,11 +10,11 @@ from typing import Final, Literal
 
 from torch import nn
 
-from models import classical
-from models.inputs import InputSpec
+from models.classical.baselines import baselines as classical
+from models.core.inputs import InputSpec
 from models.networks import plain, pretrained
 from models.networks.weights import Hub, State, read_weights
-from pipeline.errors import ModelError, UsageError
+from pipeline.core.errors import ModelError, UsageError
 
 Build = Callable[[int, int, State | None], nn.Module]
 Kind = Literal["own", "pretrained", "classical", "timm"]

@@ -22,5 +22,5 @@ os.environ.update(
 def __getattr__(name: str) -> Any:
     """Look the version up when it is asked for: no stage depends on it, so a new one makes no result stale."""
     if name == "__version__":
-        return import_module("pipeline.version").__version__
+        return import_module("pipeline.core.version").__version__
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,16 +11,16 @@ from typing import Final, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.emotions import CLASSES
-from pipeline.harmonize import LABELS_NAME, harmonize
-from pipeline.ingest import SAMPLES_NAME, ingest
-from pipeline.output import REJECTS_NAME
-from pipeline.params import Params
-from pipeline.params.read import read_params
-from pipeline.schema import REJECTS
+from pipeline.core.emotions import CLASSES
+from pipeline.core.params import Params
+from pipeline.core.params.read import read_params
+from pipeline.core.schema import REJECTS
+from pipeline.core.stage_output import REJECTS_NAME
+from pipeline.core.tables import read_table
+from pipeline.ingest.stage import SAMPLES_NAME, ingest
+from pipeline.ingest.told import Told
+from pipeline.labels.stage import LABELS_NAME, harmonize
 from pipeline.shards.read import iter_shards, open_shards
-from pipeline.sources.told import Told
-from pipeline.tables import read_table
 
 _PICTURE: Final = "image"
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import DataError
-from pipeline.params import Params
+from pipeline.core.errors import DataError
+from pipeline.core.params import Params
 from stages.ingest import ingest_choices, run_ingest
 from stages.progress import bar
 from stages.project import ALIGNED, MISSES, SAMPLES, dataset_name, dataset_of, load_params
 from stages.say import say
 
 if TYPE_CHECKING:
-    from pipeline.lineage.snapshot import Snapshot
+    from pipeline.core.lineage.snapshot import Snapshot
 
 
 def align(
@@ -31,8 +31,8 @@ def align(
     Runs in PREP_WORKERS processes, one for each core unless set, on the CPU unless PREP_DEVICE names a GPU (cuda,
     cuda:N, mps, auto), whose crops differ in their last bits.
     """
-    from pipeline.faces.align import align as align_faces
-    from pipeline.workers import worker_count
+    from pipeline.align.stage import align as align_faces
+    from pipeline.core.parallel.pool import worker_count
 
     params = load_params()
     dataset = dataset_name(params, src)
@@ -62,7 +62,7 @@ def ensure_samples(params: Params, src: str, samples: Path) -> None:
     In DVC they are a dependency, made by the stage before, and are not touched. A format that was given to
     `prep ingest` of the same tree stays where params.yaml has none.
     """
-    from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+    from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 
     known = read_snapshot(samples) if (samples / SNAPSHOT_NAME).is_file() else None
     same = known is not None and os.path.realpath(known.inputs[0].path) == os.path.realpath(src)
@@ -73,8 +73,8 @@ def ensure_samples(params: Params, src: str, samples: Path) -> None:
 
 def _is_current(known: "Snapshot", params: Params, src: str, given: str) -> bool:
     """Say whether samples are those that an ingest would write now; the tree is hashed only if all else agrees."""
-    from pipeline.ingest import recorded_params
-    from pipeline.lineage.identity import identity
+    from pipeline.core.lineage.identity import identity
+    from pipeline.ingest.stage import recorded_params
 
     if dict(known.params) != recorded_params(**ingest_choices(params, src, given)) or not Path(src).exists():
         return False

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from pipeline.errors import PrepError, UsageError
-from pipeline.extras import missing_extra
+from pipeline.core.errors import PrepError, UsageError
+from pipeline.core.extras import missing_extra
 from stages import __version__
 from stages.align import align
 from stages.demo import demo

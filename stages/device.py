@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.device import find_device, tell_device
+from pipeline.core.device import find_device, tell_device
 from stages.project import EVALUATE
 from stages.say import note
 

@@ -23,8 +23,8 @@ def export(
 ) -> None:
     """Export a network; it reads aligned uint8 RGB faces, and its metadata says how they must be made."""
     from models.checkpoint import load_checkpoint
-    from models.export import export_onnx
-    from pipeline.device import asked_device
+    from models.inference.export import export_onnx
+    from pipeline.core.device import asked_device
 
     asked_device()  # the graph is traced on the CPU whatever it says, but a wrong value is told here as anywhere
     export_onnx(load_checkpoint(run), out)

@@ -11,8 +11,8 @@ _INDENT: Final = 20
 
 def formats(as_json: Json = False) -> None:
     """Print every format that `prep ingest` reads, with where to get the dataset and under which terms."""
-    from pipeline.catalog import CATALOG
-    from pipeline.sources import READERS
+    from pipeline.core.catalog import CATALOG
+    from pipeline.ingest.registry import READERS
 
     entries = []
     for reader in READERS:

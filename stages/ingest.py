@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pipeline.catalog import CATALOG
-from pipeline.errors import ParamsError
-from pipeline.params import AnyDataset, Params, TableDataset
+from pipeline.core.catalog import CATALOG
+from pipeline.core.errors import ParamsError
+from pipeline.core.params import AnyDataset, Params, TableDataset
 from stages import project
 from stages.progress import bar
 from stages.say import note, one_line, say
 
 if TYPE_CHECKING:
-    from pipeline.sources.told import Told
+    from pipeline.ingest.told import Told
 
 AUTO: Final = "auto"
 
@@ -40,8 +40,8 @@ def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, An
     Raises:
         ParamsError: params.yaml names a format, or under `terms` one, that there is not.
     """
-    from pipeline.sources import READERS
-    from pipeline.sources.told import Told
+    from pipeline.ingest.registry import READERS
+    from pipeline.ingest.told import Told
 
     known = project.dataset_of(params, src)
     entry = known[1] if known else None
@@ -61,7 +61,7 @@ def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, An
 
 
 def _told(entry: AnyDataset) -> "Told":
-    from pipeline.sources.told import Told
+    from pipeline.ingest.told import Told
 
     if not isinstance(entry, TableDataset):
         return Told(classes=entry.classes or {}, align=entry.align, terms=entry.terms)
@@ -77,7 +77,7 @@ def run_ingest(
     accept_mismatch: bool = False,
 ) -> None:
     """Ingest a source as params.yaml has it and say what came of it; for `prep ingest` and the stages that need it."""
-    from pipeline.ingest import ingest as ingest_tree
+    from pipeline.ingest.stage import ingest as ingest_tree
 
     choices = ingest_choices(params, src, format)
     dataset = choices["dataset"]

@@ -1,6 +1,6 @@
 """`prep models`: what can be trained."""
 
-from pipeline.emotions import AFFECTNET, CLASSES
+from pipeline.core.emotions import AFFECTNET, CLASSES
 from stages.say import Json, show, show_json
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pipeline.emotions import AFFECTNET
-from pipeline.errors import DataError, ImageError, UsageError
-from pipeline.schema import Reason
+from pipeline.core.emotions import AFFECTNET
+from pipeline.core.errors import DataError, ImageError, UsageError
+from pipeline.core.schema import Reason
 from stages import project
 from stages.device import note_unused_gpu
 from stages.progress import bar
@@ -20,7 +20,7 @@ from stages.say import Json, one_line, say, show, show_json
 
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
-    from models.predict import AnsweredFace, Predictor
+    from models.inference.predictor import AnsweredFace, Predictor
 
 _PICTURES_AT_ONCE: Final = 16
 # Whoever gives --out such a name means one picture, not a folder.
@@ -56,7 +56,7 @@ def predict(
     """
     paths = [path for given in pictures for path in _find(given)]
     targets = _targets(paths, out)
-    from models.predict import Predictor
+    from models.inference.predictor import Predictor
 
     note_unused_gpu()
     predictor = Predictor.load(run)
@@ -133,7 +133,7 @@ def _read(path: Path) -> bytes:
 
 
 def _draw(content: bytes, faces: "list[AnsweredFace]", target: Path) -> None:
-    from models.predict import draw_faces
+    from models.inference.predictor import draw_faces
     from pipeline.report.sheet import write_png
 
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.workers import Progress, no_progress
+from pipeline.core.parallel.pool import Progress, no_progress
 from stages.say import is_quiet
 
 

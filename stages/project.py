@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import DataError, ParamsError, UsageError
-from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
-from pipeline.params import Dataset, Params, read_params
+from pipeline.core.errors import DataError, ParamsError, UsageError
+from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.core.params import Dataset, Params, read_params
 
 PARAMS: Final = Path("params.yaml")
 RAW: Final = Path("raw")
@@ -103,7 +103,7 @@ def local_folder(option: str, where: str) -> Path:
     if "://" in where:
         raise UsageError(
             f"{option} {where}: expected a folder, because its bytes are hashed for the lineage; copy it here first "
-            "(models.data.ShardLoader reads addresses)"
+            "(models.data.loader.ShardLoader reads addresses)"
         )
     return Path(where)
 

@@ -19,8 +19,8 @@ def shard(
     ),
 ) -> None:
     """Balance the training classes and write the faces of all datasets as shards that any tool opens."""
-    from pipeline.shards.write import write_shards
-    from pipeline.workers import worker_count
+    from pipeline.core.parallel.pool import worker_count
+    from pipeline.shards.stage import write_shards
 
     params = project.load_params()
     project.check_made(split)

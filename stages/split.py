@@ -21,8 +21,8 @@ def split(
     Reads the faces and labels of every dataset in params.yaml; writes split.parquet, links.parquet and
     certificate.json.
     """
+    from pipeline.core.parallel.pool import worker_count
     from pipeline.split import split as split_datasets
-    from pipeline.workers import worker_count
 
     params = load_params()
     check_keep(params)

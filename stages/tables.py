@@ -18,8 +18,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from pipeline.errors import UsageError
-from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.core.errors import UsageError
+from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
 from stages import project
 from stages.say import Json, say, show_json
 

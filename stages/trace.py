@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.lineage.walk import Node, walk
+from pipeline.core.lineage.walk import Node, walk
 from stages.project import SPLITS
 from stages.say import Json, show, show_json
 

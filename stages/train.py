@@ -23,8 +23,8 @@ def train(
     """
     folder = project.local_folder("--src", src)
     project.check_made(folder)
-    from models.train import train as run
-    from pipeline.lineage.snapshot import read_snapshot
+    from models.training.stage import train as run
+    from pipeline.core.lineage.snapshot import read_snapshot
 
     params = project.load_params()
     note_unused_gpu()

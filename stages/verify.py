@@ -7,14 +7,25 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from pipeline.errors import LineageError
-from pipeline.lineage.snapshot import SNAPSHOT_NAME
-from pipeline.lineage.verify import Problem, Verifier, find_outputs, name_files
-from pipeline.lineage.walk import iter_nodes, owner, walk
-from pipeline.output import relative_path
+from pipeline.core.errors import LineageError
+from pipeline.core.lineage.snapshot import SNAPSHOT_NAME
+from pipeline.core.lineage.walk import iter_nodes, owner, walk
+from pipeline.core.stage_output import relative_path
+from pipeline.verify.dvc_lock import (
+    LOCK,
+    STAGES,
+    Cache,
+    Stage,
+    cache_folder,
+    left_over,
+    read_lock,
+    read_yaml,
+    tracked,
+    wanted,
+)
+from pipeline.verify.links import Problem, Verifier, find_outputs, name_files
+from pipeline.verify.recorded import check_cache, check_stages, check_wanted
 from stages import project
-from stages.lock import LOCK, STAGES, Cache, Stage, cache_folder, left_over, read_lock, read_yaml, tracked, wanted
-from stages.recorded import check_cache, check_stages, check_wanted
 from stages.say import Json, note, say, show_json
 
 # Of what crosses two sets.

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import torch
 
-from pipeline.device import gpu_problem
+from pipeline.core.device import gpu_problem
 
 H100 = ("NVIDIA H100 80GB HBM3", (9, 0))
 A100 = ("NVIDIA A100-SXM4-40GB", (8, 0))

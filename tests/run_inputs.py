@@ -9,12 +9,12 @@ import torch
 
 from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
 from models.registry import find_model
-from pipeline.emotions import CLASSES
-from pipeline.output import stage_output
-from pipeline.params import EvaluateParams
+from pipeline.core.emotions import CLASSES
+from pipeline.core.params import EvaluateParams
+from pipeline.core.stage_output import stage_output
+from pipeline.core.tables import write_table
 from pipeline.shards.read import open_shards
-from pipeline.shards.write import write_shards
-from pipeline.tables import write_table
+from pipeline.shards.stage import write_shards
 from tests.shard_inputs import make_inputs, shard_params
 
 

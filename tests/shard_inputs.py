@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
+from pipeline.core.params import ShardParams
+from pipeline.core.schema import FACES, LABELS, SPLIT
+from pipeline.core.tables import part_name, write_table
 from pipeline.images import encode_face
-from pipeline.lineage.snapshot import Snapshot, write_snapshot
-from pipeline.params import ShardParams
-from pipeline.schema import FACES, LABELS, SPLIT
-from pipeline.tables import part_name, write_table
 
 SIZE_PX = 48
 ALIGN = {"template": "arcface-112", "size_px": SIZE_PX, "margin": 0.25, "border": "constant"}

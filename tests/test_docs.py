@@ -9,8 +9,8 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from pipeline.catalog import CATALOG
-from pipeline.sources import READERS
+from pipeline.core.catalog import CATALOG
+from pipeline.ingest.registry import READERS
 from stages.cli import app
 from tests.imports import ROOT
 
@@ -54,7 +54,7 @@ def test_every_format_is_on_its_page():
 
 
 def test_the_class_numbers_on_their_page_are_the_code_s():
-    from pipeline.emotions import AFFECTNET, CLASSES
+    from pipeline.core.emotions import AFFECTNET, CLASSES
 
     rows = re.findall(r"^\| (\w+) \| (\d) \| (\d) \|$", (ROOT / "docs" / "harmonize.md").read_text(), re.MULTILINE)
     assert rows == [(name, str(number), str(AFFECTNET[name])) for number, name in enumerate(CLASSES)]

@@ -9,7 +9,7 @@ from importlib.metadata import packages_distributions
 
 import pytest
 
-from pipeline.extras import EXTRAS
+from pipeline.core.extras import EXTRAS
 from tests.imports import PACKAGES, ROOT, imported_names
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -93,7 +93,7 @@ def test_a_missing_library_is_one_line_with_its_extra(project, arguments, module
 def test_a_missing_storage_library_is_one_line_with_its_extra():
     code = (
         "import sys; sys.modules['s3fs'] = None\n"
-        "from pipeline.errors import ExtraError\nfrom pipeline.storage import Location\n"
+        "from pipeline.core.errors import ExtraError\nfrom pipeline.core.storage import Location\n"
         "try: Location('s3://bucket/x').read_bytes()\nexcept ExtraError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -105,8 +105,8 @@ def test_aligning_on_the_cpu_needs_no_torch(asked):
     """Where no torch is, `auto` is the CPU."""
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from pipeline.faces.networks import cpu_networks; import pipeline.faces.align\n"
-        "from pipeline.device import find_device; cpu_networks(); print(find_device('cpu').name)"
+        "from pipeline.align.mtcnn.networks import cpu_networks; import pipeline.align.stage\n"
+        "from pipeline.core.device import find_device; cpu_networks(); print(find_device('cpu').name)"
     )
     environment = os.environ | {"PREP_DEVICE": asked}
     done = subprocess.run(

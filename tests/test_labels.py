@@ -5,8 +5,8 @@ import re
 import pytest
 
 from benchmarks.labels import PAGE, build_page, families, read_known
-from pipeline.emotions import CLASSES
-from pipeline.taxonomy import Lookup, list_taxonomies, read_taxonomy
+from pipeline.core.emotions import CLASSES
+from pipeline.labels.taxonomy import Lookup, list_taxonomies, read_taxonomy
 
 
 def test_the_page_is_what_the_taxonomies_say():

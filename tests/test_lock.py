@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from pipeline.lineage.identity import identity
+from pipeline.core.lineage.identity import identity
 from tests.imports import PACKAGES, ROOT
 
 LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]

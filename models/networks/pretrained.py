@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from models.inputs import IMAGENET_MEAN, IMAGENET_STD, InputSpec
+from models.core.inputs import IMAGENET_MEAN, IMAGENET_STD, InputSpec
 from models.networks.classifier import Classifier, global_average
 from models.networks.weights import HuggingFace, State, TorchHub, load_base
-from pipeline.errors import ModelError, UsageError
+from pipeline.core.errors import ModelError, UsageError
 
 # The face network of facenet-pytorch; its name holds the training set, VGGFace2.
 FACENET_FILE = "20180402-114759-vggface2.pt"

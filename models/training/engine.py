@@ -10,10 +10,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import StrategyRegistry
 
-from models.runtime import Compute, accelerator, describe_compute, network_device, resolve_precision
-from pipeline.device import AUTO, CPU, DEVICE, Device, asked_device, find_device
-from pipeline.errors import ParamsError
-from pipeline.params import TrainParams
+from models.core.runtime import Compute, accelerator, describe_compute, network_device, resolve_precision
+from pipeline.core.device import AUTO, CPU, DEVICE, Device, asked_device, find_device
+from pipeline.core.errors import ParamsError
+from pipeline.core.params import TrainParams
 
 # Where a machine has several GPUs, or several machines train together: Lightning's own names for all of these.
 _DEVICES: Final = "PREP_DEVICES"

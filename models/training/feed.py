@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 
 import torch
 
-from models.inputs import InputSpec
-from models.training.faces import Faces
+from models.core.inputs import InputSpec
+from models.data.faces import Faces
 
 _AHEAD: Final = 2  # batches on a GPU beside the one that it learns from
 

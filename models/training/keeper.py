@@ -8,8 +8,8 @@ import lightning
 import torch
 from lightning.pytorch.callbacks.checkpoint import Checkpoint
 
-from models.training.course import Course
-from pipeline.place import sync
+from models.training.history import Course
+from pipeline.core.place import sync
 
 _SECONDS: Final = 60
 _ASK_BATCHES: Final = 16  # several processes ask the first one's clock once in so many batches: it costs a message

@@ -6,10 +6,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from models.affect import AFFECTS, TASK_OUTPUTS, affect_loss, squared_error
-from models.runtime import send
-from models.training.faces import Faces
-from pipeline.params import TrainParams
+from models.core.affect import AFFECTS, TASK_OUTPUTS, affect_loss, squared_error
+from models.core.runtime import send
+from models.data.faces import Faces
+from pipeline.core.params import TrainParams
 
 _TINY: Final = 1e-12
 

@@ -15,19 +15,19 @@ import torch
 from lightning.pytorch.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 
-from models.augment import Augmentation
 from models.checkpoint import not_finite
-from models.inputs import InputSpec
+from models.core.inputs import InputSpec
+from models.core.runtime import accelerator
+from models.core.streams import Purpose, stream_seed
+from models.data.faces import Faces, concat_faces
 from models.networks.layers import rest_frozen
-from models.runtime import accelerator
-from models.streams import Purpose, stream_seed
+from models.training.augment import Augmentation
 from models.training.average import Average
-from models.training.course import NO_SUMS, Course, Phase, score_classes, score_values
-from models.training.faces import Faces, concat_faces
+from models.training.history import NO_SUMS, Course, Phase, score_classes, score_values
 from models.training.loss import Objective, mix
 from models.training.optimizer import build_optimizer, rate_share, scale_rate
-from pipeline.errors import ModelError
-from pipeline.params import TrainParams
+from pipeline.core.errors import ModelError
+from pipeline.core.params import TrainParams
 
 _TINY: Final = 1e-12
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from pipeline.params import TrainParams
+from pipeline.core.params import TrainParams
 
 
 def scale_rate(rate: float, rule: str, processes: int) -> float:

@@ -11,25 +11,25 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from models.affect import TASK_OUTPUTS
-from models.classical import Classical
-from models.inputs import InputSpec
+from models.classical.baselines import Classical
+from models.core.affect import TASK_OUTPUTS
+from models.core.inputs import InputSpec
+from models.core.runtime import Compute
 from models.networks.layers import open_last
 from models.registry import Entry, create_model
-from models.runtime import Compute
-from models.training.course import NO_SUMS, Course, Phase, score_classes
-from models.training.data import Reading, build_epochs, read_faces
 from models.training.engine import build_trainer, plan_compute
+from models.training.epochs import Reading, build_epochs, read_faces
 from models.training.feed import Feed
+from models.training.history import NO_SUMS, Course, Phase, score_classes
 from models.training.keeper import StateKeeper
 from models.training.loss import Objective, balance_classes
 from models.training.module import Amounts, Learner
-from models.training.telling import LiveLog, ProgressReport
-from pipeline.emotions import CLASSES
-from pipeline.errors import ModelError, UsageError
-from pipeline.params import TrainParams
+from models.training.reporting import LiveLog, ProgressReport
+from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import ModelError, UsageError
+from pipeline.core.parallel.pool import Progress, worker_count
+from pipeline.core.params import TrainParams
 from pipeline.shards.read import ShardFolder, iter_shards
-from pipeline.workers import Progress, worker_count
 
 TRAIN = "train"
 VAL = "val"

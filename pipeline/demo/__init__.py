@@ -1,5 +1,5 @@
 """Small raw trees of four datasets in their native layouts, rendered from the one portrait that scikit-image ships."""
 
-from pipeline.demo.render import render
+from pipeline.demo.stage import render
 
 __all__ = ["render"]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.core.emotions import Emotion
 from pipeline.demo.expressions import EXPRESSIONS, Units
 from pipeline.demo.people import Person
 from pipeline.demo.scene import Figure
-from pipeline.emotions import Emotion
 
 
 @dataclass(frozen=True)

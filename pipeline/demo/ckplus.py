@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 
+from pipeline.core.emotions import Emotion
 from pipeline.demo.casting import Role, draw_role
 from pipeline.demo.people import build_person
 from pipeline.demo.scene import Figure, Photo, Shot
 from pipeline.demo.truth import Truth
-from pipeline.emotions import Emotion
 
 NAME: Final = "ckplus"
 IMAGES: Final = "cohn-kanade-images"

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from pipeline.core.emotions import Emotion
 from pipeline.demo.casting import Role, cast, deal, draw_role
 from pipeline.demo.people import Person, build_person
 from pipeline.demo.scene import Figure, Photo, Shot
 from pipeline.demo.truth import Truth
-from pipeline.emotions import Emotion
 
 NAME: Final = "emotic"
 CATEGORIES: Final[Mapping[Emotion, tuple[str, ...]]] = {

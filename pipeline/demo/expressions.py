@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from pipeline.core.emotions import Emotion
 from pipeline.demo.portrait import LANDMARKS, Points
-from pipeline.emotions import Emotion
 
 Units = Mapping[str, float]
 Move = tuple[float, float]  # out, down

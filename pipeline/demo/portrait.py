@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import DataError
+from pipeline.core.errors import DataError
 
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float64]

@@ -12,12 +12,12 @@ from typing import Final
 
 import numpy as np
 
+from pipeline.core.emotions import Emotion
 from pipeline.demo.casting import Role, cast, deal, draw_role, pose
 from pipeline.demo.people import build_person
 from pipeline.demo.portrait import Points
 from pipeline.demo.scene import Photo, Shot, five_points
 from pipeline.demo.truth import Truth
-from pipeline.emotions import Emotion
 
 NAME: Final = "rafdb"
 CODES: Final[Mapping[Emotion, int]] = {

@@ -11,12 +11,12 @@ from typing import Final
 import cv2
 import numpy as np
 
+from pipeline.core.errors import DataError
 from pipeline.demo.expressions import Units, at_rest, keep_apart, moves
 from pipeline.demo.look import build_mask
 from pipeline.demo.people import Person, shape_face, shape_hair
 from pipeline.demo.portrait import INTEROCULAR_PX, Pixels, Points, blend
 from pipeline.demo.warp import Placement, sample, warp_face
-from pipeline.errors import DataError
 
 # What a head turns around: the middle of the face, in portrait pixels.
 MIDDLE: Final = (224.0, 125.0)

@@ -19,7 +19,7 @@ applied.
 How a face is stored: `encode_face` writes JPEG quality 98 with full colour resolution, one channel for grey.
 """
 
-from pipeline.images.door import Header, Opened, Scaled, decode, open_picture
+from pipeline.images.decode import Header, Opened, Scaled, decode, open_picture
 from pipeline.images.picture import Pixels
 from pipeline.images.stored import decode_face, decode_grey_face, encode_face
 

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images import pillow
 from pipeline.images.exif import UPRIGHT
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 _FILE_HEADER_BYTES: Final = 14
 _OLD_HEADER_BYTES: Final = 12

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 _DEPTHS: Final = (8, 10, 12, 14, 16)
 STRAYS: Final = 1000

@@ -4,8 +4,8 @@ import re
 from enum import StrEnum
 from typing import Final
 
-from pipeline.errors import ImageError
-from pipeline.schema import Reason
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 
 
 class Format(StrEnum):

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images import pillow
 from pipeline.images.exif import UPRIGHT
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 _SCREEN_BYTES: Final = 13
 _FRAME_BYTES: Final = 10

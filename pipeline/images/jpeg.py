@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 import numpy as np
 import simplejpeg
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images import pillow
 from pipeline.images.exif import UPRIGHT, read_orientation
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 _SOI: Final = b"\xff\xd8"
 _JFIF: Final = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images.deep import to_eight_bits
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 _NAMES: Final = {
     Format.JPEG: "JPEG", Format.PNG: "PNG", Format.TIFF: "TIFF", Format.BMP: "BMP", Format.WEBP: "WEBP",

@@ -8,13 +8,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images import pillow
 from pipeline.images.deep import decode_deep_png
 from pipeline.images.exif import UPRIGHT, read_orientation
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _IHDR_BYTES: Final = 13

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images.deep import to_eight_bits
 from pipeline.images.exif import UPRIGHT
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 _TOKEN: Final = rb"(?:\s|#[^\n\r]*[\n\r])+(\d{1,9})"
 _HEADER: Final = re.compile(rb"P([2356])" + _TOKEN * 3 + rb"(?:#[^\n\r]*[\n\r]|\s)")

@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 import simplejpeg
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 QUALITY: Final = 98
 _GREY_DIMENSIONS: Final = 2

@@ -10,13 +10,13 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images import pillow
 from pipeline.images.deep import STRAYS
 from pipeline.images.exif import UPRIGHT, turned_size
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 _WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION = 256, 257, 259, 274
 _BITS: Final = 258

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images import pillow
 from pipeline.images.exif import UPRIGHT, read_orientation
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
-from pipeline.schema import Reason
 
 _HEADER_BYTES: Final = 12
 _CHUNK_BYTES: Final = 8

@@ -8,14 +8,14 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog import CATALOG
-from pipeline.emotions import CLASSES
-from pipeline.lineage.snapshot import read_snapshot
-from pipeline.lineage.walk import Node, iter_nodes, walk
-from pipeline.output import SUMMARY_NAME
+from pipeline.core.catalog import CATALOG
+from pipeline.core.emotions import CLASSES
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.lineage.walk import Node, iter_nodes, walk
+from pipeline.core.schema import INDEX, LEDGER, PREDICTIONS
+from pipeline.core.stage_output import SUMMARY_NAME
+from pipeline.core.tables import read_table
 from pipeline.report.sets import build_sets, read_json
-from pipeline.schema import INDEX, LEDGER, PREDICTIONS
-from pipeline.tables import read_table
 
 LICENCE_NOTE: Final = (
     "Faces are personal data. Most of the datasets behind such shards are licensed for research only and forbid "

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.catalog import CATALOG, may_show
-from pipeline.emotions import CLASSES
-from pipeline.errors import TableError
+from pipeline.core.catalog import CATALOG, may_show
+from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import TableError
+from pipeline.core.tables import read_part, read_table, table_files
 from pipeline.images import decode_face
 from pipeline.report.sheet import Pixels, Tile, build_sheet
-from pipeline.tables import read_part, read_table, table_files
 
 _COLUMNS: Final = 12
 _SIDE_PX: Final = 112

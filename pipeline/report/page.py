@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from pipeline.device import tell_device
-from pipeline.emotions import AFFECTNET, CLASSES
+from pipeline.core.device import tell_device
+from pipeline.core.emotions import AFFECTNET, CLASSES
 
 _STYLE: Final = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }

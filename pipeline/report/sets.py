@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.errors import DataError
-from pipeline.lineage.snapshot import read_snapshot
-from pipeline.output import SUMMARY_NAME
+from pipeline.core.errors import DataError
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.stage_output import SUMMARY_NAME
 
 _CERTIFICATE_NAME: Final = "certificate.json"
 _STATED: Final = ("crossing", "counts", "keep", "contradictions")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.errors import OutputError
+from pipeline.core.errors import OutputError
 
 Pixels = NDArray[np.uint8]
 

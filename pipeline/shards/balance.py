@@ -1,4 +1,4 @@
-"""The balance policy (`pipeline.balance`) applied to joined rows: copies become rows, weights a column."""
+"""The balance policy (`pipeline.shards.policy`) applied to joined rows: copies become rows, weights a column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from pipeline.balance import cap_tested, count_cells, select, weigh
-from pipeline.params import ShardParams
+from pipeline.core.params import ShardParams
 from pipeline.shards.plan import Joined, even
+from pipeline.shards.policy import cap_tested, count_cells, select, weigh
 
 
 @dataclass(frozen=True, slots=True)

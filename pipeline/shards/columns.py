@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipeline.emotions import CLASSES
+from pipeline.core.emotions import CLASSES
 
 AFFECTS: Final = ("valence", "arousal", "dominance")
 SNAPSHOT_KEY: Final = b"prep.snapshot"

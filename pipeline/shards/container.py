@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.errors import OutputError
-from pipeline.shards.archive import Batch, count_members, sample_key, write_tar
+from pipeline.core.errors import OutputError
 from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, SHARD_SCHEMA, shard_schema
+from pipeline.shards.webdataset_tar import Batch, count_members, sample_key, write_tar
 
 # Small groups, so that a reader can mix rows of many shards in little memory: 64 faces of 224 px are 2.5 MB.
 ROW_GROUP_ROWS: Final = 64

@@ -11,8 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog import CATALOG, Entry, terms_in
-from pipeline.emotions import AFFECTNET, CLASSES
+from pipeline.core.catalog import CATALOG, Entry, terms_in
+from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.shards.columns import SHARD_SCHEMA
 from pipeline.shards.plan import SPLITS
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import DataError
-from pipeline.faces.geometry import TEMPLATE_NAME, fit_similarity, template_points, transform_points
+from pipeline.core.errors import DataError
+from pipeline.geometry.similarity import TEMPLATE_NAME, fit_similarity, template_points, transform_points
 
 
 def crop_landmarks(landmarks: npt.NDArray[np.float32], align: Mapping[str, Any] | None) -> npt.NDArray[np.float32]:

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipeline.emotions import AFFECTNET, CLASSES
-from pipeline.errors import DataError, LineageError, OutputError
-from pipeline.lineage.identity import identity
-from pipeline.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
-from pipeline.lineage.walk import owner, raw_inputs
+from pipeline.core.emotions import AFFECTNET, CLASSES
+from pipeline.core.errors import DataError, LineageError, OutputError
+from pipeline.core.lineage.identity import identity
+from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.core.lineage.walk import owner, raw_inputs
 from pipeline.shards.container import ROW_GROUP_ROWS
 from pipeline.shards.plan import TRAIN, Shard
 

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import DataError
-from pipeline.schema import INDEX, LABELS, SPLIT
-from pipeline.tables import read_part, read_table, table_files
+from pipeline.core.errors import DataError
+from pipeline.core.schema import INDEX, LABELS, SPLIT
+from pipeline.core.tables import read_part, read_table, table_files
 
 TRAIN: Final = "train"
 SPLITS: Final = (TRAIN, "val", "test")

@@ -9,8 +9,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import DataError, TableError
-from pipeline.storage import Location
+from pipeline.core.errors import DataError, TableError
+from pipeline.core.storage import Location
 
 MANIFEST_NAME: Final = "shards.json"
 

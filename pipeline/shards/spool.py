@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.errors import DataError
-from pipeline.tables import iter_batches
+from pipeline.core.errors import DataError
+from pipeline.core.tables import iter_batches
 
 _BATCH_ROWS = 256
 

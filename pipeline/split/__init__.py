@@ -1,5 +1,5 @@
 """No one in two sets: groups of all that must stay together (`groups`), shared out (`assign`), certified."""
 
-from pipeline.split.build import split
+from pipeline.split.stage import split
 
 __all__ = ["split"]

@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.duplicates import SOUGHT_CHANGES
-from pipeline.params import SplitParams
+from pipeline.core.params import SplitParams
 from pipeline.split.dropped import dropped_by_class
+from pipeline.split.duplicates import SOUGHT_CHANGES
 from pipeline.split.groups import Groups
 from pipeline.split.links import KINDS, Linked, link_values
 from pipeline.split.official import Places
-from pipeline.split.rows import Rows
+from pipeline.split.people import Rows
 from pipeline.split.shares import build_shares, missed_shares
 
 CERTIFICATE_NAME: Final = "certificate.json"

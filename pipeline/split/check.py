@@ -8,12 +8,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import PrepError, TableError
-from pipeline.schema import INDEX, SPLIT
+from pipeline.core.errors import PrepError, TableError
+from pipeline.core.schema import INDEX, SPLIT
+from pipeline.core.tables import read_table
 from pipeline.split.certificate import CERTIFICATE_NAME, crossing
 from pipeline.split.keep import read_splits
 from pipeline.split.links import KINDS, LINKS_NAME
-from pipeline.tables import read_table
 
 # What is always looked for, so that the certificate must give a number.
 _ALWAYS: Final = frozenset({"groups", "files", "pictures"})

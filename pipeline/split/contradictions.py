@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.components import components
+from pipeline.core.graph import components
 from pipeline.split.links import Linked
-from pipeline.split.rows import UNLABELLED, Rows
+from pipeline.split.people import UNLABELLED, Rows
 
 SOFTENED_NAME: Final = "softened.parquet"
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.emotions import CLASSES
-from pipeline.output import Reject, nothing_left
+from pipeline.core.emotions import CLASSES
+from pipeline.core.stage_output import Reject, nothing_left
 from pipeline.split.official import Place, Places
-from pipeline.split.rows import Rows
+from pipeline.split.people import Rows
 
 _SPLIT: Final = {Place.free: "unsplit", Place.pool: "train"} | {
     place: place.name for place in (Place.train, Place.val, Place.test)

@@ -23,9 +23,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.balance import keyed_order
-from pipeline.components import Links, components, same_value
-from pipeline.split.rows import Rows
+from pipeline.core.graph import Links, components, same_value
+from pipeline.shards.policy import keyed_order
+from pipeline.split.people import Rows
 
 _KINDS: Final = ("subject", "sequence", "picture", "row")
 

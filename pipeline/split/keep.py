@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import DataError
-from pipeline.schema import SPLIT
+from pipeline.core.errors import DataError
+from pipeline.core.schema import SPLIT
+from pipeline.core.tables import read_table
 from pipeline.split.official import PLACE_OF, Place, Places
-from pipeline.split.rows import Rows
-from pipeline.tables import read_table
+from pipeline.split.people import Rows
 
 _SHOWN: Final = ", ".join(PLACE_OF)
 

@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.components import Links, components
-from pipeline.duplicates import DUPLICATES, find_duplicates
-from pipeline.identities import find_identities
-from pipeline.params import SplitParams
+from pipeline.core.graph import Links, components
+from pipeline.core.parallel.pool import Progress
+from pipeline.core.params import SplitParams
+from pipeline.core.tables import table_files
+from pipeline.split.duplicates import DUPLICATES, find_duplicates
 from pipeline.split.groups import build_groups
-from pipeline.split.rows import Rows
-from pipeline.tables import table_files
-from pipeline.workers import Progress
+from pipeline.split.identities import find_identities
+from pipeline.split.people import Rows
 
 LINKS_NAME: Final = "links.parquet"
 # What must not cross, and how the certificate calls it.

@@ -25,9 +25,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import DataError
+from pipeline.core.errors import DataError
 from pipeline.split.groups import Groups
-from pipeline.split.rows import UNLABELLED, Rows
+from pipeline.split.people import UNLABELLED, Rows
 
 
 class Place(IntEnum):

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.emotions import CLASSES
-from pipeline.params import SplitParams
+from pipeline.core.emotions import CLASSES
+from pipeline.core.params import SplitParams
 from pipeline.split.official import PLACE_OF, Place, Places
-from pipeline.split.rows import Rows
+from pipeline.split.people import Rows
 
 _Cells = Iterator[tuple[str, str, dict[str, int]]]
 

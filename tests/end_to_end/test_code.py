@@ -18,7 +18,7 @@ from tests.imports import PACKAGES, ROOT
 
 pytestmark = pytest.mark.slow
 
-TAXONOMY = "pipeline/taxonomies/kdef.yaml"
+TAXONOMY = "pipeline/labels/taxonomies/kdef.yaml"
 # KDEF's codes, and what its manual says they mean, as the eight classes count: anger 0 to surprise 7.
 CODES = {"AF": 3, "AN": 0, "DI": 2, "HA": 4, "NE": 5, "SA": 6, "SU": 7}
 SWAPPED = CODES | {"HA": 6, "SA": 4}

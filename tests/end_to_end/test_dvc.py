@@ -249,7 +249,7 @@ def test_a_split_to_keep_is_a_dependency_of_the_split_alone(project):
 
 
 def test_another_taxonomy_touches_no_pixel_until_the_shards(project):
-    path = project / "pipeline/taxonomies/emotic.yaml"
+    path = project / "pipeline/labels/taxonomies/emotic.yaml"
     path.write_text(path.read_text() + "# another reading\n")
     stages = dry(project)
     call(project, "git", "checkout", "-q", "pipeline")

@@ -21,7 +21,7 @@ COUNTS = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from pipeline.output import stage_output
+from pipeline.core.stage_output import stage_output
 with stage_output(Path("data/aligned/ladies"), stage="align", sources=[Path("{SAMPLES}")], params={{}}) as output:
     output.write_json_beside(Path("{METRICS}"), {{"missed": 3}})
     output.finish(rows_in=0, rows_out=0)
@@ -89,7 +89,10 @@ def files(*folders: Path | str) -> list[Path]:
 def test_each_file_is_named_itself(named):
     results = files("data", "runs")
     assert {"labels.parquet", "manifest.parquet", "snapshot.json", "ladies.json"} <= {path.name for path in results}
-    code = [Path(name) for name in ("pipeline/taxonomies/kdef.yaml", "pipeline/output.py", "stages/ingest.py")]
+    code = [
+        Path(name)
+        for name in ("pipeline/labels/taxonomies/kdef.yaml", "pipeline/core/stage_output.py", "stages/ingest.py")
+    ]
     whole = {LABELS / "labels.parquet", LABELS / "snapshot.json", METRICS}
     for number, path in enumerate([*results, *files("raw")[:2], *code]):
         content = path.read_bytes()
@@ -119,7 +122,7 @@ def test_two_files_that_are_swapped_are_both_named(named):
         "data/labels/ladies/.hidden",
         "data/labels/ladies/part-00001.parquet",
         "runs/align/other.json",
-        "pipeline/taxonomies/other.yaml",
+        "pipeline/labels/taxonomies/other.yaml",
     ],
 )
 def test_a_stray_is_named(named, name):
@@ -239,7 +242,7 @@ def test_a_snapshot_that_agrees_with_a_forged_file_does_not_hide_it(named):
     forged = contents[0].replace(b"7", b"8")
     put(path, forged)
     entry = json.loads(contents[1])
-    from pipeline.lineage.identity import file_md5
+    from pipeline.core.lineage.identity import file_md5
 
     entry["files"]["summary.json"] = {"md5": file_md5(path), "size": len(forged)}
     put(snapshot, json.dumps(entry).encode())

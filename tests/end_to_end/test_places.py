@@ -121,7 +121,9 @@ def test_a_wheel_brings_its_taxonomies_and_gives_way_to_the_working_folder(site,
     folder, bare = make("clone"), make("bare")
     for package in PACKAGES:
         shutil.rmtree(bare / package)
-    assert all((site / path.relative_to(ROOT)).is_file() for path in (ROOT / "pipeline/taxonomies").glob("*.yaml"))
+    assert all(
+        (site / path.relative_to(ROOT)).is_file() for path in (ROOT / "pipeline/labels/taxonomies").glob("*.yaml")
+    )
     start = (sys.executable, "-P", "-c", "from stages.entry import main; main()")
     assert harmonize(bare, *start, path=site) == SWAPPED
     assert harmonize(folder, *start, path=site) == CODES

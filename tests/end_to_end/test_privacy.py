@@ -75,8 +75,8 @@ if __name__ == "__main__":
     from models.training import module
     from models import create_model
     from models.checkpoint import load_checkpoint
-    from models.data import ShardLoader
-    from models.predict import Predictor
+    from models.data.loader import ShardLoader
+    from models.inference.predictor import Predictor
     create_model("resnet18", 8)
     loader = ShardLoader("data/shards", "train", batch_size=4, shuffle=True, seed=1, workers=2)
     print(sum(len(batch) for batch in loader) == loader.rows)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from models.evaluate import evaluate
+from models.evaluation.stage import evaluate
 from models.registry import Entry, list_models
-from models.train import train
-from pipeline.emotions import CLASSES
-from pipeline.params import Params, read_params
+from models.training.stage import train
+from pipeline.core.emotions import CLASSES
+from pipeline.core.params import Params, read_params
 from stages.cli import run as prep
 from tests.end_to_end.test_dvc import call, commit
 from tests.imports import ROOT

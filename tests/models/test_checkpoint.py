@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from models.checkpoint import METADATA_KEY, Checkpoint, CheckpointInfo, load_checkpoint, read_info, save_checkpoint
-from models.classical import HogSvm
-from models.inputs import InputSpec
+from models.classical.baselines import HogSvm
+from models.core.inputs import InputSpec
+from models.data.faces import Faces
 from models.registry import create_model, find_model
-from models.training.faces import Faces
-from pipeline.emotions import CLASSES
-from pipeline.errors import ModelError
+from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import ModelError
 
 
 def make_info(**changes):

@@ -7,17 +7,17 @@ import torch
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
-from models.classical import Classical
-from models.evaluate import evaluate
-from models.gallery import explain
-from models.held_out import answer_logits, faces_for
-from models.inputs import InputSpec
-from models.personal import fine_tune
+from models.classical.baselines import Classical
+from models.core.inputs import InputSpec
+from models.evaluation.gallery import explain
+from models.evaluation.held_out import answer_logits, faces_for
+from models.evaluation.stage import evaluate
+from models.personal.stage import fine_tune
 from models.registry import create_model, find_model, list_models
-from models.train import train
 from models.training import engine
-from pipeline.device import Device
-from pipeline.params import PersonalizeParams
+from models.training.stage import train
+from pipeline.core.device import Device
+from pipeline.core.params import PersonalizeParams
 from tests.models.training_inputs import make_training_shards, train_params
 from tests.pretended import GPU, MixUpError, PretendedAccelerator, PretendedGpu
 from tests.run_inputs import evaluate_params
@@ -89,7 +89,7 @@ def test_training_sees_one_device(name, shards, tmp_path, monkeypatch, gpu, ligh
 def test_no_step_waits_for_the_gpu(shards, tmp_path, monkeypatch, gpu, lightning_on_gpu):
     """Four steps an epoch wait as often as two; what waits is an epoch's end, a saved state and the progress bar."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("models.training.telling.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("models.training.reporting.time.monotonic", lambda: 0.0)
     waits, steps = [], []
     for batch_size in (12, 6):
         gpu.waits.clear()
@@ -107,14 +107,14 @@ def test_what_it_scores_on_validation_is_answered_where_it_trained(
     shards, tmp_path, monkeypatch, gpu, lightning_on_gpu
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("models.train.network_device", lambda classical: Device("cuda:0"))
+    monkeypatch.setattr("models.training.stage.network_device", lambda classical: Device("cuda:0"))
     answered = []
 
     def answer(network, loader):
         answered.append(network.device)
         return answer_logits(network, loader)
 
-    monkeypatch.setattr("models.credit.answer_logits", answer)
+    monkeypatch.setattr("models.training.credit.answer_logits", answer)
     train(shards, tmp_path / "out", train_params(epochs=1), seed=5)
     assert answered == [GPU]
 
@@ -164,7 +164,9 @@ def test_evaluation_sees_one_device_and_answers_as_on_the_cpu(tmp_path, monkeypa
     run = make_run(shards, tmp_path / "run")
     evaluate(shards, run, tmp_path / "cpu", evaluate_params(), seed=3)
     with PretendedGpu() as gpu:
-        monkeypatch.setattr("models.evaluate.load_checkpoint", lambda path, device: load_checkpoint(path, "cuda:0"))
+        monkeypatch.setattr(
+            "models.evaluation.stage.load_checkpoint", lambda path, device: load_checkpoint(path, "cuda:0")
+        )
         evaluate(shards, run, tmp_path / "gpu", evaluate_params(), seed=3)
         assert gpu.operations > 100
     for name in ("predictions.parquet", "confusion.csv", "details.json"):

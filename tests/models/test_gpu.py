@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from models.checkpoint import load_checkpoint
-from models.personal import fine_tune
+from models.personal.stage import fine_tune
 from models.registry import create_model, find_model
-from models.train import train
-from models.training.data import Reading, build_epochs
-from pipeline.params import PersonalizeParams
+from models.training.epochs import Reading, build_epochs
+from models.training.stage import train
+from pipeline.core.params import PersonalizeParams
 from tests.models.training_inputs import make_training_shards, train_params
 from tests.run_inputs import make_run
 

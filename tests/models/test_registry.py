@@ -8,8 +8,8 @@ import models
 from models.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from models.networks.layers import count_trainable, feature_layers, layer_groups, open_last, rest_frozen
 from models.registry import create_model, find_model, list_models
-from pipeline.emotions import CLASSES
-from pipeline.errors import ModelError, UsageError
+from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import ModelError, UsageError
 
 QUICK = {"proposed", "compact", "baseline", "efficientnet_b0"}
 NETWORKS = [entry.name for entry in list_models() if entry.kind != "classical"]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.params import TrainParams, read_params
-from pipeline.shards.write import write_shards
+from pipeline.core.params import TrainParams, read_params
+from pipeline.shards.stage import write_shards
 from tests.shard_inputs import make_inputs, shard_params
 
 ROOT = Path(__file__).parents[2]

@@ -5,10 +5,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.emotions import CLASSES
-from pipeline.errors import DataError, TableError
+from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import DataError, TableError
+from pipeline.core.params import read_params
 from pipeline.frames import read_dataset, read_frame, read_shards
-from pipeline.params import read_params
 from tests.imports import ROOT
 from tests.pictures import encoded
 from tests.run_inputs import make_shards

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import DataError
-from pipeline.lineage.snapshot import read_snapshot
-from pipeline.tables import read_table
+from pipeline.core.errors import DataError
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.tables import read_table
 from stages.align import align, ensure_samples
 from stages.ingest import run_ingest
 from stages.project import load_params

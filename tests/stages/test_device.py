@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from pipeline.device import gpu_problem
+from pipeline.core.device import gpu_problem
 from stages.cli import run
 from stages.device import note_other_device, note_unused_gpu
 from tests.cards import H100, P100, pretend

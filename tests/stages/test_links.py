@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.tables import read_table
+from pipeline.core.tables import read_table
 from stages.cli import run
 from tests.imports import ROOT
 

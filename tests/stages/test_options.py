@@ -11,8 +11,8 @@ import typer
 from PIL import Image
 
 import stages
-from pipeline.lineage.identity import identity
-from pipeline.lineage.snapshot import read_snapshot
+from pipeline.core.lineage.identity import identity
+from pipeline.core.lineage.snapshot import read_snapshot
 from stages.cli import app, run
 from stages.say import is_quiet, one_line, say, show_json
 from stages.settings import SETTINGS

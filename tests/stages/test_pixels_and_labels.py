@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from stages.cli import run
-from tests.pipeline.test_equalize import make_faces
-from tests.pipeline.test_harmonize import labelled, make_samples
+from tests.pipeline.equalize.test_stage import make_faces
+from tests.pipeline.labels.test_stage import labelled, make_samples
 
 ROOT = Path(__file__).parents[2]
 

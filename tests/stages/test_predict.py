@@ -10,9 +10,9 @@ from PIL import Image
 from skimage import data
 
 from models.checkpoint import read_info
-from pipeline.emotions import CLASSES
-from pipeline.faces.align import build_contract
-from pipeline.params import read_params
+from pipeline.align.stage import build_contract
+from pipeline.core.emotions import CLASSES
+from pipeline.core.params import read_params
 from stages.cli import run
 from tests.imports import ROOT
 from tests.run_inputs import make_checkpoint

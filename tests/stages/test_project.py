@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UsageError
-from pipeline.params import Params, read_params
+from pipeline.core.errors import UsageError
+from pipeline.core.params import Params, read_params
 from stages.ingest import run_ingest
 from stages.project import dataset_name, dataset_of, local_folder, own_folders
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.core.lineage.identity import file_md5, folder_files
+from pipeline.core.lineage.snapshot import Snapshot, file_table, write_snapshot
 from pipeline.images import encode_face
-from pipeline.lineage.identity import file_md5, folder_files
-from pipeline.lineage.snapshot import Snapshot, file_table, write_snapshot
 from pipeline.shards.read import open_shards
 from stages.cli import run
 from tests.pipeline.split.conftest import Datasets, sample

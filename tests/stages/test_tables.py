@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from stages.cli import run
 from stages.tables import build_page, build_table, choose_runs, read_published, read_runs
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from models.networks.weights import HuggingFace, TorchHub, load_base, read_weights
 from models.registry import create_model
-from pipeline.errors import ModelError
+from pipeline.core.errors import ModelError
 
 
 class Hostile:

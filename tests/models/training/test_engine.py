@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from models.runtime import describe_compute, reproducible, resolve_precision
+from models.core.runtime import describe_compute, reproducible, resolve_precision
 from models.training.engine import build_trainer, count_devices, count_nodes, count_processes
 from models.training.optimizer import scale_rate
-from pipeline.device import Device, gpu_problem
-from pipeline.errors import ParamsError
+from pipeline.core.device import Device, gpu_problem
+from pipeline.core.errors import ParamsError
 from tests.cards import A100, H100, P100, T4, pretend
 from tests.models.training_inputs import train_params
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models.inputs import InputSpec
-from models.training.data import CPU, MemoryEpochs, Reading, build_epochs, find_home
-from models.training.faces import Faces
+from models.core.inputs import InputSpec
+from models.data.faces import Faces
+from models.training.epochs import CPU, MemoryEpochs, Reading, build_epochs, find_home
 from models.training.feed import Feed
 from tests.models.training_inputs import make_training_shards
 from tests.pretended import GPU, PretendedGpu

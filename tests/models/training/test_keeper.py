@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models.train import train
 from models.training import keeper
-from models.training.course import Course
+from models.training.history import Course
 from models.training.keeper import StateKeeper
+from models.training.stage import train
 from tests.models.training_inputs import make_training_shards, train_params
 
 MINUTES = 1.0

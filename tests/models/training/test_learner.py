@@ -7,17 +7,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.augment import Augmentation
-from models.inputs import InputSpec
+from models.core.inputs import InputSpec
+from models.core.streams import Purpose, stream_seed
+from models.data.faces import Faces
 from models.networks.layers import open_last
 from models.registry import create_model
-from models.streams import Purpose, stream_seed
 from models.training import module
-from models.training.course import Course, Phase
-from models.training.faces import Faces
+from models.training.augment import Augmentation
+from models.training.history import Course, Phase
 from models.training.loss import Objective, mix
 from models.training.module import Amounts, Learner
-from pipeline.errors import ModelError
+from pipeline.core.errors import ModelError
 from tests.models.training_inputs import train_params
 
 SPEC = InputSpec(4, (0.5, 0.25, 0.125), (0.5, 0.25, 0.75))

@@ -8,12 +8,12 @@ import torch
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.affect import affect_loss
-from models.inputs import InputSpec
-from models.training.data import Reading, read_faces
-from models.training.faces import Faces
+from models.core.affect import affect_loss
+from models.core.inputs import InputSpec
+from models.data.faces import Faces
+from models.training.epochs import Reading, read_faces
 from models.training.loss import Objective, balance_classes, mix, soft_cross_entropy
-from pipeline.shards.write import write_shards
+from pipeline.shards.stage import write_shards
 from tests.models.training_inputs import train_params
 from tests.shard_inputs import make_inputs, shard_params
 

@@ -5,10 +5,10 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from models.inputs import InputSpec
+from models.core.inputs import InputSpec
+from models.data.faces import Faces
 from models.registry import create_model, find_model
-from models.training.course import Course, Phase
-from models.training.faces import Faces
+from models.training.history import Course, Phase
 from models.training.loss import Objective
 from models.training.module import Amounts, Learner
 from tests.models.training_inputs import train_params

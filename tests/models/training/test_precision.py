@@ -8,10 +8,10 @@ import torch
 
 from benchmarks.faces_input import write_inputs
 from models.checkpoint import load_checkpoint
-from models.train import train
 from models.training import module, optimizer
+from models.training.stage import train
 from pipeline.images import encode_face
-from pipeline.shards.write import write_shards
+from pipeline.shards.stage import write_shards
 from tests.models.training_inputs import train_params
 from tests.shard_inputs import shard_params
 

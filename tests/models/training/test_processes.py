@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from models.checkpoint import load_checkpoint
-from models.inputs import InputSpec
-from models.training.data import Reading, build_epochs
+from models.core.inputs import InputSpec
+from models.training.epochs import Reading, build_epochs
 from tests.imports import ROOT
 from tests.models.training_inputs import make_training_shards, train_params
 

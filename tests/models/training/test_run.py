@@ -9,15 +9,15 @@ import lightning
 import pytest
 import torch
 
-from models.inputs import InputSpec
+from models.core.inputs import InputSpec
+from models.core.runtime import Compute
 from models.registry import find_model
-from models.runtime import Compute
 from models.training import engine, run
-from models.training.course import Phase
 from models.training.engine import build_trainer
+from models.training.history import Phase
 from models.training.run import Job, build_network, build_phases, count_rows, read_labels, state_name
-from pipeline.emotions import CLASSES
-from pipeline.errors import ModelError, UsageError
+from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import ModelError, UsageError
 from pipeline.shards.read import open_shards
 from tests.models.training_inputs import make_training_shards, train_params
 

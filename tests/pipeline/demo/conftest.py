@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.demo import render
-from pipeline.params import DemoParams
+from pipeline.core.params import DemoParams
+from pipeline.demo import stage as render
 
 FACES = 160
 

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from pipeline.core.emotions import Emotion
 from pipeline.demo.expressions import EXPRESSIONS, at_rest, keep_apart, moves
 from pipeline.demo.people import build_person, shape_face
-from pipeline.emotions import Emotion
 
 # Of the 68 points: image left and right corner of the mouth, inner brows, outer brows, upper lids, lower lips, chin.
 LEFT_CORNER, RIGHT_CORNER = 48, 54

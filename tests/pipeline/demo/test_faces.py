@@ -9,7 +9,7 @@ import pytest
 import torch
 from facenet_pytorch import MTCNN
 
-from pipeline.emotions import CLASSES
+from pipeline.core.emotions import CLASSES
 
 # Of the distance between the eyes. MTCNN's own points differ by about 5 % from points placed by hand.
 MEAN_ERROR = 0.13

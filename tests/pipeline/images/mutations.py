@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import ImageError
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
 from pipeline.images import decode, open_picture
-from pipeline.schema import Reason
 from tests.memory import peak_mib
 from tests.pipeline.images.cases import plain_files
 

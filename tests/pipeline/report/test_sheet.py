@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import OutputError
+from pipeline.core.errors import OutputError
 from pipeline.report.sheet import Tile, build_sheet, write_png
 
 

@@ -8,18 +8,18 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.catalog import CATALOG, may_show, terms_in, terms_of
-from pipeline.errors import ParamsError
-from pipeline.harmonize import harmonize
+from pipeline.core.catalog import CATALOG, may_show, terms_in, terms_of
+from pipeline.core.errors import ParamsError
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.params import read_params
 from pipeline.images import encode_face
-from pipeline.ingest import ingest
-from pipeline.lineage.snapshot import read_snapshot
-from pipeline.params import read_params
+from pipeline.ingest.stage import ingest
+from pipeline.ingest.told import Told
+from pipeline.labels.stage import harmonize
 from pipeline.report import contact
 from pipeline.report.contact import build_contact_sheets
 from pipeline.shards.croissant import build_croissant
 from pipeline.shards.manifest import merged_contract
-from pipeline.sources.told import Told
 from stages.ingest import ingest_choices
 
 ROOT = Path(__file__).parents[3]

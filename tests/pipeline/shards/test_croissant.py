@@ -5,9 +5,9 @@ from collections import Counter
 import mlcroissant
 import pytest
 
-from pipeline.emotions import CLASSES
+from pipeline.core.emotions import CLASSES
+from pipeline.core.tables import read_table
 from pipeline.shards.croissant import build_croissant
-from pipeline.tables import read_table
 
 # The library's own use of pandas.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -3,8 +3,8 @@ import pyarrow.parquet as pq
 import pytest
 from skimage.transform import SimilarityTransform
 
-from pipeline.errors import DataError
-from pipeline.faces.geometry import template_points
+from pipeline.core.errors import DataError
+from pipeline.geometry.similarity import template_points
 from pipeline.shards.landmarks import crop_landmarks
 from tests.shard_inputs import ALIGN
 

@@ -12,9 +12,9 @@ import pytest
 import webdataset
 from PIL import Image
 
-from pipeline.emotions import CLASSES
+from pipeline.core.emotions import CLASSES
 from pipeline.images import decode_face
-from pipeline.shards.write import write_shards
+from pipeline.shards.stage import write_shards
 from tests.shard_inputs import shard_params
 
 

@@ -5,9 +5,9 @@ import hashlib
 import pyarrow as pa
 import pytest
 
-from pipeline.params import SplitParams
-from pipeline.schema import FACES, LABELS
-from pipeline.tables import part_name, write_table
+from pipeline.core.params import SplitParams
+from pipeline.core.schema import FACES, LABELS
+from pipeline.core.tables import part_name, write_table
 
 PARAMS = {
     "train_share": 0.75,

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pipeline.duplicates import DUPLICATES
+from pipeline.split.duplicates import DUPLICATES
 from pipeline.split.links import Linked
 from pipeline.split.official import Places
-from pipeline.split.rows import Rows
+from pipeline.split.people import Rows
 
 NONE = np.empty((0, 2), np.int64)
 

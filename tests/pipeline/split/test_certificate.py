@@ -5,13 +5,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
+from pipeline.core.schema import INDEX
+from pipeline.core.tables import read_table, write_table
 from pipeline.images import encode_face
-from pipeline.lineage.snapshot import Snapshot, write_snapshot
-from pipeline.schema import INDEX
 from pipeline.split import split
 from pipeline.split.certificate import crossing
 from pipeline.split.check import check
-from pipeline.tables import read_table, write_table
 
 from .conftest import sample
 

@@ -6,15 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.duplicates import DUPLICATES
+from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
+from pipeline.core.tables import read_table
 from pipeline.images import encode_face
-from pipeline.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.shards.plan import read_joined
 from pipeline.split import split
 from pipeline.split.contradictions import describe_contradictions, find_contradictions
+from pipeline.split.duplicates import DUPLICATES
 from pipeline.split.links import Linked
-from pipeline.split.rows import read_rows
-from pipeline.tables import read_table
+from pipeline.split.people import read_rows
 
 from .conftest import sample
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.split.groups import build_groups
-from pipeline.split.rows import Rows
+from pipeline.split.people import Rows
 
 
 def rows(*entries):

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import DataError, ParamsError, TableError
-from pipeline.schema import SPLIT
+from pipeline.core.errors import DataError, ParamsError, TableError
+from pipeline.core.schema import SPLIT
+from pipeline.core.tables import read_table, write_table
 from pipeline.split import split
-from pipeline.tables import read_table, write_table
 
 from .conftest import Datasets, sample
 

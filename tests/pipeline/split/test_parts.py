@@ -5,15 +5,15 @@ import pyarrow as pa
 import pytest
 from scipy.sparse import csr_array
 
-from pipeline.split import build
+from pipeline.split import stage as build
 from pipeline.split.assign import choose, draw_lots
-from pipeline.split.build import count_cells
 from pipeline.split.dropped import dropped_by_class
 from pipeline.split.folds import NO_FOLD, _fill_empty, build_folds
 from pipeline.split.groups import Groups, build_groups
 from pipeline.split.links import link_values, links_table
 from pipeline.split.official import Place
 from pipeline.split.shares import missed_shares
+from pipeline.split.stage import count_cells
 
 from .hand import LINKED, ROWS, make_rows, places
 

@@ -7,16 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import DataError, ParamsError
-from pipeline.split import build, check, split
-from pipeline.split.build import Assigned
+from pipeline.core.errors import DataError, ParamsError
+from pipeline.core.tables import read_table
+from pipeline.split import check, split
+from pipeline.split import stage as build
 from pipeline.split.certificate import build_certificate, crossing
 from pipeline.split.groups import Groups
 from pipeline.split.links import Linked
 from pipeline.split.official import Place, build_places
-from pipeline.split.rows import read_rows
+from pipeline.split.people import read_rows
 from pipeline.split.shares import build_shares
-from pipeline.tables import read_table
+from pipeline.split.stage import Assigned
 
 from .conftest import sample
 from .hand import LINKED, NONE, ROWS, make_rows, places

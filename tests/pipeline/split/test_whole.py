@@ -5,15 +5,15 @@ import json
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.lineage.snapshot import read_snapshot
-from pipeline.output import Reject
-from pipeline.schema import Reason
+from pipeline.core.errors import DataError
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.schema import Reason
+from pipeline.core.stage_output import Reject
+from pipeline.core.tables import read_table, write_table
 from pipeline.split import split
 from pipeline.split.check import check
 from pipeline.split.dropped import whole_losses
-from pipeline.split.rows import read_rows
-from pipeline.tables import read_table, write_table
+from pipeline.split.people import read_rows
 
 from .conftest import sample
 from .hand import ROWS

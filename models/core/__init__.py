@@ -1,0 +1,1 @@
+"""What all networks stand on."""

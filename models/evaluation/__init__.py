@@ -1,0 +1,1 @@
+"""What a network is worth on rows that it never saw."""

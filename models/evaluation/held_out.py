@@ -1,0 +1,106 @@
+"""The rows that a network has not learned from: who and what they are, how they belong together, and its answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.checkpoint import Checkpoint
+from models.data.loader import ShardLoader
+from pipeline.core.catalog import may_show, terms_in
+from pipeline.core.errors import DataError
+from pipeline.core.graph import components, same_value
+from pipeline.core.parallel.pool import Progress, no_progress, worker_count
+from pipeline.core.tables import read_table
+from pipeline.shards.read import ShardFolder, iter_shards
+
+TEST: Final = "test"
+_WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The rows of a split in the order of the shards, without pixels; `missing` are those without a face.
+
+    `group` says of each row which others it belongs together with, `missing_group` of each of those without a face: the
+    same person, or the same group of the split. They may be the same groups. `shown` says whose face may be shown under
+    the terms of the dataset.
+    """
+
+    sample_id: list[str]
+    dataset: list[str]
+    label: NDArray[np.int64]
+    group: NDArray[np.int64]
+    missing: pa.Table
+    missing_group: NDArray[np.int64]
+    shown: NDArray[np.bool_]
+
+
+def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldOut:
+    """Read who and what is in a split.
+
+    Raises:
+        DataError: it has no rows.
+    """
+    if split not in folder.splits:
+        raise DataError(f"{shards}: no {split} rows; give a dataset of params.yaml the role {split}, then split again")
+    table = pa.concat_tables(iter_shards(folder, split, _WHO))
+    missing = read_table(shards / "missing_faces.parquet")
+    missing = missing.filter(pc.equal(missing["split"], split))
+    group = tie_rows(pa.concat_tables([table, missing.select(_WHO).cast(table.schema)]), read_groups(shards))
+    ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
+    labels = table["label"].to_numpy().astype(np.int64)
+    bound = terms_in(folder.contract)
+    people = zip(datasets, table["subject_id"].to_pylist(), strict=True)
+    shown = np.array([may_show(bound.get(name, ""), subject) for name, subject in people], bool)
+    return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :], shown)
+
+
+def read_groups(shards: Path) -> dict[str, str | None]:
+    """Return the group of the split that each sample belongs to."""
+    groups: dict[str, str | None] = {}
+    for name in ("index", "missing_faces"):
+        table = read_table(shards / f"{name}.parquet", ["sample_id", "group_id"])
+        groups |= zip(table["sample_id"].to_pylist(), table["group_id"].to_pylist(), strict=True)
+    return groups
+
+
+def tie_rows(rows: pa.Table, groups: Mapping[str, str | None]) -> NDArray[np.int64]:
+    """Return (N,) numbers of what is independent of all else: rows of one person, or one group, share one.
+
+    Args:
+        rows: sample_id, dataset and subject_id.
+        groups: sample_id -> group of the split.
+    """
+    columns = (rows[name].to_pylist() for name in ("dataset", "subject_id"))
+    people = [f"{name}/{subject}" if subject is not None else None for name, subject in zip(*columns, strict=True)]
+    of_split = [groups.get(sample_id) for sample_id in rows["sample_id"].to_pylist()]
+    return components(len(rows), [same_value(people), same_value(of_split)])
+
+
+def faces_for(checkpoint: Checkpoint, shards: Path, split: str, batch_rows: int) -> ShardLoader:
+    """Return the faces of a split, in the order of the shards, as a network reads them.
+
+    Beside a GPU all cores decode ahead; on the CPU they would only wait for the network's own.
+    """
+    workers = 0 if checkpoint.device.type == "cpu" else worker_count()
+    options = {"batch_size": batch_rows, "workers": workers}
+    return ShardLoader(shards, split, shuffle=False, seed=0, spec=checkpoint.spec, **options)
+
+
+def answer_logits(checkpoint: Checkpoint, loader: ShardLoader, progress: Progress = no_progress) -> Tensor:
+    """Return the logits (V, N, C) of all faces of a loader, in its order; V is 2 where mirror images are asked."""
+    parts: list[Tensor] = []
+    done = 0
+    for batch in loader:
+        parts.append(checkpoint.logits(batch.images))
+        done += len(batch)
+        progress(done, loader.rows, "faces")
+    return torch.cat(parts, dim=1)

@@ -1,0 +1,300 @@
+"""The stage: a checkpoint's answers to the test set, and how good they are. Nothing else reads the test set."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
+from models.core.calibration import to_probabilities
+from models.core.runtime import describe_compute, network_device, reproducible
+from models.data.loader import ShardLoader
+from models.evaluation.affect_report import (
+    AffectRows,
+    answer_affects,
+    build_affect_table,
+    describe_affects,
+    list_signs,
+    read_affects,
+)
+from models.evaluation.gallery import choose_affects, choose_classes, write_gallery
+from models.evaluation.held_out import TEST, HeldOut, answer_logits, faces_for, read_held_out
+from models.evaluation.label_permutation import Probe, probe_permutation
+from models.evaluation.metrics import SCORES, Answers, Bootstrap, answer, measure
+from models.evaluation.summary import Rows, Training, beside, brief, brief_beside, build_views, full, list_rough
+from models.registry import find_model
+from pipeline.core.emotions import AFFECTNET, CLASSES
+from pipeline.core.errors import ModelError, UsageError
+from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.core.lineage.walk import raw_inputs
+from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.params import EvaluateParams
+from pipeline.core.schema import INDEX, PREDICTIONS, Reason
+from pipeline.core.stage_output import Reject, StageOutput, stage_output
+from pipeline.core.tables import read_table
+from pipeline.shards.read import ShardFolder, open_shards
+
+# What a network must have been trained on for its answers to mean anything here.
+_MUST_MATCH: Final = ("classes", "align", "equalize")
+# The likeliest mistake behind a warning of the permutation probe.
+_ORDERS: Final = "AffectNet's order is another: " + ", ".join(
+    f"{name} {AFFECTNET[name]} (here {number})" for number, name in enumerate(CLASSES)
+)
+_TOOLS: Final = ("numpy", "torch", "simplejpeg")
+
+
+def evaluate(
+    shards: Path,
+    run: Path,
+    out: Path,
+    params: EvaluateParams,
+    *,
+    seed: int,
+    others: Mapping[str, Path] | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Answer the test set and write metrics, predictions, plots and saliency pictures.
+
+    Args:
+        shards: the folder with the test shards.
+        run: the folder with model.safetensors, as train wrote it.
+        out: the folder to write.
+        params: how.
+        seed: of the bootstrap.
+        others: folders of other networks by name, measured on the same rows beside this one (the baselines).
+        progress: called with rows answered.
+
+    Returns:
+        summary.json: rows_in are the test rows, rows_out those with a face, the rest is rejected as no_face.
+
+    Raises:
+        ModelError: the network was trained on another preprocessing or class order.
+        DataError: the shards have no test rows.
+    """
+    others = dict(sorted((others or {}).items()))
+    settings = {**params.plain(), "seed": seed}
+    sources = [shards, run, *others.values()]
+    with stage_output(out, stage="evaluate", sources=sources, params=settings, tools=_TOOLS) as output:
+        folder = open_shards(shards)
+        checkpoint = load_matching(run / CHECKPOINT_NAME, folder)
+        test = _Test(shards, run, folder, params, Bootstrap(params.bootstrap_draws, seed, params.calibration_bins))
+        answer_task = answer_classes if checkpoint.info.task == "emotion" else answer_values
+        with reproducible(params.threads):
+            done = answer_task(test, checkpoint, output, others, progress)
+        done.report["network"] = _network(checkpoint)
+        done.report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
+        done.report["device"] = _device(run, checkpoint, output)
+        done.report["seeds"] = {"training": checkpoint.info.params.get("seed"), "bootstrap": seed}
+        done.report["data"] = raw_inputs(shards) | raw_inputs(run)
+        output.contract = dict(checkpoint.contract)
+        output.write_json("metrics.json", done.report)
+        output.write_json("details.json", done.details)
+        return _finish(output, done)
+
+
+def _device(run: Path, checkpoint: Checkpoint, output: StageOutput) -> dict[str, Any]:
+    """Say on what the network was trained and on what it answered."""
+    output.ran = describe_compute(network_device(classical=checkpoint.network is None)).plain()
+    trained = read_snapshot(run).ran if (run / SNAPSHOT_NAME).is_file() else {}
+    return {"train": dict(trained), "evaluate": output.ran}
+
+
+def _network(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Say what was measured: params.yaml beside metrics.json may be of another run by now."""
+    info = checkpoint.info
+    found: dict[str, Any] = {"model": info.model, "size_px": info.input.size_px}
+    if find_model(info.model).kind == "classical":
+        return found
+    return found | {"augment": info.params["augment"], "pretrained": info.params["weights"] != "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """A network, the shards whose test set it answers, and how answers are scored."""
+
+    shards: Path
+    run: Path
+    folder: ShardFolder
+    params: EvaluateParams
+    bootstrap: Bootstrap
+
+    def faces_for(self, checkpoint: Checkpoint) -> ShardLoader:
+        """Return the test set as a network reads it."""
+        return faces_for(checkpoint, self.shards, TEST, self.params.batch_size)
+
+    def whole_faces(self) -> ShardLoader:
+        """Return the test set as people see it."""
+        return ShardLoader(self.shards, TEST, batch_size=self.params.batch_size, shuffle=False, seed=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of it: metrics.json, details.json, what summary.json adds, and the rows."""
+
+    rows: HeldOut
+    report: dict[str, Any]
+    details: dict[str, Any]
+    summary: dict[str, Any]
+
+
+def answer_classes(
+    test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
+) -> _Done:
+    """Measure a network of the eight classes beside others; write predictions, confusion and saliency."""
+    rows = read_held_out(test.folder, test.shards)
+    logits = answer_logits(checkpoint, test.faces_for(checkpoint), progress)
+    probabilities, raw = (to_probabilities(logits, heat).numpy() for heat in (checkpoint.info.temperature, 1.0))
+    training = read_training(test.run, test.shards)
+    views = build_views(_rows(rows, probabilities), training, test.bootstrap)
+    report, details = brief(views), full(views)
+    report["ece_raw"] = _calibration_error(rows, raw, test.bootstrap)
+    details["affectnet_numbers"] = dict(AFFECTNET)
+    details["calibration"] = {"temperature": checkpoint.info.temperature, "ece_raw": report["ece_raw"]}
+    for name, other in others.items():
+        rival = load_matching(other / CHECKPOINT_NAME, test.folder)
+        if rival.info.task != "emotion":
+            raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
+        answers = to_probabilities(
+            answer_logits(rival, test.faces_for(rival), progress), rival.info.temperature
+        ).numpy()
+        other_views = build_views(_rows(rows, answers), read_training(other, test.shards), test.bootstrap)
+        report.setdefault("beside", {})[name] = brief_beside(views, other_views)
+        details.setdefault("beside", {})[name] = beside(views, other_views)
+    chosen = choose_classes(rows.label, probabilities, rows.shown, test.params.saliency_per_class, test.params.mistakes)
+    write_gallery(output, checkpoint, test.whole_faces(), *chosen)
+    probes = probe_datasets(rows, probabilities, training.classes)
+    report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
+    _write_answers(output, rows, probabilities)
+    warnings = {name: f"{name}: {probe}; is its label map right? {_ORDERS}" for name, probe in probes.items()}
+    warnings |= {f"{name}, intervals": f"{name}: {word}" for name, word in list_rough(views).items()}
+    return _Done(rows, report, details, {"warnings": warnings, **{name: report[name] for name in SCORES}})
+
+
+def answer_values(
+    test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
+) -> _Done:
+    """Measure a network of valence or arousal on the rows that give it; write predictions, signs and saliency."""
+    if others:
+        raise UsageError(f"--beside: compares networks of classes; this one answers {checkpoint.info.task}")
+    rows = read_held_out(test.folder, test.shards)
+    answers = answer_affects(checkpoint, test.faces_for(checkpoint), len(rows.sample_id), progress)
+    true = read_affects(test.folder, TEST)
+    affects = AffectRows(checkpoint.info.task, rows.sample_id, np.array(rows.dataset), true, answers)
+    chosen = choose_affects(affects, rows.shown, test.params.saliency_per_class, test.params.mistakes)
+    write_gallery(output, checkpoint, test.whole_faces(), *chosen)
+    report = describe_affects(affects)
+    output.write_table("predictions.parquet", build_affect_table(affects))
+    _write_pairs(output, list_signs(affects))
+    scores = {name: report[name] for name in checkpoint.classes if name in report}
+    return _Done(rows, report, {}, {"warnings": {}, **scores})
+
+
+def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
+    """Load a checkpoint that reads what these shards hold.
+
+    Raises:
+        ModelError: its class order or preprocessing is another; names the first difference.
+    """
+    checkpoint = load_checkpoint(path, network_device().name)
+    if checkpoint.info.task == "emotion" and checkpoint.classes != CLASSES:
+        raise ModelError(f"{path}: its outputs are {', '.join(checkpoint.classes)}; they must be {', '.join(CLASSES)}")
+    for key in _MUST_MATCH:
+        difference = _difference(key, checkpoint.contract.get(key), folder.contract.get(key))
+        if difference:
+            where, there, here = difference
+            raise ModelError(
+                f"{path}: trained on {where} = {there}, but {folder.location} has {here}; train on these shards"
+            )
+    return checkpoint
+
+
+def _difference(key: str, there: Any, here: Any) -> tuple[str, str, str] | None:
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in sorted({*there, *here}):
+            if found := _difference(f"{key}.{name}", there.get(name), here.get(name)):
+                return found
+        return None
+    return None if there == here else (key, json.dumps(there), json.dumps(here))
+
+
+def _calibration_error(rows: HeldOut, probabilities: NDArray[np.float32], bootstrap: Bootstrap) -> float:
+    predicted, confidence = answer(probabilities, range(len(CLASSES)))
+    answers = Answers(rows.label, predicted, confidence, rows.group)
+    return measure(answers, replace(bootstrap, draws=1)).scores["ece"].value
+
+
+def _rows(rows: HeldOut, probabilities: NDArray[np.float32]) -> Rows:
+    missing = rows.missing
+    group = np.concatenate([rows.group, rows.missing_group])
+    count = len(rows.sample_id)
+    return Rows(
+        dataset=np.array([*rows.dataset, *missing["dataset"].to_pylist()]),
+        label=np.concatenate([rows.label, missing["label"].to_numpy().astype(np.int64)]),
+        group=group,
+        found=np.arange(len(group)) < count,
+        probabilities=np.concatenate([probabilities, np.zeros((len(missing), len(CLASSES)), np.float32)]),
+    )
+
+
+def read_training(run: Path, shards: Path) -> Training:
+    """Return which datasets and classes the network of a run was trained on, from the index of its shards."""
+    paths = [Path(given.path) for given in read_snapshot(run).inputs]
+    trained_on = next((path for path in paths if (path / "index.parquet").is_file()), shards)
+    index = read_table(trained_on / "index.parquet", schema=INDEX)
+    index = index.filter(pc.equal(index["split"], "train"))
+    return Training(frozenset(index["dataset"].to_pylist()), frozenset(index["label"].to_pylist()))
+
+
+def _id(folder: Path) -> str:
+    return read_snapshot(folder).id if (folder / SNAPSHOT_NAME).is_file() else ""
+
+
+def _write_answers(output: StageOutput, rows: HeldOut, probabilities: NDArray[np.float32]) -> None:
+    predicted = probabilities.argmax(axis=1)
+    columns = {
+        "sample_id": pa.array(rows.sample_id),
+        "dataset": pa.array(rows.dataset),
+        "label": pa.array(rows.label, pa.int8()),
+        "predicted": pa.array(predicted, pa.int8()),
+        "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(probabilities.reshape(-1)), len(CLASSES)),
+    }
+    output.write_table("predictions.parquet", pa.table(columns, schema=PREDICTIONS).sort_by("sample_id"))
+    pairs = zip(rows.label.tolist(), predicted.tolist(), strict=True)
+    _write_pairs(output, [(CLASSES[label], CLASSES[answer]) for label, answer in pairs])
+
+
+def _write_pairs(output: StageOutput, pairs: Sequence[tuple[str, str]]) -> None:
+    lines = ["actual,predicted", *(f"{actual},{answered}" for actual, answered in pairs)]
+    output.path("confusion.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def probe_datasets(
+    rows: HeldOut, probabilities: NDArray[np.float32], trained: Collection[int] = range(len(CLASSES))
+) -> dict[str, Probe]:
+    """Return the datasets whose labels fit the answers much better in another order, as of a wrong label map.
+
+    Looked at are the classes that the network was trained on and the dataset has; silence is no proof, see `probe`.
+    """
+    datasets = np.array(rows.dataset)
+    probes = {}
+    for name in np.unique(datasets):
+        mine = datasets == name
+        among = set(trained) & set(rows.label[mine].tolist())
+        probes[str(name)] = probe_permutation(rows.label[mine], probabilities[mine], CLASSES, among)
+    return {name: probe for name, probe in probes.items() if probe is not None}
+
+
+def _finish(output: StageOutput, done: _Done) -> dict[str, Any]:
+    missing = done.rows.missing.to_pylist()
+    output.reject(
+        Reject(row["sample_id"], row["dataset"], Reason.no_face, "no face was found; counts as wrong in all_rows")
+        for row in missing
+    )
+    answered = len(done.rows.sample_id)
+    return output.finish(rows_in=answered + len(missing), rows_out=answered, **done.summary)

@@ -1,0 +1,231 @@
+"""What metrics.json says: the test rows measured as a whole, per dataset, within and across datasets.
+
+Each set of rows is measured on rows with a face, on all rows (a face that was not found counts as wrong), and in the
+classes that both sides have (the training set and these rows), the answer then chosen among those classes alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.evaluation.intervals import FEW_GROUPS, Interval
+from models.evaluation.metrics import NO_ANSWER, Answers, Bootstrap, Measured, answer, compare, log_loss, measure
+from pipeline.core.emotions import CLASSES
+
+_ALL: Final = tuple(range(len(CLASSES)))
+# The scores that stand in metrics.json for every set of rows, on the rows with a face and on all rows.
+HEADLINES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
+# The one interval that stands there too: without it, nobody can say whether two runs differ.
+_WITH_INTERVAL: Final = "balanced_accuracy"
+_DECIMALS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a test set and one network's answers to them.
+
+    Attributes:
+        dataset: (N,) names.
+        label: (N,) 0..7.
+        group: (N,) numbers; rows that one person or one group of the split ties together share one.
+        found: (N,) whether the face was found.
+        probabilities: (N, 8); of no meaning where the face was not found.
+    """
+
+    dataset: NDArray[np.str_]
+    label: NDArray[np.int64]
+    group: NDArray[np.int64]
+    found: NDArray[np.bool_]
+    probabilities: NDArray[np.float32]
+
+    def where(self, mask: NDArray[np.bool_]) -> "Rows":
+        """Return only the rows that the mask picks."""
+        return Rows(self.dataset[mask], self.label[mask], self.group[mask], self.found[mask], self.probabilities[mask])
+
+    def answers(self, classes: tuple[int, ...] = _ALL) -> Answers:
+        """Return the answers, chosen among `classes`."""
+        predicted, confidence = answer(self.probabilities, classes)
+        loss = log_loss(self.probabilities, self.label, classes)
+        return Answers(self.label, np.where(self.found, predicted, NO_ANSWER), confidence, self.group, loss)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What the network was trained on: the datasets, and the classes that had rows."""
+
+    datasets: frozenset[str]
+    classes: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One set of rows measured in its three ways; None where no row is left."""
+
+    with_face: Measured | None
+    all_rows: Measured | None
+    shared_classes: Measured | None
+    commonest: Measured | None
+
+
+def build_views(rows: Rows, training: Training, bootstrap: Bootstrap) -> dict[tuple[str, ...], View]:
+    """Measure the whole and its parts.
+
+    Returns:
+        By their place in the metrics: () the whole, ("per_dataset", name), ("within",) the datasets that the network
+        was also trained on, ("across",) the others.
+    """
+    known = np.isin(rows.dataset, sorted(training.datasets))
+    masks: dict[tuple[str, ...], NDArray[np.bool_]] = {(): np.ones(len(rows.label), bool)}
+    masks |= {("per_dataset", str(name)): rows.dataset == name for name in np.unique(rows.dataset)}
+    masks |= {("within",): known, ("across",): ~known}
+    return {place: build_view(rows.where(mask), training, bootstrap) for place, mask in masks.items() if mask.any()}
+
+
+def build_view(rows: Rows, training: Training, bootstrap: Bootstrap) -> View:
+    """Measure one set of rows in its three ways, and the best that one constant answer could get."""
+    faces = rows.where(rows.found)
+    shared = tuple(sorted(training.classes & set(faces.label.tolist())))
+    both = faces.where(np.isin(faces.label, shared))
+    return View(
+        with_face=_measure(faces, bootstrap),
+        all_rows=_measure(rows, bootstrap),
+        shared_classes=_measure(both, bootstrap, shared),
+        commonest=_measure(_constant(faces), bootstrap),
+    )
+
+
+def _measure(rows: Rows, bootstrap: Bootstrap, classes: tuple[int, ...] = _ALL) -> Measured | None:
+    return measure(rows.answers(classes), bootstrap, classes) if len(rows.label) else None
+
+
+def _constant(rows: Rows) -> Rows:
+    """Return the rows answered with their own commonest class: no constant answer is more accurate."""
+    counts = np.bincount(rows.label, minlength=len(CLASSES))
+    probabilities = np.tile(np.eye(len(CLASSES), dtype=np.float32)[counts.argmax()], (len(rows.label), 1))
+    return Rows(rows.dataset, rows.label, rows.group, rows.found, probabilities)
+
+
+def brief(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+    """Return the content of metrics.json: what a person compares between two runs, as plain numbers in nested dicts.
+
+    Every other number, and every other interval, is in details.json. A class without rows and answers has null.
+    """
+    report = _nested({place: _brief(view) for place, view in views.items()})
+    whole = views[()]
+    if whole.with_face is not None and whole.commonest is not None:
+        report["ece"] = whole.with_face.scores["ece"].value
+        report["ece_chance"] = whole.with_face.ece_chance
+        report["per_class"] = {name: {"f1": _value(of["f1"])} for name, of in whole.with_face.per_class.items()}
+        report["commonest"] = {"accuracy": whole.commonest.scores["accuracy"].value}
+    return report
+
+
+def list_rough(views: Mapping[tuple[str, ...], View]) -> dict[str, str]:
+    """Return a word on each dataset, and on the whole, whose intervals are of few people or groups, or missing."""
+    words = {}
+    for place, view in views.items():
+        if (place and place[0] != "per_dataset") or view.with_face is None or view.with_face.groups >= FEW_GROUPS:
+            continue
+        groups = view.with_face.groups
+        said = f"its intervals are of {groups} people or groups, and rough"
+        if groups == 1:
+            said = "one person has no interval"
+        words[place[-1] if place else "all"] = said
+    return words
+
+
+def full(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+    """Return the content of details.json: every number, confusion included, as value, low and high."""
+    return _nested({place: _full(view) for place, view in views.items()})
+
+
+def beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+    """Return another network's scores and by how much the first is better, paired on the same people.
+
+    Beside the difference of the calibration errors stands the one that chance alone makes (`ece_chance`).
+    """
+    return _nested({place: _versus(view, others[place]) for place, view in views.items()})
+
+
+def brief_beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+    """Return what metrics.json says of another network: its headlines and by how much the first is better, overall.
+
+    Each difference stands with its paired interval: one that holds 0 shows none.
+    """
+    first, other = views[()].with_face, others[()].with_face
+    if first is None or other is None:
+        return {}
+    better = compare(first, other)
+    ends = {name: {"low": better[name].low, "high": better[name].high} for name in HEADLINES}
+    differences = {name: better[name].value for name in HEADLINES}
+    return _headline(other) | {"better_by": differences, "better_by_interval": ends}
+
+
+def _versus(view: View, other: View) -> dict[str, Any]:
+    if view.with_face is None or other.with_face is None:
+        return {}
+    better = _plain(compare(view.with_face, other.with_face))
+    chances = view.with_face.ece_chance, other.with_face.ece_chance
+    if chances[0] is not None and chances[1] is not None:
+        # Two perfect networks of other confidences differ by as much: a difference near this one shows nothing.
+        better["ece_chance"] = round(chances[0] - chances[1], _DECIMALS)
+    return _full(other) | {"better_by": better}
+
+
+def _nested(blocks: Mapping[tuple[str, ...], dict[str, Any]]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for place, block in blocks.items():
+        folder = nested
+        for name in place:
+            folder = folder.setdefault(name, {})
+        folder.update(block)
+    return nested
+
+
+def _brief(view: View) -> dict[str, Any]:
+    if view.with_face is None:
+        block: dict[str, Any] = {"rows": 0}
+    else:
+        known = view.with_face.scores[_WITH_INTERVAL]
+        ends = {"interval": {_WITH_INTERVAL: {"low": known.low, "high": known.high}}}
+        block = _headline(view.with_face) | {"loss": view.with_face.scores["loss"].value} | ends
+    return block | ({"all_rows": _headline(view.all_rows)} if view.all_rows is not None else {})
+
+
+def _headline(measured: Measured) -> dict[str, Any]:
+    return {"rows": measured.rows, **{name: measured.scores[name].value for name in HEADLINES}}
+
+
+def _full(view: View) -> dict[str, Any]:
+    block: dict[str, Any] = _every_score(view.with_face) if view.with_face else {"rows": 0}
+    for name, measured in (("all_rows", view.all_rows), ("shared_classes", view.shared_classes)):
+        if measured is not None:
+            block[name] = _every_score(measured)
+    if view.commonest is not None:
+        block["commonest"] = {name: view.commonest.scores[name].value for name in HEADLINES}
+    return block
+
+
+def _every_score(measured: Measured) -> dict[str, Any]:
+    per_class = {
+        name: {**_plain(scores), "support": measured.support[name]} for name, scores in measured.per_class.items()
+    }
+    return {
+        "rows": measured.rows,
+        "groups": measured.groups,
+        **_plain(measured.scores),
+        "ece_chance": measured.ece_chance,
+        "per_class": per_class,
+        "confusion": {name: _plain(row) for name, row in measured.confusion.items()},
+    }
+
+
+def _plain(intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
+    return {name: None if found is None else found.plain() for name, found in intervals.items()}
+
+
+def _value(found: Interval | None) -> float | None:
+    return None if found is None else found.value

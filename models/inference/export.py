@@ -1,0 +1,113 @@
+"""A network as ONNX: uint8 faces in, probabilities out, and the preprocessing contract in the metadata."""
+
+import contextlib
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.checkpoint import METADATA_KEY, Checkpoint
+from models.core.inputs import round_exactly, shrink
+from pipeline.core.errors import ModelError, OutputError
+
+OPSET: Final = 17
+INPUT_NAME: Final = "faces"
+OUTPUT_NAME: Final = "probabilities"
+
+
+class Answering(nn.Module):
+    """What `Checkpoint.predict` does to aligned faces, as one module.
+
+    The scaling to the network's side is written as two products with a constant matrix, because runtimes disagree
+    about how they scale pictures, and ONNX knows torch's antialiasing only by approximation.
+    """
+
+    rows: Tensor | None
+
+    def __init__(self, checkpoint: Checkpoint, network: nn.Module, face_px: int) -> None:
+        super().__init__()
+        spec = checkpoint.spec
+        self.factor = spec.factor(face_px)
+        small_px = face_px // self.factor
+        self.margin = round(small_px * (1 - spec.zoom) / 2)
+        inner = small_px - 2 * self.margin
+        self.network = network
+        self.spec = spec
+        self.uncut = replace(spec, size_px=inner, zoom=1.0)
+        self.flips = checkpoint.info.flips
+        self.temperature = checkpoint.info.temperature
+        rows = functional.interpolate(
+            torch.eye(inner)[None, None], size=(spec.size_px, inner), mode="bilinear", antialias=True
+        )
+        self.register_buffer("rows", None if inner == spec.size_px else rows[0, 0])
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Return probabilities (N, classes) of uint8 RGB faces (N, 3, face_px, face_px)."""
+        faces = shrink(faces, self.factor)
+        end = faces.shape[-1] - self.margin
+        scaled = self.uncut.scale(faces[..., self.margin : end, self.margin : end]).float()
+        if self.rows is not None:
+            scaled = round_exactly(self.rows @ scaled @ self.rows.T).clamp(0, 255)
+        pixels = self.spec.normalize(scaled / 255)
+        answer: Tensor = (self.network(pixels) / self.temperature).softmax(1)
+        if self.flips:
+            answer = (answer + (self.network(pixels.flip(-1)) / self.temperature).softmax(1)) / 2
+        return answer
+
+
+def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
+    """Write a network as ONNX.
+
+    The graph reads uint8 RGB faces (N, 3, H, H), aligned and equalized as the contract says, N free and H the side of
+    the aligned face; cutting, scaling and normalization are inside. The metadata key ``prep`` holds the checkpoint's
+    info as JSON: classes, contract, snapshot, temperature (which the graph applies) and what validation said.
+
+    Args:
+        checkpoint: a network on classes.
+        out: the file to write.
+
+    Raises:
+        ModelError: a classical baseline, or a network on valence and arousal.
+        OutputError: the file cannot be written.
+    """
+    network = checkpoint.network
+    if network is None or checkpoint.info.task != "emotion":
+        raise ModelError(f"{checkpoint.info.model}: only a network on classes can be exported to ONNX")
+    face_px = int((checkpoint.contract.get("align") or {}).get("size_px", checkpoint.spec.size_px))
+    example = torch.zeros(2, 3, face_px, face_px, dtype=torch.uint8)
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            # The newer exporter needs onnxscript, one more dependency for the same graph.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                Answering(checkpoint, network.cpu(), face_px).eval(),
+                (example,),
+                str(partial),
+                opset_version=OPSET,
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                dynamic_axes={INPUT_NAME: {0: "n"}, OUTPUT_NAME: {0: "n"}},
+                dynamo=False,
+            )
+        _add_metadata(partial, checkpoint)
+        partial.replace(out)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _add_metadata(path: Path, checkpoint: Checkpoint) -> None:
+    model = onnx.load(str(path))
+    text = json.dumps(checkpoint.info.plain(), sort_keys=True, ensure_ascii=False)
+    onnx.helper.set_model_props(model, {METADATA_KEY: text})
+    onnx.save(model, str(path))

@@ -1,0 +1,353 @@
+"""A picture in, its faces with class and probabilities out, with the very preprocessing the network was trained on.
+
+The checkpoint's contract is replayed step by step: the cascade of detectors, the warp to the template, the storage as
+JPEG, the equalization, the storage again. So a picture of the dataset gets the same answer here as in `evaluate`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from pydantic import ValidationError
+
+from models.checkpoint import Checkpoint, load_checkpoint
+from models.core.runtime import network_device
+from models.data.decode import decode_for
+from pipeline.align.cascade import Attempt, Found, build_cascade
+from pipeline.align.choice import Choice
+from pipeline.align.crop import cut_faces
+from pipeline.align.detectors.detector import Faces, View
+from pipeline.align.scale import search_side_px
+from pipeline.align.search import find_turned
+from pipeline.align.upright import set_upright
+from pipeline.core.errors import DataError, ImageError, ModelError, ParamsError, UsageError
+from pipeline.core.params import AlignParams, EqualizeParams
+from pipeline.equalize.stage import equalize_pixels
+from pipeline.geometry.similarity import TEMPLATE_NAME, box_sizes, overlaps
+from pipeline.images import Scaled, decode, decode_face, encode_face, open_picture
+from pipeline.report.sheet import font
+
+Pixels = NDArray[np.uint8]
+# A picture file by its bytes or its path, or decoded: RGB (H, W, 3) or grey (H, W).
+Picture = bytes | str | Path | Pixels
+
+# A guard against hostile files; it shapes no answer.
+MAX_PIXELS: Final = 100_000_000
+_THOROUGH: Final = "mtcnn-full"
+_COARSER: Final = frozenset({"mtcnn-box", "mtcnn-coarse", "mtcnn-medium", "mtcnn-fine", "mtcnn-padded"})
+_SURE: Final = 0.9  # of the detector, for a face beside those that the cascade found
+_SAME_FACE_IOU: Final = 0.2
+_BOX_COLOUR: Final = (255, 214, 10)
+_INK: Final = (20, 20, 20)
+# Thresholds that turn faces away when a dataset is built: here every face that is found is answered.
+_LET_ALL_PASS: Final = {
+    "yunet_file": None,
+    "max_pixels": MAX_PIXELS,
+    "deadline_s": 1e9,
+    "min_score": 0.0,
+    "min_box_iou": 0.0,
+    "min_face_px": 0.0,
+    "min_frontality": 0.0,
+    "min_sharpness": 0.0,
+    "min_brightness": 0.0,
+    "max_brightness": 1.0,
+    "max_outside_share": 1.0,
+    "max_points_outside": 5,
+    "max_picture_share": 1e9,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredFace:
+    """One face of a picture, geometry in pixels of the picture after its EXIF turn.
+
+    Attributes:
+        box: x0, y0, x1, y1.
+        landmarks: x, y of the eye at the left of the picture, the other eye, nose tip, left and right mouth corner.
+        score: of the detector, 0..1.
+        attempt: the step of the cascade that found it.
+        predicted: the most probable class.
+        probabilities: by class, in the order of the classes.
+        pixels: the aligned face that the network saw, in full, (S, S) or (S, S, 3).
+        doubts: why the answer should not be believed, see `Checkpoint.doubts`.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: tuple[float, ...]
+    score: float
+    attempt: str
+    predicted: str
+    probabilities: Mapping[str, float]
+    pixels: Pixels
+    doubts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Predictor:
+    """A checkpoint together with its preprocessing. Loads detectors once; use it from one thread.
+
+    `Predictor.load("runs/train")` reads a run's folder; `predict` takes many pictures, `predict_one` a single one.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        """Set the preprocessing up as the checkpoint's contract says.
+
+        Raises:
+            ModelError: the contract is of a template, detector or setting that this version does not know.
+        """
+        self.checkpoint = checkpoint
+        self._align = read_align(checkpoint.contract)
+        self._equalize = read_equalize(checkpoint.contract)
+        try:
+            self._attempts = build_cascade(self._align)
+        except ParamsError as error:
+            raise ModelError(
+                f"{checkpoint.info.model}: its contract names a detector that is not here: {error}"
+            ) from None
+
+    @classmethod
+    def load(cls, run: Path | str, device: str | None = None) -> Self:
+        """Load a trained network.
+
+        Args:
+            run: the folder that `prep train` wrote, or its model.safetensors.
+            device: where the network answers, as torch names it; None: where `prep predict` does (PREP_DEVICE).
+
+        Raises:
+            ModelError: no checkpoint is there, or not one that this version can use.
+            ParamsError: PREP_DEVICE names a device that is not here.
+        """
+        return cls(load_checkpoint(Path(run), device or network_device().name))
+
+    def predict(self, pictures: Sequence[Picture]) -> list[list[AnsweredFace] | ImageError]:
+        """Answer every face of some pictures, which are held in memory together.
+
+        Args:
+            pictures: files by their bytes or paths, or arrays, uint8, RGB (H, W, 3) or grey (H, W). A file is turned
+                as its EXIF says; an array is taken as it is.
+
+        Returns:
+            For each picture its faces, the largest first, none where no face was found; or why it cannot be used.
+
+        Raises:
+            UsageError: one picture instead of a list, or an array of another type or shape.
+            DataError: a path cannot be read.
+        """
+        if isinstance(pictures, bytes | str | Path | np.ndarray):
+            raise UsageError("predict takes a list of pictures; predict_one takes a single one")
+        given = [_read(picture) for picture in pictures]
+        decoded = [self._decode(picture) for picture in given]
+        usable = [
+            (picture if isinstance(picture, bytes) else b"", scaled)
+            for picture, scaled in zip(given, decoded, strict=True)
+            if isinstance(scaled, Scaled)
+        ]
+        answered = iter(self._answer(usable))
+        return [next(answered) if isinstance(scaled, Scaled) else scaled for scaled in decoded]
+
+    def predict_one(self, picture: Picture) -> list[AnsweredFace]:
+        """Answer every face of one picture, the largest first; arguments as of `predict`.
+
+        Raises:
+            ImageError: it cannot be used; `status` says why.
+            UsageError: an array of another type or shape.
+            DataError: a path cannot be read.
+        """
+        (faces,) = self.predict([picture])
+        if isinstance(faces, ImageError):
+            raise faces
+        return faces
+
+    def _decode(self, content: bytes | Pixels) -> Scaled | ImageError:
+        """Decode as `align` does a picture without a box: at a scale that leaves enough for the crop."""
+        if not isinstance(content, bytes):
+            return Scaled(content, 1.0, 1.0, 0.0, 0.0, content.shape[1], content.shape[0])
+        try:
+            opened = open_picture(content)
+            return opened.decode_scaled(search_side_px(opened.header, None, self._align), max_pixels=MAX_PIXELS)
+        except ImageError as error:
+            return error
+
+    def _answer(self, pictures: list[tuple[bytes, Scaled]]) -> list[list[AnsweredFace]]:
+        found = find_all(self._attempts, [View(picture.pixels) for _, picture in pictures])
+        owners = [number for number, faces in enumerate(found) for _ in faces]
+        crops = cut_faces(
+            [face for faces in found for face in faces],
+            [pictures[number][1] for number in owners],
+            [pictures[number][0] for number in owners],
+            self._align,
+        )
+        results: list[list[AnsweredFace]] = [[] for _ in pictures]
+        if not crops:
+            return results
+        stored = [self._equalized(crop.image) for crop in crops]
+        answers = self.checkpoint.predict(decode_for(stored, self.checkpoint.spec))
+        for number, crop, image, row in zip(owners, crops, stored, answers, strict=True):
+            results[number].append(_describe(crop.columns, decode_face(image), row, self.checkpoint))
+        return results
+
+    def _equalized(self, image: bytes) -> bytes:
+        if self._equalize.method == "none":
+            return image
+        return encode_face(equalize_pixels(decode_face(image), self._equalize))
+
+
+def _read(picture: Picture) -> bytes | Pixels:
+    """Return the bytes of a file, or an array that can be searched.
+
+    Raises:
+        UsageError: an array of another type or shape.
+        DataError: a path cannot be read.
+    """
+    if isinstance(picture, np.ndarray):
+        known = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
+        if picture.dtype != np.uint8 or not known or not picture.size:
+            shape = "x".join(map(str, picture.shape))
+            raise UsageError(f"expected uint8 pixels, (H, W, 3) RGB or (H, W) grey, not {picture.dtype} {shape}")
+        return np.ascontiguousarray(picture)
+    if isinstance(picture, bytes):
+        return picture
+    try:
+        return Path(picture).read_bytes()
+    except OSError as error:
+        raise DataError(f"{picture}: cannot be read: {error.strerror}") from None
+
+
+def find_all(attempts: Sequence[Attempt], views: Sequence[View]) -> list[list[Found]]:
+    """Return all faces of each view, the largest first.
+
+    The first attempt that finds any decides, as in `align`. It may be a coarse one that sees large faces only; so the
+    most thorough attempt then looks for others. Faces that lie on their side or head are turned, as in `align`.
+    """
+    results: list[list[Found]] = [[] for _ in views]
+    for attempt in attempts:
+        pending = [number for number, found in enumerate(results) if not found]
+        for number, faces in zip(pending, _detect(attempt, views, pending), strict=True):
+            results[number] = [_found(attempt, faces, row) for row in range(len(faces))]
+    thorough = next((attempt for attempt in attempts if attempt.name == _THOROUGH), None)
+    if thorough is not None:
+        more = [number for number, found in enumerate(results) if found and found[0].attempt.name in _COARSER]
+        for number, faces in zip(more, _detect(thorough, views, more), strict=True):
+            results[number] += _others(results[number], thorough, faces)
+    _turn_upright(attempts, views, results)
+    return [sorted(found, key=_size, reverse=True) for found in results]
+
+
+def _turn_upright(attempts: Sequence[Attempt], views: Sequence[View], results: list[list[Found]]) -> None:
+    """Set every face upright, in place; where none is sure, look at the picture turned."""
+    unsure = []
+    for number, (view, found) in enumerate(zip(views, results, strict=True)):
+        verdicts = set_upright([(view, face) for face in found])
+        results[number] = [verdict.found for verdict in verdicts]
+        if not any(verdict.sure for verdict in verdicts):
+            unsure.append(number)
+    for number, turned in zip(unsure, find_turned(attempts, [views[number] for number in unsure]), strict=True):
+        if turned is not None and all(turned.score > face.score for face in results[number]):
+            results[number] = [
+                _found(turned.attempt, turned.faces, row, turned.turn_deg) for row in range(len(turned.faces))
+            ]
+
+
+def _detect(attempt: Attempt, views: Sequence[View], numbers: Sequence[int]) -> list[Faces]:
+    return attempt.detector.detect([views[number] for number in numbers]) if numbers else []
+
+
+def _found(attempt: Attempt, faces: Faces, row: int, turn_deg: int = 0) -> Found:
+    return Found(attempt, faces, Choice(row, None, len(faces) - 1), turn_deg)
+
+
+def _others(known: Sequence[Found], attempt: Attempt, faces: Faces) -> list[Found]:
+    """Return the faces that are sure and not among those known."""
+    boxes = np.array([found.faces.boxes[found.choice.row] for found in known])
+    return [
+        _found(attempt, faces, row)
+        for row in range(len(faces))
+        if faces.scores[row] >= _SURE and overlaps(boxes, faces.boxes[row]).max() < _SAME_FACE_IOU
+    ]
+
+
+def _size(found: Found) -> float:
+    return float(box_sizes(found.faces.boxes[found.choice.row][None])[0])
+
+
+def read_align(contract: Mapping[str, Any]) -> AlignParams:
+    """Return the alignment of a contract, with thresholds that let every face pass.
+
+    Raises:
+        ModelError: the contract has none, or one of another template.
+    """
+    given = contract.get("align") or {}
+    if given.get("template") != TEMPLATE_NAME:
+        raise ModelError(
+            f"the checkpoint was trained on faces of template {given.get('template')}, not {TEMPLATE_NAME}"
+        )
+    known = {name: given[name] for name in AlignParams.model_fields if name in given}
+    try:
+        return AlignParams(**(_LET_ALL_PASS | known))
+    except ValidationError as error:
+        raise ModelError(f"the checkpoint's contract does not say how to align: {_first(error)}") from None
+
+
+def read_equalize(contract: Mapping[str, Any]) -> EqualizeParams:
+    """Return the equalization of a contract.
+
+    Raises:
+        ModelError: the contract has none.
+    """
+    try:
+        return EqualizeParams(**(contract.get("equalize") or {}))
+    except ValidationError as error:
+        raise ModelError(
+            f"the checkpoint's contract does not say how to equalize: {_first(error)}; train anew"
+        ) from None
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors()[0]
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
+
+
+def _rgb(pixels: Pixels) -> Pixels:
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+
+
+def _describe(
+    columns: Mapping[str, Any], pixels: Pixels, row: NDArray[np.float32], checkpoint: Checkpoint
+) -> AnsweredFace:
+    classes = checkpoint.classes
+    x0, y0, x1, y1 = columns["face_box"]
+    return AnsweredFace(
+        box=(x0, y0, x1, y1),
+        landmarks=tuple(columns["landmarks"]),
+        score=columns["face_score"],
+        attempt=columns["attempt"],
+        predicted=classes[int(row.argmax())],
+        probabilities=dict(zip(classes, map(float, row), strict=True)),
+        pixels=pixels,
+        doubts=checkpoint.doubts,
+    )
+
+
+def draw_faces(content: bytes, faces: Sequence[AnsweredFace]) -> Pixels:
+    """Return the picture (H, W, 3), turned as EXIF says, with a box and the class of each face.
+
+    Raises:
+        ImageError: the picture cannot be used.
+    """
+    paper = Image.fromarray(_rgb(decode(content, max_pixels=MAX_PIXELS)))
+    draw = ImageDraw.Draw(paper)
+    width = max(2, round(max(paper.size) / 400))
+    letters = font(max(12, round(max(paper.size) / 45)))
+    for face in faces:
+        x0, y0, x1, y1 = face.box
+        draw.rectangle((x0, y0, x1, y1), outline=_BOX_COLOUR, width=width)
+        words = ", ".join((f"{face.predicted} {face.probabilities[face.predicted]:.2f}", *face.doubts))
+        left, top, right, bottom = draw.textbbox((0, 0), words, font=letters)
+        # Above the box where there is room, else inside its upper edge.
+        place = (max(0.0, x0), y0 - bottom - width if y0 > bottom + width else max(0.0, y0 + width))
+        draw.rectangle((place[0] + left, place[1] + top, place[0] + right, place[1] + bottom), fill=_BOX_COLOUR)
+        draw.text(place, words, fill=_INK, font=letters)
+    return np.asarray(paper)

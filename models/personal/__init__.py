@@ -1,0 +1,1 @@
+"""A general network, made a person's own."""

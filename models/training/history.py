@@ -1,0 +1,123 @@
+"""How training went: one row an epoch, what validation said, and the best weights so far."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.core.affect import AFFECTS, TASK_OUTPUTS, score_affect
+
+COLUMNS = ("epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy")
+NO_SUMS: Final = (0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of epochs with the same layers open.
+
+    Attributes:
+        name: train, or features and finetune.
+        first_epoch: how many epochs came before.
+        epochs: how many it has.
+        open_blocks: of the base, from the end; None opens all.
+        learning_rate: at its highest.
+    """
+
+    name: str
+    first_epoch: int
+    epochs: int
+    open_blocks: int | None
+    learning_rate: float
+
+
+@dataclass
+class Course:
+    """How training went so far.
+
+    Attributes:
+        select: which epoch is kept: balanced_accuracy, loss or last. Without a validation set it is the last.
+        rows: of losses.csv.
+        scores: what validation said after each epoch; empty without a validation set.
+        best: number of the best epoch, from 0; -1 before the first.
+        best_state: the weights after it.
+    """
+
+    select: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[dict[str, float]] = field(default_factory=list)
+    best: int = -1
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+
+    def record(self, phase: str, sums: Sequence[Sequence[float]], scores: Mapping[str, float]) -> bool:
+        """Write down one epoch; return whether it is the best so far.
+
+        Args:
+            phase: its name.
+            sums: of training and of validation: weighted losses, weights, right answers, samples.
+            scores: what validation said.
+        """
+        number = len(self.rows)
+        train, val = (_means(part) for part in sums)
+        values = (number + 1, phase, train[0], val[0], train[1], val[1])
+        self.rows.append(dict(zip(COLUMNS, values, strict=True)))
+        self.scores.append(dict(scores))
+        better = self.best < 0 or self._rank(number) > self._rank(self.best)
+        if better:
+            self.best = number
+        return better
+
+    def plain(self) -> dict[str, Any]:
+        """Return what a state of training keeps; the best weights have a file of their own."""
+        return {"select": self.select, "rows": self.rows, "scores": self.scores, "best": self.best}
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Go on from what `plain` gave."""
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def _rank(self, number: int) -> tuple[float, ...]:
+        """Return what makes one epoch better than another: larger is better, and no number is worse than any."""
+        scores, loss = self.scores[number], self.rows[number]["val_loss"]
+        loss = math.inf if math.isnan(loss) else loss
+        if self.select == "last" or not scores:
+            return (number,)
+        if self.select == "loss":
+            return (-loss,)
+        ccc = [value for name, value in scores.items() if name.endswith("_ccc")]
+        score = scores.get("balanced_accuracy", float(np.mean(ccc)) if ccc else 0.0)
+        return (-math.inf if math.isnan(score) else score, -loss)
+
+
+def score_classes(outputs: Tensor, labels: Tensor) -> dict[str, float]:
+    """Return the mean recall over the classes that occur, given logits (N, C) and labels (N,)."""
+    right = outputs.argmax(1) == labels
+    recalls = [right[labels == label].double().mean().item() for label in np.unique(labels.numpy())]
+    return {"balanced_accuracy": float(np.mean(recalls))}
+
+
+def score_values(task: str, outputs: Tensor, affect: Tensor, given: Tensor) -> dict[str, float]:
+    """Return CCC, RMSE and sign agreement of what the task answers.
+
+    Args:
+        task: valence, arousal or affect.
+        outputs: (N, K) before the final tanh.
+        affect: (N, 2) annotations.
+        given: (N, 2) where there are any.
+    """
+    scores: dict[str, float] = {}
+    for position, name in enumerate(TASK_OUTPUTS[task]):
+        column = AFFECTS.index(name)
+        answers = torch.tanh(outputs[:, position]).numpy()
+        found = score_affect(answers, affect[:, column].numpy(), given[:, column].numpy())
+        if found is not None:
+            scores |= {f"{name}_{score}": value for score, value in found.plain().items()}
+    return scores
+
+
+def _means(sums: Sequence[float]) -> tuple[float, float]:
+    losses, weight, right, samples = sums
+    return (losses / weight if weight else math.nan, right / samples if samples else math.nan)

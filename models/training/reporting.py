@@ -1,0 +1,94 @@
+"""What is told of a training as it goes: the progress bar, DVCLive's logs."""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+from models.training.history import Course
+from pipeline.core.errors import OutputError
+from pipeline.core.parallel.pool import Progress
+
+_LOSS_SECONDS: Final = 1.0
+
+
+class ProgressReport(Callback):
+    """Tells a progress bar how many batches are done, of all epochs of all phases.
+
+    The loss is read once a second: to read it, the processor waits until a GPU has done all that it was given.
+    """
+
+    def __init__(self, progress: Progress, before: int, epochs: int) -> None:
+        self._progress = progress
+        self._before = before
+        self._epochs = epochs
+        self._loss, self._read_at = math.nan, -math.inf
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, _module: lightning.LightningModule, outputs: Any, _batch: Any, batch_idx: int
+    ) -> None:
+        """Report one batch more."""
+        an_epoch = int(trainer.num_training_batches)
+        epoch = self._before + trainer.current_epoch
+        done = epoch * an_epoch + batch_idx + 1
+        if time.monotonic() - self._read_at > _LOSS_SECONDS:
+            self._loss, self._read_at = float(outputs["loss"]), time.monotonic()
+        self._progress(done, self._epochs * an_epoch, f"epoch {epoch + 1} loss {self._loss:.3f}")
+
+
+class LiveLog(Callback):
+    """Logs each epoch with DVCLive, as DVC and its extensions read it; epochs before a resume are logged once more."""
+
+    def __init__(self, folder: Path, course: Course) -> None:
+        self._course = course
+        self._logged = 0
+        with quiet_dvclive():
+            from dvclive.live import Live
+            from scmrepo.exceptions import SCMError
+
+            try:
+                self.live = Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+            except SCMError:
+                raise OutputError("git: no commit yet, and DVCLive needs one; commit first") from None
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
+        """Log the epochs that have not been; the module writes one down after all callbacks were told of its end."""
+        if trainer.is_global_zero:
+            self.write()
+
+    def write(self) -> None:
+        """Log every epoch that has not been logged."""
+        for row, scores in list(zip(self._course.rows, self._course.scores, strict=True))[self._logged :]:
+            for name, value in {**row, **{f"val_{name}": value for name, value in scores.items()}}.items():
+                if name not in {"epoch", "phase"} and not math.isnan(value):
+                    self.live.log_metric(name, value)
+            self.live.next_step()  # type: ignore[no-untyped-call]  # dvclive's own
+            self._logged += 1
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.write()
+        with quiet_dvclive():
+            self.live.end()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def quiet_dvclive() -> Iterator[None]:
+    """Keep DVCLive to its files: no experiment of its own, no word to a server."""
+    names = {"DVCLIVE_LOGLEVEL": "ERROR", "DVC_STUDIO_OFFLINE": "true"}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

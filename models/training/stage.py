@@ -1,0 +1,190 @@
+"""The stage: shards in, one trained network out, chosen on validation. The test set is not read here."""
+
+import csv
+import io
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
+
+from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
+from models.core.runtime import Compute, network_device, reproducible
+from models.core.streams import Purpose, stream_seed
+from models.registry import find_model
+from models.training.credit import vouch
+from models.training.engine import plan_compute
+from models.training.history import COLUMNS, Course
+from models.training.reporting import LiveLog
+from models.training.run import TRAIN, VAL, Job, count_rows, read_labels, run_classical, run_training, state_name
+from pipeline.core.errors import DataError
+from pipeline.core.lineage.identity import PARTIAL_SUFFIX
+from pipeline.core.parallel.pool import Progress, no_progress, say_nothing
+from pipeline.core.params import TrainParams
+from pipeline.core.stage_output import Source, StageOutput, stage_output
+from pipeline.shards.read import iter_shards, open_shards
+
+LOSSES_NAME: Final = "losses.csv"
+_TOOLS: Final = ("lightning", "numpy", "scikit-learn", "timm", "torch", "torchvision")
+_DECIMALS: Final = 6
+
+
+def train(
+    shards: Path,
+    out: Path,
+    params: TrainParams,
+    *,
+    seed: int,
+    progress: Progress = no_progress,
+    say: Callable[[str], None] = say_nothing,
+) -> dict[str, Any]:
+    """Train a network on the train split and keep the weights that were best on the val split.
+
+    A run that is killed goes on where it was when it is started again with the same shards, parameters, seed, device,
+    precision and number of processes; on a CPU it ends with the same weights.
+
+    Args:
+        shards: the folder that `prep shard` wrote.
+        out: gets model.safetensors, losses.csv and dvclive/.
+        params: the network and how it is trained; its preset is applied here.
+        seed: of weights, order and augmentation.
+        progress: called with batches done.
+        say: told in a line on what it trains, and why an interrupted training is not gone on with.
+
+    Returns:
+        summary.json: rows_in and rows_out are the training rows; model, preset, best_epoch, validation.
+
+    Raises:
+        UsageError: unknown network, or a size it cannot take; or the environment asks for a device that is not here.
+        DataError: no training rows.
+        ModelError: weights that cannot be had or do not fit; or training diverged.
+    """
+    preset, params = params.preset, params.resolved()
+    job = Job(shards, open_shards(shards), params, find_model(params.model), seed, progress)
+    if not count_rows(job.folder, TRAIN):
+        raise DataError(f"{shards}: no training rows; give a dataset of params.yaml the role train, then split again")
+    state = out.with_name(f".{out.name}.state{PARTIAL_SUFFIX}")
+    compute = plan_compute(params, classical=job.entry.kind == "classical")
+    if getattr(rank_zero_only, "rank", 0):
+        _follow(job, state)
+    _announce(job, compute, state, say)
+    settings = {**params.plain(), "seed": seed}
+    with stage_output(out, stage="train", sources=_sources(job), params=settings, tools=_TOOLS) as output:
+        with reproducible(params.threads):
+            torch.manual_seed(stream_seed(Purpose.first_weights, seed))
+            if job.entry.kind == "classical":
+                network, course = run_classical(job)
+                LiveLog(output.folder / "dvclive", course).close()
+            else:
+                network, course = run_training(job, state, output.folder / "dvclive")
+        output.contract = dict(job.folder.contract)
+        output.ran = compute.plain()
+        summary = _write(output, job, preset, network, course)
+    shutil.rmtree(state, ignore_errors=True)
+    return summary
+
+
+def _announce(job: Job, compute: Compute, state: Path, say: Callable[[str], None]) -> None:
+    """Say on what it trains, and whether what an interrupted training left there is of another."""
+    say(f"trains on {compute}")
+    left = {file.name.partition("-")[0] for file in state.glob("*.ckpt")}
+    if left and state_name(job, compute) not in left:
+        say("starts anew: the interrupted training had other shards, parameters, device, precision or processes")
+
+
+def _follow(job: Job, state: Path) -> NoReturn:
+    """Train along with the first of several processes, which alone writes, and end this one."""
+    with tempfile.TemporaryDirectory() as folder, reproducible(job.params.threads):
+        torch.manual_seed(stream_seed(Purpose.first_weights, job.seed))
+        run_training(job, state, Path(folder))
+    sys.exit()
+
+
+def checkpoint_info(job: Job) -> CheckpointInfo:
+    """Return what the checkpoint of a training says of itself."""
+    return CheckpointInfo(
+        model=job.entry.name,
+        classes=job.outputs,
+        input=job.spec,
+        contract=_contract(job),
+        shards=job.folder.snapshot_id,
+        task=job.params.task,
+        flips=job.params.flips,
+        params={**job.params.plain(), "seed": job.seed},
+    )
+
+
+def _contract(job: Job) -> dict[str, Any]:
+    """Return how the pixels were made; of the datasets that are the demo's, those that were learned from."""
+    contract = dict(job.folder.contract)
+    if rendered := contract.pop("rendered", None):
+        parts = iter_shards(job.folder, TRAIN, ["dataset"])
+        trained = {name for table in parts for name in table["dataset"].unique().to_pylist()}
+        if known := [name for name in rendered if name in trained]:
+            contract["rendered"] = known
+    return contract
+
+
+def write_losses(path: Path, course: Course) -> None:
+    """Write one row an epoch; a cell is empty where there is no validation set."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in course.rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    path.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _sources(job: Job) -> list[Path | Source]:
+    weights = job.params.weights
+    return [job.shards] if weights in {"none", "hub"} else [job.shards, Path(weights)]
+
+
+def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, course: Course) -> dict[str, Any]:
+    info = checkpoint_info(job)
+    if info.task == "emotion" and count_rows(job.folder, VAL):
+        trained = set(read_labels(job.folder).tolist())
+        # A compiled network would be compiled once more for these batches, which it answers once.
+        as_written = torch.compiler.set_stance("force_eager") if job.params.compile else nullcontext()
+        with reproducible(job.params.threads), as_written:
+            # Lightning leaves it on the CPU, where a large network would take an hour for what a GPU does in seconds.
+            device = network_device(classical=job.entry.kind == "classical").name
+            info = vouch(network.to(device), info, job.folder, job.shards, VAL, trained)
+    save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
+    write_losses(output.path(LOSSES_NAME), course)
+    rows = count_rows(job.folder, TRAIN)
+    best = course.rows[course.best]
+    validation = {**course.scores[course.best], "loss": best["val_loss"], "accuracy": best["val_accuracy"]}
+    return output.finish(
+        rows_in=rows,
+        rows_out=rows,
+        model=job.entry.name,
+        preset=preset,
+        augment=job.params.augment,
+        size_px=job.spec.size_px,
+        task=job.params.task,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        epochs=len(course.rows),
+        best_epoch=course.best + 1,
+        validation_rows=count_rows(job.folder, VAL),
+        temperature=info.temperature,
+        validation={name: _number(value) for name, value in validation.items() if not math.isnan(value)}
+        | {name: info.validation[name] for name in ("chance",) if info.validation},
+    )
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.{_DECIMALS}f}"
+
+
+def _number(value: float) -> float:
+    return round(float(value), _DECIMALS)

@@ -1,0 +1,1 @@
+"""Every face of a raw tree, found and brought to the template."""

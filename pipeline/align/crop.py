@@ -1,0 +1,166 @@
+"""From a found face to what is stored: the crop, its geometry in the source picture, and its line in the ledger."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from pipeline.align.cascade import Found
+from pipeline.align.detectors.detector import Floats, Pixels
+from pipeline.align.mtcnn.networks import load_networks
+from pipeline.align.refine import refine_landmarks
+from pipeline.align.scale import decode_finer, from_source, to_source
+from pipeline.core.params import AlignParams
+from pipeline.core.schema import Reason
+from pipeline.geometry.similarity import (
+    box_sizes,
+    fit_similarity,
+    frontality,
+    points_outside,
+    roll_deg,
+    template_points,
+)
+from pipeline.geometry.warp import outside_shares, warp_face
+from pipeline.images import Scaled, encode_face
+
+# Landmarks are kept to this part of a pixel, so that the last bits of a network's floats cannot reach the crop.
+_GRID: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One aligned face: encoded, with what faces and ledger add to a sample, and why it is refused if it is."""
+
+    image: bytes
+    columns: dict[str, Any]
+    ledger: dict[str, Any]
+    reason: Reason | None
+    detail: str
+
+
+def cut_faces(
+    found: Sequence[Found],
+    pictures: Sequence[Scaled],
+    contents: Sequence[bytes],
+    params: AlignParams,
+    at: Callable[[int], None] | None = None,
+) -> list[Crop]:
+    """Warp one face of each picture to the template and measure it.
+
+    Args:
+        found: the faces, in pixels of the decoded pictures.
+        pictures: the decoded pictures.
+        contents: their bytes, to decode one again where its face is small in it.
+        params: template, size and thresholds.
+        at: told the index of the face that is being warped, if anyone wants to know.
+    """
+    if not found:
+        return []
+    rows = [one.choice.row for one in found]
+    points = np.stack([one.faces.landmarks[row] for one, row in zip(found, rows, strict=True)])
+    if params.refine != "none":
+        seen = [picture.pixels for picture in pictures]
+        points = refine_landmarks(seen, points, load_networks(), mirrored=params.refine == "mirrored")
+    points = np.round(to_source(points, pictures) * _GRID) / _GRID
+    boxes = np.stack([one.faces.boxes[row] for one, row in zip(found, rows, strict=True)])
+    boxes = to_source(boxes.reshape(-1, 2, 2), pictures).reshape(-1, 4)
+    target = template_points(params.size_px, params.margin)
+    matrices = fit_similarity(from_source(points, pictures), target)
+    enlarged = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]).tolist()
+    shapes = [picture.pixels.shape for picture in pictures]
+    measures = [
+        {**measure, **_beyond(one, shape)}
+        for measure, one, shape in zip(
+            _measure(points, boxes, shapes, matrices, params.size_px), found, shapes, strict=True
+        )
+    ]
+    crops = []
+    for index, (one, picture, matrix) in enumerate(zip(found, pictures, matrices, strict=True)):
+        if at is not None:
+            at(index)
+        finer = decode_finer(contents[index], picture, enlarged[index], params)
+        if finer is None:
+            pixels = warp_face(picture.pixels, matrix, params.size_px, params.border)
+        else:
+            again = fit_similarity(from_source(points[index : index + 1], [finer]), target)[0]
+            pixels = warp_face(finer.pixels, again, params.size_px, params.border)
+        crops.append(_account(one, pixels, measures[index], (boxes[index], points[index]), params))
+    return crops
+
+
+def _measure(
+    points: Floats, boxes: Floats, shapes: Sequence[tuple[int, ...]], matrices: Floats, size_px: int
+) -> list[dict[str, float]]:
+    """Return what the ledger says of the geometry of each face."""
+    columns = {
+        "face_size_px": box_sizes(boxes),
+        "roll_deg": roll_deg(points),
+        "frontality": frontality(points),
+        "outside_share": outside_shares(shapes, matrices, size_px),
+    }
+    return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), axis=1).tolist()]
+
+
+def is_possible(found: Found, shape: tuple[int, ...], params: AlignParams) -> bool:
+    """Say whether an answer can be a face of a picture of this shape (height, width, ...), whatever its score."""
+    beyond = _beyond(found, shape)
+    return beyond["points_outside"] <= params.max_points_outside and beyond["picture_share"] <= params.max_picture_share
+
+
+def _beyond(found: Found, shape: tuple[int, ...]) -> dict[str, float]:
+    """Return what tells a face from an answer that cannot be one, in pixels of the picture as it was searched."""
+    row = found.choice.row
+    share = float(box_sizes(found.faces.boxes[row : row + 1])[0]) ** 2 / (shape[0] * shape[1])
+    return {"points_outside": points_outside(found.faces.landmarks[row], shape), "picture_share": share}
+
+
+def _account(
+    found: Found, pixels: Pixels, measures: dict[str, float], place: tuple[Floats, Floats], params: AlignParams
+) -> Crop:
+    """Judge one crop and encode it, unless it is refused."""
+    shared = {
+        "face_score": found.score,
+        "detector": found.attempt.detector.name,
+        "attempt": found.attempt.name,
+        "turn_deg": found.turn_deg,
+        "box_iou": found.choice.box_iou,
+    }
+    ledger = {**shared, **measures, **_light(pixels), "other_faces": found.choice.others}
+    reason, detail = judge(ledger, params)
+    columns = {**shared, "face_box": place[0].tolist(), "landmarks": place[1].reshape(-1).tolist()}
+    return Crop(b"" if reason else encode_face(pixels), columns, ledger, reason, detail)
+
+
+def _light(pixels: Pixels) -> dict[str, float]:
+    """Measure the inner half of a crop, the face: sharpness and brightness.
+
+    Sharpness is the variance of the Laplacian of the luma 0..255 (Pech-Pacheco et al. 2000), brightness its mean 0..1.
+    """
+    quarter = len(pixels) // 4
+    inner = pixels[quarter : len(pixels) - quarter, quarter : len(pixels) - quarter]
+    luma = inner if inner.ndim == 2 else cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY)
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
+    return {"sharpness": float(deviation[0, 0] ** 2), "brightness": cv2.mean(luma)[0] / 255}
+
+
+def judge(ledger: dict[str, Any], params: AlignParams) -> tuple[Reason | None, str]:
+    """Return why a face falls under a threshold, with the value and the threshold, or None and nothing."""
+    iou = ledger["box_iou"]
+    checks = (
+        (Reason.low_score, ledger["face_score"], params.min_score),
+        (Reason.low_overlap, 1.0 if iou is None else iou, params.min_box_iou),
+        (Reason.small_face, ledger["face_size_px"], params.min_face_px),
+        (Reason.not_frontal, ledger["frontality"], params.min_frontality),
+        (Reason.blurred, ledger["sharpness"], params.min_sharpness),
+        (Reason.bad_exposure, ledger["brightness"], params.min_brightness),
+        (Reason.bad_exposure, -ledger["brightness"], -params.max_brightness),
+        (Reason.outside_picture, -ledger["outside_share"], -params.max_outside_share),
+        (Reason.points_outside, -ledger["points_outside"], -params.max_points_outside),
+        (Reason.larger_than_picture, -ledger["picture_share"], -params.max_picture_share),
+    )
+    for reason, value, least in checks:
+        if value < least:
+            return reason, f"{abs(value):.3g}; the limit is {abs(least):g}"
+    return None, ""

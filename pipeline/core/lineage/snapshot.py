@@ -1,0 +1,119 @@
+"""`snapshot.json`: what an output folder is, and what it was made from.
+
+It holds the stage, an `id` (`rows_id`: a digest of the rows of Parquet files and of the bytes of all others), the
+identity DVC gives each input, the stage's parameters, the versions of the tools that touch pixels, the preprocessing
+contract and the md5 of every file beside it. No time, host, user, absolute path or git commit: a run from DVC's cache
+would bring back another run's.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.core.errors import LineageError
+from pipeline.core.lineage.identity import FileIdentity
+from pipeline.core.tables import digest_rows
+
+SNAPSHOT_NAME: Final = "snapshot.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a stage read: its path relative to the project, DVC's md5 of it, the id of its snapshot if it has one."""
+
+    path: str
+    md5: str
+    snapshot: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What an output folder is. `files` maps each file beside it to its md5 and size in bytes.
+
+    `ran` says on which device its networks ran and how; it is empty for stages that run none. `beside` maps what the
+    stage wrote outside its folder, by its path relative to the project, to its md5 and size.
+    """
+
+    stage: str
+    id: str
+    inputs: tuple[Input, ...]
+    params: Mapping[str, Any]
+    tools: Mapping[str, str]
+    files: Mapping[str, Mapping[str, Any]]
+    contract: Mapping[str, Any] = field(default_factory=dict)
+    ran: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def tool_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the installed version of each distribution; one that is not installed is left out."""
+    found = {}
+    for package in sorted(packages):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def rows_id(folder: Path, names: Iterable[str]) -> str:
+    """Return the digest of what a folder holds: of the rows for Parquet, of the bytes for all else."""
+    whole = {}
+    for name in sorted(names):
+        path = folder / name
+        whole[name] = digest_rows(path) if path.suffix == ".parquet" else hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def file_table(files: Iterable[FileIdentity]) -> dict[str, dict[str, Any]]:
+    """Return the `files` entry of a snapshot."""
+    return {file.path: {"md5": file.md5, "size": file.size} for file in files}
+
+
+def write_snapshot(folder: Path, snapshot: Snapshot) -> None:
+    """Write `snapshot.json` as sorted JSON, so that the same content is the same bytes."""
+    text = json.dumps(asdict(snapshot), indent=1, sort_keys=True, ensure_ascii=False)
+    (folder / SNAPSHOT_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def read_snapshot(folder: Path) -> Snapshot:
+    """Read `snapshot.json` of a folder.
+
+    Raises:
+        LineageError: missing, not JSON, or without the keys of a snapshot.
+    """
+    path = folder / SNAPSHOT_NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        inputs = tuple(Input(**entry) for entry in content.pop("inputs"))
+        snapshot = Snapshot(inputs=inputs, **content)
+        _check_types(snapshot)
+        return snapshot
+    except OSError as error:
+        raise LineageError(f"{path}: cannot be read: {error.strerror}; run the stage that writes {folder}") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LineageError(f"{path}: not a snapshot: {error}") from None
+
+
+def _check_types(snapshot: Snapshot) -> None:
+    texts = {"stage": snapshot.stage, "id": snapshot.id}
+    for given in snapshot.inputs:
+        texts |= {"inputs.path": given.path, "inputs.md5": given.md5, "inputs.snapshot": given.snapshot or ""}
+        _check_texts(texts)
+    _check_texts(texts)
+    for name in ("params", "tools", "files", "contract", "ran", "beside"):
+        if not isinstance(getattr(snapshot, name), dict):
+            raise TypeError(f"{name} must be a mapping")
+    for name, entry in (*snapshot.files.items(), *snapshot.beside.items()):
+        if not isinstance(entry, dict) or not isinstance(entry.get("md5"), str):
+            raise TypeError(f"{name} must have an md5")
+
+
+def _check_texts(texts: Mapping[str, Any]) -> None:
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be a text, not {value!r}")

@@ -1,0 +1,231 @@
+"""Work that can kill its process: any worker of the crew may die, and the part that it worked on is done all the same.
+
+A worker says which unit (picture) of its part it is working on. When it dies, out of memory or in a decoder, its pipe
+closes, which the crew sees at once; when it is at one unit for longer than the deadline, the crew ends it. The unit is
+then tried alone in a new process; if that one ends so too, the part is done again without the unit, else it is done
+again whole.
+"""
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Final, Generic
+
+from pipeline.core.errors import DataError
+from pipeline.core.parallel.pool import without_missing_main
+from pipeline.core.parallel.units import NO_UNIT, Job, Lost, PartFunction, Result, Started, work
+
+# A deadline is that of one unit; what is done for several at once, or before the first, may take this many.
+_SEVERAL: Final = 10
+# Workers that end while they start: as many as this, and none will ever start.
+_BIRTHS: Final = 2
+# A part that dies this often without one unit being to blame is given up.
+_DEATHS: Final = 3
+# The libraries of numbers start one thread a core unless told before they are loaded.
+_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(slots=True)
+class _Task(Generic[Job]):
+    """One part on its way: what is known of its units, and how often it died."""
+
+    index: int
+    job: Job
+    lost: dict[int, Lost] = field(default_factory=dict)
+    cleared: set[int] = field(default_factory=set)  # tried alone and survived
+    suspects: list[int] = field(default_factory=list)
+    deaths: int = 0
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    unit: Any  # shared memory: the unit being worked on
+    beat: Any  # shared memory: how often it has said so
+    started: bool = False
+    hung: bool = False
+    heard: tuple[int, float] = (0, 0.0)  # the last beat that was seen, and when
+    task: "_Task[Any] | None" = None
+    only: int | None = None
+
+
+def map_parts(
+    function: "PartFunction[Job, Result]",
+    jobs: Sequence[Job],
+    workers: int,
+    count_units: Callable[[Job], int],
+    *,
+    deadline_s: float,
+) -> Iterator[Result]:
+    """Yield `function(job, units)` for each job in order, over processes that may die.
+
+    Args:
+        function: importable by name, as are the jobs picklable; processes are spawned.
+        jobs: the parts.
+        workers: how many processes; there is always at least one, so that this one survives.
+        count_units: how many units a job has, for the case that it died where no unit was named.
+        deadline_s: seconds by the clock that a unit may take.
+
+    Raises:
+        DataError: a part kills its process though none of its units does so alone, or no process can be started.
+    """
+    crew = _Crew(function, jobs, min(workers, max(1, len(jobs))), count_units, deadline_s)
+    try:
+        for index in range(len(jobs)):
+            while index not in crew.results:
+                crew.advance()
+            yield crew.results.pop(index)
+    finally:
+        crew.dismiss()
+
+
+class _Crew(Generic[Job, Result]):
+    def __init__(
+        self,
+        function: PartFunction[Job, Result],
+        jobs: Sequence[Job],
+        size: int,
+        count_units: Callable[[Job], int],
+        deadline_s: float,
+    ) -> None:
+        self.results: dict[int, Result] = {}
+        self._function = function
+        self._count_units = count_units
+        self._deadline_s = deadline_s
+        self._births = 0
+        self._context = multiprocessing.get_context("spawn")
+        self._tasks: deque[_Task[Job]] = deque(_Task(index, job) for index, job in enumerate(jobs))
+        self._workers = [self._hire() for _ in range(size)] if jobs else []
+
+    def advance(self) -> None:
+        """Give work to idle workers, then wait for one to report or to die."""
+        for number, worker in enumerate(self._workers):
+            if worker.task is None and self._tasks:
+                self._assign(number, self._tasks.popleft())
+        busy = {worker.pipe: number for number, worker in enumerate(self._workers) if worker.task is not None}
+        for pipe in multiprocessing.connection.wait(list(busy), min(1.0, self._deadline_s / 4)):
+            self._hear(busy[pipe])  # type: ignore[index]  # wait() gives back the very pipes it was given
+        for worker in self._workers:
+            self._end_hung(worker)
+
+    def dismiss(self) -> None:
+        """End every worker."""
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+            worker.pipe.close()
+
+    def _hire(self) -> _Worker:
+        pipe, far_end = self._context.Pipe()
+        unit, beat = self._context.RawValue("q", NO_UNIT), self._context.RawValue("q", 0)
+        process = self._context.Process(target=work, args=(far_end, unit, beat, self._function), daemon=True)
+        before = {name: os.environ.get(name) for name in _THREADS}
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+        try:
+            with without_missing_main():
+                process.start()
+        finally:
+            _restore(before)
+        far_end.close()  # or the end of the process would not close the pipe
+        return _Worker(process, pipe, unit, beat)
+
+    def _end_hung(self, worker: _Worker) -> None:
+        """End a worker that has been at one unit for too long; its death is noticed like any other."""
+        beat, now = worker.beat.value, time.monotonic()
+        if worker.task is None or beat != worker.heard[0]:
+            worker.heard = beat, now
+        elif now - worker.heard[1] > self._deadline_s * (_SEVERAL if worker.unit.value == NO_UNIT else 1):
+            worker.hung = True
+            worker.process.kill()
+
+    def _assign(self, number: int, task: _Task[Job]) -> None:
+        worker = self._workers[number]
+        worker.task, worker.only = task, task.suspects[0] if task.suspects else None
+        worker.unit.value, worker.heard = NO_UNIT, (worker.beat.value, time.monotonic())
+        try:
+            worker.pipe.send((task.job, worker.only, dict(task.lost)))
+        except (BrokenPipeError, ConnectionResetError):
+            self._bury(number)
+
+    def _hear(self, number: int) -> None:
+        worker = self._workers[number]
+        try:
+            failure, result = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._bury(number)
+            return
+        if result is Started:
+            worker.started, self._births = True, 0
+            return
+        if failure is not None:
+            raise failure
+        task, only, worker.task = worker.task, worker.only, None
+        if task is None:
+            return
+        if only is None:
+            self.results[task.index] = result
+            return
+        task.suspects.remove(only)
+        task.cleared.add(only)
+        self._tasks.appendleft(task)
+
+    def _bury(self, number: int) -> None:
+        """Draw the conclusion from a worker's death, and hire another."""
+        worker = self._workers[number]
+        task, only, unit = worker.task, worker.only, worker.unit.value
+        how: Lost = "hung" if worker.hung else "died"
+        worker.process.join()
+        worker.pipe.close()
+        if not worker.started and not worker.hung:
+            self._count_birth(worker.process.exitcode)
+        self._workers[number] = self._hire()
+        if task is None:
+            return
+        if not worker.started:
+            self._tasks.appendleft(task)  # it was not read
+            return
+        if only is not None:
+            task.suspects.remove(only)
+            task.lost[only] = how
+        elif unit in task.cleared:
+            task.lost[unit] = how  # it survived alone, and the part has now died of it a second time
+        else:
+            self._suspect(task, unit)
+        self._tasks.appendleft(task)
+
+    def _count_birth(self, code: int | None) -> None:
+        self._births += 1
+        if self._births >= _BIRTHS:
+            raise DataError(
+                f"a worker process ended while it started (exit code {code}; with -9, the memory is short: try a "
+                "smaller PREP_WORKERS). Each is a new Python that runs the calling script once more: what the script "
+                "does must stand under if __name__ == '__main__'"
+            )
+
+    def _suspect(self, task: _Task[Job], unit: int) -> None:
+        task.deaths += unit == NO_UNIT
+        if task.deaths >= _DEATHS:
+            raise DataError(
+                f"part {task.index}: its worker process died {task.deaths} times, though no picture of it does so "
+                "alone; perhaps the memory is short: try a smaller PREP_WORKERS"
+            )
+        known = task.lost.keys() | task.cleared
+        task.suspects = (
+            [unit] if unit != NO_UNIT else [one for one in range(self._count_units(task.job)) if one not in known]
+        )
+
+
+def _restore(environment: dict[str, str | None]) -> None:
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,0 +1,39 @@
+"""params.yaml as frozen models: no defaults, no unknown keys, and an error that names the key and what it may be."""
+
+from pipeline.core.params.preparation import (
+    AlignParams,
+    AnyDataset,
+    Dataset,
+    DemoParams,
+    EqualizeParams,
+    HarmonizeParams,
+    IngestParams,
+    ReportParams,
+    ShardParams,
+    SplitParams,
+    TableDataset,
+)
+from pipeline.core.params.read import Params, read_params
+from pipeline.core.params.section import Section
+from pipeline.core.params.training import AugmentParams, EvaluateParams, PersonalizeParams, TrainParams
+
+__all__ = [
+    "AlignParams",
+    "AnyDataset",
+    "AugmentParams",
+    "Dataset",
+    "DemoParams",
+    "EqualizeParams",
+    "EvaluateParams",
+    "HarmonizeParams",
+    "IngestParams",
+    "Params",
+    "PersonalizeParams",
+    "ReportParams",
+    "Section",
+    "ShardParams",
+    "SplitParams",
+    "TableDataset",
+    "TrainParams",
+    "read_params",
+]

@@ -1,0 +1,229 @@
+"""The parts of params.yaml for the stages from raw trees to shards, and for the data card."""
+
+import re
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from pipeline.core.params.section import PLAIN_TAG, TABLE_TAG, Count, Section, Seed, Share, UnitShare
+
+# It is part of folder names, of every sample_id and of the stages that dvc.yaml makes of each dataset; to DVC a dot
+# would part two keys.
+DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+# dvc.yaml hands it to a shell in single quotes.
+RawPath = Annotated[str, Field(pattern=r"^[^'\\\x00-\x1f]*[^'\\\x00-\x1f./][^'\\\x00-\x1f]*$")]
+Role = Literal["train", "test", "both"]
+# What `columns` of a dataset may say: the columns of a csv, the csv itself, the folder that its paths are relative to,
+# and a regular expression with one group that takes the subject from a picture's file name.
+TableKey = Literal[
+    "file", "images", "subject_pattern", "path", "label", "subject", "sequence", "split",
+    "valence", "arousal", "dominance", "x0", "y0", "x1", "y1", "width", "height",
+]  # fmt: skip
+
+_AFFECT: Final = ("valence", "arousal", "dominance")
+
+
+class ScaledColumn(Section):
+    """A column of a csv whose affect is on another scale than -1 to 1."""
+
+    column: str
+    scale: Annotated[list[float], Field(min_length=2, max_length=2)]
+
+    @model_validator(mode="after")
+    def _check_scale(self) -> Self:
+        if self.scale[0] >= self.scale[1]:
+            raise PydanticCustomError("explained", "scale: expected [lowest, highest]")
+        return self
+
+
+def _column_kind(value: Any) -> str:
+    return TABLE_TAG if isinstance(value, dict | ScaledColumn) else PLAIN_TAG
+
+
+Column = Annotated[
+    Annotated[ScaledColumn, Tag(TABLE_TAG)] | Annotated[str, Tag(PLAIN_TAG)], Discriminator(_column_kind)
+]
+
+
+def _with_text_keys(value: Any) -> Any:
+    return {str(key): meaning for key, meaning in value.items()} if isinstance(value, dict) else value
+
+
+class Dataset(Section):
+    """One raw tree.
+
+    `test_per_class` caps the test rows of each of its classes, as a protocol; null: all are tested. `classes` says what
+    the codes of this dataset mean, where its layout does not: code or folder name -> label.
+    `align` are settings of the section `align` for this dataset alone. `terms` names the format in `prep formats` whose
+    terms bind its pictures; null: its own format's, or those of the dataset that it is named after.
+    """
+
+    src: RawPath
+    format: str
+    role: Role
+    test_per_class: Count | None = None
+    classes: (
+        Annotated[
+            dict[str, Annotated[str, Field(pattern=r"\S")]], BeforeValidator(_with_text_keys), Field(min_length=1)
+        ]
+        | None
+    ) = None
+    align: dict[str, Any] = Field(default_factory=dict)
+    terms: str | None = None
+
+
+class TableDataset(Dataset):
+    """A raw tree whose csv needs its columns named: role of a column -> its name; also where the pictures are."""
+
+    columns: Annotated[dict[TableKey, Column], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        """Refuse what would be passed over: columns of a layout that has none, a pattern that takes nothing."""
+        if self.format not in ("auto", "csv"):
+            for key in sorted(self.columns.keys() - {"subject_pattern"}):
+                given = {"key": key, "fmt": self.format}
+                raise PydanticCustomError("explained", "columns.{key}: {fmt} has no such column", given)
+        for key, column in self.columns.items():
+            if isinstance(column, ScaledColumn) and key not in _AFFECT:
+                given = {"key": key, "known": ", ".join(_AFFECT)}
+                raise PydanticCustomError("explained", "columns.{key}: only {known} have a scale", given)
+        pattern = self.named_columns().get("subject_pattern")
+        if pattern is not None and not _takes_one(pattern):
+            raise PydanticCustomError("explained", "columns.subject_pattern: not a regular expression with one group")
+        return self
+
+    def named_columns(self) -> dict[str, str]:
+        """Return `columns` for readers, who do not know params.yaml."""
+        named = self.columns.items()
+        return {str(role): one.column if isinstance(one, ScaledColumn) else one for role, one in named}
+
+    def scales(self) -> dict[str, tuple[float, float]]:
+        """Return the lowest and highest value of each column of affect that `columns` gives a scale of its own."""
+        named = self.columns.items()
+        return {str(role): (one.scale[0], one.scale[1]) for role, one in named if isinstance(one, ScaledColumn)}
+
+
+def _takes_one(pattern: str) -> bool:
+    try:
+        return re.compile(pattern).groups == 1
+    except re.error:
+        return False
+
+
+def _kind(entry: Any) -> str:
+    named = "columns" in entry if isinstance(entry, dict) else isinstance(entry, TableDataset)
+    return TABLE_TAG if named else PLAIN_TAG
+
+
+AnyDataset = Annotated[
+    Annotated[TableDataset, Tag(TABLE_TAG)] | Annotated[Dataset, Tag(PLAIN_TAG)],
+    Discriminator(_kind),
+]
+
+
+class DemoParams(Section):
+    """How the demo's raw trees are rendered."""
+
+    seed: Seed
+    faces: Annotated[int, Field(ge=64, le=100_000)]
+
+
+class IngestParams(Section):
+    """What the readers choose where a dump offers more than one way."""
+
+    ckplus_peak_frames: Count
+    ckplus_neutral_frames: Annotated[int, Field(ge=0)]
+    rafdb_pictures: Literal["original", "aligned"]
+    affectnet_lists: Literal["manual", "automatic", "both"]
+    accept_mismatch: list[str]
+
+
+class AlignParams(Section):
+    """How faces are found and cropped. `size_px` is the side of the square crop; params.yaml explains the rest."""
+
+    size_px: Annotated[int, Field(ge=16, le=2048)]
+    margin: Annotated[float, Field(ge=0, lt=0.5)]
+    border: Literal["constant", "replicate", "reflect"]
+    cascade: Annotated[list[str], Field(min_length=1)]
+    yunet_file: str | None
+    refine: Literal["none", "upright", "mirrored"]
+    max_pixels: Count
+    deadline_s: Annotated[float, Field(gt=0)]
+    min_score: UnitShare
+    min_box_iou: UnitShare
+    min_face_px: Annotated[float, Field(ge=0)]
+    min_frontality: UnitShare
+    min_sharpness: Annotated[float, Field(ge=0)]
+    min_brightness: UnitShare
+    max_brightness: UnitShare
+    max_outside_share: UnitShare
+    max_points_outside: Annotated[int, Field(ge=0, le=5)]
+    max_picture_share: Annotated[float, Field(gt=0)]
+
+
+class EqualizeParams(Section):
+    """Histogram equalization; `clip_limit` and `tiles` are for CLAHE."""
+
+    method: Literal["none", "hist", "clahe"]
+    space: Literal["luma", "channels"]
+    clip_limit: Annotated[float, Field(gt=0, le=40)]
+    tiles: Annotated[int, Field(ge=1, le=64)]
+
+
+class HarmonizeParams(Section):
+    """What becomes of labels that are not one class."""
+
+    votes: Literal["majority", "probability", "distribution"]
+    mixed: Literal["reject", "dominant", "distribution"]
+    several: Literal["reject", "vote", "priority"]
+    affect: Literal["check", "ignore"]
+
+
+class SplitParams(Section):
+    """How rows without an official split are shared out."""
+
+    train_share: Annotated[float, Field(gt=0, lt=1)]
+    val_share: Share
+    held_out: Literal["official", "all"]
+    tolerance_points: Annotated[float, Field(ge=0, le=100)]
+    keep: str | None
+    duplicates: Literal["none", "identical", "near"]
+    duplicate_similarity: Annotated[float, Field(gt=0, le=1)]
+    contradictions: Literal["reject", "soften", "keep"]
+    contradiction_similarity: Annotated[float, Field(gt=0, le=1)]
+    identities: Literal["none", "dlib"]
+    identity_distance: Annotated[float, Field(gt=0, lt=2)]
+    folds: Annotated[int, Field(ge=0, le=1000)]
+    fold: Annotated[int, Field(ge=0)]
+    fold_order: Literal["balanced", "subject"]
+
+
+class ShardParams(Section):
+    """How many training rows of each class go into the shards; validation and test rows all do."""
+
+    balance: Literal["none", "cap", "undersample", "oversample", "weights"]
+    train_per_class: Count
+    balance_over: Literal["class", "dataset_and_class"]
+    max_copies: Annotated[int, Field(ge=1, le=1000)]
+    weighting: Literal["inverse", "effective"]
+    effective_beta: Annotated[float, Field(ge=0, lt=1)]
+    rows_per_shard: Count
+    processes: Count
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_gone(cls, values: Any) -> Any:
+        """Say what became of the cap that all datasets once shared."""
+        if isinstance(values, dict) and "test_per_class" in values:
+            raise PydanticCustomError(
+                "explained", "test_per_class: test sets are whole now; to cap one give datasets.NAME.test_per_class"
+            )
+        return values
+
+
+class ReportParams(Section):
+    """What the data card shows."""
+
+    contact_faces: Annotated[int, Field(ge=1, le=1000)]

@@ -1,0 +1,129 @@
+"""The whole of params.yaml, and how the file is read."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from pipeline.core.errors import ParamsError
+from pipeline.core.params.bounded import BombError, BoundedLoader
+from pipeline.core.params.preparation import (
+    AlignParams,
+    AnyDataset,
+    DatasetName,
+    DemoParams,
+    EqualizeParams,
+    HarmonizeParams,
+    IngestParams,
+    ReportParams,
+    ShardParams,
+    SplitParams,
+)
+from pipeline.core.params.section import Section, Seed, explain
+from pipeline.core.params.training import EvaluateParams, PersonalizeParams, TrainParams
+
+# Of the section `align`, what makes the crops of several datasets alike.
+_GEOMETRY: Final = frozenset({"size_px", "margin", "border"})
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: Seed
+    datasets: Annotated[dict[DatasetName, AnyDataset], Field(min_length=1)]
+    demo: DemoParams
+    ingest: IngestParams
+    align: AlignParams
+    equalize: EqualizeParams
+    harmonize: HarmonizeParams
+    split: SplitParams
+    shard: ShardParams
+    train: TrainParams
+    personalize: PersonalizeParams
+    evaluate: EvaluateParams
+    report: ReportParams
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> Self:
+        """Refuse a raw tree that two datasets name: its samples would be counted twice."""
+        first: dict[str, str] = {}
+        for name, dataset in self.datasets.items():
+            other = first.setdefault(os.path.realpath(dataset.src), name)
+            if other != name:
+                values = {"name": name, "src": dataset.src, "other": other}
+                raise PydanticCustomError("source", "datasets.{name}.src: {src} is that of {other} too", values)
+        return self
+
+    @model_validator(mode="after")
+    def _check_aligns(self) -> Self:
+        """Refuse settings of a dataset that the section `align` would refuse, or that all crops must share."""
+        for name, dataset in self.datasets.items():
+            for key in sorted(dataset.align.keys() & _GEOMETRY):
+                given = {"name": name, "key": key}
+                raise PydanticCustomError(
+                    "source", "datasets.{name}.align.{key}: one for all datasets; set align.{key}", given
+                )
+            try:
+                self.align_of(name)
+            except ValidationError as error:
+                said = {"name": name, "why": explain(error)}
+                raise PydanticCustomError("source", "datasets.{name}.align.{why}", said) from None
+        return self
+
+    def align_of(self, dataset: str) -> AlignParams:
+        """Return the section `align` with what the entry of a dataset changes; as it is where there is no entry."""
+        entry = self.datasets.get(dataset)
+        return AlignParams.model_validate({**self.align.model_dump(), **entry.align}) if entry else self.align
+
+
+class _DuplicateKeyError(yaml.YAMLError):
+    """A key is given twice in one mapping."""
+
+
+class Loader(BoundedLoader):
+    """PyYAML's safe loader with the floats of YAML 1.2, as DVC writes them (3e-05), and no key given twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Refuse a key that is given twice."""
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault((key.tag, key.value), line) != line:
+                first = lines[key.tag, key.value]
+                raise _DuplicateKeyError(f"line {line}: {key.value} is given a second time, after line {first}")
+        return node
+
+
+# Behind PyYAML's own resolvers, so that whole numbers stay whole.
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)
+
+
+def read_params(path: Path) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        ParamsError: missing, not YAML, an unknown key or one given twice, or a value that is not allowed; names it.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read: {error.strerror}; run prep from the project's root") from None
+    except (_DuplicateKeyError, BombError) as error:
+        raise ParamsError(f"{path}: {error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ParamsError(f"{path}: expected sections such as 'align:', found {type(content).__name__}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {explain(error)}") from None

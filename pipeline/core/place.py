@@ -1,0 +1,143 @@
+"""The place of an output: locked, filled beside it, synced, and exchanged for what was there.
+
+Beside `data/x` stands the hidden folder `data/.x.partial` while a run lasts. The lock is on that folder: it leaves no
+file behind, and ends with the process that holds it. In it, each run has a folder of its own: a worker that outlives
+its killed parent finds that folder gone, and never writes into the next run's. Links are resolved first and not
+followed after that.
+
+A result that was put in place survives a power cut: its bytes are synced before its name is. One exchange puts it there
+(renameat2, where the kernel and the file system have it), else two renames, of which the next run undoes the first.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pipeline.core.errors import OutputError
+from pipeline.core.lineage.identity import PARTIAL_SUFFIX
+
+# An output holds faces: nobody else's business.
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
+_OLD_NAME: Final = "old"
+
+
+@contextmanager
+def workplace(out: Path) -> Iterator[Path]:
+    """Lock the place of an output, and give a new folder beside it, which is removed at the end.
+
+    Args:
+        out: an absolute path without links.
+
+    Raises:
+        OutputError: another run is writing this output.
+        OSError: the place cannot be written.
+    """
+    beside = out.with_name(f".{out.name}{PARTIAL_SUFFIX}")
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    lock = _lock(beside, out)
+    try:
+        _clear(beside, out)
+        folder = beside / secrets.token_hex(8)
+        folder.mkdir(FOLDER_MODE)
+        yield folder
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        os.close(lock)
+
+
+def put_in_place(folder: Path, out: Path) -> None:
+    """Put a finished folder of `workplace` where it belongs; what was there is then in the workplace.
+
+    Raises:
+        OSError: the disk is full or broken; what was there is there still.
+    """
+    _seal(folder)
+    if not out.exists():
+        folder.rename(out)
+    elif not _exchange(folder, out):
+        old = out.rename(folder.with_name(_OLD_NAME))
+        try:
+            folder.rename(out)
+        except BaseException:
+            old.rename(out)
+            raise
+    sync(out.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, written to the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _lock(beside: Path, out: Path) -> int:
+    """Return the descriptor of the folder, locked and in its place: the run before may have removed what was opened."""
+    while True:
+        beside.mkdir(FOLDER_MODE, exist_ok=True)
+        try:
+            opened = os.open(beside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(opened), beside.stat(follow_symlinks=False)):
+                return opened
+        except BlockingIOError:
+            os.close(opened)
+            raise OutputError(f"{out}: another run is writing it; wait for it to end") from None
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(opened)
+            raise
+        os.close(opened)
+
+
+def _clear(beside: Path, out: Path) -> None:
+    """Remove what dead runs left, after giving back the result that one of them had taken from its place."""
+    old = beside / _OLD_NAME
+    if old.is_dir() and not out.exists():
+        old.rename(out)
+    for left in beside.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+
+
+def _seal(folder: Path) -> None:
+    """Have all that lies in a folder written to the disk, readable by its owner alone."""
+    for root, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            path = Path(root, name)
+            path.chmod(FILE_MODE)
+            sync(path)
+        Path(root).chmod(FOLDER_MODE)
+        sync(Path(root))
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders at once; False where that cannot be done here."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL):
+        return False
+    raise OSError(number, os.strerror(number), str(other))

@@ -1,0 +1,287 @@
+"""The output folder of a stage: filled beside its place, then put there whole, with rejects, summary and snapshot.
+
+A killed run leaves the previous result as it was and one hidden ``.partial`` folder, which the next run removes. Two
+runs into the same folder: the second is told so and stops. `place` does both.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pipeline.core.errors import DataError, LineageError, OutputError, OutputUseError
+from pipeline.core.lineage.identity import PARTIAL_SUFFIX, file_md5, folder_files, identity
+from pipeline.core.lineage.snapshot import (
+    SNAPSHOT_NAME,
+    Input,
+    Snapshot,
+    file_table,
+    read_snapshot,
+    rows_id,
+    tool_versions,
+    write_snapshot,
+)
+from pipeline.core.place import put_in_place, sync, workplace
+from pipeline.core.schema import REJECTS, Reason
+from pipeline.core.tables import is_full, rows_to_table, write_slices, write_table
+
+SUMMARY_NAME: Final = "summary.json"
+REJECTS_NAME: Final = "rejects.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that was left out, and why."""
+
+    sample_id: str
+    dataset: str
+    reason: Reason
+    detail: str = ""
+    source_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An input of a stage. `md5` is given where hashing it was part of the work (a raw tree), else computed."""
+
+    path: Path
+    md5: str | None = None
+
+
+class StageOutput:
+    """What a stage writes into. Get one from `stage_output`."""
+
+    def __init__(self, folder: Path, stage: str) -> None:
+        self.folder = folder
+        self.stage = stage
+        self.contract: dict[str, Any] = {}  # how the pixels were made; travels to the checkpoint
+        self.ran: dict[str, Any] = {}  # on which device, for stages that run networks; not part of the id
+        self.snapshot_id: str | None = None  # set where the id must be known before the files are written
+        self.extra_sources: list[Source] = []
+        self.beside: dict[Path, Path] = {}  # what is written outside the folder: its place, and where it waits
+        self._rejects: list[Reject] = []
+        self._summary: dict[str, Any] | None = None
+
+    def path(self, name: str) -> Path:
+        """Return where a file of this output is to be written; its folder exists."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write one table."""
+        write_table(self.path(name), table)
+
+    def write_slices(self, name: str, schema: pa.Schema, slices: Iterable[pa.Table]) -> None:
+        """Write one table that comes in slices; see `tables.write_slices`."""
+        write_slices(self.path(name), schema, slices)
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write sorted JSON: the same content is the same bytes."""
+        write_json(self.path(name), content)
+
+    def write_json_beside(self, place: Path, content: Mapping[str, Any]) -> None:
+        """Write sorted JSON outside the folder; it is put in place with the folder, and its md5 is in the snapshot."""
+        place = Path(os.path.abspath(place))
+        self.beside[place] = place.with_name(f".{place.name}{PARTIAL_SUFFIX}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.beside[place], content)
+
+    def put_beside(self) -> None:
+        """Put what is written outside the folder in place; `stage_output` calls it."""
+        for place, waiting in self.beside.items():
+            sync(waiting)
+            waiting.replace(place)
+            sync(place.parent)
+
+    def reject(self, rejects: Iterable[Reject]) -> None:
+        """Keep rows that are left out; they are written and counted at the end."""
+        self._rejects.extend(rejects)
+
+    @property
+    def rejects(self) -> Sequence[Reject]:
+        """Return the rows that were left out so far."""
+        return self._rejects
+
+    def finish(self, *, rows_in: int, rows_out: int, empty: bool = False, **extra: Any) -> dict[str, Any]:
+        """State the counts. `extra` goes into summary.json as it is. Returns the summary.
+
+        Without a row left it is an error and nothing is written, unless `empty`: what else it holds is worth keeping.
+
+        Raises:
+            OutputError: rows would be lost silently: rows_in is not rows_out plus the rejects.
+            DataError: no row is left; says why.
+        """
+        rejected = Counter(str(reject.reason) for reject in self._rejects)
+        if rows_in != rows_out + rejected.total():
+            raise OutputError(
+                f"{self.stage}: {rows_in} rows came in, {rows_out} went out and {rejected.total()} were rejected"
+            )
+        if rows_in and not rows_out and not empty:
+            raise DataError(f"{self.stage}: {nothing_left(rows_in, self._rejects)}")
+        self._summary = {
+            "rows_in": rows_in,
+            "rows_out": rows_out,
+            "rejected": dict(sorted(rejected.items())),
+            **extra,
+        }
+        return self._summary
+
+    def close(self) -> None:
+        """Write rejects and summary; `stage_output` calls it."""
+        if self._summary is None:
+            raise OutputError(f"{self.stage}: finished without stating its counts")
+        rejects = sorted(self._rejects, key=lambda reject: (reject.sample_id, reject.source_path or ""))
+        rows = [
+            {
+                "sample_id": reject.sample_id,
+                "dataset": reject.dataset,
+                "source_path": reject.source_path,
+                "stage": self.stage,
+                "reason": str(reject.reason),
+                "detail": reject.detail,
+            }
+            for reject in rejects
+        ]
+        self.write_table(REJECTS_NAME, rows_to_table(rows, REJECTS))
+        self.write_json(SUMMARY_NAME, self._summary)
+
+
+@contextmanager
+def stage_output(
+    out: Path,
+    *,
+    stage: str,
+    sources: Sequence[Path | Source],
+    params: Mapping[str, Any],
+    tools: Sequence[str] = (),
+) -> Iterator[StageOutput]:
+    """Give a stage its output folder and, when it ends well, put it in place with rejects, summary and snapshot.
+
+    Args:
+        out: the folder to write. One that exists is replaced if it is empty or an output of ours.
+        stage: the stage's name.
+        sources: everything the stage reads. Hashed before and after: one that changed meanwhile is an error.
+        params: the parameters that shape the result, as plain JSON values.
+        tools: distributions whose version can change the result.
+
+    Raises:
+        OutputUseError: the folder is not ours, another stage's, or overlaps what is read.
+        OutputError: the folder is in use, or the disk is full.
+        LineageError: an input changed while the stage ran.
+    """
+    out = out.resolve()
+    _check_replaceable(out, stage)
+    _check_apart(out, sources)
+    try:
+        with workplace(out) as folder:
+            _check_replaceable(out, stage)  # once more: another run may have ended meanwhile
+            inputs = [_input(source) for source in sources]
+            output = StageOutput(folder, stage)
+            try:
+                yield output
+                output.close()
+                _check_unchanged(sources, inputs)
+                inputs += [_input(source) for source in output.extra_sources]
+                _seal(output, inputs, params, tools)
+                put_in_place(folder, out)
+                output.put_beside()
+            finally:
+                for waiting in output.beside.values():
+                    waiting.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(_explain(out, error)) from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write sorted JSON with a final newline; a byte of a name that is no text is written as JSON's escape of it."""
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _seal(output: StageOutput, inputs: list[Input], params: Mapping[str, Any], tools: Sequence[str]) -> None:
+    files = folder_files(output.folder)
+    # A tar holds the rows of the Parquet shards once more; reading it again would add nothing to the id.
+    names = [file.path for file in files if not file.path.endswith(".tar")]
+    write_snapshot(
+        output.folder,
+        Snapshot(
+            stage=output.stage,
+            id=output.snapshot_id or rows_id(output.folder, names),
+            inputs=tuple(inputs),
+            params=dict(params),
+            tools=tool_versions(tools),
+            files=file_table(files),
+            contract=output.contract,
+            ran=output.ran,
+            beside={relative_path(place): _entry(waiting) for place, waiting in output.beside.items()},
+        ),
+    )
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    return {"md5": file_md5(path), "size": path.stat().st_size}
+
+
+def _input(source: Path | Source) -> Input:
+    given = source if isinstance(source, Source) else Source(source)
+    snapshot = read_snapshot(given.path).id if (given.path / SNAPSHOT_NAME).is_file() else None
+    return Input(relative_path(given.path), given.md5 or identity(given.path), snapshot)
+
+
+def relative_path(path: Path) -> str:
+    """Return a path as the project sees it: POSIX, relative to the working folder, never absolute."""
+    return Path(os.path.relpath(path)).as_posix()
+
+
+def _check_unchanged(sources: Sequence[Path | Source], before: Sequence[Input]) -> None:
+    for source, was in zip(sources, before, strict=True):
+        if _input(source).md5 != was.md5:
+            raise LineageError(f"{was.path}: changed while it was being read; run the stage again")
+
+
+def _check_replaceable(out: Path, stage: str) -> None:
+    shown = relative_path(out)
+    if not out.is_dir():
+        if out.exists():
+            raise OutputUseError(f"{shown}: is a file; --out takes a folder")
+        return
+    if (out / SNAPSHOT_NAME).is_file():
+        owner = read_snapshot(out).stage
+        if owner != stage:
+            raise OutputUseError(f"{shown}: holds the result of {owner}; give --out another folder")
+    elif not (out / SUMMARY_NAME).exists() and any(out.iterdir()):
+        raise OutputUseError(f"{shown}: not empty and not an output of prep; give --out a new or empty folder")
+
+
+def _check_apart(out: Path, sources: Sequence[Path | Source]) -> None:
+    """Refuse to write over what is being read."""
+    place = out.resolve()
+    for source in sources:
+        path = (source.path if isinstance(source, Source) else source).resolve()
+        if place == path or place in path.parents or path in place.parents:
+            raise OutputUseError(
+                f"{relative_path(out)}: is, holds or lies in {relative_path(path)}, which is read; give --out another"
+            )
+
+
+def _explain(out: Path, error: OSError) -> str:
+    if is_full(error):
+        return f"{out}: the disk is full; nothing was changed"
+    where = error.filename or out
+    return f"{where}: {error.strerror or error}"
+
+
+def nothing_left(rows: int, rejects: Sequence[Reject]) -> str:
+    """Say why no row is left: the commonest reason and the first row that has it."""
+    if not rejects:
+        return "holds no rows"
+    reason, count = Counter(reject.reason for reject in rejects).most_common(1)[0]
+    first = next(reject for reject in rejects if reject.reason is reason)
+    return f"none of {rows} rows is left; {count} of them {reason}: {first.sample_id}: {first.detail}"

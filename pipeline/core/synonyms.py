@@ -1,0 +1,43 @@
+"""How people spell the words of the eight classes: the one table of it, ``taxonomies/synonyms.yaml``.
+
+Readers find a dataset's own labels in what mirrors made of them by it, taxonomies the classes of labels that they do
+not list.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from pipeline.core.errors import DataError
+
+_PATH: Final = Path(__file__).with_name("taxonomies") / "synonyms.yaml"
+_SEPARATORS: Final = re.compile(r"[\s_\-]+")
+
+
+def normalize(label: str) -> str:
+    """Return a label as it is compared: no case, no spaces, hyphens or underscores."""
+    return _SEPARATORS.sub("", label).casefold()
+
+
+@cache
+def synonyms() -> Mapping[str, str]:
+    """Return spelling -> word, both normalized, of ``synonyms.yaml``.
+
+    Raises:
+        DataError: the table cannot be read, or has one spelling of two words.
+    """
+    shown = f"{_PATH.parent.name}/{_PATH.name}"
+    try:
+        words = yaml.safe_load(_PATH.read_text(encoding="utf-8"))["words"]
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise DataError(f"{shown}: cannot be read: {' '.join(str(error).split())}") from None
+    found: dict[str, str] = {}
+    for word, spellings in words.items():
+        for spelling in (word, *spellings):
+            if found.setdefault(normalize(spelling), normalize(word)) != normalize(word):
+                raise DataError(f"{shown}: {spelling!r} is a spelling of two words")
+    return found

@@ -1,0 +1,71 @@
+"""The demo's raw trees: planned in one process, photographed over several, written in order."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.core.parallel.pool import Progress, map_ordered, no_progress, worker_count
+from pipeline.core.params import DemoParams
+from pipeline.core.stage_output import stage_output
+from pipeline.core.tables import rows_to_table
+from pipeline.demo import affectnet, ckplus, emotic, rafdb
+from pipeline.demo.scene import Photo, Shot, take_all
+from pipeline.demo.truth import TRUTH, TRUTH_NAME
+
+_TOOLS: Final = ("numpy", "opencv-python-headless", "scikit-image", "scipy")
+_SHOTS_PER_JOB: Final = 16
+# Which share of the faces each dataset gets.
+_SHARES: Final = {"affectnet": 2 / 3, "ckplus": 0.16, "rafdb": 0.0875, "emotic": 0.0875}
+
+
+def render(
+    out: Path, params: DemoParams, *, workers: int | None = None, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Render the four raw trees and `truth.parquet` into `out`.
+
+    Args:
+        out: the folder to write; replaced if it is an output of ours.
+        params: how many faces, from which seed.
+        workers: processes; the bytes do not depend on it.
+        progress: called as pictures are rendered.
+
+    Returns:
+        The summary: the faces of each dataset.
+
+    Raises:
+        OutputError: the folder is in use, is not ours, or the disk is full.
+        DataError: scikit-image ships another portrait.
+    """
+    counts = {name: round(params.faces * share) for name, share in _SHARES.items()}
+    affect = affectnet.build_rows(counts[affectnet.NAME], params.seed)
+    frames = ckplus.build_rows(counts[ckplus.NAME], params.seed)
+    basic = rafdb.build_rows(counts[rafdb.NAME], params.seed)
+    scenes = emotic.build_rows(counts[emotic.NAME], params.seed)
+    with stage_output(out, stage="demo", sources=[], params=params.plain(), tools=_TOOLS) as output:
+        shots = [
+            *(row.shot for row in affect),
+            *(row.shot for row in frames),
+            *(row.shot for row in basic),
+            *(row.shot for row in scenes),
+        ]
+        photos = _take(shots, workers or worker_count(), progress)
+        truths = [
+            *affectnet.write(output.folder / affectnet.NAME, affect, photos),
+            *ckplus.write(output.folder / ckplus.NAME, frames, photos),
+            *rafdb.write(output.folder / rafdb.NAME, basic, photos),
+            *emotic.write(output.folder / emotic.NAME, scenes, photos),
+        ]
+        truths.sort(key=lambda truth: (truth.dataset, truth.source_path, truth.n))
+        output.write_table(TRUTH_NAME, rows_to_table([truth.row() for truth in truths], TRUTH))
+        faces = Counter(truth.dataset for truth in truths if truth.points is not None)
+        return output.finish(rows_in=len(truths), rows_out=len(truths), faces=dict(sorted(faces.items())))
+
+
+def _take(shots: Sequence[Shot], workers: int, progress: Progress) -> dict[str, Photo]:
+    jobs = [tuple(shots[start : start + _SHOTS_PER_JOB]) for start in range(0, len(shots), _SHOTS_PER_JOB)]
+    photos: dict[str, Photo] = {}
+    for taken in map_ordered(take_all, jobs, workers):
+        photos.update((photo.path, photo) for photo in taken)
+        progress(len(photos), len(shots), "pictures")
+    return photos

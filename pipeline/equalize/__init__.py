@@ -1,0 +1,1 @@
+"""Histogram equalization of aligned faces."""

@@ -1,0 +1,1 @@
+"""Where a face lies: points, the template, the warp."""

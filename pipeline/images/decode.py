@@ -1,0 +1,127 @@
+"""`decode` and `open_picture`: bytes in, pixels or one status out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from pipeline.core.errors import ImageError
+from pipeline.core.schema import Reason
+from pipeline.images.bmp import BmpPicture
+from pipeline.images.exif import TRANSPOSED, turn, turned_size
+from pipeline.images.formats import Format, recognise
+from pipeline.images.gif import GifPicture
+from pipeline.images.jpeg import JpegPicture, open_jpeg
+from pipeline.images.picture import Picture, Pixels
+from pipeline.images.png import PngPicture
+from pipeline.images.pnm import open_pnm
+from pipeline.images.tiff import TiffPicture
+from pipeline.images.webp import WebpPicture
+
+
+class Header(NamedTuple):
+    """What the header alone says. `width` and `height` in pixels after the EXIF turn."""
+
+    width: int
+    height: int
+    format: Format
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A picture decoded at a part of its size.
+
+    `width` and `height` are those of the full picture after its EXIF turn. A point (x, y) of the full picture, where
+    (0, 0) is the outer corner of the first pixel, lies at (x * scale_x + offset_x, y * scale_y + offset_y) of `pixels`.
+    Where (0, 0) is the middle of the first pixel, as in OpenCV: (x + 0.5) * scale_x + offset_x - 0.5. The offset is
+    less than one pixel and not zero only where a turned picture's size is no multiple of the scale.
+    """
+
+    pixels: Pixels
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A picture of which only the header was read."""
+
+    header: Header
+    picture: Picture
+
+    def decode_scaled(self, min_side_px: int, *, max_pixels: int) -> Scaled:
+        """Decode a JPEG at 1/2, 3/8, 1/4 or 1/8 where that leaves both sides at least `min_side_px`; all else in full.
+
+        Raises:
+            ImageError: with one of the statuses in the package's docstring.
+        """
+        picture = self.picture
+        _check_size(picture, max_pixels, 1)
+        pixels = picture.decode(min_side_px)
+        in_full = pixels.shape[:2] == (picture.height, picture.width)
+        scale = picture.scale_eighths(min_side_px) / 8 if isinstance(picture, JpegPicture) and not in_full else 1.0
+        return _build_scaled(pixels, picture, scale)
+
+
+def open_picture(content: bytes) -> Opened:
+    """Read the header; no pixel is decoded.
+
+    Raises:
+        ImageError: truncated, corrupt, not_an_image or unsupported_format.
+    """
+    kind = recognise(content)
+    picture = _OPENERS[kind](content)
+    return Opened(Header(*turned_size(picture.width, picture.height, picture.orientation), kind), picture)
+
+
+def decode(content: bytes, *, max_pixels: int, min_side_px: int = 1) -> Pixels:
+    """Decode a whole picture.
+
+    Args:
+        content: the bytes of a file.
+        max_pixels: the limit on width * height, checked before anything is decoded.
+        min_side_px: the least width and height.
+
+    Returns:
+        uint8, (H, W, 3) RGB or (H, W) grey, turned as EXIF says.
+
+    Raises:
+        ImageError: with one of the statuses in the package's docstring.
+    """
+    picture = _OPENERS[recognise(content)](content)
+    _check_size(picture, max_pixels, min_side_px)
+    return turn(picture.decode(), picture.orientation)
+
+
+_OPENERS: Final[Mapping[Format, Callable[[bytes], Picture]]] = {
+    Format.JPEG: open_jpeg,
+    Format.PNG: PngPicture,
+    Format.TIFF: TiffPicture,
+    Format.BMP: BmpPicture,
+    Format.WEBP: WebpPicture,
+    Format.GIF: GifPicture,
+    Format.PNM: open_pnm,
+}
+
+
+def _build_scaled(pixels: Pixels, picture: Picture, scale: float) -> Scaled:
+    # libjpeg gives ceil(size * scale): the scale is a whole number of eighths, not the ratio of the sizes. The part of
+    # a pixel that was rounded up lies at the far side; a turn can bring it to the near side.
+    far_x, far_y = pixels.shape[1] - picture.width * scale, pixels.shape[0] - picture.height * scale
+    near_x = far_x if picture.orientation in (2, 3, 7, 8) else 0.0
+    near_y = far_y if picture.orientation in (3, 4, 6, 7) else 0.0
+    if picture.orientation in TRANSPOSED:
+        near_x, near_y = near_y, near_x
+    width, height = turned_size(picture.width, picture.height, picture.orientation)
+    return Scaled(turn(pixels, picture.orientation), scale, scale, near_x, near_y, width, height)
+
+
+def _check_size(picture: Picture, max_pixels: int, min_side_px: int) -> None:
+    size = f"{picture.width}x{picture.height} pixels"
+    if picture.width * picture.height > max_pixels:
+        raise ImageError(Reason.too_many_pixels, f"{size}; the limit is {max_pixels} pixels")
+    if min(picture.width, picture.height) < min_side_px:
+        raise ImageError(Reason.too_small, f"{size}; the least side is {min_side_px}")

@@ -1,0 +1,1 @@
+"""A raw tree as it ships, to one table of samples."""

@@ -1,0 +1,119 @@
+"""Which layout a tree has: every reader looks, and exactly one may find its own."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pipeline.core.errors import SourceError, UsageError
+from pipeline.ingest.raw_dataset import is_picture, join
+from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.trees.tree import Listing, Tree
+
+AUTO: Final = "auto"
+# A dump is often unpacked one or two folders deeper than it says.
+_MAX_DEPTH: Final = 2
+_MAX_ROOTS: Final = 256
+_TABLES: Final = (".csv", ".tsv")
+_ARRAYS: Final = (".npy", ".npz")
+_ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z", ".tar.xz", ".tar.bz2", ".zst")
+
+
+def find_reader(readers: Sequence[Reader], fmt: str) -> Reader:
+    """Return the reader of a format.
+
+    Raises:
+        UsageError: there is none; names those there are.
+    """
+    found = next((reader for reader in readers if reader.name == fmt), None)
+    if found is None:
+        names = ", ".join(reader.name for reader in readers)
+        raise UsageError(f"format {fmt!r}: unknown; one of {AUTO}, {names}")
+    return found
+
+
+def recognise_among(readers: Sequence[Reader], tree: Tree) -> tuple[Reader, str, str]:
+    """Return the reader whose layout a tree has, the folder where it begins, and what shows it.
+
+    Raises:
+        SourceError: none fits, or more than one; says what was looked for.
+    """
+    _check_not_empty(tree)
+    for generic in (False, True):
+        found = [(reader, *where) for reader in readers if reader.generic is generic and (where := _look(reader, tree))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ways = "; ".join(f"--format {reader.name}: {why}" for reader, _, why in found)
+            raise SourceError(f"{tree.src}: fits more than one format; choose: {ways}")
+    looked = "; ".join(f"{reader.name}: {reader.layout}" for reader in readers)
+    raise SourceError(f"{tree.src}: no known layout{_unread(tree)}. Looked for {looked}")
+
+
+def find_root(reader: Reader, tree: Tree) -> str:
+    """Return the folder in which the layout of a given format begins.
+
+    Raises:
+        SourceError: nowhere.
+    """
+    _check_not_empty(tree)
+    found = _look(reader, tree)
+    if found:
+        return found[0]
+    root = next((root for root in roots(tree, generic=reader.generic) if reader.begins(tree, root)), None)
+    if root is None:
+        raise SourceError(f"{tree.src}: not {reader.name}{_unread(tree)}: looked for {reader.layout}")
+    return root
+
+
+def _look(reader: Reader, tree: Tree) -> tuple[str, str] | None:
+    found: list[tuple[str, str]] = []
+    for root in roots(tree, generic=reader.generic):
+        if found and root.count("/") + bool(root) > found[0][0].count("/") + bool(found[0][0]):
+            break
+        if why := reader.evidence(tree, root):
+            found.append((root, why))
+    if len(found) > 1:
+        raise SourceError(
+            f"{tree.src}: holds {reader.name} twice: {found[0][1]}; {found[1][1]}; give --src one of them"
+        )
+    return found[0] if found else None
+
+
+def roots(tree: Tree, *, generic: bool) -> Iterator[str]:
+    """Yield the folders where a layout may begin, the root first, then level by level."""
+    level = [""]
+    for _ in range(_MAX_DEPTH + 1):
+        yield from level
+        listings = [(root, tree.listing(root)) for root in level]
+        # A folder of class folders is any folder: it may only be deeper where nothing else beside it is data.
+        if generic and not (len(level) == 1 and _is_wrapper(listings[0][1])):
+            return
+        level = [join(root, name) for root, listing in listings for name in listing.folders][:_MAX_ROOTS]
+
+
+def _is_wrapper(listing: Listing) -> bool:
+    data = [name for name in listing.files if is_picture(name) or name.casefold().endswith(_TABLES)]
+    return len(listing.folders) == 1 and not data
+
+
+def _check_not_empty(tree: Tree) -> None:
+    if not tree.names():
+        for name, target in tree.unfollowed().items():
+            raise SourceError(f"{tree.src}/{name}: a link out of the tree, to {target}, and nothing else is there")
+        raise SourceError(f"{tree.src}: empty; expected the files of a dataset as it was unpacked, or its archive")
+
+
+def unread_archives(tree: Tree) -> list[str]:
+    """Return the archives among the files of a tree: of a kind that is not read in place, or inside an archive."""
+    return [name for name in tree.names() if name.casefold().endswith(_ARCHIVES)]
+
+
+def _unread(tree: Tree) -> str:
+    """Name what a tree has of a kind that nothing here reads: what was looked for may be in it."""
+    archive = next(iter(unread_archives(tree)), None)
+    if archive is not None:
+        return f" (and {archive} is an archive of a kind that is not read in place: unpack it)"
+    names = tree.names()
+    array = next((name for name in names if name.casefold().endswith(_ARRAYS)), None)
+    if array is None or any(map(is_picture, names)):
+        return ""
+    return f" (and {array} is a NumPy array, not a picture: give the release's own pictures and annotations)"

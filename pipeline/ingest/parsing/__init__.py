@@ -1,0 +1,1 @@
+"""What names, cells and columns say."""

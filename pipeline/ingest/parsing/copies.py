@@ -1,0 +1,86 @@
+"""Names that tools give to copies: `img0_jpg.rf.<hash>.jpg` and `img0_flip_2.jpg` show what `img0.jpg` shows.
+
+Copies of one picture and the picture itself become one sequence, so that no split parts them. The names are those of
+Roboflow's exports, of Augmentor, of FER2013's mirrors, of file managers, and of scripts around albumentations.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pipeline.ingest.raw_dataset import stem
+
+_SUFFIX: Final = r"(?:jpe?g|png|bmp|webp|tiff?|gif)"
+# Each with one group: what is left is the name of the picture that was copied, which need not be there.
+_TOOLS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE | re.ASCII)
+    for pattern in (
+        rf"(.+)_{_SUFFIX}\.rf\.[0-9a-z]+",
+        rf".+_original_(.+)\.{_SUFFIX}_[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}",
+        rf"(.+)\.{_SUFFIX}(?:[ _-]?\d+)?",
+    )
+)
+_WORDS: Final = (
+    r"aug(?:mented|mentation)?|copy|dup(?:licate)?|[hv]?flip(?:ped)?|mirror(?:ed)?|rot(?:ate|ated|ation)?|shift(?:ed)?"
+    r"|shear(?:ed)?|zoom(?:ed)?|crop(?:ped)?|bright(?:ness|er|ened)?|dark(?:er|ened)?|contrast|nois[ey]|blur(?:red)?"
+    r"|gr[ae]y(?:scale)?|cutout|erased?|transformed|hist(?:eq)?|clahe|equali[sz]ed"
+)
+# Whole folders may be named so: a copy only where the picture without it is there. Behind the name, or before it.
+_MARKS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE | re.ASCII)
+    for pattern in (
+        rf"(.+?)(?:(?:[ _.-]+(?:{_WORDS})(?:[ _.-]?[+-]?\d+(?:\.\d+)?)?)+(?: ?\(\d+\))?| ?\(\d+\))",
+        rf"(?:(?:{_WORDS})(?:[ _.-]?\d+)?[ _.-]+(?:of[ _.-]+)?)+(.+)",
+    )
+)
+
+
+def original_of(name: str) -> str | None:
+    """Return the stem of the picture that one is a copy of, as a tool named it; None where its stem does not say so."""
+    found = None
+    while (match := next((match for tool in _TOOLS if (match := tool.fullmatch(name))), None)) is not None:
+        name = found = match[1]
+    return found
+
+
+def copies(paths: Sequence[str], labels: Sequence[Sequence[str]]) -> Mapping[int, str]:
+    """Return the sequence of each picture that is a copy or was copied, by its place in the list.
+
+    Args:
+        paths: names of pictures.
+        labels: the labels of each: a copy keeps them, where several folders have a picture of the name.
+    """
+    made = {place: name for place, path in enumerate(paths) if (name := original_of(stem(path)))}
+    marked = {place: names for place, path in enumerate(paths) if (names := _unmarked(stem(path)))}
+    if not made and not marked:
+        return {}
+    homes: defaultdict[str, dict[str, Sequence[str]]] = defaultdict(dict)  # stem -> folder -> labels
+    for place, path in enumerate(paths):
+        if place not in made:
+            homes[stem(path)][_folder(path)] = labels[place]
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    for place, path in enumerate(paths):
+        name = made.get(place) or next((name for name in marked.get(place, ()) if name in homes), None)
+        home = _home(homes.get(name, {}), _folder(path), labels[place]) if name else None
+        if home is None and place not in made:
+            name, home = stem(path), _folder(path)
+        groups[f"{home}/{name}" if home is not None else str(name)].append(place)
+    return {place: name for name, places in groups.items() if len(places) > 1 for place in places}
+
+
+def _unmarked(name: str) -> list[str]:
+    """Return what a stem may have been before it was marked as a copy."""
+    return [found[1] for mark in _MARKS if (found := mark.fullmatch(name))]
+
+
+def _home(homes: Mapping[str, Sequence[str]], folder: str, labels: Sequence[str]) -> str | None:
+    """Return the folder of the picture that one was copied from: beside it, or the only one with its labels."""
+    if folder in homes:
+        return folder
+    alike = [home for home, of in homes.items() if of == labels]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]

@@ -1,0 +1,49 @@
+"""What a mirror's folder or cell says in a dataset's own labels: `angry` for `anger`, `0_Joy` for `happy`."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pipeline.core.synonyms import synonyms
+
+# The codes in the names of JAFFE's and KDEF's pictures.
+_CODES: Final = {
+    "AN": "anger", "DI": "disgust", "FE": "fear", "AF": "fear", "HA": "happy", "NE": "neutral", "SA": "sad",
+    "SU": "surprise",
+}  # fmt: skip
+SPLIT_NAMES: Final = frozenset(
+    {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "publictest", "privatetest"}
+)
+
+
+def native_label(text: str, labels: Sequence[str]) -> str | None:
+    """Return the label of a dataset that a text spells in its own way; None where it spells none.
+
+    Args:
+        text: a folder's name or a cell, in any case, with or without a number before it ("0_anger").
+        labels: the dataset's labels in their native spelling.
+    """
+    plain, word = _plain(text), class_word(text)
+    same = next((label for label in labels if _plain(label) == plain), None)
+    return same or next((label for label in labels if word is not None and class_word(label) == word), None)
+
+
+def class_word(text: str) -> str | None:
+    """Return which of the eight classes a folder's name or a cell spells; None for any other word, and for codes."""
+    return synonyms().get(_plain(text))
+
+
+def common_name(label: str) -> str:
+    """Return one name for a label however a dataset spells it, so that the counts of two datasets compare."""
+    return _CODES.get(label) or class_word(label) or label.casefold()
+
+
+def is_split(name: str) -> bool:
+    """Say whether a folder's or file's name is that of a split: train, val_set, Test and so on."""
+    plain = name.casefold().replace("-", "_")
+    for affix in ("_set", "_images", "_labels", "_annotations", "_data"):
+        plain = plain.removesuffix(affix)
+    return plain.replace("_", "") in SPLIT_NAMES
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in text.casefold() if char.isalpha())

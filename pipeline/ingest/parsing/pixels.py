@@ -1,0 +1,109 @@
+"""Pictures that are cells of a csv: FER2013 keeps its 48x48 pixels as text."""
+
+import csv
+import tempfile
+import weakref
+from array import array
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import BinaryIO, Final
+
+from pipeline.core.errors import ImageError, SourceError
+from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.delimited import Delimited, squash
+from pipeline.ingest.trees.tree import Tree
+
+COLUMNS: Final = ("emotion", "pixels", "Usage")
+SIDE_PX: Final = 48
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class PixelTable:
+    """The pictures of one csv by the number of their row, each read by its place in the file."""
+
+    def __init__(self, tree: Tree, name: str) -> None:
+        self.where = f"{tree.src}/{name}"
+        table = Delimited(tree, name, COLUMNS)
+        columns = [squash(cell) for cell in table.header or COLUMNS]
+        self._column = columns.index("pixels")
+        self._stream = _seekable(tree, name)
+        weakref.finalize(self, self._stream.close)
+        self._places = array("Q", _line_places(self._stream))
+        self._skip = 0 if table.header is None else 1
+
+    def read(self, n: int) -> bytes:
+        """Return the picture of the n-th row as a PGM.
+
+        Raises:
+            SourceError: there is no such row.
+            ImageError: its pixels are not 48x48 numbers of 0 to 255.
+        """
+        line = n + self._skip
+        if not 0 <= line < len(self._places) - 1:
+            raise SourceError(f"{self.where}: no row {n}")
+        self._stream.seek(self._places[line])
+        text = self._stream.read(self._places[line + 1] - self._places[line]).decode("utf-8", "replace")
+        cells = next(csv.reader([text.strip("\r\n\ufeff")]), [])
+        content = pixels_to_pgm(cells[self._column]) if len(cells) > self._column else None
+        if content is None:
+            raise ImageError(Reason.corrupt, f"{self.where}: row {n}: expected {SIDE_PX * SIDE_PX} numbers of 0 to 255")
+        return content
+
+
+def open_pixels(tree: Tree, name: str) -> Delimited | None:
+    """Open a csv as a table of pixels; None where it is none: no such column, nor pixels where it has no header."""
+    if not name.casefold().endswith(".csv"):
+        return None
+    table = Delimited(tree, name, COLUMNS)
+    if table.header is not None:
+        return table if table.has("pixels") else None
+    at = COLUMNS.index("pixels")
+    return table if len(table.first) > at and count_pixels(table.first[at]) == SIDE_PX * SIDE_PX else None
+
+
+def count_pixels(text: str) -> int:
+    """Return how many values a row has, without reading them where one blank stands between any two."""
+    plain = text.strip()
+    count = plain.count(" ") + 1
+    return count if count == SIDE_PX * SIDE_PX else len(plain.split())
+
+
+@lru_cache(maxsize=4)
+def pixel_table(tree: Tree, name: str) -> PixelTable:
+    """Return the pictures of a csv, indexed once for each opened tree."""
+    return PixelTable(tree, name)
+
+
+def pixels_to_pgm(text: str) -> bytes | None:
+    """Return a picture of 48x48 grey values as a binary PGM; None where the text is not one."""
+    try:
+        values = bytes(map(int, text.split()))
+    except ValueError:
+        return None
+    return b"P5\n%d %d\n255\n" % (SIDE_PX, SIDE_PX) + values if len(values) == SIDE_PX * SIDE_PX else None
+
+
+def _seekable(tree: Tree, name: str) -> BinaryIO:
+    stream = tree.open(name)
+    if stream.seekable():
+        return stream
+    # A member of an archive is inflated once, into a file without a name that ends with the process.
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - read for as long as the tree is
+    with stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            copy.write(chunk)
+    return copy
+
+
+def _line_places(stream: BinaryIO) -> Iterator[int]:
+    """Yield where each line that is not blank begins, and last where the file ends; lines end in LF, CRLF or CR."""
+    stream.seek(0)
+    has_feeds = b"\n" in stream.read(_CHUNK_BYTES)
+    stream.seek(0)
+    at = 0
+    for line in stream if has_feeds else stream.read().splitlines(keepends=True):
+        # What `Delimited` passes over as well.
+        if line.strip(b' ,;|\t\r\n"'):
+            yield at
+        at += len(line)
+    yield at

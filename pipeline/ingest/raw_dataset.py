@@ -1,0 +1,223 @@
+"""What a reader yields for each row of a dump: an annotation, or why the row is left out."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipeline.core.errors import SourceError
+from pipeline.core.params import IngestParams
+from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.moved_paths import Moved
+from pipeline.ingest.told import OWN_SCALE, Scale, Told, code_key, code_of
+from pipeline.ingest.trees.tree import Tree
+
+# Under this name are counted the rows of a dump without splits.
+NO_SPLIT: Final = "all"
+Box = tuple[float, float, float, float]
+
+PICTURE_SUFFIXES: Final = frozenset(
+    # Those that are read.
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm"}
+    # And those that align refuses by name: no picture of a class folder is passed over in silence.
+    | {".jp2", ".j2k", ".heic", ".heif", ".avif", ".jxl", ".tga", ".pbm"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row that is left out, and why. `path` is as the row gives it."""
+
+    path: str
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One annotated face, as the dump has it.
+
+    `path` is the picture's name in the tree, or why there is none (see `Dump.find`); such a row still counts in the
+    release's counts. Geometry is in pixels of the picture; `valence`, `arousal`, `dominance` are on [-1, 1]; `row` says
+    where it stands.
+    """
+
+    path: str | Refusal
+    labels: tuple[str, ...]
+    row: str
+    n: int | None = None  # the face's number in its picture, where the dump numbers them; else counted
+    distinct: bool = False  # rows of one picture are different faces, whatever their boxes
+    box: Box | None = None
+    box_kind: str | None = None
+    landmarks: Sequence[float] | None = None
+    subject: str | None = None
+    sequence: str | None = None
+    split: str | None = None
+    votes: tuple[float, ...] | None = None
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
+
+
+Row = Annotation | Refusal
+
+
+@dataclass(slots=True)
+class Dump:
+    """A tree of which is known what it is. `root` is the folder inside it where the layout begins, "" for itself."""
+
+    tree: Tree
+    root: str
+    params: IngestParams
+    told: Told = field(default_factory=Told)
+    # All the paths that the dump's lists give, where it has any: what paths of another machine are learned from.
+    listed: Callable[[], Iterator[str]] | None = None
+    scales: Mapping[str, Scale] = field(default_factory=dict)  # of the affect that rows hold; as samples have it if not
+    compared: int = 0  # rows whose folder names a class too
+    contradicted: int = 0  # and those where it is another
+    notes: list[str] = field(default_factory=list)
+    dropped: dict[str, tuple[str, int]] = field(default_factory=dict)  # what was left empty -> the first row, how many
+    moved: dict[str, tuple[str, int]] = field(default_factory=dict)  # which foreign folder is which -> the same
+    meant: int = 0  # cells and folders that were read as `Told.classes` says
+    _moved: Moved | None = None
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Return the columns of a csv by their roles, as params.yaml names them."""
+        return self.told.columns
+
+    def scale(self, what: str) -> Scale:
+        """Return the scale that rows hold a kind of affect on."""
+        return self.scales.get(what, OWN_SCALE)
+
+    def meaning(self, text: str, row: str, classes: Mapping[str, str] | None = None) -> str:
+        """Return the label of a cell or a folder's name: what params.yaml says of it, else itself.
+
+        Args:
+            text: a code or a name.
+            row: where it stands.
+            classes: what the codes mean, where it is not `Told.meanings`.
+
+        Raises:
+            SourceError: params.yaml says what codes mean, but not this one.
+        """
+        known = self.told.meanings() if classes is None else classes
+        meaning = known.get(code_key(text))
+        if meaning is None and known and code_of(text) is not None:
+            raise SourceError(
+                f"{self.tree.src}: {row}: code {code_key(text)} has no meaning; add it to classes in params.yaml"
+            )
+        self.meant += meaning is not None
+        return text if meaning is None else meaning
+
+    def drop(self, what: str, row: str) -> None:
+        """Remember that a row gives a value that cannot be meant, so that it is left empty; `said` counts them."""
+        first, count = self.dropped.get(what, (row, 0))
+        self.dropped[what] = first, count + 1
+
+    def said(self) -> list[str]:
+        """Return the notes of the reader, and one for each kind of value that was left empty."""
+        return (
+            self.notes
+            + [
+                f"{first}: an unusable {what} is left empty, as in {count} rows in all"
+                for what, (first, count) in self.dropped.items()
+            ]
+            + [
+                f"{first}: a path of another machine, where {what}; {count} rows in all are read so"
+                for what, (first, count) in self.moved.items()
+            ]
+        )
+
+    def at(self, name: str) -> str:
+        """Return the name in the tree of a name in the layout."""
+        return join(self.root, name)
+
+    def find(self, given: str, bases: Sequence[str], row: str) -> str | Refusal:
+        """Return the name in the tree of the picture that a row gives.
+
+        Args:
+            given: the path as it stands in the row.
+            bases: the folders of the tree it may be relative to, the likeliest first.
+            row: where the row stands, for the refusal.
+        """
+        for base in bases:
+            # As it stands first: a name may well begin with a space or hold a backslash.
+            if (as_it_stands := join(base, given)) in self.tree:
+                return as_it_stands
+        inside = [name for base in bases if (name := normal(base, given)) is not None]
+        for name in inside:
+            if name in self.tree:
+                return name
+        for name in inside:
+            if target := self.tree.outside(name):
+                return Refusal(given, Reason.outside_root, f"{row}: a link out of the tree, to {target}")
+        if not inside:
+            return Refusal(given, Reason.outside_root, f"{row}: leads out of the tree")
+        for name in inside:
+            if len(alike := self.tree.match(name)) == 1:
+                return alike[0]
+        return Refusal(given, Reason.missing_file, f"{row}: no such file: {inside[0]}")
+
+    def find_ending(self, given: str, bases: Sequence[str], row: str) -> str | Refusal:
+        """Return the picture as `find` does; where it is in none of the folders, the one file whose path ends so.
+
+        That may be the end of a path of another machine, or of a folder above the tree (`moved`).
+        """
+        found = self.find(given, bases, row)
+        if isinstance(found, str):
+            return found
+        name = normal("", given)
+        alike = self.tree.ending(name) if name and found.reason is Reason.missing_file else []
+        if not alike and (alike := self._elsewhere(given)) and len(alike) == 1:
+            what = self._learned().described(given)
+            first, count = self.moved.get(what, (row, 0))
+            self.moved[what] = first, count + 1
+        if len(alike) > 1:
+            return Refusal(given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder")
+        return alike[0] if alike else found
+
+    def _elsewhere(self, given: str) -> list[str]:
+        return [] if self.listed is None else self._learned().find(given)
+
+    def _learned(self) -> Moved:
+        if self._moved is None:
+            self._moved = Moved(self.tree, self.listed() if self.listed else ())
+        return self._moved
+
+
+def name_of(path: str | Refusal) -> str:
+    """Return the name of a picture that was found, or as its row gives it."""
+    return path if isinstance(path, str) else path.path
+
+
+def join(folder: str, name: str) -> str:
+    """Join two POSIX names; "" is the root."""
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def normal(base: str, given: str) -> str | None:
+    """Return `given`, relative to `base`, without dots; None where it is absolute or leads out of the tree."""
+    text = given.strip().replace("\\", "/")
+    if not text or text.startswith(("/", "~/")) or (len(text) > 1 and text[1] == ":"):
+        return None
+    parts: list[str] = []
+    for part in join(base, text).split("/"):
+        if part == "..":
+            if not parts:
+                return None
+            parts.pop()
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/".join(parts) or None
+
+
+def is_picture(name: str) -> bool:
+    """Say whether a name ends like a picture's."""
+    base, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    return bool(base) and dot + suffix.lower() in PICTURE_SUFFIXES
+
+
+def stem(name: str) -> str:
+    """Return the base name without its last suffix."""
+    base = name.rpartition("/")[2]
+    return base.rpartition(".")[0] or base

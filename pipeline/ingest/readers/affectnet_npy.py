@@ -1,0 +1,126 @@
+"""AffectNet-8, npy release: pictures cropped to 224x224, their annotations one array a value.
+
+Mollahosseini, Hasani, Mahoor: AffectNet, IEEE TAC 2017; the release of 2021.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.codes import Codes
+from pipeline.ingest.parsing.delimited import given
+from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture, join, stem
+from pipeline.ingest.readers.affectnet import CODES, LANDMARKS, read_affect
+from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.trees.tree import Tree
+
+_SPLITS: Final = {"train_set": "training", "val_set": "validation"}
+_MAX_NPY_BYTES: Final = 1 << 16
+# The .npy format, versions 1 and 2 (NumPy enhancement proposal 1): magic, length, a dictionary as text, the data.
+_HEADER: Final = re.compile(
+    rb"\x93NUMPY[\1\2]\0.{2,4}?\{ *'descr': *'(?P<descr>[<>|=]?[fiu][1248]|[<>|=]?[US]\d{1,4})' *,"
+    rb" *'fortran_order': *(?:False|True) *, *'shape': *\([\d, ]*\) *,? *\} *\n",
+    re.DOTALL,
+)
+
+
+class AffectNetNpy(Reader):
+    """`train_set/images/<id>.jpg` and `train_set/annotations/<id>_{exp,val,aro,lnd}.npy`."""
+
+    name = "affectnet_npy"
+    cut_out = True
+    labels = CODES[:8]
+    layout = "{train_set,val_set}/images/ beside {train_set,val_set}/annotations/*_exp.npy"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        for folder in _SPLITS:
+            at = join(root, folder)
+            if any(name.endswith("_exp.npy") for name in tree.listing(f"{at}/annotations").files):
+                return f"{at}/annotations holds *_exp.npy"
+        return None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        codes = Codes(dump, self.labels, never=({*range(1, 8)},))
+        for folder, split in _SPLITS.items():
+            at = dump.at(folder)
+            pictures = {stem(name): name for name in dump.tree.listing(f"{at}/images").files if is_picture(name)}
+            notes = dump.tree.listing(f"{at}/annotations").files
+            ids = {name.removesuffix("_exp.npy") for name in notes if name.endswith("_exp.npy")}
+            for one in sorted(ids | pictures.keys()):
+                yield self._row(dump, f"{at}/annotations/{one}", pictures.get(one), at, split, codes)
+        codes.check()
+
+    def _row(self, dump: Dump, notes: str, picture: str | None, at: str, split: str, codes: Codes) -> Row:
+        path, row = f"{at}/images/{picture or notes.rpartition('/')[2] + '.jpg'}", f"{notes}_exp.npy"
+        if row not in dump.tree:
+            return Refusal(path, Reason.unlabelled, f"{row}: missing")
+        code = _scalar(dump.tree, row)
+        label = codes.label(code or "", row) if code != "" else None
+        if code != "" and label is None:
+            return Refusal(path, Reason.bad_row, f"{row}: expected {codes.expected}")
+        return Annotation(
+            path if picture else Refusal(path, Reason.missing_file, f"{row}: no such picture: {path}"),
+            (label,) if label else (),
+            row,
+            landmarks=_landmarks(dump, f"{notes}_lnd.npy"),
+            split=split,
+            valence=_affect(dump, "valence", f"{notes}_val.npy"),
+            arousal=_affect(dump, "arousal", f"{notes}_aro.npy"),
+        )
+
+
+def _load(tree: Tree, name: str) -> np.ndarray | None:
+    """Return the values of an array, flat; None where it is missing or no plain array.
+
+    NumPy's own reader evaluates the header and can be told to run pickles: neither is needed for what these files hold.
+    """
+    if name not in tree or tree.size(name) > _MAX_NPY_BYTES:
+        return None
+    content = tree.read(name)
+    found = _HEADER.match(content)
+    if found is None:
+        return None
+    dtype, data = np.dtype(found["descr"].decode()), content[found.end() :]
+    if dtype.itemsize == 0 or len(data) % dtype.itemsize:
+        return None
+    return np.frombuffer(data, dtype)
+
+
+def _scalar(tree: Tree, name: str) -> str | None:
+    """Return the one value of an array as text: the release stores numbers as strings without dimensions.
+
+    "" says "not given", NaN included; None is no such array.
+    """
+    found = _load(tree, name)
+    if found is None or found.size != 1:
+        return None
+    value = found[0]
+    return given(value.decode("ascii", "replace") if isinstance(value, bytes) else str(value))
+
+
+def _affect(dump: Dump, what: str, name: str) -> float | None:
+    text = _scalar(dump.tree, name)
+    if text is None and name in dump.tree:
+        dump.drop(f"{what} (expected an array of one number)", name)
+    return read_affect(dump, what, text or "", name)
+
+
+def _landmarks(dump: Dump, name: str) -> list[float] | None:
+    found = _load(dump.tree, name)
+    points = _finite(found) if found is not None and found.size == LANDMARKS else None
+    if points is None and name in dump.tree:
+        dump.drop("list of landmarks (expected 68 points, x and y)", name)
+    return points
+
+
+def _finite(values: np.ndarray) -> list[float] | None:
+    try:
+        points = values.astype(np.float32)
+    except ValueError:
+        return None
+    return [float(value) for value in points] if np.isfinite(points).all() else None

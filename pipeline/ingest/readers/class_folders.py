@@ -1,0 +1,100 @@
+"""Any folder of class folders: `<root>[/<split>]/<class>/…`. The classes' names are the labels, as they stand."""
+
+from collections.abc import Collection, Iterator
+
+from pipeline.core.errors import SourceError
+from pipeline.core.schema import Reason
+from pipeline.ingest.detect_format import roots
+from pipeline.ingest.parsing.cut_out import are_named_cut_out
+from pipeline.ingest.parsing.label_names import class_word, is_split
+from pipeline.ingest.parsing.subjects import name_subjects
+from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.told import classes_line, code_key, code_of
+from pipeline.ingest.trees.tree import Tree
+
+
+class ClassFolders(Reader):
+    """A picture's label is the name of its class folder; folders below that one are no matter."""
+
+    name = "folder"
+    labels = ()
+    layout = "two or more class folders with pictures, one at least named after an emotion, below the root or train/, …"
+    generic = True
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        classes = sorted({name for name, _, _ in class_folders(tree, root)})
+        # Any two folders hold pictures; those of a dataset name an emotion somewhere.
+        if len(classes) < 2 or not any(map(class_word, classes)):
+            return None
+        return f"{root or 'the root'} holds the class folders {', '.join(classes[:4])} …"
+
+    def begins(self, tree: Tree, root: str) -> bool:
+        """See `Reader.begins`."""
+        return next(class_folders(tree, root), None) is not None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        yield from name_subjects(dump, list(_rows(dump)))
+
+    def faces_are_cut_out(self, dump: Dump) -> bool:
+        """See `Reader.faces_are_cut_out`."""
+        return are_named_cut_out(dump.tree)
+
+
+def _rows(dump: Dump) -> Iterator[Row]:
+    classed, others = set(), []
+    for label, split, folder in class_folders(dump.tree, dump.root):
+        for name in dump.tree.below(folder):
+            if is_picture(name):
+                classed.add(name)
+                yield Annotation(name, (dump.meaning(label, folder),), name, split=split)
+            else:
+                others.append(name)
+    if others:
+        dump.notes.append(f"{len(others)} files in class folders do not end like pictures, such as {others[0]}")
+    for name in dump.tree.below(dump.root):
+        if is_picture(name) and name not in classed:
+            yield Refusal(name, Reason.unlabelled, f"{name}: in no class folder")
+    for name, target in dump.tree.unfollowed().items():
+        # A linked folder is one row: what is in it is not looked at.
+        if is_picture(name) or "." not in name.rpartition("/")[2]:
+            yield Refusal(name, Reason.outside_root, f"{name}: a link to {target}")
+
+
+def class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]]:
+    """Yield (label, split, folder) of every class folder that holds a picture."""
+    tops = tree.listing(root).folders
+    split = [name for name in tops if is_split(name)]
+    for top in tops:
+        at = join(root, top)
+        found: list[tuple[str, str | None, str]]
+        if top in split:
+            found = [(name, top, join(at, name)) for name in tree.listing(at).folders]
+        else:
+            # Beside split folders, any other one is not a class.
+            found = [] if split else [(top, None, at)]
+        yield from (one for one in found if any(is_picture(name) for name in tree.below(one[2])))
+
+
+def find_coded(tree: Tree, classes: Collection[str]) -> str | None:
+    """Return the folder in which class folders begin that are named after codes; None where there are none.
+
+    Args:
+        tree: the tree.
+        classes: the codes that params.yaml gives a meaning.
+
+    Raises:
+        SourceError: they are codes, and nothing says what they mean.
+    """
+    for root in roots(tree, generic=True):
+        names = sorted({name for name, _, _ in class_folders(tree, root)}, key=lambda name: (len(name), name))
+        if set(map(code_key, names)) & set(map(code_key, classes)):
+            return root
+        if len(names) > 1 and not classes and all(code_of(name) is not None for name in names):
+            raise SourceError(
+                f"{tree.src}: class folders named after codes, {names[0]} to {names[-1]}; say in params.yaml, in the "
+                f"entry of the dataset, what they mean: {classes_line(names)}"
+            )
+    return None

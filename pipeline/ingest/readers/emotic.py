@@ -1,0 +1,165 @@
+"""EMOTIC, mat release: people in context, 26 categories that may hold at once, valence, arousal and dominance.
+
+Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pipeline.core.errors import SourceError
+from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.delimited import number
+from pipeline.ingest.parsing.matlab import as_list, read_mat
+from pipeline.ingest.parsing.scales import KINDS
+from pipeline.ingest.raw_dataset import Annotation, Box, Dump, Refusal, Row, join, name_of
+from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.trees.tree import Tree
+
+CATEGORIES: Final = (
+    "Affection",
+    "Anger",
+    "Annoyance",
+    "Anticipation",
+    "Aversion",
+    "Confidence",
+    "Disapproval",
+    "Disconnection",
+    "Disquietment",
+    "Doubt/Confusion",
+    "Embarrassment",
+    "Engagement",
+    "Esteem",
+    "Excitement",
+    "Fatigue",
+    "Fear",
+    "Happiness",
+    "Pain",
+    "Peace",
+    "Pleasure",
+    "Sadness",
+    "Sensitivity",
+    "Suffering",
+    "Surprise",
+    "Sympathy",
+    "Yearning",
+)
+_SPELLINGS: Final = {"disquietement": "Disquietment"} | {name.casefold(): name for name in CATEGORIES}
+_SPLITS: Final = ("train", "val", "test")
+SCALE: Final = (1.0, 10.0)  # of valence, arousal and dominance
+
+
+class Emotic(Reader):
+    """`Annotations/Annotations.mat`; boxes of bodies; fields are read by name, as their order differs by split."""
+
+    name = "emotic"
+    labels = CATEGORIES
+    several_hold = True
+    layout = "Annotations/Annotations.mat with the variables train, val and test"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        name = _mat_name(tree, root)
+        return f"{name} is there" if name else None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        name = _mat_name(dump.tree, dump.root) or ""
+        dump.scales = dict.fromkeys(KINDS, SCALE)
+        content = _load(dump.tree, name)
+        for split in _SPLITS:
+            for ordinal, item in enumerate(content.get(split, []), 1):
+                row = f"{name} {split} row {ordinal}"
+                given = join(str(_field(item, "folder") or ""), str(_field(item, "filename") or ""))
+                path = dump.find_ending(given, picture_folders(dump), row)
+                for place, person in enumerate(as_list(_field(item, "person")), 1):
+                    yield _person(dump, person, path, split, f"{row} person {place}")
+
+
+def _mat_name(tree: Tree, root: str) -> str | None:
+    candidates = (join(join(root, folder), "Annotations.mat") for folder in ("Annotations", "annotations", ""))
+    return next((name for name in candidates if name in tree), None)
+
+
+def picture_folders(dump: Dump) -> list[str]:
+    """Return the folders that EMOTIC's picture names may be relative to."""
+    return [dump.at("emotic"), dump.root, dump.at("images")]
+
+
+def _load(tree: Tree, name: str) -> dict[str, list[Any]]:
+    found = read_mat(tree.read(name), _SPLITS, f"{tree.src}/{name}")
+    if not found:
+        raise SourceError(f"{tree.src}/{name}: holds none of the variables {', '.join(_SPLITS)}")
+    return found
+
+
+def _field(item: Any, name: str) -> Any:
+    return item.get(name) if isinstance(item, dict) else None
+
+
+def _person(dump: Dump, person: Any, path: str | Refusal, split: str, row: str) -> Row:
+    # Several people annotated val and test. The release combines what they said, without how many said it.
+    annotators = [as_list(_field(one, "categories")) for one in as_list(_field(person, "annotations_categories"))]
+    if not any(annotators):
+        annotators = [as_list(_field(person, "combined_categories"))]
+    affects = as_list(_field(person, "combined_continuous")) or as_list(_field(person, "annotations_continuous"))
+    counted = count_categories([[str(label) for label in labels] for labels in annotators])
+    if isinstance(counted, str):
+        return Refusal(name_of(path), Reason.bad_row, f"{row}: no category of EMOTIC: {counted!r}")
+    sides = as_list(_field(person, "body_bbox"))
+    box = emotic_box([value for value in sides if isinstance(value, int | float)])
+    if box is None and sides:
+        dump.drop("body_bbox (expected x1, y1, x2, y2)", row)
+    values = [mean_rating([one for affect in affects for one in as_list(_field(affect, name))]) for name in KINDS]
+    return Annotation(
+        path,
+        tuple(counted),
+        row,
+        distinct=True,
+        votes=votes_of(counted, annotators),
+        box=box,
+        box_kind="body" if box else None,
+        split=split,
+        valence=values[0],
+        arousal=values[1],
+        dominance=values[2],
+    )
+
+
+def count_categories(annotators: Sequence[Sequence[str]]) -> dict[str, int] | str:
+    """Return each category in its native spelling and how many annotators chose it; or the first name that is none.
+
+    Args:
+        annotators: what each of them chose; a category counts once for one of them.
+    """
+    counts: dict[str, int] = {}
+    for labels in annotators:
+        names: dict[str, None] = {}
+        for label in labels:
+            name = _SPELLINGS.get(label.strip().casefold())
+            if name is None:
+                return label
+            names[name] = None
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def votes_of(counted: Mapping[str, int], annotators: Sequence[Sequence[str]]) -> tuple[float, ...] | None:
+    """Return the votes for the categories in their order; None where one person annotated, as in train."""
+    return tuple(map(float, counted.values())) if counted and len(annotators) > 1 else None
+
+
+def emotic_box(values: Sequence[float]) -> Box | None:
+    """Return the box of a body; some rows carry a fifth value, and some a box without an area."""
+    if len(values) < 4 or not all(math.isfinite(value) for value in values[:4]):
+        return None
+    x0, y0, x1, y1 = values[:4]
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def mean_rating(ratings: Sequence[Any]) -> float | None:
+    """Return the mean of ratings on `SCALE`, those not given aside; one beyond the scale where there is one."""
+    numbers = [found for one in ratings if (found := number(str(one))) is not None]
+    beyond = next((one for one in numbers if not SCALE[0] <= one <= SCALE[1]), None)
+    return beyond if beyond is not None else sum(numbers) / len(numbers) if numbers else None

@@ -1,0 +1,116 @@
+"""The tables of FER2013's pixels: which a folder has, of which split each is, and which rows stand in two of them."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Final
+
+from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.delimited import Delimited, Record, number
+from pipeline.ingest.parsing.pixels import COLUMNS, open_pixels
+from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, join, name_of, stem
+from pipeline.ingest.trees.tree import Tree
+
+CODES: Final = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+_CKEXTENDED: Final = "ckextended"
+_CKEXTENDED_ROWS: Final = range(800, 1000)  # 920, or a copy that lost or gained a few
+# What a table's name says of its split, the most telling word first.
+_SPLITS: Final = {
+    "public": "PublicTest", "publictest": "PublicTest", "private": "PrivateTest", "privatetest": "PrivateTest",
+    "train": "Training", "training": "Training", "val": "PublicTest", "valid": "PublicTest",
+    "validation": "PublicTest", "dev": "PublicTest",
+}  # fmt: skip
+_TEST: Final = "test"
+
+
+def pixel_files(tree: Tree, root: str) -> list[str]:
+    """Return all tables of pixels in a folder: those that name splits first, those without emotions last."""
+    names = (join(root, name) for name in tree.listing(root).files)
+    tables = [table for name in names if (table := open_pixels(tree, name))]
+    # A contest's test.csv has no emotions; its rows are counted all the same.
+    tables.sort(key=lambda table: (not table.has("emotion"), not table.has("Usage")))
+    return [table.name for table in tables]
+
+
+def is_ckextended(tree: Tree, name: str) -> bool:
+    """Say whether a table of pixels is CK+, not FER2013: by its name, or by its size and a code that FER2013 lacks."""
+    if stem(name).casefold() == _CKEXTENDED:
+        return True
+    records = islice(Delimited(tree, name, COLUMNS).records(), _CKEXTENDED_ROWS.stop)
+    codes = Counter(number(record.get("emotion")) for record in records)
+    return codes.total() in _CKEXTENDED_ROWS and codes[len(CODES)] > 0
+
+
+def named_split(name: str, beside: Iterable[str]) -> str | None:
+    """Return the official split that a table is named after.
+
+    Args:
+        name: the table.
+        beside: all tables that are read: beside one for validation, `test` is the private test set; without one it may
+            be either or both, and stays what it is called.
+    """
+    split = _split(name)
+    return "PrivateTest" if split == _TEST and "PublicTest" in map(_split, beside) else split
+
+
+def note_others(dump: Dump, read: Sequence[str]) -> None:
+    """Note every table of pixels of the tree that is not read, with its number of rows."""
+    others = [
+        f"{name} ({sum(1 for _ in table.records())} rows)"
+        for name in dump.tree.below("")
+        if name not in read and (table := open_pixels(dump.tree, name))
+    ]
+    if others:
+        dump.notes.append(f"{', '.join(others)}: passed over; the pictures are those of {', '.join(read)}")
+
+
+class EarlierTables:
+    """The pictures of the tables read so far: what stands in a second table is no second face.
+
+    Within one table equal pictures stay, and in tables of two splits: FER2013 itself has some of both.
+    """
+
+    def __init__(self) -> None:
+        self._earlier: dict[bytes, list[Annotation]] = {}
+        self._current: dict[bytes, list[Annotation]] = {}
+
+    def end_table(self) -> None:
+        """Count what was taken since the last call as earlier."""
+        for key, rows in self._current.items():
+            self._earlier.setdefault(key, []).extend(rows)
+        self._current.clear()
+
+    def take(self, row: Row, record: Record, split: str | None) -> Row:
+        """Return a row as it is to be yielded: refused where an earlier table has its picture and says the same."""
+        if isinstance(row, Refusal) and row.reason is not Reason.unlabelled:
+            return row
+        pixels = " ".join(record.get("pixels").split())
+        key = hashlib.blake2b(pixels.encode(), digest_size=16).digest()
+        split = record.get("Usage") or split
+        earlier = [one for one in self._earlier.get(key, ()) if _may_be_one(split, one.split)]
+        said = row.labels if isinstance(row, Annotation) else None
+        same = next((one for one in earlier if said in (None, one.labels)), None)
+        if same is not None:
+            path = row.path if isinstance(row, Refusal) else name_of(row.path)
+            return Refusal(path, Reason.duplicate_row, f"{record.row}: the same picture as {same.row}")
+        if isinstance(row, Refusal):
+            return row
+        if earlier:
+            # As of the earlier row, with another label: both are doubtful.
+            return replace(row, path=earlier[0].path, n=earlier[0].n)
+        self._current.setdefault(key, []).append(row)
+        return row
+
+
+def _may_be_one(split: str | None, other: str | None) -> bool:
+    given = {split, other}
+    return len(given) == 1 or None in given or (_TEST in given and given <= {_TEST, "PublicTest", "PrivateTest"})
+
+
+def _split(name: str) -> str | None:
+    words = set(re.findall("[a-z]+", stem(name).casefold()))
+    found = next((split for word, split in _SPLITS.items() if word in words), None)
+    return found or (_TEST if words & {"test", "testing"} else None)

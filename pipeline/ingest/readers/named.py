@@ -1,0 +1,60 @@
+"""Datasets that say everything in the names of their pictures: one pattern a dataset."""
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Final
+
+from pipeline.core.schema import Reason
+from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture
+from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.trees.tree import Tree
+
+_SAMPLE: Final = 200
+# A stray picture or two does not make another dataset.
+_MIN_SHARE: Final = 0.9
+
+
+class NamedPictures(Reader):
+    """A reader that matches the base name of every picture with one pattern, case ignored."""
+
+    pattern: ClassVar[re.Pattern[str]]
+    example: ClassVar[str]
+    # Of pictures that the release itself names wrongly: stem in upper case -> what it should be.
+    misnamed: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
+    def annotate(self, path: str, found: re.Match[str]) -> Annotation | None:
+        """Return what a name says; None where one of its parts is no code of the dataset."""
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        if root:  # the folders around the pictures say nothing
+            return None
+        named = [name for name in tree.below(root) if is_picture(name)]
+        # From everywhere: KDEF's release has a folder of averaged faces before those of the people.
+        pictures = named[:: max(1, len(named) // _SAMPLE)]
+        fitting = [name for name in pictures if self._annotation(name) is not None]
+        if not fitting or len(fitting) < _MIN_SHARE * len(pictures):
+            return None
+        return f"pictures are named as {self.example}, such as {fitting[0]}"
+
+    def begins(self, tree: Tree, root: str) -> bool:
+        """See `Reader.begins`."""
+        return any(self._annotation(name) for name in tree.below(root))
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        for path in sorted(name for name in dump.tree.below(dump.root) if is_picture(name)):
+            detail = f"{path}: not named as {self.example}"
+            yield self._annotation(path) or Refusal(path, Reason.bad_row, detail)
+
+    def _annotation(self, path: str) -> Annotation | None:
+        name, dot, suffix = path.rpartition("/")[2].rpartition(".")
+        found = self.pattern.fullmatch(self.misnamed.get(name.upper(), name) + dot + suffix)
+        return self.annotate(path, found) if found else None
+
+
+def name_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile the pattern of a picture's base name."""
+    return re.compile(pattern, re.IGNORECASE | re.ASCII)

@@ -1,0 +1,157 @@
+"""RAF-DB, basic and compound: one face a photograph, labelled by about 40 people each.
+
+Li, Deng, Du: Reliable Crowdsourcing and Deep Locality-Preserving Learning, CVPR 2017. Codes as in the release's readme.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import ClassVar, Final
+
+from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.codes import Codes
+from pipeline.ingest.parsing.delimited import numbers, read_lines
+from pipeline.ingest.raw_dataset import Annotation, Box, Dump, Refusal, Row, join, name_of, stem
+from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.trees.tree import Tree
+
+_KINDS: Final = ("original", "aligned")
+_ALIGNED: Final = "_aligned"
+_BETWEEN: Final = re.compile(r"[\s,;]+")  # two cells of a row
+_SAMPLE_ROWS: Final = 20  # some of them may be broken
+_LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
+
+
+class RafDb(Reader):
+    """`EmoLabel/list_patition_label.txt`, pictures original or aligned, boxes and five points by hand."""
+
+    name = "rafdb"
+    labels: ClassVar[tuple[str, ...]] = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+    layout = "EmoLabel/list_patition_label.txt with rows such as train_00001.jpg 5 and codes 1 to 7"
+    # Of the numbers in the names of the training and test pictures: what tells the two sets apart.
+    digits: ClassVar[dict[str, int]] = {"train": 5, "test": 4}
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        name = _list_name(tree, root)
+        for _, text in islice(read_lines(tree, name), _SAMPLE_ROWS) if name else ():
+            split, _, number = text.split(".")[0].partition("_")
+            if self.digits.get(split) == len(number.removesuffix(_ALIGNED)):
+                return f"{name} numbers its pictures as {text.split()[0]}"
+        return None
+
+    def begins(self, tree: Tree, root: str) -> bool:
+        """See `Reader.begins`."""
+        return _list_name(tree, root) is not None
+
+    def read(self, dump: Dump) -> Iterator[Row]:
+        """See `Reader.read`."""
+        name = _list_name(dump.tree, dump.root) or ""
+        kind = _kind(dump)
+        if kind != dump.params.rafdb_pictures:
+            dump.notes.append(f"there are no {dump.params.rafdb_pictures} pictures: the {kind} ones are read")
+        codes = Codes(dump, self.labels, first=1)
+        for row, text in read_lines(dump.tree, name):
+            yield self._row(dump, kind, row, text, codes)
+        codes.check()
+
+    def faces_are_cut_out(self, dump: Dump) -> bool:
+        """See `Reader.faces_are_cut_out`: the aligned pictures are, the original ones are photographs."""
+        return _kind(dump) == "aligned"
+
+    def _row(self, dump: Dump, kind: str, row: str, text: str, codes: Codes) -> Row:
+        cells = [cell for cell in _BETWEEN.split(text) if cell]
+        detail = f"{row}: expected a picture and {codes.expected}, two cells, not {text[:80]!r}"
+        if len(cells) != len(("picture", "code")):
+            return Refusal(cells[0] if cells else "", Reason.bad_row, detail)
+        # Names are unique: what lies before one is another machine's folder.
+        given = cells[0].replace("\\", "/").rpartition("/")[2]
+        aligned = kind == "aligned"
+        # Some copies list the aligned pictures by their own names.
+        base = stem(given).removesuffix(_ALIGNED)
+        original = given if base == stem(given) else f"{base}.jpg"
+        wanted = f"{base}{_ALIGNED}.jpg" if aligned else original
+        path = dump.find_ending(wanted, _folders(dump, kind), row) if given else ""
+        label = codes.label(cells[1], row)
+        if not path or label is None:
+            return Refusal(name_of(path), Reason.bad_row, detail)
+        # Boxes and points are in pixels of the original picture.
+        box = None if aligned else _box(dump, base)
+        return Annotation(
+            path,
+            (label,),
+            row,
+            box=box,
+            box_kind="face" if box else None,
+            landmarks=None if aligned else _landmarks(dump, base),
+            split=given.partition("_")[0],
+        )
+
+
+class RafDbCompound(RafDb):
+    """The same tree for faces that show two emotions at once."""
+
+    name = "rafdb_compound"
+    labels = (
+        "happily surprised",
+        "happily disgusted",
+        "sadly fearful",
+        "sadly angry",
+        "sadly surprised",
+        "sadly disgusted",
+        "fearfully angry",
+        "fearfully surprised",
+        "angrily surprised",
+        "angrily disgusted",
+        "disgustedly surprised",
+    )
+    layout = "EmoLabel/list_patition_label.txt with rows such as train_0001.jpg 8 and codes 1 to 11"
+    digits: ClassVar[dict[str, int]] = {"train": 4, "test": 3}
+
+
+def _folders(dump: Dump, kind: str) -> list[str]:
+    return [dump.at(f"Image/{kind}"), dump.at(kind)]
+
+
+def _kind(dump: Dump) -> str:
+    """Return which pictures to read: those of params.yaml, unless the dump has the other ones only."""
+    wanted = dump.params.rafdb_pictures
+    there = {kind: any(dump.tree.listing(folder).files for folder in _folders(dump, kind)) for kind in _KINDS}
+    other = next(kind for kind in _KINDS if kind != wanted)
+    return other if there[other] and not there[wanted] else wanted
+
+
+def _list_name(tree: Tree, root: str) -> str | None:
+    folders = (join(root, "EmoLabel"), root)
+    return next((found for folder in folders for name in _LISTS if (found := join(folder, name)) in tree), None)
+
+
+def _annotation(dump: Dump, kind: str, name: str) -> str:
+    """Return the text of an annotation file, "" where the dump lacks it."""
+    candidates = (dump.at(f"Annotation/{kind}/{name}"), dump.at(f"{kind}/{name}"))
+    found = next((candidate for candidate in candidates if candidate in dump.tree), None)
+    return dump.tree.read(found).decode("ascii", "replace") if found else ""
+
+
+def _box(dump: Dump, name: str) -> Box | None:
+    text = _annotation(dump, "boundingbox", f"{name}_boundingbox.txt")
+    values = numbers(text)
+    if values is not None and len(values) == 4 and values[2] > values[0] and values[3] > values[1]:
+        return values[0], values[1], values[2], values[3]
+    if text.strip():
+        dump.drop("box (expected x1 y1 x2 y2)", f"{name}_boundingbox.txt")
+    return None
+
+
+def _landmarks(dump: Dump, name: str) -> list[float] | None:
+    """Return the five points by hand: the eyes, the nose, the corners of the mouth; else the 37 found by machine."""
+    # After the points come gender, race and age, one number a line.
+    manual = _annotation(dump, "manual", f"{name}_manu_attri.txt").split()[:10]
+    automatic = _annotation(dump, "auto", f"{name}_auto_attri.txt").split()
+    for words, count in ((manual, 10), (automatic, 74)):
+        points = numbers(" ".join(words))
+        if points is not None and len(points) == count:
+            return points
+        if words:
+            dump.drop(f"list of landmarks (expected {count // 2} points)", name)
+    return None

@@ -1,0 +1,128 @@
+"""Raw trees and their readers: one reader a layout, and what recognises a dump.
+
+`READERS` holds every reader; a new dataset is one more file here, one taxonomy and one test (CONTRIBUTING).
+"""
+
+import hashlib
+from collections.abc import Collection
+from typing import Final
+
+from pipeline.core.errors import SourceError
+from pipeline.ingest.detect_format import AUTO, find_reader, find_root, recognise_among
+from pipeline.ingest.readers.affectnet import AffectNet
+from pipeline.ingest.readers.affectnet_folder import AffectNetFolder
+from pipeline.ingest.readers.affectnet_npy import AffectNetNpy
+from pipeline.ingest.readers.ck48 import Ck48
+from pipeline.ingest.readers.ckplus import CkPlus
+from pipeline.ingest.readers.ckplus_csv import CkPlusCsv
+from pipeline.ingest.readers.class_folders import ClassFolders, find_coded
+from pipeline.ingest.readers.csv_table import Table
+from pipeline.ingest.readers.emotic import Emotic
+from pipeline.ingest.readers.emotic_csv import EmoticCsv
+from pipeline.ingest.readers.expw import ExpW
+from pipeline.ingest.readers.fer2013 import Fer2013
+from pipeline.ingest.readers.fer2013_folder import Fer2013Folder
+from pipeline.ingest.readers.ferplus import FerPlus
+from pipeline.ingest.readers.jaffe import Jaffe
+from pipeline.ingest.readers.kdef import Kdef
+from pipeline.ingest.readers.rafd import Rafd
+from pipeline.ingest.readers.rafdb import RafDb, RafDbCompound
+from pipeline.ingest.readers.rafdb_folder import RafDbFolder
+from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.readers.sfew import Sfew
+from pipeline.ingest.trees.open import open_known, open_tree
+from pipeline.ingest.trees.tree import Tree
+
+READERS: Final[tuple[Reader, ...]] = (
+    AffectNet(),
+    AffectNetNpy(),
+    AffectNetFolder(),
+    CkPlus(),
+    Ck48(),
+    CkPlusCsv(),
+    RafDb(),
+    RafDbFolder(),
+    RafDbCompound(),
+    Emotic(),
+    EmoticCsv(),
+    Fer2013(),
+    Fer2013Folder(),
+    FerPlus(),
+    Jaffe(),
+    ExpW(),
+    Kdef(),
+    Rafd(),
+    Sfew(),
+    ClassFolders(),
+    Table(),
+)
+
+__all__ = ["AUTO", "READERS", "Pictures", "Reader", "Tree", "locate", "open_pictures", "open_tree", "recognise"]
+
+
+def recognise(tree: Tree) -> tuple[str, str]:
+    """Return the format of a tree and what shows it.
+
+    Raises:
+        SourceError: none fits, or more than one; says what was looked for.
+    """
+    reader, _, why = recognise_among(READERS, tree)
+    return reader.name, why
+
+
+def locate(tree: Tree, fmt: str, classes: Collection[str] = ()) -> tuple[Reader, str, str]:
+    """Return the reader of a format, "auto" included, the folder where its layout begins, and what shows it.
+
+    Args:
+        tree: the tree.
+        fmt: a name of `READERS`, or "auto".
+        classes: codes with a meaning, which class folders may be named after.
+
+    Raises:
+        UsageError: there is no such format.
+        SourceError: the tree does not have this layout.
+    """
+    if fmt == AUTO:
+        try:
+            return recognise_among(READERS, tree)
+        except SourceError:
+            if (root := find_coded(tree, classes)) is None:
+                raise
+            return find_reader(READERS, ClassFolders.name), root, "class folders with the codes of params.yaml"
+    reader = find_reader(READERS, fmt)
+    return reader, find_root(reader, tree), "as told"
+
+
+class Pictures:
+    """The pictures of a raw tree by the `source_path` and `n` of a sample."""
+
+    def __init__(self, tree: Tree, reader: Reader) -> None:
+        self._tree = tree
+        self._reader = reader
+
+    def read(self, source_path: str, n: int) -> bytes:
+        """Return the encoded bytes of a picture; of the n-th one where a table holds the pictures itself.
+
+        Raises:
+            SourceError: there is no such file, or it cannot be read.
+        """
+        return self._reader.picture(self._tree, source_path, n)
+
+    def source_md5(self, source_path: str, content: bytes) -> str:
+        """Return the md5 of the file that a picture is in, as samples keep it.
+
+        Args:
+            source_path: the file.
+            content: what `read` gave: for all but tables that hold pictures it is the file.
+        """
+        if self._reader.pictures_in_table:
+            return self._tree.md5(source_path)
+        return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def open_pictures(src: str, fmt: str) -> Pictures:
+    """Open the pictures of a raw tree whose format is known; "auto" recognises it."""
+    if fmt == AUTO:
+        tree = open_tree(src)
+        return Pictures(tree, locate(tree, fmt)[0])
+    return Pictures(open_known(src), find_reader(READERS, fmt))

@@ -1,0 +1,157 @@
+"""Ingest: a raw tree of any known layout to one table of samples, one row an annotated face.
+
+Every row that the dump holds comes out as a sample or as a reject with its reason; every file is hashed once.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pipeline.core.catalog import terms_of
+from pipeline.core.errors import LineageError, SourceError
+from pipeline.core.parallel.pool import Progress, no_progress, worker_count
+from pipeline.core.params import IngestParams
+from pipeline.core.schema import MANIFEST, SAMPLES
+from pipeline.core.stage_output import Source, StageOutput, nothing_left, relative_path, stage_output
+from pipeline.core.tables import rows_to_table
+from pipeline.ingest.detect_format import unread_archives
+from pipeline.ingest.raw_dataset import Dump
+from pipeline.ingest.registry import Reader, Tree, locate, open_tree
+from pipeline.ingest.releases.fingerprints import Verdict, compare
+from pipeline.ingest.samples import Samples, printable
+from pipeline.ingest.told import Told
+
+SAMPLES_NAME: Final = "samples.parquet"
+MANIFEST_NAME: Final = "manifest.parquet"
+# Rows between two calls of the progress bar.
+_STEP_ROWS: Final = 2000
+# Of a slice of the manifest: whole row groups (`tables.write_slices`).
+_SLICE_FILES: Final = 8192
+
+
+def ingest(
+    src: str,
+    out: Path,
+    *,
+    dataset: str,
+    fmt: str,
+    params: IngestParams,
+    told: Told | None = None,
+    accept_mismatch: bool = False,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Read a raw tree as it ships.
+
+    Args:
+        src: a folder, an archive or a folder of archives.
+        out: the folder to write: samples.parquet, sorted by sample_id, and manifest.parquet.
+        dataset: its name, the first part of every sample_id.
+        fmt: a name of `pipeline.ingest.registry.READERS`, or "auto".
+        params: what the readers choose where a dump offers more than one way.
+        told: what params.yaml says of the dataset's own columns and codes; None: nothing.
+        accept_mismatch: read a dump whose counts contradict those of its release.
+        progress: called as files are hashed and rows read.
+
+    Returns:
+        The summary: format and why, counts per class and split, the fingerprint, notes.
+
+    Raises:
+        SourceError: nothing is there, the layout is unknown or another, a table cannot be read, or the counts are
+            those of another release.
+        UsageError: there is no such format.
+        LineageError: the tree changed while it was read.
+    """
+    told = told or Told()
+    tree = open_tree(src)
+    reader, root, why = locate(tree, fmt, told.classes)
+    md5 = tree.identity(worker_count(), progress)
+    dump = Dump(tree, root, params, told)
+    samples = _read(reader, dump, dataset, progress)
+    accepted = accept_mismatch or dataset in params.accept_mismatch
+    verdict = compare(reader.name, samples.listed, dump, name=dataset, accepted=accepted)
+    given = recorded_params(dataset, fmt, params, told)
+    with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
+        output.reject(samples.rejects)
+        output.write_slices(SAMPLES_NAME, SAMPLES, samples.slices())
+        output.write_slices(MANIFEST_NAME, MANIFEST, _manifest(tree))
+        _check_unmoved(tree)
+        if verdict.accepted is not None:
+            output.contract = {"accepted_mismatch": verdict.accepted}
+        return _finish(output, samples, reader, dump, dataset=dataset, why=why, verdict=verdict)
+
+
+def recorded_params(dataset: str, fmt: str, params: IngestParams, told: Told) -> dict[str, Any]:
+    """Return what the snapshot of an ingest keeps as its parameters; arguments as of `ingest`."""
+    return {**params.plain(), "format": fmt, "dataset": dataset, **told.plain()}
+
+
+def _read(reader: Reader, dump: Dump, dataset: str, progress: Progress) -> Samples:
+    samples = Samples(dataset, dump, several_hold=reader.several_hold)
+    for number, row in enumerate(reader.read(dump), 1):
+        samples.add(row)
+        if number % _STEP_ROWS == 0:
+            progress(number, number, "rows read")
+    if unnamed := samples.unnamed():
+        dump.notes.append(f"{len(unnamed)} pictures are in no row, such as {printable(unnamed[0])}")
+    samples.close()
+    if not samples.rows_in:
+        why = "".join(f"; {note}" for note in dump.notes)
+        raise SourceError(f"{dump.tree.src}: the layout of {reader.name}, but without a single row or picture{why}")
+    if dump.told.classes and not dump.meant:
+        raise SourceError(
+            f"{dump.tree.src}: read as {reader.name}, where nothing is one of {', '.join(dump.told.classes)}, which "
+            "params.yaml gives a meaning under classes"
+        )
+    if not samples.rows_out:
+        raise SourceError(f"{dump.tree.src}: {nothing_left(samples.rows_in, samples.rejects)}")
+    return samples
+
+
+def _finish(
+    output: StageOutput, samples: Samples, reader: Reader, dump: Dump, *, dataset: str, why: str, verdict: Verdict
+) -> dict[str, Any]:
+    return output.finish(
+        rows_in=samples.rows_in,
+        rows_out=samples.rows_out,
+        dataset=dataset,
+        format=reader.name,
+        terms=terms_of(dataset, reader.name, dump.told.terms),
+        recognised=why,
+        src=relative_path(Path(dump.tree.src)),
+        root=dump.root,
+        files=len(dump.tree.names()),
+        cut_out=reader.faces_are_cut_out(dump),
+        counts=samples.counts(),
+        fingerprint=verdict.plain(),
+        notes=[*dump.said(), *verdict.notes, *_unread(dump.tree), *_unfollowed(dump.tree)],
+    )
+
+
+def _unread(tree: Tree) -> Iterator[str]:
+    if names := unread_archives(tree):
+        yield f"{len(names)} archives are not read in place, such as {printable(names[0])}: unpack them"
+
+
+def _unfollowed(tree: Tree) -> Iterator[str]:
+    links = tree.unfollowed()
+    for name, target in islice(links.items(), 1):
+        yield (
+            f"{len(links)} links out of the tree or to nothing are not followed, such as {name} to {target}; DVC "
+            f"follows them, so put the files there or let {tree.src} itself be the link"
+        )
+
+
+def _manifest(tree: Tree) -> Iterator[pa.Table]:
+    """Yield the table of every file, a slice at a time: a tree may have half a million of them."""
+    files = tree.manifest()
+    while part := list(islice(files, _SLICE_FILES)):
+        rows = [{"path": printable(file.path), "size": file.size, "md5": file.md5} for file in part]
+        yield rows_to_table(rows, MANIFEST)
+
+
+def _check_unmoved(tree: Tree) -> None:
+    if (name := tree.moved()) is not None:
+        raise LineageError(f"{tree.src}: {name} changed while it was being read; run the stage again")

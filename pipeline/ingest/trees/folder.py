@@ -1,0 +1,183 @@
+"""A folder as a raw tree: every file below it; links that stay inside are followed, links that lead out never."""
+
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from pipeline.core.errors import SourceError
+from pipeline.core.lineage.identity import DVC_CONTROLS, FileIdentity, folder_md5, is_ignored
+from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.ingest.trees.file_index import Stamp, Stamps
+from pipeline.ingest.trees.tree import Tree, stream_md5
+
+# Where DVC keeps files when its cache is linked into the workspace: `dvc checkout` made such links, no dump did.
+_DVC_CACHE: Final = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
+_BATCH: Final = 512
+
+
+class FolderTree(Tree):
+    """The files below a folder, as `pipeline.core.lineage.identity` and DVC see them."""
+
+    def __init__(self, src: str, *, walk: bool = True) -> None:
+        super().__init__(src)
+        self._real_root = os.path.realpath(src)
+        self._outside: dict[str, str] = {}
+        self._dangling: dict[str, str] = {}
+        self._stamps = Stamps()
+        self._asked: dict[str, str] = {}  # md5 of single files, where `identity` did not read them all
+        if walk:
+            self._walk("", (self._real_root,))
+        self._stamps.close()
+
+    def names(self) -> list[str]:
+        """Return the name of every file, sorted."""
+        return self._stamps.names
+
+    def __contains__(self, name: str) -> bool:
+        return self._stamps.place(name) is not None
+
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes."""
+        return self._stamps.stamp(self._place(name)).size
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file; see `Tree.open`."""
+        self._place(name)
+        return self._open(name)
+
+    def outside(self, name: str) -> str | None:
+        """Say where a name leads that is a link out of the tree, or lies below one."""
+        while name:
+            if name in self._outside:
+                return self._outside[name]
+            name = name.rpartition("/")[0]
+        return None
+
+    def unfollowed(self) -> dict[str, str]:
+        """Return the links out of the tree, and those to nothing, with where they lead."""
+        return dict(sorted({**self._outside, **self._dangling}.items()))
+
+    def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
+        """Return DVC's ``.dir`` identity of the folder; threads, because hashing and reading release Python's lock."""
+        self._stamps.keep_md5s(self._hash_all(workers, progress))
+        return folder_md5(self.manifest())
+
+    def manifest(self) -> Iterator[FileIdentity]:
+        """Yield every file with size and md5, sorted; call after `identity`."""
+        for place, name in enumerate(self.names()):
+            yield FileIdentity(name, self._stamps.stamp(place).size, self._stamps.md5(place) or "")
+
+    def md5(self, name: str) -> str:
+        """Return the md5 of a file's bytes in hex; once it was asked for, it is known."""
+        place = self._stamps.place(name)
+        known = None if place is None else self._stamps.md5(place)
+        if known is not None:
+            return known
+        if name not in self._asked:
+            with self.open(name) as stream:
+                self._asked[name] = stream_md5(stream)
+        return self._asked[name]
+
+    def moved(self) -> str | None:
+        """Return the first file whose size or time of change is another than when the tree was opened."""
+        for place, name in enumerate(self.names()):
+            try:
+                now = os.stat(f"{self.src}/{name}")  # noqa: PTH116 - to make a Path takes longer than to look
+            except OSError:
+                return name
+            if Stamp(now.st_size, now.st_mtime_ns) != self._stamps.stamp(place):
+                return name
+        return None
+
+    def _hash_all(self, workers: int, progress: Progress) -> Iterator[str]:
+        names = self.names()
+        starts = range(0, len(names), _BATCH)
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            for start, digests in zip(
+                starts, pool.map(lambda start: self._hash(names[start : start + _BATCH]), starts), strict=True
+            ):
+                yield from digests
+                progress(start + len(digests), len(names), "hashing")
+
+    def _hash(self, names: Sequence[str]) -> list[str]:
+        digests = []
+        for name in names:
+            with self._open(name) as stream:
+                digests.append(stream_md5(stream))
+        return digests
+
+    def _path(self, name: str) -> Path:
+        return Path(self.src, name)
+
+    def _open(self, name: str) -> BinaryIO:
+        try:
+            # As Path.open does; to make a Path takes longer than to read a small file.
+            return io.BufferedReader(io.FileIO(f"{self.src}/{name}"))
+        except OSError as error:
+            raise SourceError(f"{self._path(name)}: cannot be read: {error.strerror}") from None
+
+    def _place(self, name: str) -> int:
+        place = self._stamps.place(name)
+        if place is None:
+            target = self.outside(name)
+            raise SourceError(
+                f"{self._path(name)}: " + (f"a link out of the tree, to {target}" if target else "missing")
+            )
+        return place
+
+    def _walk(self, folder: str, opened: tuple[str, ...]) -> None:
+        inside = f"{folder}/" if folder else ""
+        try:
+            with os.scandir(self._path(folder)) as entries:
+                # One at a time: an entry keeps what was asked of it, and a folder may hold half a million.
+                folders = [entry for entry in entries if self._take(entry, inside + entry.name)]
+        except OSError as error:
+            raise SourceError(f"{self._path(folder)}: cannot be read: {error.strerror}") from None
+        for entry in folders:
+            name = inside + entry.name
+            real = os.path.realpath(self._path(name)) if entry.is_symlink() else f"{opened[-1]}/{entry.name}"
+            # A link to a folder above it would go round for ever.
+            if real not in opened:
+                self._walk(name, (*opened, real))
+
+    def _take(self, entry: os.DirEntry[str], name: str) -> bool:
+        """Take what lies in a folder; say whether it is a folder itself, to be walked."""
+        if entry.name in DVC_CONTROLS:
+            raise SourceError(f"{entry.path}: with it DVC passes over files of this tree; move it out of the tree")
+        folder = _is_folder(entry)
+        if is_ignored(entry.name, folder=folder):
+            return False
+        if entry.is_symlink() and not self._stays_inside(name):
+            self._outside[name] = str(self._path(name).readlink())
+            return False
+        if not folder:
+            self._take_file(entry, name)
+        return folder
+
+    def _take_file(self, entry: os.DirEntry[str], name: str) -> None:
+        try:
+            found = entry.stat()
+        except OSError:
+            if entry.is_symlink():
+                self._dangling[name] = str(self._path(name).readlink())
+            return
+        # Reading a pipe or a device could last for ever.
+        if stat.S_ISREG(found.st_mode):
+            self._stamps.add(name, Stamp(found.st_size, found.st_mtime_ns))
+
+    def _stays_inside(self, name: str) -> bool:
+        real = os.path.realpath(self._path(name))
+        inside = real == self._real_root or real.startswith(self._real_root.rstrip("/") + "/")
+        return inside or (Path(real).is_file() and _DVC_CACHE.search(real) is not None)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

@@ -1,0 +1,188 @@
+"""A raw tree: the files of a dump by their POSIX names, wherever they lie — in a folder, or inside an archive.
+
+Readers see only names and bytes. A tree never hands out what lies beyond its root: a link out of it is a name that
+cannot be read, and an archive that tries to reach outside is refused whole (`pipeline.ingest.trees.archive`).
+"""
+
+import hashlib
+import io
+import unicodedata
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+from pipeline.core.errors import SourceError
+from pipeline.core.lineage.identity import FileIdentity
+from pipeline.core.parallel.pool import Progress, no_progress
+
+# No picture or annotation that is read whole is larger; big tables are streamed.
+MAX_READ_BYTES: Final = 512 << 20
+_CHUNK_BYTES: Final = 1 << 20
+# In lower case.
+_JUNK_NAMES: Final = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".gitignore", ".gitkeep"})
+_JUNK_FOLDERS: Final = frozenset(
+    {"__macosx", "@eadir", ".git", ".ipynb_checkpoints", ".thumbnails", "$recycle.bin", "system volume information"}
+)
+
+
+@dataclass(slots=True)
+class Listing:
+    """What lies directly in one folder, sorted; names without the folder."""
+
+    folders: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+
+class DamagedError(SourceError):
+    """The bytes of one file of an archive are not those that were packed."""
+
+
+class Tree(ABC):
+    """The files of one raw dump. Names are POSIX, relative to the root, and never leave it."""
+
+    def __init__(self, src: str) -> None:
+        self.src = src
+        self._listings: dict[str, Listing] | None = None
+        self._loose: dict[str, list[str]] | None = None
+        self._by_base: dict[str, list[str]] | None = None
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Return the name of every file, sorted."""
+
+    @abstractmethod
+    def __contains__(self, name: str) -> bool:
+        """Say whether there is a file of this name."""
+
+    @abstractmethod
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes, as its folder or archive states it."""
+
+    @abstractmethod
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading its bytes from the start.
+
+        Raises:
+            SourceError: there is no such file, or it is not what the archive declares.
+        """
+
+    @abstractmethod
+    def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
+        """Return the identity DVC gives the folder or the archive file; reads every byte once."""
+
+    @abstractmethod
+    def manifest(self) -> Iterator[FileIdentity]:
+        """Yield every file with size and md5, sorted; call after `identity`."""
+
+    @abstractmethod
+    def md5(self, name: str) -> str:
+        """Return the md5 of a file's bytes in hex."""
+
+    @abstractmethod
+    def moved(self) -> str | None:
+        """Return the name of a file that changed since the tree was opened, or None."""
+
+    def outside(self, name: str) -> str | None:  # noqa: ARG002 - only folders can hold links
+        """Say where a name leads that is a link out of the tree; None for all others."""
+        return None
+
+    def unfollowed(self) -> dict[str, str]:
+        """Return the links that are not followed and where they lead; DVC's identity of the tree may count them."""
+        return {}
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            SourceError: no such file, more than 512 MiB, or not what the archive declares.
+        """
+        if self.size(name) > MAX_READ_BYTES:
+            raise SourceError(f"{self.src}: {name} has {self.size(name)} bytes; at most {MAX_READ_BYTES} are read")
+        with self.open(name) as stream:
+            return stream.read()
+
+    def listing(self, folder: str) -> Listing:
+        """Return what lies directly in a folder ("" is the root); what no one put there on purpose is left out."""
+        if self._listings is None:
+            self._listings = _index_folders(self.names())
+        return self._listings.get(folder, _NOTHING)
+
+    def below(self, folder: str) -> Iterator[str]:
+        """Yield the names of all files below a folder, in the order of the folders."""
+        prefix = f"{folder}/" if folder else ""
+        listing = self.listing(folder)
+        yield from (prefix + name for name in listing.files)
+        for name in listing.folders:
+            yield from self.below(prefix + name)
+
+    def match(self, name: str) -> list[str]:
+        """Return the files whose name differs only in case or in the Unicode normal form."""
+        if self._loose is None:
+            self._loose = defaultdict(list)
+            for known in self.names():
+                self._loose[_loose(known)].append(known)
+        return self._loose.get(_loose(name), [])
+
+    def ending(self, name: str) -> list[str]:
+        """Return the files whose last path components are these; if there are none, up to case and normal form."""
+        if self._by_base is None:
+            self._by_base = defaultdict(list)
+            for known in self.names():
+                self._by_base[_loose(known.rpartition("/")[2])].append(known)
+        candidates = self._by_base.get(_loose(name.rpartition("/")[2]), [])
+        exact = [known for known in candidates if f"/{known}".endswith(f"/{name}")]
+        return exact or [known for known in candidates if f"/{_loose(known)}".endswith(f"/{_loose(name)}")]
+
+
+_NOTHING: Final = Listing()
+
+
+def stream_md5(stream: BinaryIO) -> str:
+    """Return the md5 of what is left in a stream, in hex."""
+    digest = hashlib.md5(usedforsecurity=False)
+    while chunk := stream.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def buffered(raw: io.RawIOBase) -> BinaryIO:
+    """Return a raw stream with a buffer."""
+    return io.BufferedReader(raw, _CHUNK_BYTES)
+
+
+def is_junk(name: str) -> bool:
+    """Say whether a file is what systems leave behind and no dataset means."""
+    parts = name.casefold().split("/")
+    return parts[-1] in _JUNK_NAMES or parts[-1].startswith("._") or not _JUNK_FOLDERS.isdisjoint(parts[:-1])
+
+
+def _index_folders(names: list[str]) -> dict[str, Listing]:
+    listings: dict[str, Listing] = {"": Listing()}
+    for name in names:
+        if is_junk(name):
+            continue
+        folder, _, base = name.rpartition("/")
+        if folder not in listings:
+            _add_folder(listings, folder)
+        listings[folder].files.append(base)
+    for listing in listings.values():
+        listing.folders.sort()
+        listing.files.sort()
+    return listings
+
+
+def _add_folder(listings: dict[str, Listing], folder: str) -> None:
+    added = []
+    while folder not in listings:
+        listings[folder] = Listing()
+        parent, _, base = folder.rpartition("/")
+        added.append((parent, base))
+        folder = parent
+    for parent, base in added:
+        listings[parent].folders.append(base)
+
+
+def _loose(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,1 @@
+"""Native labels to the eight classes."""

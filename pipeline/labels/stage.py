@@ -1,0 +1,125 @@
+"""Labels of any dataset brought to the eight classes by its taxonomy; `settle` has the rules for one row."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import DataError, TableError
+from pipeline.core.params import HarmonizeParams
+from pipeline.core.schema import LABELS, SAMPLES
+from pipeline.core.stage_output import SUMMARY_NAME, Reject, StageOutput, nothing_left, stage_output
+from pipeline.core.tables import read_table
+from pipeline.labels.policy import Harmonizer, Refused, UnknownLabelError
+from pipeline.labels.taxonomy import read_taxonomy
+
+SAMPLES_NAME: Final = "samples.parquet"
+LABELS_NAME: Final = "labels.parquet"
+_AFFECT: Final = ("valence", "arousal", "dominance")
+_COLUMNS: Final = (
+    "sample_id", "dataset", "source_path", "subject_id", "sequence_id", "source_split", "source_labels",
+    "source_votes", *_AFFECT,
+)  # fmt: skip
+
+
+def harmonize(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
+    """Give every sample of a dataset one of the eight classes, or a reason why it has none.
+
+    Args:
+        src: a folder with samples.parquet and summary.json, as `ingest` writes it.
+        out: the folder to write: labels.parquet, sorted by sample_id, and rejects.parquet.
+        params: what becomes of labels that are not one class.
+
+    Returns:
+        The summary, with counts by class and by split and class, and the rows whose valence or arousal was compared.
+
+    Raises:
+        DataError: no row gets a class, a label that the taxonomy does not list, or votes or affect out of range;
+            names the row.
+        TableError: no samples here.
+    """
+    samples = read_table(src / SAMPLES_NAME, _COLUMNS, SAMPLES)
+    name, terms = _format_and_terms(src)
+    harmonizer = Harmonizer(read_taxonomy(name), params)
+    with stage_output(out, stage="harmonize", sources=[src], params=params.plain(), tools=()) as output:
+        labels = _label_rows(samples, harmonizer, output, src)
+        if not labels.num_rows:
+            raise DataError(f"{src / SAMPLES_NAME}: {nothing_left(samples.num_rows, output.rejects)}")
+        output.write_table(LABELS_NAME, labels)
+        output.contract = {"taxonomy": harmonizer.taxonomy.contract(), "classes": list(CLASSES)}
+        if terms != name:
+            output.contract["terms"] = terms
+        return output.finish(
+            rows_in=samples.num_rows,
+            rows_out=labels.num_rows,
+            format=name,
+            taxonomy=harmonizer.taxonomy.contract(),
+            affect_checked=_affect_rows(samples) if params.affect == "check" else 0,
+            **_counts(labels),
+        )
+
+
+def _format_and_terms(src: Path) -> tuple[str, str]:
+    path = src / SUMMARY_NAME
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        return str(summary["format"]), str(summary.get("terms", summary["format"]))
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror}; run ingest first") from None
+    except (ValueError, KeyError, TypeError):
+        raise TableError(f"{path}: no key 'format'; run ingest again") from None
+
+
+def _label_rows(samples: pa.Table, harmonizer: Harmonizer, output: StageOutput, src: Path) -> pa.Table:
+    labels: list[int] = []
+    probs: list[tuple[float, ...]] = []
+    kept: list[int] = []
+    for number, row in enumerate(_rows(samples)):
+        _check_affect_range(src, row)
+        try:
+            settled = harmonizer.settle(row["source_labels"], row["source_votes"], row)
+        except UnknownLabelError as error:
+            raise DataError(
+                f"{src / SAMPLES_NAME}: dataset {row['dataset']}, row {row['sample_id']}: {error}"
+            ) from None
+        if isinstance(settled, Refused):
+            reject = Reject(row["sample_id"], row["dataset"], settled.reason, settled.detail, row["source_path"])
+            output.reject([reject])
+            continue
+        kept.append(number)
+        labels.append(int(settled.label))
+        probs.append(settled.probs)
+    table = samples.take(pa.array(kept, pa.int64())).select([field.name for field in LABELS if field.name in _COLUMNS])
+    table = table.append_column(LABELS.field("label"), pa.array(labels, pa.int8()))
+    table = table.append_column(LABELS.field("label_probs"), pa.array(probs, LABELS.field("label_probs").type))
+    return table.cast(LABELS).sort_by("sample_id")
+
+
+def _rows(samples: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in samples.to_batches(max_chunksize=4096):
+        yield from batch.to_pylist()
+
+
+def _check_affect_range(src: Path, row: Mapping[str, Any]) -> None:
+    for name in _AFFECT:
+        value = row[name]
+        if value is not None and not -1 <= value <= 1:  # a NaN is not in the range either
+            raise DataError(f"{src / SAMPLES_NAME}: row {row['sample_id']}: {name} {value} is not in [-1, 1]")
+
+
+def _affect_rows(samples: pa.Table) -> int:
+    """Return how many rows have a valence or an arousal that can contradict their class."""
+    given = pc.or_(pc.is_valid(samples["valence"]), pc.is_valid(samples["arousal"]))
+    return int(pc.sum(given).as_py() or 0)
+
+
+def _counts(labels: pa.Table) -> dict[str, Any]:
+    pairs = zip(labels["source_split"].to_pylist(), labels["label"].to_pylist(), strict=True)
+    counts = Counter((split or "none", CLASSES[label]) for split, label in pairs)
+    splits = {split: {name: counts[split, name] for name in CLASSES} for split in sorted({key[0] for key in counts})}
+    return {"classes": {name: sum(row[name] for row in splits.values()) for name in CLASSES}, "splits": splits}

@@ -1,0 +1,166 @@
+"""The stage: faces, labels and split of all datasets become balanced shards, each in two containers."""
+
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import DataError
+from pipeline.core.lineage.snapshot import SNAPSHOT_NAME
+from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.params import ShardParams
+from pipeline.core.schema import Reason
+from pipeline.core.stage_output import SUMMARY_NAME, Reject, StageOutput, stage_output
+from pipeline.core.storage import staged
+from pipeline.shards.balance import Balanced, balanced, keep_tested
+from pipeline.shards.container import ShardJob, shard_rows, write_shard
+from pipeline.shards.croissant import CROISSANT_NAME, build_croissant
+from pipeline.shards.landmarks import crop_landmarks
+from pipeline.shards.manifest import build_manifest, build_snapshot_id, merged_contract
+from pipeline.shards.plan import Joined, Shard, class_counts, index_table, place, read_joined
+from pipeline.shards.policy import missing_classes
+from pipeline.shards.read import MANIFEST_NAME
+from pipeline.shards.spool import Spooled, SpoolJob, spool_part
+
+
+def write_shards(  # noqa: PLR0913 - what goes in, and how
+    faces: Mapping[str, Path],
+    labels: Mapping[str, Path],
+    split: Path,
+    out: Path | str,
+    params: ShardParams,
+    *,
+    seed: int,
+    workers: int,
+    test_caps: Mapping[str, int] | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Write ``parquet/`` and ``webdataset/`` shards, their index, and what a loader and a catalogue need to know.
+
+    Args:
+        faces: the folder of faces of each dataset, as equalize wrote it.
+        labels: the folder of labels of each dataset.
+        split: the folder with split.parquet.
+        out: the folder to write, or a storage address (``s3://bucket/shards``): then the folder is made in the
+            temporary folder first and put there whole.
+        params: how rows are balanced and shared out.
+        seed: of the balance and of the order of training rows.
+        workers: processes; the bytes do not depend on it.
+        test_caps: dataset -> how many test rows of each class a protocol tests; a dataset without one is tested whole.
+        progress: called with rows written.
+
+    Returns:
+        summary.json: rows_in are the rows of the split, rows_out the samples that are in a shard at least once.
+
+    Raises:
+        DataError: nothing to write, datasets preprocessed in different ways, or a sample without label.
+        TableError: an input table is missing or torn.
+        OutputError: the folder cannot be written.
+    """
+    settings = {**params.plain(), "seed": seed} | ({"test_per_class": dict(test_caps)} if test_caps else {})
+    sources = [*faces.values(), *labels.values(), split]
+    with (
+        staged(out, split.parent, SUMMARY_NAME, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder,
+        stage_output(folder, stage="shard", sources=sources, params=settings, tools=["pyarrow"]) as output,
+    ):
+        whole = read_joined(faces, labels, split)
+        joined, untested = keep_tested(whole, test_caps or {}, seed=seed)
+        balance = balanced(joined.found, params, seed=seed)
+        shards = place(balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, processes=params.processes)
+        if not shards:
+            raise DataError(f"{split / 'split.parquet'}: no row of it has a face; run align again and see its rejects")
+        index = index_table(shards)
+        output.contract = merged_contract(faces, labels)
+        output.snapshot_id = build_snapshot_id(sources, index, joined.missing, settings)
+        _write_all(output, joined, shards, workers, progress)
+        output.write_table("index.parquet", index)
+        output.write_table("missing_faces.parquet", joined.missing)
+        manifest = build_manifest(output.snapshot_id, output.contract, shards, params.processes)
+        output.write_json(MANIFEST_NAME, manifest)
+        output.write_json(CROISSANT_NAME, build_croissant(index, output.snapshot_id, output.contract))
+        _keep_rejects(output, joined.missing, untested, balance, index)
+        return output.finish(
+            rows_in=len(whole.found) + len(whole.missing),
+            rows_out=pc.count_distinct(index["sample_id"]).as_py(),
+            rows_written=len(index),
+            classes=class_counts(index, CLASSES),
+            missing_classes=missing_classes(
+                index["label"].to_numpy(), index["split"].to_pylist(), index["dataset"].to_pylist()
+            ),
+            quotas=balance.quotas,
+            shards={name: len(entries) for name, entries in manifest["splits"].items()},
+        )
+
+
+def _write_all(output: StageOutput, joined: Joined, shards: list[Shard], workers: int, progress: Progress) -> None:
+    # Threads, not processes: reading and writing files and Arrow's encoding leave the interpreter's lock alone.
+    with (
+        tempfile.TemporaryDirectory(dir=output.folder, prefix=".spool") as scratch,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        spools = tuple(Path(scratch, f"{number:05d}") for number in range(len(joined.files)))
+        chosen = _chosen_rows(joined, shards)
+        spooling = [SpoolJob(file, chosen[n], spools[n]) for n, file in enumerate(joined.files)]
+        spooled = list(pool.map(spool_part, spooling))
+        common = {"snapshot": output.snapshot_id, "contract": output.contract}
+        jobs = [_shard_job(output, shard, spools, chosen, spooled, common) for shard in shards]
+        done, total = 0, sum(len(shard.rows) for shard in shards)
+        for name, shard in zip(pool.map(write_shard, jobs), shards, strict=True):
+            done += len(shard.rows)
+            progress(done, total, name)
+
+
+def _chosen_rows(joined: Joined, shards: list[Shard]) -> list[npt.NDArray[np.int32]]:
+    files = np.concatenate([shard.rows["file"].to_numpy() for shard in shards])
+    rows = np.concatenate([shard.rows["row"].to_numpy() for shard in shards])
+    order = np.argsort(files, kind="stable")
+    bounds = np.searchsorted(files[order], np.arange(len(joined.files) + 1))
+    return [np.unique(rows[order[start:end]]) for start, end in pairwise(bounds)]
+
+
+def _shard_job(
+    output: StageOutput,
+    shard: Shard,
+    spools: tuple[Path, ...],
+    chosen: list[npt.NDArray[np.int32]],
+    spooled: list[Spooled],
+    common: dict[str, Any],
+) -> ShardJob:
+    files, rows = shard.rows["file"].to_numpy(), shard.rows["row"].to_numpy()
+    at = [int(np.searchsorted(chosen[file], row)) for file, row in zip(files, rows, strict=True)]
+    places = list(zip(files.tolist(), at, strict=True))
+    landmarks = np.stack([spooled[file].landmarks[number] for file, number in places])
+    in_crop = crop_landmarks(landmarks, output.contract["align"])
+    return ShardJob(
+        name=shard.name,
+        rows=shard_rows(shard.rows, in_crop),
+        spools=spools,
+        files=files,
+        offsets=np.array([spooled[file].offsets[number] for file, number in places]),
+        lengths=np.array([spooled[file].lengths[number] for file, number in places]),
+        parquet=output.path(f"parquet/{shard.name}.parquet"),
+        tar=output.path(f"webdataset/{shard.name}.tar"),
+        common=common,
+    )
+
+
+def _keep_rejects(
+    output: StageOutput, missing: pa.Table, untested: pa.Table, balance: Balanced, index: pa.Table
+) -> None:
+    written = set(index["sample_id"].to_pylist())
+    for rows, reason, detail in (
+        (missing, Reason.no_face, "labelled, but no face of it was found; listed in missing_faces.parquet"),
+        (untested, Reason.over_cap, "left out by test_per_class of its dataset"),
+        (balance.left_out, Reason.over_cap, "left out by the balance"),
+        (balance.uneven, Reason.uneven, "left out so that every process gets the same number of rows"),
+    ):
+        left = dict(zip(rows["sample_id"].to_pylist(), rows["dataset"].to_pylist(), strict=True))
+        output.reject(Reject(key, name, reason, detail) for key, name in left.items() if key not in written)

@@ -1,0 +1,173 @@
+"""Duplicates over the parts of all datasets: read once for the hash, once more for the pixels of the candidates."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.core.errors import ImageError, TableError
+from pipeline.core.graph import components, same_value
+from pipeline.core.parallel.pool import Progress, map_ordered, no_progress
+from pipeline.core.tables import read_part
+from pipeline.geometry.margin import read_margin
+from pipeline.images import decode_grey_face
+from pipeline.split.duplicates.confirm import FINE, Bands, Level, build_detail, confirm
+from pipeline.split.duplicates.neighbours import Pairs, candidate_pairs
+from pipeline.split.duplicates.patches import SIDE_PX, Patches, build_patch
+from pipeline.split.duplicates.region import Pixels
+from pipeline.split.duplicates.registration import resembling
+
+DUPLICATES: Final = pa.schema(
+    [
+        pa.field("first", pa.string(), nullable=False),
+        pa.field("second", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # pixels: the same ones; near: the same picture, changed
+        pa.field("similarity", pa.float32(), nullable=False),  # 1 for the same pixels
+        pa.field("mirrored", pa.bool_(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Pairs of faces that are one picture: `table` has the columns of `DUPLICATES`, sorted."""
+
+    table: pa.Table
+
+    def pairs(self, rows: Mapping[str, int]) -> NDArray[np.int64]:
+        """Return (K, 2) row numbers, given the row of each sample id."""
+        columns = [[rows[name] for name in self.table[column].to_pylist()] for column in ("first", "second")]
+        return np.array(columns, np.int64).T.reshape(-1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one part gives: sample ids, a digest of each picture as it is stored, and its patch."""
+
+    ids: list[str]
+    digests: list[bytes]
+    patches: Patches
+
+
+def find_duplicates(
+    parts: Sequence[Path],
+    *,
+    near: bool,
+    threshold: float,
+    together: Mapping[str, int] | None = None,
+    workers: int,
+    progress: Progress = no_progress,
+) -> Duplicates:
+    """Find the faces that are one picture, within and across datasets.
+
+    Args:
+        parts: Parquet files of aligned faces, each in a folder with the snapshot of align.
+        near: look for changed copies too, not only for identical pixels.
+        threshold: smallest similarity of the confirmed pixels, 0..1.
+        together: the group that samples are already in; a pair within one group is not looked at again.
+        workers: processes and threads; the result does not depend on it.
+        progress: called with parts read.
+
+    Raises:
+        TableError: a part is torn, or holds a face that cannot be decoded.
+        LineageError: a folder does not say how its faces were aligned.
+    """
+    read = []
+    for done, part in enumerate(map_ordered(_read_part, list(parts), workers), 1):
+        read.append(part)
+        progress(done, len(parts), "faces hashed")
+    ids = [sample_id for part in read for sample_id in part.ids]
+    rows = _same_pixels([digest for part in read for digest in part.digests])
+    table = _table(ids, rows, np.ones(len(rows)), "pixels")
+    if not near or not ids:
+        return Duplicates(table)
+    patches = np.concatenate([part.patches for part in read])
+    candidates, cosines = candidate_pairs(patches, workers=workers)
+    apart = _not_together(candidates, ids, rows, together or {})
+    candidates, warps = resembling(candidates[apart], cosines[apart], patches, workers=workers)
+    starts = np.cumsum([0, *(len(part.ids) for part in read)])
+    scores = confirm(candidates, warps, _Details(parts, starts, workers), workers=workers)
+    kept = scores >= threshold
+    near_table = _table(ids, candidates[kept], scores[kept], "near")
+    order = [("first", "ascending"), ("second", "ascending"), ("mirrored", "ascending")]
+    return Duplicates(pa.concat_tables([table, near_table]).sort_by(order).combine_chunks())
+
+
+def _read_part(file: Path) -> _Part:
+    cv2.setNumThreads(1)
+    margin = read_margin(file.parent)
+    table = read_part(file, ["sample_id", "image"])
+    ids, images = table["sample_id"].to_pylist(), table["image"].to_pylist()
+    patches = np.zeros((len(ids), SIDE_PX, SIDE_PX), np.int8)
+    for row, (sample_id, image) in enumerate(zip(ids, images, strict=True)):
+        patches[row] = build_patch(_decode(file, sample_id, image, 2 * SIDE_PX), margin)
+    return _Part(ids, [hashlib.blake2b(image, digest_size=16).digest() for image in images], patches)
+
+
+def _decode(file: Path, sample_id: str, image: bytes | None, min_side_px: int) -> Pixels:
+    try:
+        return decode_grey_face(image or b"", min_side_px)
+    except ImageError as error:
+        raise TableError(f"{file}: {sample_id}: {error.detail}; run align again") from None
+
+
+def _same_pixels(digests: Sequence[bytes]) -> Pairs:
+    """Chain the rows with one digest: (K, 3), never mirrored."""
+    last: dict[bytes, int] = {}
+    pairs = []
+    for row, digest in enumerate(digests):
+        if digest in last:
+            pairs.append((last[digest], row, 0))
+        last[digest] = row
+    return np.array(pairs, np.int64).reshape(-1, 3)
+
+
+def _not_together(pairs: Pairs, ids: Sequence[str], same: Pairs, together: Mapping[str, int]) -> NDArray[np.bool_]:
+    known = same_value([None if key not in together else str(together[key]) for key in ids])
+    group = components(len(ids), [known, same[:, :2]])
+    return np.asarray(group[pairs[:, 0]] != group[pairs[:, 1]])
+
+
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """Reads the details of faces by their number among all faces of these parts."""
+
+    parts: Sequence[Path]
+    starts: NDArray[np.int64]
+    workers: int
+
+    def __call__(self, wanted: NDArray[np.int64], level: Level) -> Bands:
+        bounds = np.searchsorted(wanted, self.starts)
+        jobs = [
+            (file, wanted[bounds[number] : bounds[number + 1]] - self.starts[number], level)
+            for number, file in enumerate(self.parts)
+            if bounds[number] < bounds[number + 1]
+        ]
+        cv2.setNumThreads(1)
+        # Decoder and OpenCV let go of the interpreter, so threads do.
+        with ThreadPoolExecutor(self.workers) as pool:
+            return np.concatenate(list(pool.map(_details_of, jobs)))
+
+
+def _details_of(job: tuple[Path, NDArray[np.int64], Level]) -> Bands:
+    file, rows, level = job
+    margin = read_margin(file.parent)
+    found = read_part(file, ["sample_id", "image"]).take(rows).to_pylist()
+    greys = [_decode(file, row["sample_id"], row["image"], FINE.side_px) for row in found]
+    return np.stack([build_detail(grey, margin, level) for grey in greys])
+
+
+def _table(ids: Sequence[str], pairs: Pairs, scores: NDArray[np.float64], kind: str) -> pa.Table:
+    rows = [
+        {"first": names[0], "second": names[1], "kind": kind, "similarity": score, "mirrored": bool(mirrored)}
+        for (first, second, mirrored), score in zip(pairs.tolist(), scores.tolist(), strict=True)
+        for names in [sorted((ids[first], ids[second]))]
+    ]
+    return pa.Table.from_pylist(rows, schema=DUPLICATES)

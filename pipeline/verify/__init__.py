@@ -1,0 +1,1 @@
+"""Every link from the raw bytes to the results, hashed again."""

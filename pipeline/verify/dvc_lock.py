@@ -1,0 +1,236 @@
+"""dvc.lock, dvc.yaml, the `.dvc` files and DVC's cache as `prep verify` compares them; nothing here hashes a result."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from pipeline.core.errors import LineageError
+from pipeline.core.lineage.identity import file_md5
+from pipeline.core.params.read import Loader
+
+LOCK: Final = Path("dvc.lock")
+STAGES: Final = Path("dvc.yaml")
+_SCHEMA: Final = "2.0"
+_FOLDER: Final = ".dir"
+_REFERENCE: Final = re.compile(r"\$\{([^}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file or folder that DVC has on record. `size` in bytes and the number of files are None where not said."""
+
+    path: str
+    md5: str
+    size: int | None = None
+    nfiles: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage as dvc.lock has it. `params` maps a file to what was read from it, by dotted key."""
+
+    name: str
+    cmd: str
+    deps: tuple[Entry, ...]
+    outs: tuple[Entry, ...]
+    params: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One stage as dvc.yaml has it now, its references filled in: its command, and the paths that dvc.lock must have.
+
+    `params` are those of params.yaml, by dotted key.
+    """
+
+    cmd: str
+    deps: frozenset[str]
+    outs: frozenset[str]
+    params: frozenset[str]
+
+
+def read_lock(path: Path = LOCK) -> list[Stage]:
+    """Return the stages of dvc.lock; none where there is no dvc.lock.
+
+    Raises:
+        LineageError: it is not one.
+    """
+    if not path.is_file():
+        return []
+    content = read_yaml(path)
+    stages = content.get("stages")
+    if not isinstance(stages, dict) or content.get("schema") != _SCHEMA:
+        raise LineageError(f"{path}: not a dvc.lock: no stages, or another schema than {_SCHEMA}; run dvc repro")
+    try:
+        return [_stage(name, content) for name, content in stages.items()]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LineageError(f"{path}: not a dvc.lock: {error!r}; run dvc repro") from None
+
+
+def tracked(folders: Iterable[Path]) -> list[Entry]:
+    """Return what `dvc add` put on record below folders.
+
+    Raises:
+        LineageError: a `.dvc` file is not one.
+    """
+    entries = []
+    for file in sorted(file for folder in folders for file in folder.rglob("*.dvc") if file.is_file()):
+        try:
+            outs = [_entry(out) for out in read_yaml(file).get("outs", ())]
+        except (KeyError, TypeError) as error:
+            raise LineageError(f"{file}: not what dvc add writes: {error!r}") from None
+        entries += [Entry((file.parent / out.path).as_posix(), out.md5, out.size, out.nfiles) for out in outs]
+    return entries
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return a YAML file's mapping, an empty one if it holds something else.
+
+    Raises:
+        LineageError: it cannot be read.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506 - a SafeLoader
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LineageError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    return content if isinstance(content, dict) else {}
+
+
+def look_up(values: Any, key: str) -> Any:
+    """Return the value at a dotted key; a name may hold dots itself.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if not isinstance(values, dict):
+        raise KeyError(key)
+    if key in values:
+        return values[key]
+    for name, value in values.items():
+        if key.startswith(f"{name}."):
+            return look_up(value, key[len(str(name)) + 1 :])
+    raise KeyError(key)
+
+
+def wanted(params: Mapping[str, Any], path: Path = STAGES) -> dict[str, Wanted]:
+    """Return the stages of dvc.yaml with its references to params.yaml filled in; one that needs more is left out.
+
+    Raises:
+        LineageError: it cannot be read.
+    """
+    stages: dict[str, Wanted] = {}
+    for name, body in (read_yaml(path).get("stages") or {}).items():
+        try:
+            stages |= dict(_unfold(name, body, dict(params)))
+        except (KeyError, TypeError, AttributeError):
+            continue  # `matrix`, `vars` and the like, which this project has not: DVC alone reads those
+    return stages
+
+
+def left_over(stages: Iterable[Stage], wants: Mapping[str, Wanted], path: Path = STAGES) -> frozenset[str]:
+    """Return the stages of dvc.lock that dvc.yaml no longer has, as of a dataset that was taken out: DVC keeps them.
+
+    Raises:
+        LineageError: dvc.yaml cannot be read.
+    """
+    unread = (read_yaml(path).get("stages") or {}).keys() - {name.partition("@")[0] for name in wants}
+    return frozenset(
+        stage.name for stage in stages if stage.name not in wants and stage.name.partition("@")[0] not in unread
+    )
+
+
+def _unfold(name: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tuple[str, Wanted]]:
+    if "foreach" not in body:
+        yield name, _wanted(body, params)
+        return
+    items = look_up(params, body["foreach"].removeprefix("${").removesuffix("}"))
+    for key, item in items.items():
+        yield f"{name}@{key}", _wanted(body["do"], {**params, "key": key, "item": item})
+
+
+def _wanted(body: Mapping[str, Any], values: Mapping[str, Any]) -> Wanted:
+    def paths(*kinds: str) -> frozenset[str]:
+        found = [item for kind in kinds for item in body.get(kind, ())]
+        return frozenset(_fill(item if isinstance(item, str) else next(iter(item)), values) for item in found)
+
+    return Wanted(_fill(body["cmd"], values), paths("deps"), paths("outs", "metrics", "plots"), paths("params"))
+
+
+def _fill(text: str, values: Mapping[str, Any]) -> str:
+    return _REFERENCE.sub(lambda found: str(look_up(values, found[1].strip())), text)
+
+
+def _stage(name: str, content: Mapping[str, Any]) -> Stage:
+    deps, outs = (tuple(_entry(entry) for entry in content.get(kind, ())) for kind in ("deps", "outs"))
+    params = {file: dict(values) for file, values in content.get("params", {}).items()}
+    return Stage(name, str(content["cmd"]), deps, outs, params)
+
+
+def _entry(content: Mapping[str, Any]) -> Entry:
+    path, md5 = content["path"], content["md5"]
+    if not isinstance(path, str) or not isinstance(md5, str):
+        raise TypeError(f"path {path!r} and md5 {md5!r} must be texts")
+    if content.get("hash", "md5") != "md5":
+        raise TypeError(f"{path}: hash {content['hash']!r} is not md5")
+    return Entry(path, md5, content.get("size"), content.get("nfiles"))
+
+
+class Cache:
+    """DVC's cache in this project: what `dvc checkout` would bring back."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder of the cache, which need not be there."""
+        self._folder = folder
+        self._trees: dict[str, dict[str, str] | None] = {}
+
+    def place(self, md5: str) -> Path:
+        """Return where the bytes of an identity would lie."""
+        return self._folder / "files" / "md5" / md5[:2] / md5[2:]
+
+    def tree(self, md5: str) -> dict[str, str] | None:
+        """Return the md5 of each file of a folder's identity by its path; None where that is no longer known.
+
+        A list that was changed since it was named knows nothing.
+        """
+        if md5 not in self._trees:
+            self._trees[md5] = self._read_tree(md5) if md5.endswith(_FOLDER) else None
+        return self._trees[md5]
+
+    def objects(self, entry: Entry) -> Iterator[tuple[Path, str, Path]]:
+        """Yield what the cache holds of an entry: where, the md5 that its name says, and the file that it is of."""
+        if (place := self.place(entry.md5)).is_file():
+            yield place, entry.md5.removesuffix(_FOLDER), Path(entry.path)
+        for name, md5 in (self.tree(entry.md5) or {}).items():
+            if (place := self.place(md5)).is_file():
+                yield place, md5, Path(entry.path, name)
+
+    def _read_tree(self, md5: str) -> dict[str, str] | None:
+        place = self.place(md5)
+        if not place.is_file() or file_md5(place) != md5.removesuffix(_FOLDER):
+            return None
+        return {entry["relpath"]: entry["md5"] for entry in json.loads(place.read_text(encoding="utf-8"))}
+
+
+def cache_folder(project: Path = Path()) -> Path:
+    """Return the folder of DVC's cache as the project configures it; what is set for a whole machine is not asked.
+
+    Raises:
+        LineageError: the configuration cannot be read.
+    """
+    place = project / ".dvc"
+    configured = "cache"
+    for name in ("config", "config.local"):
+        parser = ConfigParser(interpolation=None, strict=False)
+        try:
+            parser.read(place / name, encoding="utf-8")
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise LineageError(f"{place / name}: cannot be read: {' '.join(str(error).split())}") from None
+        configured = parser.get("cache", "dir", fallback=configured)
+    return place / configured.strip("'\"")
