@@ -23,8 +23,8 @@ import numpy as np
 import yaml
 
 from models.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
-from models.evaluation.stage import evaluate
-from models.training.stage import train
+from models.evaluation.stage import run as evaluate
+from models.training.stage import run as train
 from pipeline.core.params import Params, read_params
 from pipeline.core.tables import read_table
 

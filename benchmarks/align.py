@@ -50,7 +50,7 @@ def watch(done, total, note):
         peak[0] = max([peak[0], *(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))])
 
 if __name__ == "__main__":
-    from pipeline.align.stage import align
+    from pipeline.align.stage import run as align
     start = time.perf_counter()
     params = read_params(Path("params.yaml")).align
     align(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), params, workers=int(sys.argv[4]), progress=watch)
@@ -174,7 +174,7 @@ def scale(photos: list[Photo], counts: tuple[int, int]) -> dict[str, Any]:
 
 def _ingest(raw: Path, samples: Path) -> None:
     from pipeline.core.params import read_params
-    from pipeline.ingest.stage import ingest
+    from pipeline.ingest.stage import run as ingest
 
     ingest(str(raw), samples, dataset="bench", fmt="folder", params=read_params(ROOT / "params.yaml").ingest)
 

@@ -25,13 +25,13 @@ from duplicates_changes import CHANGES
 from duplicates_report import write_report
 from numpy.typing import NDArray
 
-from pipeline.align.stage import align
+from pipeline.align.stage import run as align
 from pipeline.core.graph import components
 from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.core.params import read_params
 from pipeline.core.tables import count_rows, part_name, read_part, table_files, write_table
 from pipeline.images import decode_face, encode_face
-from pipeline.ingest.stage import ingest
+from pipeline.ingest.stage import run as ingest
 from pipeline.split.duplicates import find_duplicates
 from pipeline.split.identities import close_pairs, describe
 

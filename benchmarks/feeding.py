@@ -27,7 +27,7 @@ from models.training.augment import Augmentation
 from models.training.epochs import Reading, build_epochs
 from pipeline.core.parallel.pool import worker_count
 from pipeline.core.params import Params, read_params
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 
 NETWORKS = {"compact": 48, "proposed": 48, "resnet50v2": 224}  # and the side that each reads, in pixels
 SIZE_PX = 224

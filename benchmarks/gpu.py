@@ -37,7 +37,7 @@ from models.training.augment import Augmentation  # noqa: E402
 from models.training.engine import plan_compute  # noqa: E402
 from models.training.epochs import Reading, build_epochs  # noqa: E402
 from models.training.optimizer import build_optimizer  # noqa: E402
-from models.training.stage import train  # noqa: E402
+from models.training.stage import run as train  # noqa: E402
 from pipeline.core.parallel.pool import worker_count  # noqa: E402
 from pipeline.core.params import TrainParams, read_params  # noqa: E402
 
@@ -47,7 +47,7 @@ RESUMED = """
 import json, sys, time
 from pathlib import Path
 
-from models.training.stage import train
+from models.training.stage import run as train
 from pipeline.core.params import TrainParams
 
 def report(done, total, note):

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from skimage import data
 
 from benchmarks.faces_input import write_inputs
-from pipeline.align.stage import align
+from pipeline.align.stage import run as align
 from pipeline.core.emotions import CLASSES
 from pipeline.core.parallel.pool import worker_count
 from pipeline.core.params import read_params
 from pipeline.images import encode_face
-from pipeline.ingest.stage import ingest
-from pipeline.shards.stage import write_shards
+from pipeline.ingest.stage import run as ingest
+from pipeline.shards.stage import run as write_shards
 
 PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
 _HELD_OUT = 5  # one face in so many validates

@@ -99,7 +99,7 @@ def hash_plainly(root: Path) -> float:
 def ingest_once(src: str, fmt: str) -> None:
     """Run in a process of its own, so that the memory is that of ingest alone."""
     from pipeline.core.params import read_params
-    from pipeline.ingest.stage import ingest
+    from pipeline.ingest.stage import run as ingest
     from tests.memory import peak_mib
 
     with tempfile.TemporaryDirectory() as out:

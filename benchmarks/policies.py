@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.params import read_params
-from pipeline.demo import stage as render
-from pipeline.ingest.stage import ingest
-from pipeline.labels.stage import harmonize
+from pipeline.demo.stage import run as render
+from pipeline.ingest.stage import run as ingest
+from pipeline.labels.stage import run as harmonize
 
 REASONS = ("mixed_emotions", "not_an_emotion", "affect_contradicts")
 

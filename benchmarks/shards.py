@@ -32,7 +32,7 @@ from benchmarks.shards_report import OURS, Numbers, draw, tell  # noqa: E402
 from pipeline.core.params import ShardParams  # noqa: E402
 from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, pa  # noqa: E402
 from pipeline.shards.container import write_parquet  # noqa: E402
-from pipeline.shards.stage import write_shards  # noqa: E402
+from pipeline.shards.stage import run as write_shards  # noqa: E402
 from pipeline.shards.webdataset_tar import write_tar  # noqa: E402
 
 # In a process of its own, whose peak is its own: not the resource module's, which counts what was there before exec.

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from torch import nn
 
-from models.classical.baselines import baselines as classical
+from models.classical import baselines as classical
 from models.core.inputs import InputSpec
 from models.networks import plain, pretrained
 from models.networks.weights import Hub, State, read_weights

@@ -17,9 +17,11 @@ from pipeline.core.params.read import read_params
 from pipeline.core.schema import REJECTS
 from pipeline.core.stage_output import REJECTS_NAME
 from pipeline.core.tables import read_table
-from pipeline.ingest.stage import SAMPLES_NAME, ingest
+from pipeline.ingest.stage import SAMPLES_NAME
+from pipeline.ingest.stage import run as ingest
 from pipeline.ingest.told import Told
-from pipeline.labels.stage import LABELS_NAME, harmonize
+from pipeline.labels.stage import LABELS_NAME
+from pipeline.labels.stage import run as harmonize
 from pipeline.shards.read import iter_shards, open_shards
 
 _PICTURE: Final = "image"

@@ -31,7 +31,7 @@ def align(
     Runs in PREP_WORKERS processes, one for each core unless set, on the CPU unless PREP_DEVICE names a GPU (cuda,
     cuda:N, mps, auto), whose crops differ in their last bits.
     """
-    from pipeline.align.stage import align as align_faces
+    from pipeline.align.stage import run as align_faces
     from pipeline.core.parallel.pool import worker_count
 
     params = load_params()

@@ -12,7 +12,7 @@ from stages.say import say
 
 def demo(out: Annotated[Path, typer.Option(help="Folder for the four raw trees.")] = DEMO) -> None:
     """Render small raw trees of AffectNet, CK+, RAF-DB and EMOTIC in their native layouts."""
-    from pipeline.demo import stage as render
+    from pipeline.demo.stage import run as render
 
     params = load_params()
     with bar("demo") as progress:

@@ -16,8 +16,8 @@ INTERRUPTED: Final = "interrupted; the previous results are as they were"
 _PACKAGES: Final = ("pipeline", "stages", "models")
 # What shows that a folder of such a plain name is ours: `models` alone may well be somebody's weights.
 _SIGNS: Final = (
-    ("pipeline", "emotions.py"),
-    ("pipeline", "taxonomies"),
+    ("pipeline", "core/emotions.py"),
+    ("pipeline", "labels/taxonomies"),
     ("stages", "cli.py"),
     ("models", "registry.py"),
 )

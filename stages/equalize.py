@@ -17,7 +17,7 @@ def equalize(
 ) -> None:
     """Equalize the histogram of every face: none, hist or clahe, on luma or on each channel (params.yaml)."""
     project.check_made(src)
-    from pipeline.equalize.stage import equalize as equalize_faces
+    from pipeline.equalize.stage import run as equalize_faces
 
     params = project.load_params().equalize
     folder = out or project.FACES / src.resolve().name

@@ -26,7 +26,7 @@ def evaluate(
     """
     folder = project.local_folder("--shards", shards)
     project.check_made(folder, run, *(beside or ()))
-    from models.evaluation.stage import evaluate as test
+    from models.evaluation.stage import run as test
 
     params = project.load_params()
     others = {path.name: path for path in beside or ()}

@@ -15,7 +15,7 @@ def harmonize(
 ) -> None:
     """Give every sample one of the eight classes by its dataset's taxonomy; what has none is a reject."""
     project.check_made(src)
-    from pipeline.labels.stage import harmonize as harmonize_labels
+    from pipeline.labels.stage import run as harmonize_labels
 
     folder = out or project.LABELS / src.resolve().name
     summary = harmonize_labels(src, folder, project.load_params().harmonize)

@@ -77,7 +77,7 @@ def run_ingest(
     accept_mismatch: bool = False,
 ) -> None:
     """Ingest a source as params.yaml has it and say what came of it; for `prep ingest` and the stages that need it."""
-    from pipeline.ingest.stage import ingest as ingest_tree
+    from pipeline.ingest.stage import run as ingest_tree
 
     choices = ingest_choices(params, src, format)
     dataset = choices["dataset"]

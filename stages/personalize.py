@@ -23,7 +23,7 @@ def personalize(
     Runs on the first NVIDIA GPU, else on the CPU; PREP_DEVICE names another (cpu, cuda, cuda:N, mps, auto).
     """
     project.check_made(shards, run)
-    from models.personal.stage import personalize as fine_tune
+    from models.personal.stage import run as fine_tune
 
     params = project.load_params()
     note_unused_gpu()

@@ -19,7 +19,7 @@ def report(
     """Write the data card: counts, rejects, classes, misses, lineage, and contact sheets of the faces."""
     project.check_made(shards)
     from pipeline.core.lineage.snapshot import SNAPSHOT_NAME
-    from pipeline.report.stage import write_report
+    from pipeline.report.stage import run as write_report
 
     def found(given: Path | None, usual: Path) -> Path | None:
         return given or (usual if (usual / SNAPSHOT_NAME).is_file() else None)

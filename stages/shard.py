@@ -20,7 +20,7 @@ def shard(
 ) -> None:
     """Balance the training classes and write the faces of all datasets as shards that any tool opens."""
     from pipeline.core.parallel.pool import worker_count
-    from pipeline.shards.stage import write_shards
+    from pipeline.shards.stage import run as write_shards
 
     params = project.load_params()
     project.check_made(split)

@@ -22,7 +22,7 @@ def split(
     certificate.json.
     """
     from pipeline.core.parallel.pool import worker_count
-    from pipeline.split import split as split_datasets
+    from pipeline.split.stage import run as split_datasets
 
     params = load_params()
     check_keep(params)

@@ -23,7 +23,7 @@ def train(
     """
     folder = project.local_folder("--src", src)
     project.check_made(folder)
-    from models.training.stage import train as run
+    from models.training.stage import run
     from pipeline.core.lineage.snapshot import read_snapshot
 
     params = project.load_params()

@@ -14,7 +14,7 @@ from pipeline.core.params import EvaluateParams
 from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import write_table
 from pipeline.shards.read import open_shards
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import make_inputs, shard_params
 
 

@@ -49,7 +49,7 @@ _ORDERS: Final = "AffectNet's order is another: " + ", ".join(
 _TOOLS: Final = ("numpy", "torch", "simplejpeg")
 
 
-def evaluate(
+def run(
     shards: Path,
     run: Path,
     out: Path,

@@ -59,7 +59,7 @@ class Person:
     labels: Tensor
 
 
-def personalize(
+def run(
     shards: Path,
     run: Path,
     out: Path,

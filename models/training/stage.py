@@ -36,7 +36,7 @@ _TOOLS: Final = ("lightning", "numpy", "scikit-learn", "timm", "torch", "torchvi
 _DECIMALS: Final = 6
 
 
-def train(
+def run(
     shards: Path,
     out: Path,
     params: TrainParams,

@@ -36,7 +36,7 @@ TOOLS: Final = (
 )
 
 
-def align(
+def run(
     samples: Path,
     src: str,
     out: Path,

@@ -14,7 +14,7 @@ import yaml
 
 from pipeline.core.errors import DataError
 
-_PATH: Final = Path(__file__).with_name("taxonomies") / "synonyms.yaml"
+_PATH: Final = Path(__file__).with_name("synonyms.yaml")
 _SEPARATORS: Final = re.compile(r"[\s_\-]+")
 
 

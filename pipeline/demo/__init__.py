@@ -1,5 +1,1 @@
 """Small raw trees of four datasets in their native layouts, rendered from the one portrait that scikit-image ships."""
-
-from pipeline.demo.stage import render
-
-__all__ = ["render"]

@@ -19,7 +19,7 @@ _SHOTS_PER_JOB: Final = 16
 _SHARES: Final = {"affectnet": 2 / 3, "ckplus": 0.16, "rafdb": 0.0875, "emotic": 0.0875}
 
 
-def render(
+def run(
     out: Path, params: DemoParams, *, workers: int | None = None, progress: Progress = no_progress
 ) -> dict[str, Any]:
     """Render the four raw trees and `truth.parquet` into `out`.

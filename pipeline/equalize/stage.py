@@ -55,7 +55,7 @@ def equalize_pixels(pixels: Pixels, params: EqualizeParams) -> Pixels:
         return _apply(pixels, _plane_function(params), params)
 
 
-def equalize(
+def run(
     src: Path, out: Path, params: EqualizeParams, *, workers: int, progress: Progress = no_progress
 ) -> dict[str, Any]:
     """Equalize every face of a folder. Only the column `image` changes; with method `none` not a byte does.

@@ -32,7 +32,7 @@ _STEP_ROWS: Final = 2000
 _SLICE_FILES: Final = 8192
 
 
-def ingest(
+def run(
     src: str,
     out: Path,
     *,

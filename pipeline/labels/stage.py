@@ -27,7 +27,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def harmonize(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
+def run(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
     """Give every sample of a dataset one of the eight classes, or a reason why it has none.
 
     Args:

@@ -13,7 +13,7 @@ from pipeline.report.page import build_page
 from pipeline.report.sheet import write_png
 
 
-def write_report(
+def run(
     shards: Path,
     out: Path,
     params: ReportParams,

@@ -31,7 +31,7 @@ from pipeline.shards.read import MANIFEST_NAME
 from pipeline.shards.spool import Spooled, SpoolJob, spool_part
 
 
-def write_shards(  # noqa: PLR0913 - what goes in, and how
+def run(  # noqa: PLR0913 - what goes in, and how
     faces: Mapping[str, Path],
     labels: Mapping[str, Path],
     split: Path,

@@ -1,5 +1,1 @@
 """No one in two sets: groups of all that must stay together (`groups`), shared out (`assign`), certified."""
-
-from pipeline.split.stage import split
-
-__all__ = ["split"]

@@ -50,7 +50,7 @@ class Assigned:
     folds: NDArray[np.int64]
 
 
-def split(
+def run(
     aligned: Mapping[str, Path],
     labels: Mapping[str, Path],
     roles: Mapping[str, str],

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from models.evaluation.stage import evaluate
+from models.evaluation.stage import run as evaluate
 from models.registry import Entry, list_models
-from models.training.stage import train
+from models.training.stage import run as train
 from pipeline.core.emotions import CLASSES
 from pipeline.core.params import Params, read_params
 from stages.cli import run as prep

@@ -11,11 +11,11 @@ from models.classical.baselines import Classical
 from models.core.inputs import InputSpec
 from models.evaluation.gallery import explain
 from models.evaluation.held_out import answer_logits, faces_for
-from models.evaluation.stage import evaluate
+from models.evaluation.stage import run as evaluate
 from models.personal.stage import fine_tune
 from models.registry import create_model, find_model, list_models
 from models.training import engine
-from models.training.stage import train
+from models.training.stage import run as train
 from pipeline.core.device import Device
 from pipeline.core.params import PersonalizeParams
 from tests.models.training_inputs import make_training_shards, train_params

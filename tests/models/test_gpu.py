@@ -10,7 +10,7 @@ from models.checkpoint import load_checkpoint
 from models.personal.stage import fine_tune
 from models.registry import create_model, find_model
 from models.training.epochs import Reading, build_epochs
-from models.training.stage import train
+from models.training.stage import run as train
 from pipeline.core.params import PersonalizeParams
 from tests.models.training_inputs import make_training_shards, train_params
 from tests.run_inputs import make_run

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.core.params import TrainParams, read_params
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import make_inputs, shard_params
 
 ROOT = Path(__file__).parents[2]

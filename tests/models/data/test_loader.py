@@ -9,7 +9,7 @@ import torch
 
 from models.data.loader import ShardLoader
 from pipeline.core.errors import DataError, ModelError, TableError, UsageError
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import SIZE_PX, make_inputs, shard_params
 
 

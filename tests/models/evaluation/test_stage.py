@@ -14,7 +14,8 @@ from sklearn import metrics as oracle
 
 from models.checkpoint import load_checkpoint, read_info
 from models.evaluation.held_out import HeldOut, read_held_out, tie_rows
-from models.evaluation.stage import evaluate, probe_datasets
+from models.evaluation.stage import probe_datasets
+from models.evaluation.stage import run as evaluate
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import ModelError, UsageError
 from pipeline.core.lineage.snapshot import read_snapshot
@@ -23,7 +24,7 @@ from pipeline.core.schema import PREDICTIONS, SPLIT
 from pipeline.core.tables import write_table
 from pipeline.images import decode_face
 from pipeline.shards.read import open_shards
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.run_inputs import evaluate_params, make_checkpoint, make_run, make_shards
 from tests.shard_inputs import make_inputs, shard_params
 

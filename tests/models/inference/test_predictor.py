@@ -11,14 +11,14 @@ from skimage import data
 import models
 from models.checkpoint import load_checkpoint
 from models.inference.predictor import Predictor, draw_faces, read_align, read_equalize
-from pipeline.align.stage import align
+from pipeline.align.stage import run as align
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, ImageError, ModelError, UsageError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import read_params
-from pipeline.equalize.stage import equalize
+from pipeline.equalize.stage import run as equalize
 from pipeline.images import decode_face
-from pipeline.ingest.stage import ingest
+from pipeline.ingest.stage import run as ingest
 from tests.imports import ROOT
 from tests.pictures import encoded
 from tests.run_inputs import make_checkpoint

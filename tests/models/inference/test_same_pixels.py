@@ -13,19 +13,19 @@ from models.checkpoint import load_checkpoint
 from models.core.inputs import InputSpec, shrink
 from models.data.decode import decode_for
 from models.data.loader import ShardLoader
-from models.evaluation.stage import evaluate
+from models.evaluation.stage import run as evaluate
 from models.inference.export import INPUT_NAME, OUTPUT_NAME, export_onnx
 from models.inference.predictor import Predictor
 from models.training.epochs import Reading, read_faces
-from pipeline.align.stage import align
+from pipeline.align.stage import run as align
 from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.core.params import read_params
 from pipeline.core.schema import SPLIT
 from pipeline.core.tables import write_table
-from pipeline.equalize.stage import equalize
-from pipeline.ingest.stage import ingest
-from pipeline.labels.stage import harmonize
-from pipeline.shards.stage import write_shards
+from pipeline.equalize.stage import run as equalize
+from pipeline.ingest.stage import run as ingest
+from pipeline.labels.stage import run as harmonize
+from pipeline.shards.stage import run as write_shards
 from tests.imports import ROOT
 from tests.pictures import encoded
 from tests.run_inputs import evaluate_params, make_run

@@ -10,13 +10,14 @@ import torch
 from scipy import stats
 
 from models.core.inputs import InputSpec
-from models.personal.stage import Person, fine_tune, personalize, read_person, shot_counts, summarize
+from models.personal.stage import Person, fine_tune, read_person, shot_counts, summarize
+from models.personal.stage import run as personalize
 from pipeline.core.errors import UsageError
 from pipeline.core.params import PersonalizeParams
 from pipeline.core.schema import SPLIT
 from pipeline.core.tables import write_table
 from pipeline.shards.read import open_shards
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.run_inputs import make_run
 from tests.shard_inputs import make_inputs, shard_params
 

@@ -12,7 +12,7 @@ from models.core.inputs import InputSpec
 from models.data.faces import Faces, concat_faces
 from models.data.loader import ShardLoader
 from models.training.epochs import MemoryEpochs, Reading, StreamedEpochs, build_epochs, read_faces
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import make_inputs, shard_params
 
 SPEC = InputSpec(48, (0.5,) * 3, (0.25,) * 3)

@@ -18,7 +18,8 @@ from models.training import stage
 from models.training.history import Course
 from models.training.loss import balance_classes
 from models.training.run import Job, state_name
-from models.training.stage import train, write_losses
+from models.training.stage import run as train
+from models.training.stage import write_losses
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.shards.read import open_shards
 from tests.models.training_inputs import make_training_shards, train_params

@@ -8,7 +8,7 @@ import torch
 from models.training import keeper
 from models.training.history import Course
 from models.training.keeper import StateKeeper
-from models.training.stage import train
+from models.training.stage import run as train
 from tests.models.training_inputs import make_training_shards, train_params
 
 MINUTES = 1.0

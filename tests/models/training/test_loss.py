@@ -13,7 +13,7 @@ from models.core.inputs import InputSpec
 from models.data.faces import Faces
 from models.training.epochs import Reading, read_faces
 from models.training.loss import Objective, balance_classes, mix, soft_cross_entropy
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.models.training_inputs import train_params
 from tests.shard_inputs import make_inputs, shard_params
 

@@ -9,9 +9,9 @@ import torch
 from benchmarks.faces_input import write_inputs
 from models.checkpoint import load_checkpoint
 from models.training import module, optimizer
-from models.training.stage import train
+from models.training.stage import run as train
 from pipeline.images import encode_face
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.models.training_inputs import train_params
 from tests.shard_inputs import shard_params
 

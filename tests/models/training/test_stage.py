@@ -23,11 +23,11 @@ from models.checkpoint import load_checkpoint, read_info
 from models.data.loader import ShardLoader
 from models.training import engine
 from models.training.credit import vouch
-from models.training.stage import train
+from models.training.stage import run as train
 from pipeline.core.errors import DataError, ModelError, UsageError
 from pipeline.core.lineage.snapshot import Input, Snapshot, read_snapshot, write_snapshot
 from pipeline.shards.read import open_shards
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.models.training_inputs import ROOT, make_training_shards, train_params
 from tests.shard_inputs import make_inputs, shard_params
 
@@ -120,7 +120,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(shards, here, change
 
 SCRIPT = """
 import sys, pathlib, time
-from models.training.stage import train
+from models.training.stage import run as train
 from tests.models.training_inputs import train_params
 def report(done, total, note):
     print(done, flush=True)

@@ -12,7 +12,7 @@ import simplejpeg
 import skimage.data
 
 from pipeline.core.params import AlignParams, read_params
-from pipeline.ingest.stage import ingest
+from pipeline.ingest.stage import run as ingest
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared" / "data"

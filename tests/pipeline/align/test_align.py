@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.align.part import Part, align_part
-from pipeline.align.stage import align, summarize
+from pipeline.align.stage import run as align
+from pipeline.align.stage import summarize
 from pipeline.core.errors import LineageError, ParamsError
 from pipeline.core.parallel.units import Units
 from pipeline.core.schema import FACES, LEDGER

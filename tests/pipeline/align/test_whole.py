@@ -10,12 +10,12 @@ from pipeline.align.cascade import Attempt, build_cascade
 from pipeline.align.crop import is_possible
 from pipeline.align.detectors.detector import Faces, Hint, View
 from pipeline.align.search import find_faces
-from pipeline.align.stage import align
+from pipeline.align.stage import run as align
 from pipeline.core.params import read_params
 from pipeline.core.schema import FACES, LEDGER
 from pipeline.core.tables import read_table
 from pipeline.geometry.similarity import BOX_PLACES
-from pipeline.ingest.stage import ingest
+from pipeline.ingest.stage import run as ingest
 from tests.pipeline.align.inputs import ROOT, align_params, portrait
 
 CROSS = (255, 0, 0)

@@ -7,7 +7,7 @@ from models.data.loader import ShardLoader
 from pipeline.core.errors import OutputError, TableError, UsageError
 from pipeline.core.storage import Location, is_address
 from pipeline.shards.read import iter_shards, open_shards
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import make_inputs, shard_params
 
 with warnings.catch_warnings():

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.params import DemoParams
-from pipeline.demo import stage as render
+from pipeline.demo.stage import run as render
 
 FACES = 160
 

@@ -12,13 +12,13 @@ import pytest
 from pipeline.core.errors import OutputUseError
 from pipeline.core.params import DemoParams
 from pipeline.demo import affectnet
-from pipeline.demo import stage as render
+from pipeline.demo.stage import run as render
 
 SMALL = DemoParams(seed=5, faces=64)
 _SCRIPT = """
 import sys
 from pathlib import Path
-from pipeline.demo import render
+from pipeline.demo.stage import run as render
 from pipeline.core.params import DemoParams
 if __name__ == "__main__":
     render(Path(sys.argv[1]), DemoParams(seed=5, faces=64), workers=1)

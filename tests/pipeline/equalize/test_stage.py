@@ -14,7 +14,8 @@ from pipeline.core.params import EqualizeParams
 from pipeline.core.schema import FACES, LEDGER
 from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import digest_rows, read_table, rows_to_table
-from pipeline.equalize.stage import equalize, equalize_pixels
+from pipeline.equalize.stage import equalize_pixels
+from pipeline.equalize.stage import run as equalize
 from pipeline.images import decode_face, encode_face
 
 

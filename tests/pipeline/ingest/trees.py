@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import scipy.io
 
 from pipeline.core.params import IngestParams
-from pipeline.ingest.stage import ingest
+from pipeline.ingest.stage import run as ingest
 from pipeline.ingest.told import Told
 
 PARAMS = {

@@ -11,7 +11,7 @@ from pipeline.core.params import HarmonizeParams
 from pipeline.core.schema import Reason
 from pipeline.core.tables import read_table
 from pipeline.labels.policy import Harmonizer, Refused, Settled, UnknownLabelError
-from pipeline.labels.stage import harmonize
+from pipeline.labels.stage import run as harmonize
 from pipeline.labels.taxonomy import Taxonomy, read_taxonomy
 from pipeline.labels.votes import majority, probability
 from tests.pipeline.labels.test_stage import PARAMS, labelled, make_samples

@@ -14,7 +14,7 @@ from pipeline.core.params import HarmonizeParams
 from pipeline.core.schema import LABELS, SAMPLES
 from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import read_table, rows_to_table
-from pipeline.labels.stage import harmonize
+from pipeline.labels.stage import run as harmonize
 
 PARAMS = HarmonizeParams(votes="majority", mixed="dominant", several="vote", affect="check")
 

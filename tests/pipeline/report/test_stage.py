@@ -10,21 +10,21 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from pipeline.align.stage import align
+from pipeline.align.stage import run as align
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import LineageError
 from pipeline.core.lineage.identity import identity
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import ReportParams, read_params
 from pipeline.core.stage_output import stage_output
-from pipeline.equalize.stage import equalize
-from pipeline.ingest.stage import ingest
-from pipeline.labels.stage import harmonize
+from pipeline.equalize.stage import run as equalize
+from pipeline.ingest.stage import run as ingest
+from pipeline.labels.stage import run as harmonize
 from pipeline.report.card import build_card
 from pipeline.report.page import build_page
-from pipeline.report.stage import write_report
-from pipeline.shards.stage import write_shards
-from pipeline.split import split
+from pipeline.report.stage import run as write_report
+from pipeline.shards.stage import run as write_shards
+from pipeline.split.stage import run as split
 from tests.imports import ROOT
 from tests.pictures import encoded
 from tests.shard_inputs import shard_params

@@ -13,9 +13,9 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import read_params
 from pipeline.images import encode_face
-from pipeline.ingest.stage import ingest
+from pipeline.ingest.stage import run as ingest
 from pipeline.ingest.told import Told
-from pipeline.labels.stage import harmonize
+from pipeline.labels.stage import run as harmonize
 from pipeline.report import contact
 from pipeline.report.contact import build_contact_sheets
 from pipeline.shards.croissant import build_croissant

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import make_inputs, shard_params
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline.core.emotions import CLASSES
 from pipeline.images import decode_face
-from pipeline.shards.stage import write_shards
+from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import shard_params
 
 

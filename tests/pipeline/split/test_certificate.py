@@ -9,9 +9,9 @@ from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.core.schema import INDEX
 from pipeline.core.tables import read_table, write_table
 from pipeline.images import encode_face
-from pipeline.split import split
 from pipeline.split.certificate import crossing
 from pipeline.split.check import check
+from pipeline.split.stage import run as split
 
 from .conftest import sample
 

@@ -10,11 +10,11 @@ from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.core.tables import read_table
 from pipeline.images import encode_face
 from pipeline.shards.plan import read_joined
-from pipeline.split import split
 from pipeline.split.contradictions import describe_contradictions, find_contradictions
 from pipeline.split.duplicates import DUPLICATES
 from pipeline.split.links import Linked
 from pipeline.split.people import read_rows
+from pipeline.split.stage import run as split
 
 from .conftest import sample
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.errors import DataError, ParamsError, TableError
 from pipeline.core.schema import SPLIT
 from pipeline.core.tables import read_table, write_table
-from pipeline.split import split
+from pipeline.split.stage import run as split
 
 from .conftest import Datasets, sample
 

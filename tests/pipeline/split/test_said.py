@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.errors import DataError, ParamsError
 from pipeline.core.tables import read_table
-from pipeline.split import check, split
+from pipeline.split import check
 from pipeline.split import stage as build
 from pipeline.split.certificate import build_certificate, crossing
 from pipeline.split.groups import Groups
@@ -18,6 +18,7 @@ from pipeline.split.official import Place, build_places
 from pipeline.split.people import read_rows
 from pipeline.split.shares import build_shares
 from pipeline.split.stage import Assigned
+from pipeline.split.stage import run as split
 
 from .conftest import sample
 from .hand import LINKED, NONE, ROWS, make_rows, places

@@ -7,8 +7,8 @@ import pytest
 from pipeline.core.errors import DataError, ParamsError
 from pipeline.core.lineage.identity import folder_files, folder_md5
 from pipeline.core.tables import read_table
-from pipeline.split import split
 from pipeline.split.official import Place, _place
+from pipeline.split.stage import run as split
 
 from .conftest import sample
 

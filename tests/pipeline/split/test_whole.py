@@ -10,10 +10,10 @@ from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.schema import Reason
 from pipeline.core.stage_output import Reject
 from pipeline.core.tables import read_table, write_table
-from pipeline.split import split
 from pipeline.split.check import check
 from pipeline.split.dropped import whole_losses
 from pipeline.split.people import read_rows
+from pipeline.split.stage import run as split
 
 from .conftest import sample
 from .hand import ROWS

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.align.stage import align
+from pipeline.align.stage import run as align
 from pipeline.core.params import read_params
 from pipeline.core.tables import read_table, table_files
-from pipeline.ingest.stage import ingest
+from pipeline.ingest.stage import run as ingest
 from pipeline.split.duplicates import find_duplicates
 
 from .test_find import encoded, gamma, resized, shifted
