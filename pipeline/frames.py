@@ -12,15 +12,13 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.core.emotions import CLASSES
+from pipeline.core.names import LABELS_NAME, REJECTS_NAME, SAMPLES_NAME
 from pipeline.core.params import Params
 from pipeline.core.params.read import read_params
 from pipeline.core.schema import REJECTS
-from pipeline.core.stage_output import REJECTS_NAME
 from pipeline.core.tables import read_table
-from pipeline.ingest.stage import SAMPLES_NAME
 from pipeline.ingest.stage import run as ingest
 from pipeline.ingest.told import Told
-from pipeline.labels.stage import LABELS_NAME
 from pipeline.labels.stage import run as harmonize
 from pipeline.shards.read import iter_shards, open_shards
 

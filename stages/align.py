@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.core.errors import DataError
+from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.core.params import Params
 from stages.ingest import ingest_choices, run_ingest
 from stages.progress import bar
@@ -62,7 +63,7 @@ def ensure_samples(params: Params, src: str, samples: Path) -> None:
     In DVC they are a dependency, made by the stage before, and are not touched. A format that was given to
     `prep ingest` of the same tree stays where params.yaml has none.
     """
-    from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+    from pipeline.core.lineage.snapshot import read_snapshot
 
     known = read_snapshot(samples) if (samples / SNAPSHOT_NAME).is_file() else None
     same = known is not None and os.path.realpath(known.inputs[0].path) == os.path.realpath(src)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.device import find_device, tell_device
+from pipeline.core.names import METRICS_NAME
 from stages.project import EVALUATE
 from stages.say import note
 
@@ -21,7 +22,7 @@ def note_other_device(ran: Mapping[str, Any]) -> None:
     DVC sees no change of code, data or parameters there, and yet dvc.lock and all below runs/ come out otherwise.
     """
     try:
-        before = json.loads((EVALUATE / "metrics.json").read_text(encoding="utf-8"))["device"]["train"]
+        before = json.loads((EVALUATE / METRICS_NAME).read_text(encoding="utf-8"))["device"]["train"]
     except (OSError, ValueError, KeyError, TypeError):
         return
     if before and before != ran:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.core.errors import DataError, ParamsError, UsageError
-from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.core.params import Dataset, Params, read_params
 
 PARAMS: Final = Path("params.yaml")

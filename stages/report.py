@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core.names import SNAPSHOT_NAME
 from stages import project
 from stages.progress import bar
 from stages.say import say
@@ -18,7 +19,7 @@ def report(
 ) -> None:
     """Write the data card: counts, rejects, classes, misses, lineage, and contact sheets of the faces."""
     project.check_made(shards)
-    from pipeline.core.lineage.snapshot import SNAPSHOT_NAME
+
     from pipeline.report.stage import run as write_report
 
     def found(given: Path | None, usual: Path) -> Path | None:

@@ -19,7 +19,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from pipeline.core.errors import UsageError
-from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.names import SNAPSHOT_NAME
 from stages import project
 from stages.say import Json, say, show_json
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from pipeline.core.errors import LineageError
-from pipeline.core.lineage.snapshot import SNAPSHOT_NAME
 from pipeline.core.lineage.walk import iter_nodes, owner, walk
+from pipeline.core.names import CERTIFICATE_NAME, INDEX_NAME, SNAPSHOT_NAME
 from pipeline.core.stage_output import relative_path
 from pipeline.verify.dvc_lock import (
     LOCK,
@@ -130,7 +130,7 @@ def _certificate(problems: Iterable[Problem]) -> Iterator[Problem]:
 
     Where a file of the shards or of the split is forged, that one is named, and not the certificate.
     """
-    if not project.SPLIT.is_dir() or not (project.SHARDS / "index.parquet").is_file():
+    if not project.SPLIT.is_dir() or not (project.SHARDS / INDEX_NAME).is_file():
         return
     forged = [item.path for item in problems if {project.SHARDS, project.SPLIT} & set(Path(item.path).parents)]
     from pipeline.split.check import check
@@ -138,5 +138,5 @@ def _certificate(problems: Iterable[Problem]) -> Iterator[Problem]:
     details = check(project.SPLIT, project.SHARDS)
     if details:
         more = f"; and {len(details) - _SHOWN} more" if len(details) > _SHOWN else ""
-        name = (project.SPLIT / "certificate.json").as_posix()
+        name = (project.SPLIT / CERTIFICATE_NAME).as_posix()
         yield Problem(forged[0] if forged else name, "; ".join(details[:_SHOWN]) + more)

@@ -17,11 +17,11 @@ from models.data.loader import ShardLoader
 from pipeline.core.catalog import may_show, terms_in
 from pipeline.core.errors import DataError
 from pipeline.core.graph import components, same_value
+from pipeline.core.names import MISSING_FACES_NAME, TEST
 from pipeline.core.parallel.pool import Progress, no_progress, worker_count
 from pipeline.core.tables import read_table
 from pipeline.shards.read import ShardFolder, iter_shards
 
-TEST: Final = "test"
 _WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
 
 
@@ -52,7 +52,7 @@ def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldO
     if split not in folder.splits:
         raise DataError(f"{shards}: no {split} rows; give a dataset of params.yaml the role {split}, then split again")
     table = pa.concat_tables(iter_shards(folder, split, _WHO))
-    missing = read_table(shards / "missing_faces.parquet")
+    missing = read_table(shards / MISSING_FACES_NAME)
     missing = missing.filter(pc.equal(missing["split"], split))
     group = tie_rows(pa.concat_tables([table, missing.select(_WHO).cast(table.schema)]), read_groups(shards))
     ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()

@@ -24,15 +24,16 @@ from models.evaluation.affect_report import (
     read_affects,
 )
 from models.evaluation.gallery import choose_affects, choose_classes, write_gallery
-from models.evaluation.held_out import TEST, HeldOut, answer_logits, faces_for, read_held_out
+from models.evaluation.held_out import HeldOut, answer_logits, faces_for, read_held_out
 from models.evaluation.label_permutation import Probe, probe_permutation
 from models.evaluation.metrics import SCORES, Answers, Bootstrap, answer, measure
 from models.evaluation.summary import Rows, Training, beside, brief, brief_beside, build_views, full, list_rough
 from models.registry import find_model
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.errors import ModelError, UsageError
-from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import raw_inputs
+from pipeline.core.names import DETAILS_NAME, INDEX_NAME, METRICS_NAME, PREDICTIONS_NAME, SNAPSHOT_NAME, TEST
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import EvaluateParams
 from pipeline.core.schema import INDEX, PREDICTIONS, Reason
@@ -93,8 +94,8 @@ def run(
         done.report["seeds"] = {"training": checkpoint.info.params.get("seed"), "bootstrap": seed}
         done.report["data"] = raw_inputs(shards) | raw_inputs(run)
         output.contract = dict(checkpoint.contract)
-        output.write_json("metrics.json", done.report)
-        output.write_json("details.json", done.details)
+        output.write_json(METRICS_NAME, done.report)
+        output.write_json(DETAILS_NAME, done.details)
         return _finish(output, done)
 
 
@@ -189,7 +190,7 @@ def answer_values(
     chosen = choose_affects(affects, rows.shown, test.params.saliency_per_class, test.params.mistakes)
     write_gallery(output, checkpoint, test.whole_faces(), *chosen)
     report = describe_affects(affects)
-    output.write_table("predictions.parquet", build_affect_table(affects))
+    output.write_table(PREDICTIONS_NAME, build_affect_table(affects))
     _write_pairs(output, list_signs(affects))
     scores = {name: report[name] for name in checkpoint.classes if name in report}
     return _Done(rows, report, {}, {"warnings": {}, **scores})
@@ -245,8 +246,8 @@ def _rows(rows: HeldOut, probabilities: NDArray[np.float32]) -> Rows:
 def read_training(run: Path, shards: Path) -> Training:
     """Return which datasets and classes the network of a run was trained on, from the index of its shards."""
     paths = [Path(given.path) for given in read_snapshot(run).inputs]
-    trained_on = next((path for path in paths if (path / "index.parquet").is_file()), shards)
-    index = read_table(trained_on / "index.parquet", schema=INDEX)
+    trained_on = next((path for path in paths if (path / INDEX_NAME).is_file()), shards)
+    index = read_table(trained_on / INDEX_NAME, schema=INDEX)
     index = index.filter(pc.equal(index["split"], "train"))
     return Training(frozenset(index["dataset"].to_pylist()), frozenset(index["label"].to_pylist()))
 
@@ -264,7 +265,7 @@ def _write_answers(output: StageOutput, rows: HeldOut, probabilities: NDArray[np
         "predicted": pa.array(predicted, pa.int8()),
         "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(probabilities.reshape(-1)), len(CLASSES)),
     }
-    output.write_table("predictions.parquet", pa.table(columns, schema=PREDICTIONS).sort_by("sample_id"))
+    output.write_table(PREDICTIONS_NAME, pa.table(columns, schema=PREDICTIONS).sort_by("sample_id"))
     pairs = zip(rows.label.tolist(), predicted.tolist(), strict=True)
     _write_pairs(output, [(CLASSES[label], CLASSES[answer]) for label, answer in pairs])
 

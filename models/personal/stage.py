@@ -30,12 +30,12 @@ from models.evaluation.stage import load_matching
 from models.networks.layers import open_last
 from models.training.augment import Augmentation
 from pipeline.core.errors import DataError, ModelError, UsageError
+from pipeline.core.names import TEST
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import AugmentParams, PersonalizeParams
 from pipeline.core.stage_output import stage_output
 from pipeline.shards.read import ShardFolder, iter_shards, open_shards
 
-TEST: Final = "test"
 CURVE_NAME: Final = "curve.csv"
 PLOT_NAME: Final = "curve.png"
 COLUMNS: Final = ("shots", "draw", "faces", "general_accuracy", "personal_accuracy")

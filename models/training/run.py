@@ -27,12 +27,10 @@ from models.training.module import Amounts, Learner
 from models.training.reporting import LiveLog, ProgressReport
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import ModelError, UsageError
+from pipeline.core.names import TRAIN, VAL
 from pipeline.core.parallel.pool import Progress, worker_count
 from pipeline.core.params import TrainParams
 from pipeline.shards.read import ShardFolder, iter_shards
-
-TRAIN = "train"
-VAL = "val"
 
 
 @dataclass(frozen=True, slots=True)

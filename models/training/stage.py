@@ -23,9 +23,10 @@ from models.training.credit import vouch
 from models.training.engine import plan_compute
 from models.training.history import COLUMNS, Course
 from models.training.reporting import LiveLog
-from models.training.run import TRAIN, VAL, Job, count_rows, read_labels, run_classical, run_training, state_name
+from models.training.run import Job, count_rows, read_labels, run_classical, run_training, state_name
 from pipeline.core.errors import DataError
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX
+from pipeline.core.names import TRAIN, VAL
 from pipeline.core.parallel.pool import Progress, no_progress, say_nothing
 from pipeline.core.params import TrainParams
 from pipeline.core.stage_output import Source, StageOutput, stage_output

@@ -14,16 +14,15 @@ from pipeline.align.part import PART_ROWS, Part, align_part, count_units
 from pipeline.core.device import describe_device
 from pipeline.core.errors import TableError
 from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.names import DETECTIONS_NAME, SAMPLES_NAME, SUMMARY_NAME
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.parallel.supervised import map_parts
 from pipeline.core.params import AlignParams
 from pipeline.core.schema import FACES, LEDGER, SAMPLES
-from pipeline.core.stage_output import SUMMARY_NAME, Source, StageOutput, stage_output
+from pipeline.core.stage_output import Source, StageOutput, stage_output
 from pipeline.core.tables import count_rows, part_name, read_table
 from pipeline.geometry.similarity import TEMPLATE_NAME
 
-SAMPLES_NAME: Final = "samples.parquet"
-LEDGER_NAME: Final = "ledger.parquet"
 ALIGNED: Final = "aligned"
 TOOLS: Final = (
     "dlib-bin",
@@ -92,7 +91,7 @@ def run(
         if not parts:
             output.write_table(part_name(0), FACES.empty_table())
         ledger, rows_out = _collect(output, parts, rows, workers, params.deadline_s, progress)
-        output.write_table(LEDGER_NAME, ledger)
+        output.write_table(DETECTIONS_NAME, ledger)
         # Without a face there is still the ledger, which says of every row why; the command ends with an error.
         summary = output.finish(rows_in=rows, rows_out=rows_out, empty=True, **summarize(ledger, table))
         if misses is not None:

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
 from pipeline.core.errors import DataError, LineageError, OutputError, OutputUseError
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX, file_md5, folder_files, identity
 from pipeline.core.lineage.snapshot import (
-    SNAPSHOT_NAME,
     Input,
     Snapshot,
     file_table,
@@ -27,12 +26,10 @@ from pipeline.core.lineage.snapshot import (
     tool_versions,
     write_snapshot,
 )
+from pipeline.core.names import REJECTS_NAME, SNAPSHOT_NAME, SUMMARY_NAME
 from pipeline.core.place import put_in_place, sync, workplace
 from pipeline.core.schema import REJECTS, Reason
 from pipeline.core.tables import is_full, rows_to_table, write_slices, write_table
-
-SUMMARY_NAME: Final = "summary.json"
-REJECTS_NAME: Final = "rejects.parquet"
 
 
 @dataclass(frozen=True, slots=True)

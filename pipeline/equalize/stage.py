@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError, TableError
 from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.names import DETECTIONS_NAME
 from pipeline.core.parallel.pool import Progress, map_ordered, no_progress
 from pipeline.core.params import EqualizeParams
 from pipeline.core.schema import FACES
@@ -30,7 +31,6 @@ from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import read_part, table_files, write_table
 from pipeline.images import decode_face, encode_face
 
-LEDGER_NAME: Final = "ledger.parquet"
 _TOOLS: Final = ("numpy", "opencv-python-headless", "simplejpeg")
 _GREY_DIMENSIONS: Final = 2
 
@@ -84,8 +84,8 @@ def run(
             progress(done, len(jobs), f"{rows} faces")
         if not rows:
             raise TableError(f"{src}: holds no face; run align again and see its rejects")
-        if (src / LEDGER_NAME).is_file():
-            shutil.copyfile(src / LEDGER_NAME, output.path(LEDGER_NAME))
+        if (src / DETECTIONS_NAME).is_file():
+            shutil.copyfile(src / DETECTIONS_NAME, output.path(DETECTIONS_NAME))
         output.contract = {**before.contract, "equalize": params.plain()}
         return output.finish(rows_in=rows, rows_out=rows, method=params.method)
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipeline.core.catalog import terms_of
 from pipeline.core.errors import LineageError, SourceError
+from pipeline.core.names import MANIFEST_NAME, SAMPLES_NAME
 from pipeline.core.parallel.pool import Progress, no_progress, worker_count
 from pipeline.core.params import IngestParams
 from pipeline.core.schema import MANIFEST, SAMPLES
@@ -24,8 +25,6 @@ from pipeline.ingest.releases.fingerprints import Verdict, compare
 from pipeline.ingest.samples import Samples, printable
 from pipeline.ingest.told import Told
 
-SAMPLES_NAME: Final = "samples.parquet"
-MANIFEST_NAME: Final = "manifest.parquet"
 # Rows between two calls of the progress bar.
 _STEP_ROWS: Final = 2000
 # Of a slice of the manifest: whole row groups (`tables.write_slices`).

@@ -11,15 +11,14 @@ import pyarrow.compute as pc
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, TableError
+from pipeline.core.names import LABELS_NAME, SAMPLES_NAME, SUMMARY_NAME
 from pipeline.core.params import HarmonizeParams
 from pipeline.core.schema import LABELS, SAMPLES
-from pipeline.core.stage_output import SUMMARY_NAME, Reject, StageOutput, nothing_left, stage_output
+from pipeline.core.stage_output import Reject, StageOutput, nothing_left, stage_output
 from pipeline.core.tables import read_table
 from pipeline.labels.policy import Harmonizer, Refused, UnknownLabelError
 from pipeline.labels.taxonomy import read_taxonomy
 
-SAMPLES_NAME: Final = "samples.parquet"
-LABELS_NAME: Final = "labels.parquet"
 _AFFECT: Final = ("valence", "arousal", "dominance")
 _COLUMNS: Final = (
     "sample_id", "dataset", "source_path", "subject_id", "sequence_id", "source_split", "source_labels",

@@ -12,8 +12,8 @@ from pipeline.core.catalog import CATALOG
 from pipeline.core.emotions import CLASSES
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import Node, iter_nodes, walk
+from pipeline.core.names import DETECTIONS_NAME, INDEX_NAME, LABELS_NAME, METRICS_NAME, PREDICTIONS_NAME, SUMMARY_NAME
 from pipeline.core.schema import INDEX, LEDGER, PREDICTIONS
-from pipeline.core.stage_output import SUMMARY_NAME
 from pipeline.core.tables import read_table
 from pipeline.report.sets import build_sets, read_json
 
@@ -58,7 +58,7 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
         card["training"] = dict(read_snapshot(run).params)
         card["device"] = {"train": dict(read_snapshot(run).ran)}
     if evaluation is not None:
-        metrics = read_json(evaluation / "metrics.json")
+        metrics = read_json(evaluation / METRICS_NAME)
         card["snapshot"]["evaluation"] = read_snapshot(evaluation).id
         card.setdefault("device", {})["evaluate"] = dict(read_snapshot(evaluation).ran)
         card["metrics"] = {name: metrics[name] for name in _HEADLINE if name in metrics} | _affects(metrics)
@@ -113,8 +113,8 @@ def _misses(nodes: dict[str, Node]) -> dict[str, dict[str, float]]:
     """Return for each class how many rows are labelled, how many of them have a face, and the share missed."""
     if not {"align", "harmonize"} <= set(nodes):
         return {}
-    labels = read_table(Path(nodes["harmonize"].path) / "labels.parquet", ["sample_id", "label"])
-    ledger = read_table(Path(nodes["align"].path) / "ledger.parquet", ["sample_id", "status"], LEDGER)
+    labels = read_table(Path(nodes["harmonize"].path) / LABELS_NAME, ["sample_id", "label"])
+    ledger = read_table(Path(nodes["align"].path) / DETECTIONS_NAME, ["sample_id", "status"], LEDGER)
     found = ledger.filter(pc.equal(ledger["status"], _ALIGNED))["sample_id"].combine_chunks()
     has_face = pc.is_in(labels["sample_id"], value_set=found)
     labelled, with_face = Counter(labels["label"].to_pylist()), Counter(labels.filter(has_face)["label"].to_pylist())
@@ -130,7 +130,7 @@ def _misses(nodes: dict[str, Node]) -> dict[str, dict[str, float]]:
 
 def _splits(shards: Path, dataset: str) -> dict[str, dict[str, int]]:
     """Return the rows of each class that each split has of a dataset; copies count."""
-    index = read_table(shards / "index.parquet", schema=INDEX)
+    index = read_table(shards / INDEX_NAME, schema=INDEX)
     rows = index.filter(pc.equal(index["dataset"], dataset))
     return {split: _per_class(rows.filter(pc.equal(rows["split"], split))) for split in _names(rows)}
 
@@ -154,7 +154,7 @@ def _affects(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 def _confusion(evaluation: Path) -> dict[str, dict[str, int]]:
     """Return how often each class (outer) was answered with each (inner)."""
-    answers = read_table(evaluation / "predictions.parquet", ["label", "predicted"], PREDICTIONS)
+    answers = read_table(evaluation / PREDICTIONS_NAME, ["label", "predicted"], PREDICTIONS)
     counts = Counter(zip(answers["label"].to_pylist(), answers["predicted"].to_pylist(), strict=True))
     return {
         actual: {predicted: counts[row, column] for column, predicted in enumerate(CLASSES)}

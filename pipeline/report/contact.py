@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.core.catalog import CATALOG, may_show
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import TableError
+from pipeline.core.names import LABELS_NAME
 from pipeline.core.tables import read_part, read_table, table_files
 from pipeline.images import decode_face
 from pipeline.report.sheet import Pixels, Tile, build_sheet
@@ -42,7 +43,7 @@ def build_contact_sheets(faces: Path, labels: Path, count: int, bound: str = "")
     index = whole.filter(pa.array(allowed, pa.bool_())).combine_chunks()
     if not len(index):
         return {}
-    names = read_table(labels / "labels.parquet", ["sample_id", "label"])
+    names = read_table(labels / LABELS_NAME, ["sample_id", "label"])
     classes = dict(zip(names["sample_id"].to_pylist(), names["label"].to_pylist(), strict=True))
     shown = min(count, len(index))
     evenly = (np.arange(shown) * len(index) // shown).tolist()

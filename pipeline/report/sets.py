@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from pipeline.core.errors import DataError
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.stage_output import SUMMARY_NAME
+from pipeline.core.names import CERTIFICATE_NAME, SUMMARY_NAME
 
-_CERTIFICATE_NAME: Final = "certificate.json"
 _STATED: Final = ("crossing", "counts", "keep", "contradictions")
 
 
@@ -26,7 +25,7 @@ def build_sets(shards: Path, split: Path | None) -> dict[str, Any]:
     Raises:
         DataError: a file is missing or torn.
     """
-    certificate = read_json(split / _CERTIFICATE_NAME) if split is not None else {}
+    certificate = read_json(split / CERTIFICATE_NAME) if split is not None else {}
     stated: dict[str, Any] = {name: certificate[name] for name in _STATED if name in certificate}
     missing = read_json(shards / SUMMARY_NAME).get("missing_classes", {})
     return {**stated, "policy": dict(read_snapshot(shards).params), "missing_classes": missing}

@@ -13,10 +13,9 @@ import pyarrow.compute as pc
 
 from pipeline.core.catalog import CATALOG, Entry, terms_in
 from pipeline.core.emotions import AFFECTNET, CLASSES
+from pipeline.core.names import SPLITS
 from pipeline.shards.columns import SHARD_SCHEMA
-from pipeline.shards.plan import SPLITS
 
-CROISSANT_NAME: Final = "croissant.json"
 _CR: Final = "http://mlcommons.org/croissant/"
 _UNKNOWN: Final = Entry("unknown", "", "", "not known to this project; ask whoever gave you the data")
 # The terms that Croissant documents define for themselves, as the specification's appendix lists them.

@@ -11,10 +11,11 @@ import pyarrow as pa
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.errors import DataError, LineageError, OutputError
 from pipeline.core.lineage.identity import identity
-from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, read_snapshot
+from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import owner, raw_inputs
+from pipeline.core.names import SNAPSHOT_NAME, TRAIN
 from pipeline.shards.container import ROW_GROUP_ROWS
-from pipeline.shards.plan import TRAIN, Shard
+from pipeline.shards.plan import Shard
 
 _SHARED: Final = ("align", "equalize")
 _DEMO: Final = "demo"

@@ -17,11 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.errors import DataError
+from pipeline.core.names import LABELS_NAME, SOFTENED_NAME, SPLIT_NAME, SPLITS, TRAIN
 from pipeline.core.schema import INDEX, LABELS, SPLIT
 from pipeline.core.tables import read_part, read_table, table_files
 
-TRAIN: Final = "train"
-SPLITS: Final = (TRAIN, "val", "test")
 _MISSING: Final = ["sample_id", "dataset", "subject_id", "label", "split", "group_id"]
 
 
@@ -54,18 +53,16 @@ def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Pa
         TableError: a table is missing or torn.
         DataError: a sample of the split has no label, two rows have one sample_id, or a group is in two splits.
     """
-    rows = read_table(split / "split.parquet", schema=SPLIT).sort_by("sample_id")
-    labelled = pa.concat_tables(
-        [read_table(folder / "labels.parquet", LABELS.names, LABELS) for folder in labels.values()]
-    )
+    rows = read_table(split / SPLIT_NAME, schema=SPLIT).sort_by("sample_id")
+    labelled = pa.concat_tables([read_table(folder / LABELS_NAME, LABELS.names, LABELS) for folder in labels.values()])
     files, places = _read_places(faces)
-    _check_unique(rows, split / "split.parquet")
-    _check_groups(rows, split / "split.parquet")
+    _check_unique(rows, split / SPLIT_NAME)
+    _check_groups(rows, split / SPLIT_NAME)
     at_label = pc.index_in(rows["sample_id"], value_set=labelled["sample_id"])
     if at_label.null_count:
         unlabelled = rows.filter(pc.is_null(at_label))["sample_id"][0].as_py()
         raise DataError(f"{split / 'split.parquet'}: {unlabelled!r} has no label; run harmonize, then split again")
-    known = _softened(labelled.take(at_label.combine_chunks()), split / "softened.parquet")
+    known = _softened(labelled.take(at_label.combine_chunks()), split / SOFTENED_NAME)
     for name in ("split", "group_id"):
         known = known.append_column(name, rows[name].combine_chunks())
     at_face = pc.index_in(rows["sample_id"], value_set=places["sample_id"]).combine_chunks()

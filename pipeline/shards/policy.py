@@ -18,17 +18,14 @@ the rows does not matter.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.emotions import CLASSES
+from pipeline.core.names import TEST, TRAIN
 from pipeline.core.params import ShardParams
 
-TRAIN: Final = "train"
-TEST: Final = "test"
-SPLITS: Final = (TRAIN, "val", TEST)
 Rows = NDArray[np.int64]
 
 

@@ -4,15 +4,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import DataError, TableError
+from pipeline.core.names import SHARDS_NAME
 from pipeline.core.storage import Location
-
-MANIFEST_NAME: Final = "shards.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def open_shards(shards: Path | str) -> ShardFolder:
         TableError: the manifest is missing or torn.
     """
     location = Location(shards)
-    manifest = location / MANIFEST_NAME
+    manifest = location / SHARDS_NAME
     try:
         content = json.loads(manifest.read_bytes())
         splits = {

@@ -14,20 +14,19 @@ import pyarrow.compute as pc
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
-from pipeline.core.lineage.snapshot import SNAPSHOT_NAME
+from pipeline.core.names import CROISSANT_NAME, INDEX_NAME, MISSING_FACES_NAME, SHARDS_NAME, SNAPSHOT_NAME, SUMMARY_NAME
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import ShardParams
 from pipeline.core.schema import Reason
-from pipeline.core.stage_output import SUMMARY_NAME, Reject, StageOutput, stage_output
+from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.core.storage import staged
 from pipeline.shards.balance import Balanced, balanced, keep_tested
 from pipeline.shards.container import ShardJob, shard_rows, write_shard
-from pipeline.shards.croissant import CROISSANT_NAME, build_croissant
+from pipeline.shards.croissant import build_croissant
 from pipeline.shards.landmarks import crop_landmarks
 from pipeline.shards.manifest import build_manifest, build_snapshot_id, merged_contract
 from pipeline.shards.plan import Joined, Shard, class_counts, index_table, place, read_joined
 from pipeline.shards.policy import missing_classes
-from pipeline.shards.read import MANIFEST_NAME
 from pipeline.shards.spool import Spooled, SpoolJob, spool_part
 
 
@@ -68,7 +67,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
     settings = {**params.plain(), "seed": seed} | ({"test_per_class": dict(test_caps)} if test_caps else {})
     sources = [*faces.values(), *labels.values(), split]
     with (
-        staged(out, split.parent, SUMMARY_NAME, (MANIFEST_NAME, SNAPSHOT_NAME)) as folder,
+        staged(out, split.parent, SUMMARY_NAME, (SHARDS_NAME, SNAPSHOT_NAME)) as folder,
         stage_output(folder, stage="shard", sources=sources, params=settings, tools=["pyarrow"]) as output,
     ):
         whole = read_joined(faces, labels, split)
@@ -81,10 +80,10 @@ def run(  # noqa: PLR0913 - what goes in, and how
         output.contract = merged_contract(faces, labels)
         output.snapshot_id = build_snapshot_id(sources, index, joined.missing, settings)
         _write_all(output, joined, shards, workers, progress)
-        output.write_table("index.parquet", index)
-        output.write_table("missing_faces.parquet", joined.missing)
+        output.write_table(INDEX_NAME, index)
+        output.write_table(MISSING_FACES_NAME, joined.missing)
         manifest = build_manifest(output.snapshot_id, output.contract, shards, params.processes)
-        output.write_json(MANIFEST_NAME, manifest)
+        output.write_json(SHARDS_NAME, manifest)
         output.write_json(CROISSANT_NAME, build_croissant(index, output.snapshot_id, output.contract))
         _keep_rejects(output, joined.missing, untested, balance, index)
         return output.finish(

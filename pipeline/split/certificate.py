@@ -21,7 +21,6 @@ from pipeline.split.official import Places
 from pipeline.split.people import Rows
 from pipeline.split.shares import build_shares, missed_shares
 
-CERTIFICATE_NAME: Final = "certificate.json"
 _CASES_SHOWN: Final = 100
 
 

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import PrepError, TableError
+from pipeline.core.names import CERTIFICATE_NAME, INDEX_NAME, LINKS_NAME, SPLIT_NAME
 from pipeline.core.schema import INDEX, SPLIT
 from pipeline.core.tables import read_table
-from pipeline.split.certificate import CERTIFICATE_NAME, crossing
+from pipeline.split.certificate import crossing
 from pipeline.split.keep import read_splits
-from pipeline.split.links import KINDS, LINKS_NAME
+from pipeline.split.links import KINDS
 
 # What is always looked for, so that the certificate must give a number.
 _ALWAYS: Final = frozenset({"groups", "files", "pictures"})
@@ -37,7 +38,7 @@ def check(split_folder: Path, shards: Path) -> list[str]:
 
 
 def _problems(split_folder: Path, shards: Path) -> Iterator[str]:
-    given = read_table(split_folder / "split.parquet", SPLIT.names, SPLIT)
+    given = read_table(split_folder / SPLIT_NAME, SPLIT.names, SPLIT)
     promised = dict(zip(given["sample_id"].to_pylist(), given["split"].to_pylist(), strict=True))
     groups = dict(zip(given["sample_id"].to_pylist(), given["group_id"].to_pylist(), strict=True))
     columns = ["sample_id", *KINDS]
@@ -79,7 +80,7 @@ def _written(shards: Path) -> Iterator[tuple[str, str, str, str | None]]:
 def _misplaced(
     written: list[tuple[str, str, str, str | None]], promised: dict[str, str], shards: Path
 ) -> Iterator[str]:
-    index = read_table(shards / "index.parquet", INDEX.names, INDEX).to_pylist()
+    index = read_table(shards / INDEX_NAME, INDEX.names, INDEX).to_pylist()
     listed = {(row["sample_id"], row["split"]) for row in index}
     found = {(sample_id, split) for sample_id, split, _, _ in written}
     for sample_id, split in sorted(found):

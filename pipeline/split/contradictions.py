@@ -10,7 +10,7 @@ Which policy stands, all are counted.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from pipeline.core.graph import components
 from pipeline.split.links import Linked
 from pipeline.split.people import UNLABELLED, Rows
-
-SOFTENED_NAME: Final = "softened.parquet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from pipeline.split.groups import build_groups
 from pipeline.split.identities import find_identities
 from pipeline.split.people import Rows
 
-LINKS_NAME: Final = "links.parquet"
 # What must not cross, and how the certificate calls it.
 KINDS: Final = {
     "subject": "subjects",

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
+from pipeline.core.names import LABELS_NAME
 from pipeline.core.schema import FACES, LABELS
 from pipeline.core.tables import read_table
 
@@ -54,7 +55,7 @@ def read_rows(aligned: Mapping[str, Path], labels: Mapping[str, Path]) -> Rows:
     """
     merged: dict[str, dict[str, object]] = {}
     for name, folder in labels.items():
-        path = folder / "labels.parquet"
+        path = folder / LABELS_NAME
         for row in _read(path, name, _LABEL_COLUMNS, LABELS):
             if merged.setdefault(str(row["sample_id"]), row) is not row:
                 raise DataError(f"{path}: {row['sample_id']!r} is there twice; a sample has one label")

@@ -13,28 +13,22 @@ from scipy.sparse import coo_array, csr_array
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, ParamsError
+from pipeline.core.names import CERTIFICATE_NAME, DUPLICATES_NAME, FOLDS_NAME, LINKS_NAME, SOFTENED_NAME, SPLIT_NAME
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import SplitParams
 from pipeline.core.schema import SPLIT, Reason
 from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.split.assign import HALF_A_ROW, Flags, Floats, choose, draw_lots
 from pipeline.split.certificate import build_certificate
-from pipeline.split.contradictions import (
-    SOFTENED_NAME,
-    Contradictions,
-    describe_contradictions,
-    find_contradictions,
-    softened_table,
-)
+from pipeline.split.contradictions import Contradictions, describe_contradictions, find_contradictions, softened_table
 from pipeline.split.dropped import whole_losses
 from pipeline.split.folds import NO_FOLD, build_folds
 from pipeline.split.groups import Groups, build_groups
 from pipeline.split.keep import describe_keep, kept_places, read_splits
-from pipeline.split.links import LINKS_NAME, Linked, build_links, links_table
+from pipeline.split.links import Linked, build_links, links_table
 from pipeline.split.official import Place, Places, build_places
 from pipeline.split.people import UNLABELLED, Rows, read_rows
 
-SPLITS: Final = ("train", "val", "test")
 _UNUSED: Final = ""
 _OUTSIDE: Final = {
     "test": "its dataset is only tested, on its official test part; split.held_out: all takes every row",
@@ -218,14 +212,14 @@ def _write(
     ids = [rows.sample_ids[row] for row in used]
     names = [groups.names[group] for group in groups.of_row[used]]
     table = {"sample_id": ids, "split": row_splits[used].tolist(), "group_id": names}
-    output.write_table("split.parquet", pa.table(table, schema=SPLIT))
+    output.write_table(SPLIT_NAME, pa.table(table, schema=SPLIT))
     output.write_table(LINKS_NAME, links_table(rows, linked, used))
     if params.duplicates != "none":
-        output.write_table("duplicates.parquet", linked.table)
+        output.write_table(DUPLICATES_NAME, linked.table)
     if params.folds:
         folds = pa.array(assigned.folds[groups.of_row[used]], pa.int16())
-        output.write_table("folds.parquet", pa.table({"sample_id": ids, "fold": folds}))
-    output.write_json("certificate.json", certificate)
+        output.write_table(FOLDS_NAME, pa.table({"sample_id": ids, "fold": folds}))
+    output.write_json(CERTIFICATE_NAME, certificate)
     return output.finish(
         rows_in=int((rows.labels >= 0).sum()),
         rows_out=len(used),

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from pipeline.core.errors import PrepError
 from pipeline.core.lineage.identity import FileIdentity, file_md5, folder_md5, walk_files
-from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, Snapshot, read_snapshot
+from pipeline.core.lineage.snapshot import Snapshot, read_snapshot
 from pipeline.core.lineage.walk import owner
+from pipeline.core.names import MANIFEST_NAME, SNAPSHOT_NAME
 from pipeline.core.tables import read_table
-
-MANIFEST_NAME = "manifest.parquet"
 
 
 @dataclass(frozen=True, slots=True)

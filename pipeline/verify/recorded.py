@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pipeline.core.errors import PrepError
 from pipeline.core.lineage.identity import file_md5
-from pipeline.core.lineage.snapshot import SNAPSHOT_NAME
+from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.verify.dvc_lock import LOCK, STAGES, Cache, Entry, Stage, Wanted, look_up, read_yaml
 from pipeline.verify.links import Problem, Verifier, find_outputs
 

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pipeline.core.errors import LineageError
 from pipeline.core.lineage.identity import FileIdentity
+from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.core.tables import digest_rows
-
-SNAPSHOT_NAME: Final = "snapshot.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import LineageError
-from pipeline.core.lineage.snapshot import SNAPSHOT_NAME, Input, read_snapshot
+from pipeline.core.lineage.snapshot import Input, read_snapshot
+from pipeline.core.names import SNAPSHOT_NAME
 
 
 @dataclass(frozen=True, slots=True)

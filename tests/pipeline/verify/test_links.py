@@ -9,12 +9,7 @@ import pytest
 
 from pipeline.core.errors import LineageError
 from pipeline.core.lineage.identity import file_md5
-from pipeline.core.lineage.snapshot import (
-    Input,
-    Snapshot,
-    read_snapshot,
-    write_snapshot,
-)
+from pipeline.core.lineage.snapshot import Input, Snapshot, read_snapshot, write_snapshot
 from pipeline.core.lineage.walk import Node, iter_nodes, owner, raw_inputs, walk
 from pipeline.verify.links import Verifier, find_outputs
 from tests.pipeline.verify.test_recorded import md5
