@@ -15,13 +15,13 @@ by a keyed hash of the sample id, so a row does not lose its place because rows 
 the rows does not matter.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.draws import keyed_order
 from pipeline.core.emotions import CLASSES
 from pipeline.core.names import TEST, TRAIN
 from pipeline.core.params import ShardParams
@@ -42,13 +42,6 @@ class Selection:
     rows: Rows
     copies: NDArray[np.int16]
     left_out: Rows
-
-
-def keyed_order(sample_ids: Sequence[str], seed: int, purpose: str) -> NDArray[np.uint64]:
-    """Return (N,) hashes that order samples at random, each by its own id alone (BLAKE2b keyed by purpose and seed)."""
-    key = hashlib.blake2b(f"{purpose}/{seed}".encode(), digest_size=32).digest()
-    digests = (hashlib.blake2b(sample_id.encode(), digest_size=8, key=key).digest() for sample_id in sample_ids)
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
 def select(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from pipeline.shards.policy import keyed_order
+from pipeline.core.draws import keyed_order
 
 Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]

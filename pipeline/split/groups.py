@@ -23,8 +23,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.draws import keyed_order
 from pipeline.core.graph import Links, components, same_value
-from pipeline.shards.policy import keyed_order
 from pipeline.split.people import Rows
 
 _KINDS: Final = ("subject", "sequence", "picture", "row")

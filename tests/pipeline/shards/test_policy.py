@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.draws import keyed_order
 from pipeline.core.params import ShardParams
-from pipeline.shards.policy import cap_tested, count_cells, even_shares, keyed_order, missing_classes, select, weigh
+from pipeline.shards.policy import cap_tested, count_cells, even_shares, missing_classes, select, weigh
 
 
 @pytest.fixture
