@@ -13,6 +13,7 @@ from pipeline.core.errors import PrepError, UsageError
 from pipeline.core.extras import missing_extra
 from stages import __version__
 from stages.align import align
+from stages.code import check_code, code
 from stages.demo import demo
 from stages.entry import INTERRUPTED
 from stages.equalize import equalize
@@ -47,6 +48,7 @@ _debugging: Final[ContextVar[bool]] = ContextVar("debugging", default=False)
 
 # In the order of the work; the line for `prep --help`, where a docstring would be cut off.
 _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
+    (code, "Take down what the code of each stage means."),
     (demo, "Render small raw trees to try everything on."),
     (ingest, "Read a raw tree into a table: one row a face."),
     (align, "Find every face and warp it to the template."),
@@ -104,15 +106,16 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every failure is one line on stderr."""
     _debugging.set(False)
     try:
-        code = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
-        if code == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
+        check_code(arguments[0])
+        status = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
+        if status == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
             say(f"error: {INTERRUPTED}", err=True)
     except (Exception, KeyboardInterrupt) as error:
         if _debugging.get():
             raise
-        message, code = _explain(error)
+        message, status = _explain(error)
         say(f"error: {' '.join(message.split())}", err=True)
-    return code if isinstance(code, int) else 0
+    return status if isinstance(status, int) else 0
 
 
 def _explain(error: BaseException) -> tuple[str, int]:
