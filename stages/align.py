@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.core.errors import DataError
+from pipeline.core.folders import ALIGNED, MISSES, SAMPLES
 from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.core.params import Params
 from stages.ingest import ingest_choices, run_ingest
 from stages.progress import bar
-from stages.project import ALIGNED, MISSES, SAMPLES, dataset_name, dataset_of, load_params
+from stages.project import dataset_name, dataset_of, load_params
 from stages.say import say
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core.folders import DEMO
 from stages.progress import bar
-from stages.project import DEMO, load_params
+from stages.project import load_params
 from stages.say import say
 
 

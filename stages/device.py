@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.device import find_device, tell_device
+from pipeline.core.folders import EVALUATE
 from pipeline.core.names import METRICS_NAME
-from stages.project import EVALUATE
 from stages.say import note
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core import folders
 from pipeline.core.parallel.pool import worker_count
 from stages import project
 from stages.progress import bar
@@ -20,7 +21,7 @@ def equalize(
     from pipeline.equalize.stage import run as equalize_faces
 
     params = project.load_params().equalize
-    folder = out or project.FACES / src.resolve().name
+    folder = out or folders.FACES / src.resolve().name
     with bar("equalize") as progress:
         summary = equalize_faces(src, folder, params, workers=worker_count(), progress=progress)
     say(f"{folder}: {summary['rows_out']} faces, {params.method}")

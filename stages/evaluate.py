@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core import folders
 from stages import project
 from stages.device import note_unused_gpu
 from stages.progress import bar
@@ -12,9 +13,9 @@ from stages.say import say
 
 
 def evaluate(
-    run: Annotated[Path, typer.Option(help="The folder with model.safetensors.")] = project.TRAIN,
-    shards: Annotated[str, typer.Option(help="The shards whose test set is answered.")] = str(project.SHARDS),
-    out: Annotated[Path, typer.Option(help="The folder to write.")] = project.EVALUATE,
+    run: Annotated[Path, typer.Option(help="The folder with model.safetensors.")] = folders.TRAIN,
+    shards: Annotated[str, typer.Option(help="The shards whose test set is answered.")] = str(folders.SHARDS),
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = folders.EVALUATE,
     beside: Annotated[
         list[Path] | None,
         typer.Option(help="The folder of another network to compare with, such as a baseline; may be repeated."),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stages import project
+from pipeline.core import folders
 from stages.say import say
 
 
@@ -18,7 +18,7 @@ class Target(StrEnum):
 
 def export(
     to: Annotated[Target, typer.Option(help="The format to write.")] = Target.onnx,
-    run: Annotated[Path, typer.Option(help="A checkpoint, or the folder with model.safetensors.")] = project.TRAIN,
+    run: Annotated[Path, typer.Option(help="A checkpoint, or the folder with model.safetensors.")] = folders.TRAIN,
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("runs/export/model.onnx"),
 ) -> None:
     """Export a network; it reads aligned uint8 RGB faces, and its metadata says how they must be made."""

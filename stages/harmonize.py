@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core import folders
 from stages import project
+from stages.progress import bar
 from stages.say import say
 
 
@@ -17,8 +19,9 @@ def harmonize(
     project.check_made(src)
     from pipeline.labels.stage import run as harmonize_labels
 
-    folder = out or project.LABELS / src.resolve().name
-    summary = harmonize_labels(src, folder, project.load_params().harmonize)
+    folder = out or folders.LABELS / src.resolve().name
+    with bar(f"harmonize {folder.name}") as progress:
+        summary = harmonize_labels(src, folder, project.load_params().harmonize, progress=progress)
     rejected = sum(summary["rejected"].values())
     taxonomy = "{name} version {version}".format(**summary["taxonomy"])
     say(f"{folder}: {summary['rows_out']} labels, {rejected} rejected, taxonomy {taxonomy}")

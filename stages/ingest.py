@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from pipeline.core import folders
 from pipeline.core.catalog import CATALOG
 from pipeline.core.errors import ParamsError
 from pipeline.core.params import AnyDataset, Params, TableDataset
@@ -47,10 +48,10 @@ def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, An
     entry = known[1] if known else None
     formats = (AUTO, *(reader.name for reader in READERS))
     if known and known[1].format not in formats:
-        key = f"{project.PARAMS}: datasets.{known[0]}.format"
+        key = f"{folders.PARAMS}: datasets.{known[0]}.format"
         raise ParamsError(f"{key}: expected {', '.join(formats)}, not {known[1].format!r}")
     if known and known[1].terms not in (None, *CATALOG):
-        key = f"{project.PARAMS}: datasets.{known[0]}.terms"
+        key = f"{folders.PARAMS}: datasets.{known[0]}.terms"
         raise ParamsError(f"{key}: expected {', '.join(CATALOG)}, not {known[1].terms!r}")
     return {
         "dataset": project.dataset_name(params, src),
@@ -83,7 +84,7 @@ def run_ingest(
     dataset = choices["dataset"]
     with bar(f"ingest {dataset}") as progress:
         summary = ingest_tree(
-            src, out or project.SAMPLES / dataset, accept_mismatch=accept_mismatch, progress=progress, **choices
+            src, out or folders.SAMPLES / dataset, accept_mismatch=accept_mismatch, progress=progress, **choices
         )
     for line in summary["notes"]:
         note(one_line(line))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core import folders
 from stages import project
 from stages.device import note_unused_gpu
 from stages.progress import bar
@@ -14,9 +15,9 @@ from stages.say import say
 def personalize(
     subject: Annotated[str, typer.Option(help="A person in the test set: subject_id, or dataset/subject_id.")],
     shots: Annotated[int, typer.Option(min=1, help="How many labelled faces of that person may be learned from.")],
-    run: Annotated[Path, typer.Option(help="The folder with the general network.")] = project.TRAIN,
-    shards: Annotated[Path, typer.Option(help="The shards whose test set holds the person.")] = project.SHARDS,
-    out: Annotated[Path, typer.Option(help="Folder for the learning curve.")] = project.RUNS / "personalize",
+    run: Annotated[Path, typer.Option(help="The folder with the general network.")] = folders.TRAIN,
+    shards: Annotated[Path, typer.Option(help="The shards whose test set holds the person.")] = folders.SHARDS,
+    out: Annotated[Path, typer.Option(help="Folder for the learning curve.")] = folders.RUNS / "personalize",
 ) -> None:
     """Fine-tune on a few faces of one person and compare with the general network on that person's other faces.
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from pipeline.core import folders
 from pipeline.core.emotions import AFFECTNET
 from pipeline.core.errors import DataError, ImageError, UsageError
 from pipeline.core.schema import Reason
-from stages import project
 from stages.device import note_unused_gpu
 from stages.progress import bar
 from stages.say import Json, one_line, say, show, show_json
@@ -41,7 +41,7 @@ def predict(
     pictures: Annotated[
         list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or folders of pictures.", show_default=False)
     ],
-    run: Annotated[Path, typer.Option(help="A checkpoint, or the folder with model.safetensors.")] = project.TRAIN,
+    run: Annotated[Path, typer.Option(help="A checkpoint, or the folder with model.safetensors.")] = folders.TRAIN,
     out: Annotated[
         Path | None,
         typer.Option(help="Draw boxes and classes: a .png for one picture, a folder for several.", show_default=False),

@@ -1,4 +1,4 @@
-"""Where things are in a project: params.yaml and the folders that dvc.yaml names. The only file that knows paths."""
+"""The project in the working folder: its params.yaml, its datasets, and what is already there."""
 
 import os
 import re
@@ -6,29 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.core.errors import DataError, ParamsError, UsageError
+from pipeline.core.folders import ALIGNED, EVALUATE, FACES, LABELS, PARAMS, SAMPLES, SHARDS, SPLIT, SPLITS, TRAIN
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.core.params import Dataset, Params, read_params
 
-PARAMS: Final = Path("params.yaml")
-RAW: Final = Path("raw")
-DATA: Final = Path("data")
-RUNS: Final = Path("runs")
-CODE: Final = Path("runs/code")
-DEMO: Final = Path("raw/demo")
-SAMPLES: Final = Path("data/samples")
-ALIGNED: Final = Path("data/aligned")
-FACES: Final = Path("data/faces")
-LABELS: Final = Path("data/labels")
-SPLIT: Final = Path("data/split")
-SPLITS: Final = Path("splits")
-SHARDS: Final = Path("data/shards")
-MISSES: Final = Path("runs/align")
-TRAIN: Final = Path("runs/train")
-EVALUATE: Final = Path("runs/evaluate")
-REPORT: Final = Path("runs/report")
-# What commands write for people to take away: no stage reads it, and no record has it.
-UNRECORDED: Final = (RUNS / "export", RUNS / "tables.md")
 _MADE_BY: Final = {
     SAMPLES: "ingest",
     ALIGNED: "align",

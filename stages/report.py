@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core import folders
 from pipeline.core.names import SNAPSHOT_NAME
 from stages import project
 from stages.progress import bar
@@ -12,10 +13,10 @@ from stages.say import say
 
 
 def report(
-    shards: Annotated[Path, typer.Option(help="The shards to describe.")] = project.SHARDS,
+    shards: Annotated[Path, typer.Option(help="The shards to describe.")] = folders.SHARDS,
     run: Annotated[Path | None, typer.Option(help="A network's folder; default: runs/train where it is.")] = None,
     evaluation: Annotated[Path | None, typer.Option(help="Its evaluation; default: runs/evaluate where it is.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder to write; it will show faces.")] = project.REPORT,
+    out: Annotated[Path, typer.Option(help="The folder to write; it will show faces.")] = folders.REPORT,
 ) -> None:
     """Write the data card: counts, rejects, classes, misses, lineage, and contact sheets of the faces."""
     project.check_made(shards)
@@ -26,7 +27,7 @@ def report(
         return given or (usual if (usual / SNAPSHOT_NAME).is_file() else None)
 
     params = project.load_params()
-    run, evaluation = found(run, project.TRAIN), found(evaluation, project.EVALUATE)
+    run, evaluation = found(run, folders.TRAIN), found(evaluation, folders.EVALUATE)
     with bar("report") as progress:
         write_report(shards, out, params.report, run=run, evaluation=evaluation, progress=progress)
     say(f"{out / 'index.html'}: open it in a browser; it shows faces, so keep it where it is")

@@ -5,17 +5,18 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core import folders
 from stages import project
 from stages.progress import bar
 from stages.say import say
 
 
 def shard(
-    faces: Annotated[Path, typer.Option(help="Folder with the faces of each dataset.")] = project.FACES,
-    labels: Annotated[Path, typer.Option(help="Folder with the labels of each dataset.")] = project.LABELS,
-    split: Annotated[Path, typer.Option(help="Folder with split.parquet.")] = project.SPLIT,
+    faces: Annotated[Path, typer.Option(help="Folder with the faces of each dataset.")] = folders.FACES,
+    labels: Annotated[Path, typer.Option(help="Folder with the labels of each dataset.")] = folders.LABELS,
+    split: Annotated[Path, typer.Option(help="Folder with split.parquet.")] = folders.SPLIT,
     out: Annotated[str, typer.Option(help="Folder to write, or a storage address such as s3://bucket/shards.")] = str(
-        project.SHARDS
+        folders.SHARDS
     ),
 ) -> None:
     """Balance the training classes and write the faces of all datasets as shards that any tool opens."""

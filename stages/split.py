@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.core.folders import ALIGNED, LABELS, SPLIT
 from stages.progress import bar
-from stages.project import ALIGNED, LABELS, SPLIT, check_keep, load_params, own_folders
+from stages.project import check_keep, load_params, own_folders
 from stages.say import say
 
 

@@ -18,10 +18,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from pipeline.core import folders
 from pipeline.core.errors import UsageError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.names import SNAPSHOT_NAME
-from stages import project
 from stages.say import Json, say, show_json
 
 METRICS: Final = "runs/evaluate/metrics.json"
@@ -46,7 +46,7 @@ class Run:
 
 
 def tables(
-    out: Annotated[Path, typer.Option(help="The file to write.")] = project.RUNS / "tables.md",
+    out: Annotated[Path, typer.Option(help="The file to write.")] = folders.RUNS / "tables.md",
     published: Annotated[
         Path | None, typer.Option(help="A csv of published accuracies: model, augment, dataset, accuracy.")
     ] = None,
@@ -84,8 +84,8 @@ def choose_runs(runs: list[Run], snapshot: str) -> list[Run]:
 
 
 def _current(runs: list[Run]) -> str:
-    here = project.SHARDS / SNAPSHOT_NAME
-    return read_snapshot(project.SHARDS).id if here.is_file() else runs[0].shards
+    here = folders.SHARDS / SNAPSHOT_NAME
+    return read_snapshot(folders.SHARDS).id if here.is_file() else runs[0].shards
 
 
 def build_page(runs: list[Run], published: Mapping[tuple[str, str, str], float]) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.core.folders import SPLITS
 from pipeline.core.lineage.walk import Node, walk
-from stages.project import SPLITS
 from stages.say import Json, show, show_json
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.core import folders
 from stages import project
 from stages.device import note_other_device, note_unused_gpu
 from stages.progress import bar
@@ -12,8 +13,8 @@ from stages.say import note, say
 
 
 def train(
-    src: Annotated[str, typer.Option(help="The shards that prep shard wrote.")] = str(project.SHARDS),
-    out: Annotated[Path, typer.Option(help="Folder for the checkpoint and the loss curves.")] = project.TRAIN,
+    src: Annotated[str, typer.Option(help="The shards that prep shard wrote.")] = str(folders.SHARDS),
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint and the loss curves.")] = folders.TRAIN,
 ) -> None:
     """Train the network that params.yaml names, chosen on validation; an interrupted training goes on where it was.
 
@@ -30,7 +31,7 @@ def train(
     note_unused_gpu()
     with bar("train") as progress:
         summary = run(folder, out, params.train, seed=params.seed, progress=progress, say=note)
-    if out == project.TRAIN:
+    if out == folders.TRAIN:
         note_other_device(read_snapshot(out).ran)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in summary["validation"].items())
     how = f"preset {summary['preset']}, augment {summary['augment']}, {summary['size_px']} px"

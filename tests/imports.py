@@ -1,4 +1,4 @@
-"""Which of the project's own files a file can reach through its imports, those inside functions included."""
+"""The project's own files, the rooms they stand in, and what each imports, those imports inside functions included."""
 
 import ast
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ def imported_names(file: Path) -> frozenset[str]:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = _absolute(file, node)
-            names.add(base)
-            names.update(f"{base}.{alias.name}" for alias in node.names)
+            assert not node.level, f"{file}: a relative import"
+            names.add(str(node.module))
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return frozenset(names)
 
 
@@ -31,32 +31,24 @@ def _executed(node: ast.AST) -> Iterator[ast.AST]:
             yield from _executed(child)
 
 
-def _absolute(file: Path, node: ast.ImportFrom) -> str:
-    if not node.level:
-        return node.module or ""
-    package = file.relative_to(ROOT).parent.parts
-    parts = package[: len(package) - node.level + 1]
-    return ".".join((*parts, node.module) if node.module else parts)
+def room_of(file: Path) -> str:
+    """Return the room of a file: pipeline/align, models/data; stages, and models for what lies in it itself."""
+    parts = file.relative_to(ROOT).parent.parts
+    return parts[0] if parts[0] == "stages" else "/".join(parts[:2])
 
 
 @cache
-def own_files(name: str) -> tuple[Path, ...]:
-    """Return the files of ours that importing this dotted name runs: the module and the packages around it."""
-    parts = name.split(".")
-    if parts[0] not in PACKAGES:
-        return ()
-    packages = [ROOT.joinpath(*parts[:end], "__init__.py") for end in range(1, len(parts) + 1)]
-    module = ROOT.joinpath(*parts).with_suffix(".py")
-    return tuple(path for path in (*packages, module) if path.is_file())
-
-
-def reachable(start: Path) -> set[Path]:
-    """Return the start and every file of ours that it can come to import."""
-    seen: set[Path] = set()
-    waiting = [start]
-    while waiting:
-        file = waiting.pop()
-        if file not in seen:
-            seen.add(file)
-            waiting.extend(own for name in imported_names(file) for own in own_files(name))
-    return seen
+def imported_rooms(file: Path) -> frozenset[str]:
+    """Return the other rooms that a file imports from; the mark of a package is no room."""
+    found = set()
+    for name in imported_names(file):
+        parts = name.split(".")
+        if parts[0] not in PACKAGES:
+            continue
+        for end in range(len(parts), 0, -1):
+            place = ROOT.joinpath(*parts[:end])
+            own = place.with_suffix(".py") if place.with_suffix(".py").is_file() else place / "__init__.py"
+            if own.is_file():
+                found.add(room_of(own))
+                break
+    return frozenset(found - {room_of(file), "pipeline"})

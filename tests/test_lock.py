@@ -1,17 +1,24 @@
-"""The committed dvc.lock is of the committed code: otherwise a fresh `dvc repro` would change it."""
+"""The committed runs/code and dvc.lock are of the committed code: otherwise a fresh `dvc repro` would change them."""
+
+import json
 
 import pytest
 import yaml
 
+from pipeline.core.lineage.code import stage_code
 from pipeline.core.lineage.identity import identity
-from tests.imports import PACKAGES, ROOT
+from tests.imports import ROOT
 
 LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+AGAIN = "run `make repro`, commit dvc.lock and runs/"
 
 
-@pytest.mark.parametrize("stage", LOCK)
+@pytest.mark.parametrize("stage", sorted({name.partition("@")[0] for name in LOCK} - {"code"}))
 def test_lock_is_of_this_code(stage):
-    for dep in LOCK[stage]["deps"]:
-        if dep["path"].split("/")[0] in PACKAGES:
-            md5 = identity(ROOT / dep["path"])
-            assert md5 == dep["md5"], f"{dep['path']}: run `make repro`, commit dvc.lock and runs/"
+    taken = ROOT / "runs/code" / f"{stage}.json"
+    assert json.loads(taken.read_text()) == stage_code(stage, ROOT, PARAMS), f"{stage}: {AGAIN}"
+    name = f"runs/code/{stage}.json"
+    for step in (step for step in LOCK if step.partition("@")[0] == stage):
+        locked = {dep["path"]: dep["md5"] for dep in LOCK[step]["deps"]}
+        assert locked[name] == identity(taken), f"{step}: {AGAIN}"

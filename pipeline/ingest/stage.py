@@ -34,10 +34,10 @@ _SLICE_FILES: Final = 8192
 def run(
     src: str,
     out: Path,
+    params: IngestParams,
     *,
     dataset: str,
     fmt: str,
-    params: IngestParams,
     told: Told | None = None,
     accept_mismatch: bool = False,
     progress: Progress = no_progress,
@@ -47,9 +47,9 @@ def run(
     Args:
         src: a folder, an archive or a folder of archives.
         out: the folder to write: samples.parquet, sorted by sample_id, and manifest.parquet.
+        params: what the readers choose where a dump offers more than one way.
         dataset: its name, the first part of every sample_id.
         fmt: a name of `pipeline.ingest.registry.READERS`, or "auto".
-        params: what the readers choose where a dump offers more than one way.
         told: what params.yaml says of the dataset's own columns and codes; None: nothing.
         accept_mismatch: read a dump whose counts contradict those of its release.
         progress: called as files are hashed and rows read.

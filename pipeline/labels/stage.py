@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, TableError
 from pipeline.core.names import LABELS_NAME, SAMPLES_NAME, SUMMARY_NAME
+from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import HarmonizeParams
 from pipeline.core.schema import LABELS, SAMPLES
 from pipeline.core.stage_output import Reject, StageOutput, nothing_left, stage_output
@@ -20,19 +21,21 @@ from pipeline.labels.policy import Harmonizer, Refused, UnknownLabelError
 from pipeline.labels.taxonomy import read_taxonomy
 
 _AFFECT: Final = ("valence", "arousal", "dominance")
+_STEP_ROWS: Final = 4096  # between two calls of the progress bar
 _COLUMNS: Final = (
     "sample_id", "dataset", "source_path", "subject_id", "sequence_id", "source_split", "source_labels",
     "source_votes", *_AFFECT,
 )  # fmt: skip
 
 
-def run(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
+def run(src: Path, out: Path, params: HarmonizeParams, *, progress: Progress = no_progress) -> dict[str, Any]:
     """Give every sample of a dataset one of the eight classes, or a reason why it has none.
 
     Args:
         src: a folder with samples.parquet and summary.json, as `ingest` writes it.
         out: the folder to write: labels.parquet, sorted by sample_id, and rejects.parquet.
         params: what becomes of labels that are not one class.
+        progress: called as rows are labelled.
 
     Returns:
         The summary, with counts by class and by split and class, and the rows whose valence or arousal was compared.
@@ -46,7 +49,7 @@ def run(src: Path, out: Path, params: HarmonizeParams) -> dict[str, Any]:
     name, terms = _format_and_terms(src)
     harmonizer = Harmonizer(read_taxonomy(name), params)
     with stage_output(out, stage="harmonize", sources=[src], params=params.plain(), tools=()) as output:
-        labels = _label_rows(samples, harmonizer, output, src)
+        labels = _label_rows(samples, harmonizer, output, src, progress)
         if not labels.num_rows:
             raise DataError(f"{src / SAMPLES_NAME}: {nothing_left(samples.num_rows, output.rejects)}")
         output.write_table(LABELS_NAME, labels)
@@ -74,11 +77,15 @@ def _format_and_terms(src: Path) -> tuple[str, str]:
         raise TableError(f"{path}: no key 'format'; run ingest again") from None
 
 
-def _label_rows(samples: pa.Table, harmonizer: Harmonizer, output: StageOutput, src: Path) -> pa.Table:
+def _label_rows(
+    samples: pa.Table, harmonizer: Harmonizer, output: StageOutput, src: Path, progress: Progress
+) -> pa.Table:
     labels: list[int] = []
     probs: list[tuple[float, ...]] = []
     kept: list[int] = []
     for number, row in enumerate(_rows(samples)):
+        if number % _STEP_ROWS == 0:
+            progress(number, samples.num_rows, "")
         _check_affect_range(src, row)
         try:
             settled = harmonizer.settle(row["source_labels"], row["source_votes"], row)
@@ -100,7 +107,7 @@ def _label_rows(samples: pa.Table, harmonizer: Harmonizer, output: StageOutput, 
 
 
 def _rows(samples: pa.Table) -> Iterator[dict[str, Any]]:
-    for batch in samples.to_batches(max_chunksize=4096):
+    for batch in samples.to_batches(max_chunksize=_STEP_ROWS):
         yield from batch.to_pylist()
 
 

@@ -1,11 +1,14 @@
 """What dvc.lock names, compared with the working folder: code, data, parameters, commands, sizes and DVC's cache."""
 
+import json
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pipeline.core.errors import PrepError
+from pipeline.core.folders import PARAMS
+from pipeline.core.lineage.code import code_root, stage_code
 from pipeline.core.lineage.identity import file_md5
 from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.verify.dvc_lock import LOCK, STAGES, Cache, Entry, Stage, Wanted, look_up, read_yaml
@@ -52,6 +55,28 @@ def _check_entries(verifier: Verifier, stage: Stage, outputs: Collection[str]) -
                 yield from verifier.differs(path, entry.md5, f"not what dvc.lock has of {stage.name}")
             else:
                 yield from _check_size(verifier, entry, stage)
+
+
+def check_code(folder: Path, stages: Iterable[Stage]) -> Iterator[Problem]:
+    """Yield each file of code that means something else than when a stage ran, or that is gone, or new.
+
+    Args:
+        folder: what `prep code` wrote.
+        stages: the stages as dvc.lock has them.
+    """
+    params = read_yaml(PARAMS) if PARAMS.is_file() else {}
+    for name in dict.fromkeys(stage.name.partition("@")[0] for stage in stages):
+        taken = folder / f"{name}.json"
+        if not taken.is_file():
+            continue
+        try:
+            before, now = json.loads(taken.read_text(encoding="utf-8")), stage_code(name, code_root(), params)
+        except (OSError, ValueError, PrepError) as error:
+            yield Problem(taken.as_posix(), " ".join(str(error).split()))
+            continue
+        for file in sorted({*before, *now}):
+            if before.get(file) != now.get(file):
+                yield Problem(file, f"not the code that {name} ran, as {taken} has it; {_AGAIN}")
 
 
 def check_wanted(stages: Iterable[Stage], wanted: Mapping[str, Wanted]) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ docstrings, line breaks and other spellings of the same; a YAML file what it par
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,21 +19,28 @@ import yaml
 from pipeline.core.errors import LineageError
 
 PACKAGES: Final = ("pipeline", "stages", "models")
-# The folder that holds the running packages: a checkout, or where a wheel was installed.
-ROOT: Final = Path(__file__).resolve().parents[3]
+_SIGN: Final = Path("pipeline/core/emotions.py")
 # Fields of a syntax tree that say nothing: how a text was spelled, and what the place of a name tells already.
 _MUTE: Final = frozenset({"kind", "ctx", "type_comment", "type_ignores"})
+_USES_PLUGINS: Final = Path("pipeline/align/cascade.py")
+_PLUGIN: Final = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*")
 _YAML: Final = frozenset({".yaml", ".yml"})
 
 
-def stage_code(stage: str, root: Path = ROOT, plugins: tuple[str, ...] = ()) -> dict[str, str]:
+def code_root() -> Path:
+    """Return the folder with the packages that a command runs here: the working folder, or where they are installed."""
+    here = Path.cwd()
+    return here if (here / _SIGN).is_file() else Path(__file__).resolve().parents[3]
+
+
+def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
     """Return the md5 of what each file means that a stage can run, by its path from the root, sorted.
 
     Args:
         stage: its name, that of a file in `stages/`.
         root: the folder that holds the packages.
-        plugins: dotted names of further modules, as params.yaml names detectors; one that is not below the root is
-            somebody's library, and left out.
+        params: the content of params.yaml: where it names detectors, their modules count for what uses them, if they
+            lie below the root.
 
     Raises:
         LineageError: there is no such stage, or a file cannot be parsed.
@@ -40,8 +48,21 @@ def stage_code(stage: str, root: Path = ROOT, plugins: tuple[str, ...] = ()) -> 
     start = root / "stages" / f"{stage}.py"
     if not start.is_file():
         raise LineageError(f"{start}: no such stage")
-    extra = [file for name in plugins for file in _own_files(root, name, packages=None)]
-    return {path.relative_to(root).as_posix(): meaning(path) for path in sorted(_reach(root, [start, *extra]))}
+    files = _reach(root, [start], PACKAGES)
+    if root / _USES_PLUGINS in files:
+        names = tuple(_plugins(params))
+        tops = (*PACKAGES, *(name.partition(".")[0] for name in names))
+        files |= _reach(root, [file for name in names for file in _own_files(root, name, tops)], tops)
+    return {path.relative_to(root).as_posix(): meaning(path) for path in sorted(files)}
+
+
+def _plugins(value: Any) -> Iterator[str]:
+    """Yield the modules of what values of params.yaml name as `my_package.my_module:MyDetector`."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _plugins(item)
+    elif isinstance(value, str) and (found := _PLUGIN.fullmatch(value)):
+        yield found[1]
 
 
 def meaning(path: Path) -> str:
@@ -82,23 +103,31 @@ def _is_text(node: Any) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _reach(root: Path, starts: list[Path]) -> set[Path]:
+def _reach(root: Path, starts: list[Path], packages: tuple[str, ...]) -> set[Path]:
     """Return the starts, every file of ours that they can come to import, and the data files that those name."""
     seen: set[Path] = set()
+    named: set[str] = set()
     waiting = list(starts)
     while waiting:
         file = waiting.pop()
-        if file not in seen:
-            seen.add(file)
-            waiting += _next(root, file, file.stat().st_mtime_ns) if file.suffix == ".py" else ()
+        if file in seen:
+            continue
+        seen.add(file)
+        if file.suffix == ".py":
+            imported, texts = _read(root, file, file.stat().st_mtime_ns)
+            for name in imported - named:
+                waiting += _own_files(root, name, packages)
+            named |= imported
+            waiting += _data_files(file, texts)
     return seen
 
 
 @cache
-def _next(root: Path, file: Path, _: int) -> tuple[Path, ...]:
+def _read(root: Path, file: Path, _: int) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the dotted names that a file imports, and every text in it."""
     tree = _parse(file)
-    imported = (own for name in _imported(root, file, tree) for own in _own_files(root, name))
-    return (*dict.fromkeys(imported), *_data_files(file, tree))
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return frozenset(_imported(root, file, tree)), frozenset(texts)
 
 
 def _parse(path: Path) -> ast.Module:
@@ -109,9 +138,12 @@ def _parse(path: Path) -> ast.Module:
 
 
 def _imported(root: Path, file: Path, tree: ast.Module) -> Iterator[str]:
-    """Yield every dotted name that a file imports, inside functions too; `from a.b import c` gives a.b and a.b.c."""
+    """Yield every dotted name that a file imports, inside functions too; `from a.b import c` gives a.b and a.b.c.
+
+    What only a type checker reads is never run.
+    """
     package = file.relative_to(root).parent.parts
-    for node in ast.walk(tree):
+    for node in _executed(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -121,20 +153,24 @@ def _imported(root: Path, file: Path, tree: ast.Module) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-@cache
-def _own_files(root: Path, name: str, packages: tuple[str, ...] | None = PACKAGES) -> tuple[Path, ...]:
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}):
+            yield from _executed(child)
+
+
+def _own_files(root: Path, name: str, packages: tuple[str, ...]) -> list[Path]:
     """Return the files below the root that importing a dotted name runs: the module and the packages around it."""
     parts = name.split(".")
-    if packages is not None and parts[0] not in packages:
-        return ()
+    if parts[0] not in packages:
+        return []
     around = [root.joinpath(*parts[:end], "__init__.py") for end in range(1, len(parts) + 1)]
-    module = root.joinpath(*parts).with_suffix(".py")
-    return tuple(path for path in (*around, module) if path.is_file())
+    return [path for path in (*around, root.joinpath(*parts).with_suffix(".py")) if path.is_file()]
 
 
-def _data_files(file: Path, tree: ast.Module) -> Iterator[Path]:
+def _data_files(file: Path, texts: frozenset[str]) -> Iterator[Path]:
     """Yield the files beside a module that a text in it names, and those of a folder that it names."""
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     for beside in sorted(file.parent.iterdir()):
         if beside.name in texts and beside.suffix != ".py" and beside.name != "__pycache__":
             inside = [beside] if beside.is_file() else sorted(beside.rglob("*"))

@@ -1,0 +1,148 @@
+"""What code means: held against Python itself, by the modules that a stage really loads and by what a program does."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.core.errors import LineageError
+from pipeline.core.lineage.code import meaning, stage_code
+from tests.imports import PACKAGES, ROOT
+
+SOURCE = '''"""A module."""
+
+from typing import Final
+
+LIMIT: Final = 3  # pixels
+
+
+class Thing:
+    """A thing."""
+
+    size: int = 1
+    """Its size."""
+
+    def grow(self, by: int) -> int:
+        """Return it larger."""
+        return self.size + by * LIMIT
+'''
+SAME = {
+    "comment": SOURCE.replace("# pixels", "# in pixels of the picture"),
+    "docstrings": SOURCE.replace("Return it larger.", "Say how large it would be.").replace("A thing", "Something"),
+    "no docstrings": SOURCE.replace('"""A module."""\n', "").replace('        """Return it larger."""\n', ""),
+    "breaks": SOURCE.replace("(self, by: int)", "(\n        self,\n        by: int,\n    )").replace("\n\n\n", "\n\n"),
+    "spelling": SOURCE.replace("= 3", "= 0x3"),
+    "attribute's docstring": SOURCE.replace("Its size.", "In pixels."),
+}
+OTHER = {
+    "constant": SOURCE.replace("= 3", "= 4"),
+    "type of a constant": SOURCE.replace("= 3", "= 3.0"),
+    "operator": SOURCE.replace("by * LIMIT", "by // LIMIT"),
+    "default": SOURCE.replace("by: int)", "by: int = 2)"),
+    "name": SOURCE.replace("grow", "shrink"),
+    "annotation": SOURCE.replace("size: int = 1", "size: float = 1"),
+    "import": SOURCE.replace("import Final", "import Final, Any"),
+    "a used text": SOURCE.replace("return self.size", 'return len("x") + self.size'),
+}
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_wording_means_the_same(tmp_path, name):
+    assert SAME[name] != SOURCE
+    assert meaning(write(tmp_path / "a.py", SAME[name])) == meaning(write(tmp_path / "b.py", SOURCE))
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_behaviour_does_not(tmp_path, name):
+    assert OTHER[name] != SOURCE
+    assert meaning(write(tmp_path / "a.py", OTHER[name])) != meaning(write(tmp_path / "b.py", SOURCE))
+
+
+def test_a_yaml_file_means_what_it_parses_to(tmp_path):
+    one = write(tmp_path / "a.yaml", "labels:\n  AN: {class: anger}  # as the manual has it\n")
+    same = write(tmp_path / "b.yaml", "labels:\n    AN:\n        class: anger\n")
+    other = write(tmp_path / "c.yaml", "labels:\n  AN: {class: sad}\n")
+    assert meaning(one) == meaning(same) != meaning(other)
+
+
+def test_what_cannot_be_parsed_is_named(tmp_path):
+    with pytest.raises(LineageError, match=r"a\.py: cannot be parsed"):
+        meaning(write(tmp_path / "a.py", "def ("))
+    with pytest.raises(LineageError, match="no such stage"):
+        stage_code("bake", ROOT, {})
+
+
+def project(folder: Path) -> Path:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def test_each_stage_has_the_data_files_that_it_reads_and_no_others(tmp_path):
+    folder = project(tmp_path)
+    taxonomy = folder / "pipeline/labels/taxonomies/kdef.yaml"
+    before = {name: stage_code(name, folder, {}) for name in ("harmonize", "ingest", "align", "split")}
+    taxonomy.write_text(taxonomy.read_text().replace("class: happy", "class: sad", 1))
+    after = {name: stage_code(name, folder, {}) for name in before}
+    assert [name for name in before if before[name] != after[name]] == ["harmonize"]
+    changed = {file for file, md5 in after["harmonize"].items() if before["harmonize"][file] != md5}
+    assert changed == {taxonomy.relative_to(folder).as_posix()}
+    (folder / "pipeline/labels/taxonomies/new.yaml").write_text("labels: {}\n")
+    assert stage_code("harmonize", folder, {}).keys() - after["harmonize"].keys() == {
+        "pipeline/labels/taxonomies/new.yaml"
+    }
+
+
+def test_a_detector_that_params_name_is_code_of_align(tmp_path):
+    folder = project(tmp_path)
+    write(folder / "mine/__init__.py", "")
+    write(folder / "mine/helper.py", "LEAST = 3\n")
+    write(folder / "mine/detector.py", "from mine.helper import LEAST\nclass Mine: pass\n")
+    params = {"datasets": {"a": {"align": {"cascade": ["mine.detector:Mine", "mtcnn"]}}}}
+    more = stage_code("align", folder, params).keys() - stage_code("align", folder, {}).keys()
+    assert more == {"mine/__init__.py", "mine/detector.py", "mine/helper.py"}
+    assert stage_code("split", folder, params) == stage_code("split", folder, {})
+
+
+@pytest.mark.slow
+def test_what_a_stage_loads_is_among_its_code(tmp_path):
+    """Each command is run on the demo, and asked which of our modules it has loaded by then."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["demo"]["faces"] = 120
+    params["train"] |= {"model": "tiny", "epochs": 1}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (tmp_path / "splits").mkdir()
+    steps = [("demo", "--out", "raw/demo")]
+    for key, entry in params["datasets"].items():
+        steps += [
+            ("ingest", "--src", entry["src"], "--out", f"data/samples/{key}"),
+            ("align", "--src", entry["src"], "--out", f"data/aligned/{key}"),
+            ("equalize", "--src", f"data/aligned/{key}", "--out", f"data/faces/{key}"),
+            ("harmonize", "--src", f"data/samples/{key}", "--out", f"data/labels/{key}"),
+        ]
+    steps += [("split",), ("shard",), ("train",), ("evaluate",), ("report",)]
+    for step in steps:
+        code = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+            f"from stages.cli import run\nknown = set(sys.modules)\nassert run({list(step)!r}) == 0\n"
+            "new = [module for name, module in sys.modules.items() if name not in known]\n"
+            "print('LOADED', *(module.__file__ for module in new if getattr(module, '__file__', None)))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        loaded = {Path(name) for name in done.stdout.rpartition("LOADED")[2].split()}
+        own = {
+            path.relative_to(ROOT).as_posix() for path in loaded if ROOT in path.parents and ".venv" not in path.parts
+        }
+        # What the command line itself loads it loads for every command.
+        assert own <= stage_code(step[0], ROOT, params).keys(), step
+        assert own, step
