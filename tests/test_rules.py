@@ -37,7 +37,7 @@ ROOMS = {
     "models/training": "core shards models models/core models/networks models/classical models/data models/evaluation",
     "models/inference": "core images geometry align equalize report models models/core models/data",
     "models/personal": "core shards models models/core models/networks models/data models/training models/evaluation",
-    "stages": "core demo ingest align equalize labels split shards report verify models models/core models/training "
+    "stages": "core demo ingest align equalize labels split shards report verify models models/training "
     "models/evaluation models/inference models/personal",
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

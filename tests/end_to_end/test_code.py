@@ -55,7 +55,7 @@ def write_project(folder: Path) -> Path:
     params["datasets"] = {"ladies": {"src": "raw/ladies", "format": "kdef", "role": "both"}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    kept = {name: stages[name] for name in ("ingest", "harmonize")}
+    kept = {name: stages[name] for name in ("code", "ingest", "harmonize")}
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": kept}, sort_keys=False))
     for code in CODES:
         path = folder / "raw/ladies/AF01" / f"AF01{code}S.JPG"
@@ -110,9 +110,10 @@ def test_workers_run_the_code_of_the_working_folder(tmp_path):
     with (folder / "stages/formats.py").open("a") as stream:
         stream.write(
             "\n\ndef formats() -> None:\n"
-            "    from pipeline import crew, whereabouts, workers\n"
-            "    print(*workers.map_ordered(whereabouts.one, [1, 2], 2), sep='\\n')\n"
-            "    print(*crew.map_parts(whereabouts.part, [3, 4], 2, int, deadline_s=600), sep='\\n')\n"
+            "    from pipeline import whereabouts\n"
+            "    from pipeline.core.parallel import pool, supervised\n"
+            "    print(*pool.map_ordered(whereabouts.one, [1, 2], 2), sep='\\n')\n"
+            "    print(*supervised.map_parts(whereabouts.part, [3, 4], 2, int, deadline_s=600), sep='\\n')\n"
         )
     place = folder / "pipeline/whereabouts.py"
     assert call(folder, "prep", "formats").splitlines() == [f"{job} {place}" for job in (1, 2, 3, 4)]
@@ -157,3 +158,35 @@ def test_an_edit_that_waits_in_the_queue_is_what_runs(tmp_path):
     call(tmp_path, "git", "checkout", "-q", TAXONOMY)
     call(tmp_path, "dvc", "repro", "-q")
     assert labels(tmp_path) == CODES
+
+
+def test_wording_runs_nothing_again_and_behaviour_does(tmp_path):
+    write_tracked(tmp_path)
+    call(tmp_path, "dvc", "repro", "-q")
+    commit(tmp_path)
+    table = tmp_path / "pipeline/core/tables.py"
+    table.write_text(table.read_text().replace('"""', '"""Reworded. ', 1) + "\n# a comment\n")
+    said = call(tmp_path, "dvc", "repro")
+    assert re.findall(r"^> prep (\w+)", said, re.MULTILINE) == ["code"]
+    assert call(tmp_path, "git", "status", "--porcelain").split() == ["M", "pipeline/core/tables.py"]
+    call(tmp_path, "prep", "verify")
+    table.write_text(table.read_text() + "\nNEW = 1\n")
+    assert f"{table.relative_to(tmp_path)}: not the code that" in call(tmp_path, "prep", "verify", code=1)
+    said = call(tmp_path, "dvc", "repro")
+    assert re.findall(r"^> prep (\w+)", said, re.MULTILINE) == ["code", "ingest", "harmonize"]
+    call(tmp_path, "prep", "verify")
+
+
+def test_an_edit_while_dvc_runs_is_an_error_and_not_a_result(tmp_path):
+    write_project(tmp_path)
+    call(tmp_path, "git", "init", "-q")
+    call(tmp_path, "dvc", "init", "-q")
+    stages = yaml.safe_load((tmp_path / "dvc.yaml").read_text())
+    stages["stages"]["edit"] = {
+        "cmd": "echo 'NEW = 1' >> pipeline/core/tables.py && touch edited", "deps": ["data/samples"], "outs": ["edited"]
+    }  # fmt: skip
+    stages["stages"]["harmonize"]["do"]["deps"].append("edited")
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages, sort_keys=False))
+    said = call(tmp_path, "dvc", "repro", code=255)
+    assert "error: pipeline/core/tables.py: changed while dvc was running; run it again" in said
+    assert not (tmp_path / "data/labels").exists()

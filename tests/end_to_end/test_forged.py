@@ -75,6 +75,11 @@ def forgeries(content: bytes) -> dict[str, bytes | None]:
     return {"flipped": flipped, "cut": content[:middle], "longer": content + b" ", "empty": b"", "deleted": None}
 
 
+def faults(content: bytes) -> dict[str, bytes | None]:
+    """What changes the meaning of code; the wording of a comment does not."""
+    return {"longer": content + b"\nNEW: 1\n", "cut": content[: len(content) // 2], "deleted": None}
+
+
 def put(path: Path, content: bytes | None) -> None:
     path.unlink(missing_ok=True)  # never written into: it may be a link to DVC's cache
     if content is not None:
@@ -96,7 +101,7 @@ def test_each_file_is_named_itself(named):
     whole = {LABELS / "labels.parquet", LABELS / "snapshot.json", METRICS}
     for number, path in enumerate([*results, *files("raw")[:2], *code]):
         content = path.read_bytes()
-        kinds = list(forgeries(content).items())
+        kinds = list((faults(content) if path in code else forgeries(content)).items())
         # Each kind on some, as each run takes a tenth of a second.
         for kind, forged in kinds if path in whole else [kinds[number % len(kinds)]]:
             put(path, forged)
@@ -303,7 +308,7 @@ def test_without_the_cache_a_forged_file_is_still_named(named):
 def test_one_result_is_checked_with_the_code_and_parameters_behind_it(named):
     path = Path("stages/harmonize.py")
     content = path.read_bytes()
-    put(path, content + b"\n")
+    put(path, content + b"\nNEW = 1\n")
     assert named(str(LABELS)) == [path.as_posix()]
     assert named(str(SAMPLES)) == []
     put(path, content)
