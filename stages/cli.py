@@ -110,6 +110,10 @@ def run(arguments: list[str]) -> int:
         status = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
         if status == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
             say(f"error: {INTERRUPTED}", err=True)
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        code = 0  # typer ends so where the reader of the output went away; `| head` is no error
     except (Exception, KeyboardInterrupt) as error:
         if _debugging.get():
             raise

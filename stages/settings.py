@@ -52,18 +52,15 @@ _QUIET: Final = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothin
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command with --quiet and its settings as options; a reader who goes away ends it without a word."""
+    """Return a command with --quiet and its settings as options."""
     settings = SETTINGS.get(command.__name__, ())
 
     @wraps(command)
     def run(*, quiet: bool, **given: Any) -> None:
         chosen = {setting.variable: given.pop(setting.name) for setting in settings}
-        try:
-            with _environment({name: value for name, value in chosen.items() if value}), quieted(on=quiet):
-                command(**given)
-                sys.stdout.flush()
-        except BrokenPipeError:
-            _pass_over_the_rest()
+        with _environment({name: value for name, value in chosen.items() if value}), quieted(on=quiet):
+            command(**given)
+            sys.stdout.flush()  # here, where a reader who went away is not taken for an error
 
     signature = inspect.signature(command)
     extra = [_parameter(setting.name, _annotation(setting), None) for setting in settings]
@@ -100,8 +97,3 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _pass_over_the_rest() -> None:
-    """Give Python a place for what it still holds: at its end it would complain of the closed pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
