@@ -41,7 +41,7 @@ class Variant:
 
     name: str
     changes: dict[str, Any] = field(default_factory=dict)
-    flips: bool = True
+    tta_flip: bool = True
 
     def run(self, root: Path, fold: int) -> Path:
         """Return the folder of its training on a fold; what changes answers alone has that of the default."""
@@ -52,7 +52,7 @@ VARIANTS = (
     Variant("default"),
     Variant("augmentation", {"augment": "none"}),
     Variant("averaged weights", {"ema": 0.0}),
-    Variant("mirror images in the answer", flips=False),
+    Variant("mirror images in the answer", tta_flip=False),
     Variant("class weights", {"class_weights": 0.0}),
     Variant("label smoothing", {"label_smoothing": 0.0}),
     Variant("cosine and warm-up", {"schedule": "constant", "warmup_epochs": 0}),
@@ -84,7 +84,7 @@ def measure(
     if not (run / CHECKPOINT_NAME).is_file():
         changes = variant.changes | ({"epochs": epochs} if epochs else {})
         train(shards, run, params.train.model_validate({**params.train.plain(), **changes}), seed=seed)
-    if not variant.flips:
+    if not variant.tta_flip:
         run = without_flips(run)
     settings = {"bootstrap_draws": 100, "saliency_per_class": 0, "mistakes": 0}
     test = params.evaluate.model_validate({**params.evaluate.plain(), **settings})
@@ -100,7 +100,7 @@ def without_flips(run: Path) -> Path:
     alone = run.with_name(f"{run.name}-alone")
     shutil.copytree(run, alone, dirs_exist_ok=True)
     checkpoint = load_checkpoint(run)
-    save_checkpoint(alone / CHECKPOINT_NAME, checkpoint.module, replace(checkpoint.info, flips=False))
+    save_checkpoint(alone / CHECKPOINT_NAME, checkpoint.module, replace(checkpoint.info, tta_flip=False))
     return alone
 
 

@@ -21,7 +21,7 @@ import torch
 from faces_input import cropped_faces, write_inputs
 
 from models.core.runtime import accelerator
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 from models.registry import create_model, find_model
 from models.training.augment import Augmentation
 from models.training.epochs import Reading, build_epochs
@@ -72,7 +72,7 @@ class Step:
         self._network = create_model(name, size_px=size_px).to(device, memory_format=torch.channels_last).train()
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=0.001)
 
-    def rate(self, batches: Iterable[Faces]) -> float:
+    def rate(self, batches: Iterable[FaceBatch]) -> float:
         """Return images a second over some batches."""
         count, start = 0, time.perf_counter()
         for batch in batches:
@@ -82,7 +82,7 @@ class Step:
             torch.cuda.synchronize()
         return count / (time.perf_counter() - start)
 
-    def _learn(self, faces: Faces) -> None:
+    def _learn(self, faces: FaceBatch) -> None:
         pixels = self.spec.normalize(self._augment(faces.pixels)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
             outputs = self._network(pixels)

@@ -31,7 +31,7 @@ import torch  # noqa: E402 - the path comes first
 from benchmarks.gpu_faces import align_portraits, write_drawn_shards  # noqa: E402
 from benchmarks.gpu_report import build_page  # noqa: E402
 from models.core.runtime import network_device, reproducible  # noqa: E402
-from models.data.faces import Faces  # noqa: E402
+from models.data.faces import FaceBatch  # noqa: E402
 from models.registry import create_model, find_model  # noqa: E402
 from models.training.augment import Augmentation  # noqa: E402
 from models.training.engine import plan_compute  # noqa: E402
@@ -212,7 +212,7 @@ class Bench:
     def _kinds(self) -> list[str]:
         return list(dict.fromkeys(["cpu", str(self.device)]))
 
-    def _batches(self, name: str, batch_size: int) -> Iterator[Faces]:
+    def _batches(self, name: str, batch_size: int) -> Iterator[FaceBatch]:
         spec = find_model(name).input(self.size.side_px)
         return iter(build_epochs(Reading(self.shards, "train", spec, batch_size, 1, 0), lambda: 0, shuffle=True))
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from pipeline.labels.taxonomy import FOLDER, Entry, Taxonomy, list_taxonomies, read_taxonomy
+from pipeline.labels.taxonomy import FOLDER, Taxonomy, TaxonomyEntry, list_taxonomies, read_taxonomy
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 PAGE: Final = DOCS / "labels.md"
@@ -17,7 +17,8 @@ _ANY: Final = "*"
 _HEAD: Final = """# Native labels
 
 Every native label of every format, the class that its taxonomy gives it, and the source of that choice. The last column
-is what the literature does instead, where we know of it. Made from `pipeline/labels/taxonomies/` and `docs/labels.yaml` by
+is what the literature does instead, where we know of it. Made from `pipeline/labels/taxonomies/` and `docs/labels.yaml`
+by
 `make labels`. To map a label differently, edit its taxonomy; the snapshot of every number that depends on it shows the
 edit.
 """
@@ -51,7 +52,7 @@ def _rows(taxonomy: Taxonomy, alternatives: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {spelled} | {_meaning(entry)} | `{entry.source}` | {entry.why or ''} | {instead} |"
 
 
-def _meaning(entry: Entry) -> str:
+def _meaning(entry: TaxonomyEntry) -> str:
     if entry.reject is not None:
         return f"none: {entry.reject}"
     return entry.to or ", ".join(f"{share:g} {name}" for name, share in (entry.weights or {}).items())

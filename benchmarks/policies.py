@@ -1,6 +1,6 @@
 """What each policy for several categories at once makes of the demo's EMOTIC: the table in docs/harmonize.md.
 
-`make policies`. The demo is rendered anew, read and harmonized under every value of `harmonize.several` and
+`make policies`. The demo is rendered anew, read and harmonized under every value of `harmonize.multi_label` and
 `harmonize.affect`; the counts are those of summary.json.
 """
 
@@ -28,7 +28,7 @@ def main() -> None:
         print("|", " | ".join(("`several`", "`affect`", *CLASSES, "labelled", *(f"`{name}`" for name in REASONS))), "|")
         print("|", " | ".join(["---"] * 2 + ["--:"] * (len(CLASSES) + 1 + len(REASONS))), "|")
         for several, affect in product(("reject", "vote", "priority"), ("check", "ignore")):
-            policy = params.harmonize.model_copy(update={"several": several, "affect": affect})
+            policy = params.harmonize.model_copy(update={"multi_label": several, "affect": affect})
             found = harmonize(samples, Path(folder, f"{several}-{affect}"), policy)
             counts = [found["classes"][name] for name in CLASSES] + [found["rows_out"]]
             counts += [found["rejected"].get(reason, 0) for reason in REASONS]

@@ -45,7 +45,7 @@ class CheckpointInfo:
         contract: how the pixels of the shards were made (alignment, equalization, taxonomies, classes).
         shards: id of the snapshot it was trained on.
         task: emotion, or valence, arousal or affect (both).
-        flips: whether an answer is the mean over the face and its mirror image.
+        tta_flip: whether an answer is the mean over the face and its mirror image.
         params: the training parameters, as plain JSON.
         temperature: of its logits, see `models.core.calibration`.
         validation: what it scored there: `rows`, `balanced_accuracy` with `low` and `high`, and `chance`; empty where
@@ -58,7 +58,7 @@ class CheckpointInfo:
     contract: Mapping[str, Any]
     shards: str
     task: Annotated[str, Field(pattern="^(emotion|valence|arousal|affect)$")]
-    flips: bool
+    tta_flip: bool
     params: Mapping[str, Any]
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     validation: Mapping[str, Any] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class CheckpointInfo:
             "contract": dict(self.contract),
             "shards": self.shards,
             "task": self.task,
-            "flips": self.flips,
+            "tta_flip": self.tta_flip,
             "params": dict(self.params),
             "temperature": self.temperature,
             "validation": dict(self.validation),
@@ -161,7 +161,7 @@ class Checkpoint:
         return self.info.input.prepare(_as_tensor(images).to(self.device))
 
     def logits(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
-        """Return the raw outputs (V, N, classes) on the CPU, float32: of faces and, with flips, their mirror images.
+        """Return the raw outputs (V, N, classes), float32 on the CPU, of faces and, with `tta_flip`, of their mirrors.
 
         Args:
             images: see `prepare`.
@@ -219,7 +219,7 @@ class Checkpoint:
 
     def _views(self, pixels: Tensor) -> Tensor:
         batch = self.prepare(pixels)
-        views = (batch, batch.flip(-1)) if self.info.flips else (batch,)
+        views = (batch, batch.flip(-1)) if self.info.tta_flip else (batch,)
         try:
             return torch.stack([self.module(view).float() for view in views])
         except torch.OutOfMemoryError:

@@ -24,7 +24,7 @@ _FACENET_SIZE_PX: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModelEntry:
     """One thing that can be trained.
 
     Attributes:
@@ -48,12 +48,12 @@ class Entry:
     whole_crop: bool = False
 
 
-def list_models() -> list[Entry]:
+def list_models() -> list[ModelEntry]:
     """Return what is registered, in the order of the thesis's tables; timm's other names come on top."""
     return list(_ENTRIES.values())
 
 
-def find_model(name: str) -> Entry:
+def find_model(name: str) -> ModelEntry:
     """Return the entry of a name.
 
     Raises:
@@ -69,7 +69,7 @@ def find_model(name: str) -> Entry:
         raise UsageError(f"train.model: no network {name!r}; there are {known}, and every name of timm.list_models()")
     config = timm.get_pretrained_cfg(name)
     has_hub = config is not None and bool(config.hf_hub_id)
-    return Entry(
+    return ModelEntry(
         name,
         "timm",
         "a network of timm",
@@ -116,7 +116,7 @@ def create_model(
         raise ModelError(f"{source}: {error}") from None
 
 
-def _fetch(entry: Entry) -> State:
+def _fetch(entry: ModelEntry) -> State:
     if entry.hub is None:
         raise ModelError(f"{entry.name}: nobody publishes weights of it; give a file as train.weights, or 'none'")
     return entry.hub().fetch()
@@ -126,13 +126,13 @@ def _normal(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
-def _own(name: str, what: str, build: Build) -> Entry:
+def _own(name: str, what: str, build: Build) -> ModelEntry:
     mean, std = (0.5,) * 3, (0.25,) * 3
-    return Entry(name, "own", what, build, lambda size_px: InputSpec(size_px or _DEFAULT_SIZE_PX, mean, std))
+    return ModelEntry(name, "own", what, build, lambda size_px: InputSpec(size_px or _DEFAULT_SIZE_PX, mean, std))
 
 
-def _torchvision(name: str, what: str) -> Entry:
-    return Entry(
+def _torchvision(name: str, what: str) -> ModelEntry:
+    return ModelEntry(
         name,
         "pretrained",
         what,
@@ -142,8 +142,8 @@ def _torchvision(name: str, what: str) -> Entry:
     )
 
 
-def _timm(name: str, timm_name: str, what: str, *, published: bool = True, min_size_px: int = 32) -> Entry:
-    return Entry(
+def _timm(name: str, timm_name: str, what: str, *, published: bool = True, min_size_px: int = 32) -> ModelEntry:
+    return ModelEntry(
         name,
         "pretrained",
         what,
@@ -181,7 +181,7 @@ _LIST: Final = (
     _timm("resnet50v2", "resnetv2_50", "ResNet50 V2, ImageNet"),
     _timm("resnet101v2", "resnetv2_101", "ResNet101 V2, ImageNet"),
     _timm("resnet152v2", "resnetv2_152", "ResNet152 V2, no published weights", published=False),
-    Entry(
+    ModelEntry(
         "inception_resnet_v1",
         "pretrained",
         "Inception-ResNet V1 of facenet-pytorch, a face network, VGGFace2",
@@ -190,8 +190,8 @@ _LIST: Final = (
         pretrained.facenet_hub,
         75,
     ),
-    Entry("hog-svm", "classical", "HOG with an RBF SVM", classical.build_hog_svm, classical.hog_input),
-    Entry(
+    ModelEntry("hog-svm", "classical", "HOG with an RBF SVM", classical.build_hog_svm, classical.hog_input),
+    ModelEntry(
         "descriptor-linear",
         "classical",
         "dlib's face descriptor with a linear classifier",

@@ -113,7 +113,7 @@ def run(arguments: list[str]) -> int:
     except SystemExit as stop:
         if not isinstance(stop.__context__, BrokenPipeError):
             raise
-        code = 0  # typer ends so where the reader of the output went away; `| head` is no error
+        status = 0  # typer ends so where the reader of the output went away; `| head` is no error
     except (Exception, KeyboardInterrupt) as error:
         if _debugging.get():
             raise

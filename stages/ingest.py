@@ -31,7 +31,7 @@ def ingest(
         bool, typer.Option("--accept-mismatch", help="Read it although its counts are not those of the release.")
     ] = False,
 ) -> None:
-    """Read a raw tree: one row a face, with all that the dump says of it, and why any row was left out."""
+    """Read a raw tree: one row a face, with all that the raw dataset says of it, and why any row was left out."""
     run_ingest(project.load_params(), src, format=format, out=out, accept_mismatch=accept_mismatch)
 
 

@@ -37,7 +37,7 @@ def shard_params(**changes) -> ShardParams:
         "weighting": "inverse",
         "effective_beta": 0.999,
         "rows_per_shard": 40,
-        "processes": 1,
+        "world_size": 1,
     }
     return ShardParams(**(values | changes))
 

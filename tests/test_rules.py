@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -118,7 +119,7 @@ def test_a_stage_is_run_by_one_function_of_one_shape(name):
     positional = [one.name for one in given.values() if one.kind is one.POSITIONAL_OR_KEYWORD]
     assert positional[-2:] == ["out", "params"], f"{name}: the inputs, then out, then params; the rest by keyword"
     assert "progress" in given
-    assert inspect.signature(run).return_annotation == dict[str, inspect.get_annotations(run)["return"].__args__[1]]
+    assert inspect.signature(run).return_annotation == dict[str, Any], f"{name}: the summary is what it returns"
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -4,7 +4,8 @@ They are fitted by scikit-learn and answer from their own tensors, so that they 
 is pickled. Gradients do not flow through them.
 
 HOG: Dalal and Triggs 2005. SVM: Cortes and Vapnik 1995, one against one as libsvm has it. Descriptor: dlib's ResNet,
-128 numbers a face. Probabilities are a softmax over the decisions, tempered as any network's (`models.core.calibration`).
+128 numbers a face. Probabilities are a softmax over the decisions, tempered as any network's
+(`models.core.calibration`).
 """
 
 from functools import cache
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.core.inputs import InputSpec
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 from models.networks.weights import State
 from pipeline.align.detectors.dlib_hog import model_file
 from pipeline.core.errors import DataError
@@ -68,7 +69,7 @@ class Classical(nn.Module):
         """Return logits (N, classes) of images (N, channels, S, S), float in [0, 1]."""
         return self._logits(self._standardized(self.extract(_as_pixels(images))))
 
-    def fit(self, faces: Faces, validation: Faces | None) -> tuple[Tensor, Tensor | None]:
+    def fit(self, faces: FaceBatch, validation: FaceBatch | None) -> tuple[Tensor, Tensor | None]:
         """Fit features and classifier; the strength is chosen by balanced accuracy on validation.
 
         Returns:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from models.core.inputs import InputSpec
-from models.data.encoded import Rows
+from models.data.encoded import EncodedRows
 from pipeline.core.errors import DataError
 
 _CHUNK_ROWS: Final = 8  # what a thread decodes at a time: some milliseconds
@@ -82,7 +82,7 @@ class Decoding:
         spec: the input that they are for, which says at what scale they are decoded; None: in full.
     """
 
-    def __init__(self, rows: Rows, pool: Executor | None, blocks: Blocks, spec: InputSpec | None) -> None:
+    def __init__(self, rows: EncodedRows, pool: Executor | None, blocks: Blocks, spec: InputSpec | None) -> None:
         self.rows = rows
         try:
             height, width = _size(rows.images[0], spec)

@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class EncodedRows:
     """Rows without decoded pixels; every field is one array or list of the same length.
 
     Attributes:
@@ -47,16 +47,18 @@ class Rows:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, order: npt.NDArray[np.int64] | slice) -> "Rows":
+    def take(self, order: npt.NDArray[np.int64] | slice) -> "EncodedRows":
         """Return these rows in this order."""
-        return Rows(*(getattr(self, field.name)[order] for field in fields(self)))
+        return EncodedRows(*(getattr(self, field.name)[order] for field in fields(self)))
 
 
-def concat_rows(parts: Sequence[Rows]) -> Rows:
+def concat_rows(parts: Sequence[EncodedRows]) -> EncodedRows:
     """Return the rows of all parts, in order. Pictures are not copied."""
     if len(parts) == 1:
         return parts[0]
-    return Rows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Rows)))
+    return EncodedRows(
+        *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(EncodedRows))
+    )
 
 
 class PieceReader:
@@ -67,7 +69,7 @@ class PieceReader:
         self._entries = entries
         self._footers: OrderedDict[int, pq.FileMetaData] = OrderedDict()
 
-    def read(self, piece: Piece) -> Rows:
+    def read(self, piece: Piece) -> EncodedRows:
         """Read the rows of one piece of one row group.
 
         Raises:
@@ -91,8 +93,8 @@ class PieceReader:
             self._footers.popitem(last=False)
 
 
-def _rows(batch: pa.RecordBatch) -> Rows:
-    return Rows(
+def _rows(batch: pa.RecordBatch) -> EncodedRows:
+    return EncodedRows(
         images=_views(batch.column("image").field("bytes")),
         labels=_numbers(batch.column("label"), np.int64),
         probs=_numbers(batch.column("label_probs").flatten(), np.float32).reshape(len(batch), -1),

@@ -12,7 +12,7 @@ from models.data.loader import Batch
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
+class FaceBatch:
     """Faces and what is known of them. All tensors have the same first dimension and lie on one device.
 
     Attributes:
@@ -34,30 +34,30 @@ class Faces:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: Tensor) -> "Faces":
+    def take(self, rows: Tensor) -> "FaceBatch":
         """Return some rows in this order."""
-        return Faces(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return FaceBatch(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def without_pixels(self) -> "Faces":
+    def without_pixels(self) -> "FaceBatch":
         """Return what an answer is measured against, and not the pixels: they would take gigabytes."""
         return replace(self, pixels=self.pixels.new_empty(len(self), 0))
 
-    def scaled(self, spec: InputSpec) -> "Faces":
+    def scaled(self, spec: InputSpec) -> "FaceBatch":
         """Return decoded faces as the network reads them; where they lie, the scaling is done."""
         return replace(self, pixels=spec.resize(self.pixels).contiguous())
 
-    def pinned(self) -> "Faces":
+    def pinned(self) -> "FaceBatch":
         """Return a copy in memory from which a GPU fetches by itself, so that nobody waits for it."""
-        return Faces(*(getattr(self, field.name).pin_memory() for field in fields(self)))
+        return FaceBatch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
 
-    def to(self, device: torch.device) -> "Faces":
+    def to(self, device: torch.device) -> "FaceBatch":
         """Return the same on another device."""
-        return Faces(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+        return FaceBatch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
 
-def faces_of(batch: Batch) -> Faces:
+def faces_of(batch: Batch) -> FaceBatch:
     """Return what training needs of a batch of the shards, as it was decoded."""
-    return Faces(
+    return FaceBatch(
         pixels=batch.images,
         labels=batch.labels,
         probs=batch.probs,
@@ -67,6 +67,6 @@ def faces_of(batch: Batch) -> Faces:
     )
 
 
-def concat_faces(parts: Sequence[Faces]) -> Faces:
+def concat_faces(parts: Sequence[FaceBatch]) -> FaceBatch:
     """Return all rows of some batches as one."""
-    return Faces(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Faces)))
+    return FaceBatch(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(FaceBatch)))

@@ -20,7 +20,7 @@ import torch
 
 from models.core.inputs import InputSpec
 from models.data.decode import Blocks, Decoding, Task
-from models.data.encoded import PieceReader, Rows, concat_rows
+from models.data.encoded import EncodedRows, PieceReader, concat_rows
 from models.data.order import EpochOrder, Window
 from pipeline.core.errors import ModelError, UsageError
 from pipeline.shards.read import ShardFolder, open_shards
@@ -191,9 +191,9 @@ class ShardLoader:
                 yield ahead.popleft()
         yield from ahead
 
-    def _batches(self, pool: ThreadPoolExecutor | None) -> Iterator[Rows]:
+    def _batches(self, pool: ThreadPoolExecutor | None) -> Iterator[EncodedRows]:
         """Yield the rows of each batch; a batch may begin in one window and end in the next."""
-        rest: list[Rows] = []
+        rest: list[EncodedRows] = []
         for window in self._windows(pool):
             rows = concat_rows([*rest, window])
             whole = len(rows) - len(rows) % self.batch_size
@@ -203,9 +203,9 @@ class ShardLoader:
         if rest and len(rest[0]):
             yield rest[0]
 
-    def _windows(self, pool: ThreadPoolExecutor | None) -> Iterator[Rows]:
+    def _windows(self, pool: ThreadPoolExecutor | None) -> Iterator[EncodedRows]:
         """Yield windows in their mixed order; the next one is being read meanwhile."""
-        ahead: deque[tuple[Window, list[Task[Rows]]]] = deque()
+        ahead: deque[tuple[Window, list[Task[EncodedRows]]]] = deque()
         for window in self._order.windows(self._epoch, self._position):
             reads = [Task(partial(self._pieces.read, piece), pool) for piece in window.pieces]
             ahead.append((window, reads))
@@ -215,7 +215,7 @@ class ShardLoader:
             yield _mixed(*waiting)
 
 
-def _mixed(window: Window, reads: list[Task[Rows]]) -> Rows:
+def _mixed(window: Window, reads: list[Task[EncodedRows]]) -> EncodedRows:
     return concat_rows([read.result() for read in reads]).take(window.order)
 
 

@@ -27,7 +27,7 @@ Cycle = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class LabelPermutation:
     """Another assignment that fits much better.
 
     `swapped` are the two classes that win most by changing places. `reads_as` says for each class's output that moves
@@ -58,9 +58,9 @@ class Probe:
         }
 
 
-def probe_permutation(
+def find_label_permutation(
     labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str], among: Collection[int] | None = None
-) -> Probe | None:
+) -> LabelPermutation | None:
     """Look for an assignment of classes to outputs that fits much better than the given one.
 
     Args:
@@ -89,7 +89,7 @@ def probe_permutation(
     return _probe(counts.astype(np.float64), classes, sorted(range(len(classes)) if among is None else among))
 
 
-def _probe(counts: Matrix, classes: Sequence[str], among: Sequence[int]) -> Probe | None:
+def _probe(counts: Matrix, classes: Sequence[str], among: Sequence[int]) -> LabelPermutation | None:
     fixed = ~np.isin(np.arange(len(classes)), among)
     rows = counts.sum(axis=1, keepdims=True)
     rows[fixed] = 0
@@ -104,7 +104,7 @@ def _probe(counts: Matrix, classes: Sequence[str], among: Sequence[int]) -> Prob
     for cycle in moved:
         kept[list(cycle)] = output_of[list(cycle)]
     present = rows[:, 0] > 0
-    return Probe(
+    return LabelPermutation(
         swapped=_swapped(moved, recalls, classes),
         reads_as={classes[kept[label]]: classes[label] for label in range(len(classes)) if kept[label] != label},
         given_score=float(recalls.diagonal()[present].mean()),

@@ -104,8 +104,8 @@ def measure(answers: Answers, bootstrap: Bootstrap, classes: Sequence[int] = ran
         classes: the classes that are told of.
 
     Returns:
-        Values with intervals of the cluster bootstrap, see `models.evaluation.intervals`: whole groups are drawn, because the
-        faces of one person are not independent.
+        Values with intervals of the cluster bootstrap, see `models.evaluation.intervals`: whole groups are drawn,
+        because the faces of one person are not independent.
     """
     counts, sums = count_groups(answers, bootstrap.bins)
     flat = np.concatenate([counts.reshape(len(counts), -1), sums], axis=1)

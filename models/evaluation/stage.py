@@ -25,9 +25,9 @@ from models.evaluation.affect_report import (
 )
 from models.evaluation.gallery import choose_affects, choose_classes, write_gallery
 from models.evaluation.held_out import HeldOut, answer_logits, faces_for, read_held_out
-from models.evaluation.label_permutation import Probe, probe_permutation
+from models.evaluation.label_permutation import LabelPermutation, find_label_permutation
 from models.evaluation.metrics import SCORES, Answers, Bootstrap, answer, measure
-from models.evaluation.summary import Rows, Training, beside, brief, brief_beside, build_views, full, list_rough
+from models.evaluation.summary import TestedRows, Training, beside, brief, brief_beside, build_views, full, list_rough
 from models.registry import find_model
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.errors import ModelError, UsageError
@@ -169,7 +169,7 @@ def answer_classes(
         details.setdefault("beside", {})[name] = beside(views, other_views)
     chosen = choose_classes(rows.label, probabilities, rows.shown, test.params.saliency_per_class, test.params.mistakes)
     write_gallery(output, checkpoint, test.whole_faces(), *chosen)
-    probes = probe_datasets(rows, probabilities, training.classes)
+    probes = find_permutations(rows, probabilities, training.classes)
     report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
     _write_answers(output, rows, probabilities)
     warnings = {name: f"{name}: {probe}; is its label map right? {_ORDERS}" for name, probe in probes.items()}
@@ -230,11 +230,11 @@ def _calibration_error(rows: HeldOut, probabilities: NDArray[np.float32], bootst
     return measure(answers, replace(bootstrap, draws=1)).scores["ece"].value
 
 
-def _rows(rows: HeldOut, probabilities: NDArray[np.float32]) -> Rows:
+def _rows(rows: HeldOut, probabilities: NDArray[np.float32]) -> TestedRows:
     missing = rows.missing
     group = np.concatenate([rows.group, rows.missing_group])
     count = len(rows.sample_id)
-    return Rows(
+    return TestedRows(
         dataset=np.array([*rows.dataset, *missing["dataset"].to_pylist()]),
         label=np.concatenate([rows.label, missing["label"].to_numpy().astype(np.int64)]),
         group=group,
@@ -275,9 +275,9 @@ def _write_pairs(output: StageOutput, pairs: Sequence[tuple[str, str]]) -> None:
     output.path("confusion.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def probe_datasets(
+def find_permutations(
     rows: HeldOut, probabilities: NDArray[np.float32], trained: Collection[int] = range(len(CLASSES))
-) -> dict[str, Probe]:
+) -> dict[str, LabelPermutation]:
     """Return the datasets whose labels fit the answers much better in another order, as of a wrong label map.
 
     Looked at are the classes that the network was trained on and the dataset has; silence is no proof, see `probe`.
@@ -287,7 +287,7 @@ def probe_datasets(
     for name in np.unique(datasets):
         mine = datasets == name
         among = set(trained) & set(rows.label[mine].tolist())
-        probes[str(name)] = probe_permutation(rows.label[mine], probabilities[mine], CLASSES, among)
+        probes[str(name)] = find_label_permutation(rows.label[mine], probabilities[mine], CLASSES, among)
     return {name: probe for name, probe in probes.items() if probe is not None}
 
 

@@ -24,7 +24,7 @@ _DECIMALS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TestedRows:
     """The rows of a test set and one network's answers to them.
 
     Attributes:
@@ -41,9 +41,11 @@ class Rows:
     found: NDArray[np.bool_]
     probabilities: NDArray[np.float32]
 
-    def where(self, mask: NDArray[np.bool_]) -> "Rows":
+    def where(self, mask: NDArray[np.bool_]) -> "TestedRows":
         """Return only the rows that the mask picks."""
-        return Rows(self.dataset[mask], self.label[mask], self.group[mask], self.found[mask], self.probabilities[mask])
+        return TestedRows(
+            self.dataset[mask], self.label[mask], self.group[mask], self.found[mask], self.probabilities[mask]
+        )
 
     def answers(self, classes: tuple[int, ...] = _ALL) -> Answers:
         """Return the answers, chosen among `classes`."""
@@ -61,16 +63,16 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TestSlice:
     """One set of rows measured in its three ways; None where no row is left."""
 
     with_face: Measured | None
     all_rows: Measured | None
     shared_classes: Measured | None
-    commonest: Measured | None
+    majority_class: Measured | None
 
 
-def build_views(rows: Rows, training: Training, bootstrap: Bootstrap) -> dict[tuple[str, ...], View]:
+def build_views(rows: TestedRows, training: Training, bootstrap: Bootstrap) -> dict[tuple[str, ...], TestSlice]:
     """Measure the whole and its parts.
 
     Returns:
@@ -84,46 +86,46 @@ def build_views(rows: Rows, training: Training, bootstrap: Bootstrap) -> dict[tu
     return {place: build_view(rows.where(mask), training, bootstrap) for place, mask in masks.items() if mask.any()}
 
 
-def build_view(rows: Rows, training: Training, bootstrap: Bootstrap) -> View:
+def build_view(rows: TestedRows, training: Training, bootstrap: Bootstrap) -> TestSlice:
     """Measure one set of rows in its three ways, and the best that one constant answer could get."""
     faces = rows.where(rows.found)
     shared = tuple(sorted(training.classes & set(faces.label.tolist())))
     both = faces.where(np.isin(faces.label, shared))
-    return View(
+    return TestSlice(
         with_face=_measure(faces, bootstrap),
         all_rows=_measure(rows, bootstrap),
         shared_classes=_measure(both, bootstrap, shared),
-        commonest=_measure(_constant(faces), bootstrap),
+        majority_class=_measure(_constant(faces), bootstrap),
     )
 
 
-def _measure(rows: Rows, bootstrap: Bootstrap, classes: tuple[int, ...] = _ALL) -> Measured | None:
+def _measure(rows: TestedRows, bootstrap: Bootstrap, classes: tuple[int, ...] = _ALL) -> Measured | None:
     return measure(rows.answers(classes), bootstrap, classes) if len(rows.label) else None
 
 
-def _constant(rows: Rows) -> Rows:
+def _constant(rows: TestedRows) -> TestedRows:
     """Return the rows answered with their own commonest class: no constant answer is more accurate."""
     counts = np.bincount(rows.label, minlength=len(CLASSES))
     probabilities = np.tile(np.eye(len(CLASSES), dtype=np.float32)[counts.argmax()], (len(rows.label), 1))
-    return Rows(rows.dataset, rows.label, rows.group, rows.found, probabilities)
+    return TestedRows(rows.dataset, rows.label, rows.group, rows.found, probabilities)
 
 
-def brief(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+def brief(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, Any]:
     """Return the content of metrics.json: what a person compares between two runs, as plain numbers in nested dicts.
 
     Every other number, and every other interval, is in details.json. A class without rows and answers has null.
     """
     report = _nested({place: _brief(view) for place, view in views.items()})
     whole = views[()]
-    if whole.with_face is not None and whole.commonest is not None:
+    if whole.with_face is not None and whole.majority_class is not None:
         report["ece"] = whole.with_face.scores["ece"].value
         report["ece_chance"] = whole.with_face.ece_chance
         report["per_class"] = {name: {"f1": _value(of["f1"])} for name, of in whole.with_face.per_class.items()}
-        report["commonest"] = {"accuracy": whole.commonest.scores["accuracy"].value}
+        report["majority_class"] = {"accuracy": whole.majority_class.scores["accuracy"].value}
     return report
 
 
-def list_rough(views: Mapping[tuple[str, ...], View]) -> dict[str, str]:
+def list_rough(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, str]:
     """Return a word on each dataset, and on the whole, whose intervals are of few people or groups, or missing."""
     words = {}
     for place, view in views.items():
@@ -137,12 +139,12 @@ def list_rough(views: Mapping[tuple[str, ...], View]) -> dict[str, str]:
     return words
 
 
-def full(views: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+def full(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, Any]:
     """Return the content of details.json: every number, confusion included, as value, low and high."""
     return _nested({place: _full(view) for place, view in views.items()})
 
 
-def beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+def beside(views: Mapping[tuple[str, ...], TestSlice], others: Mapping[tuple[str, ...], TestSlice]) -> dict[str, Any]:
     """Return another network's scores and by how much the first is better, paired on the same people.
 
     Beside the difference of the calibration errors stands the one that chance alone makes (`ece_chance`).
@@ -150,7 +152,9 @@ def beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...
     return _nested({place: _versus(view, others[place]) for place, view in views.items()})
 
 
-def brief_beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[str, ...], View]) -> dict[str, Any]:
+def brief_beside(
+    views: Mapping[tuple[str, ...], TestSlice], others: Mapping[tuple[str, ...], TestSlice]
+) -> dict[str, Any]:
     """Return what metrics.json says of another network: its headlines and by how much the first is better, overall.
 
     Each difference stands with its paired interval: one that holds 0 shows none.
@@ -164,7 +168,7 @@ def brief_beside(views: Mapping[tuple[str, ...], View], others: Mapping[tuple[st
     return _headline(other) | {"better_by": differences, "better_by_interval": ends}
 
 
-def _versus(view: View, other: View) -> dict[str, Any]:
+def _versus(view: TestSlice, other: TestSlice) -> dict[str, Any]:
     if view.with_face is None or other.with_face is None:
         return {}
     better = _plain(compare(view.with_face, other.with_face))
@@ -185,7 +189,7 @@ def _nested(blocks: Mapping[tuple[str, ...], dict[str, Any]]) -> dict[str, Any]:
     return nested
 
 
-def _brief(view: View) -> dict[str, Any]:
+def _brief(view: TestSlice) -> dict[str, Any]:
     if view.with_face is None:
         block: dict[str, Any] = {"rows": 0}
     else:
@@ -199,13 +203,13 @@ def _headline(measured: Measured) -> dict[str, Any]:
     return {"rows": measured.rows, **{name: measured.scores[name].value for name in HEADLINES}}
 
 
-def _full(view: View) -> dict[str, Any]:
+def _full(view: TestSlice) -> dict[str, Any]:
     block: dict[str, Any] = _every_score(view.with_face) if view.with_face else {"rows": 0}
     for name, measured in (("all_rows", view.all_rows), ("shared_classes", view.shared_classes)):
         if measured is not None:
             block[name] = _every_score(measured)
-    if view.commonest is not None:
-        block["commonest"] = {name: view.commonest.scores[name].value for name in HEADLINES}
+    if view.majority_class is not None:
+        block["majority_class"] = {name: view.majority_class.scores[name].value for name in HEADLINES}
     return block
 
 

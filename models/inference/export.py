@@ -40,7 +40,7 @@ class Answering(nn.Module):
         self.network = network
         self.spec = spec
         self.uncut = replace(spec, size_px=inner, zoom=1.0)
-        self.flips = checkpoint.info.flips
+        self.tta_flip = checkpoint.info.tta_flip
         self.temperature = checkpoint.info.temperature
         rows = functional.interpolate(
             torch.eye(inner)[None, None], size=(spec.size_px, inner), mode="bilinear", antialias=True
@@ -56,7 +56,7 @@ class Answering(nn.Module):
             scaled = round_exactly(self.rows @ scaled @ self.rows.T).clamp(0, 255)
         pixels = self.spec.normalize(scaled / 255)
         answer: Tensor = (self.network(pixels) / self.temperature).softmax(1)
-        if self.flips:
+        if self.tta_flip:
             answer = (answer + (self.network(pixels.flip(-1)) / self.temperature).softmax(1)) / 2
         return answer
 

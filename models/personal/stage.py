@@ -167,7 +167,7 @@ def fine_tune(general: Checkpoint, images: Tensor, labels: Tensor, params: Perso
     """
     personal = Checkpoint(general.info, copy.deepcopy(general.module))
     network = personal.module.eval()
-    open_last(network, params.open_blocks)
+    open_last(network, params.unfreeze_blocks)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=params.learning_rate)
     augment = Augmentation(_STRENGTHS, general.spec.size_px)
@@ -189,7 +189,8 @@ def shot_counts(shots: int) -> list[int]:
 def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
     """Return, by number of shots, the mean accuracy of both networks and their mean difference with its 95% interval.
 
-    The interval is paired, of draws of the faces to learn from (see `models.evaluation.intervals`): it is of this person alone.
+    The interval is paired, of draws of the faces to learn from (see `models.evaluation.intervals`): it is of this
+    person alone.
     """
     curve: dict[str, dict[str, float | None]] = {}
     for shots in sorted({row["shots"] for row in rows}):

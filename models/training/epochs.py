@@ -15,7 +15,7 @@ from torch import Tensor
 from models.core.inputs import InputSpec
 from models.core.runtime import send
 from models.core.streams import Purpose, stream_seed
-from models.data.faces import Faces, concat_faces, faces_of
+from models.data.faces import FaceBatch, concat_faces, faces_of
 from models.data.loader import ShardLoader
 from models.training.feed import Feed
 from pipeline.core.parallel.pool import worker_count
@@ -42,7 +42,7 @@ class Reading:
     device: torch.device = CPU
 
 
-def read_faces(reading: Reading, home: torch.device = CPU) -> Faces:
+def read_faces(reading: Reading, home: torch.device = CPU) -> FaceBatch:
     """Read a whole split into the memory of a device, in the order of the shards, as the network reads them.
 
     All cores decode, because nothing else runs yet.
@@ -92,7 +92,7 @@ class MemoryEpochs:
     """Batches of faces in memory. The order of an epoch depends on the seed and the epoch alone."""
 
     def __init__(
-        self, faces: Faces, batch_size: int, seed: int, epoch: Callable[[], int], *, shuffle: bool = True
+        self, faces: FaceBatch, batch_size: int, seed: int, epoch: Callable[[], int], *, shuffle: bool = True
     ) -> None:
         self.faces = faces
         self._batch_size = batch_size
@@ -107,7 +107,7 @@ class MemoryEpochs:
         whole, rest = divmod(len(self.faces), self._batch_size)
         return whole + (rest > 1 or (rest == 1 and not self._shuffle))
 
-    def __iter__(self) -> Iterator[Faces]:
+    def __iter__(self) -> Iterator[FaceBatch]:
         """Yield the batches of the epoch that begins, or what is left of the one that was interrupted."""
         epoch = self._epoch()
         resumes = self._resume_at is not None and self._resume_at[0] == epoch
@@ -145,7 +145,7 @@ class StreamedEpochs:
         whole, rest = divmod(self._loader.rows, self._loader.batch_size)
         return whole + (rest >= self._fewest)
 
-    def __iter__(self) -> Iterator[Faces]:
+    def __iter__(self) -> Iterator[FaceBatch]:
         """Yield the batches of the epoch that begins, or what is left of the one that was interrupted."""
         self._loader.set_epoch(self._epoch())
         for batch in self._loader:

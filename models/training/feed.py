@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import torch
 
 from models.core.inputs import InputSpec
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 
 _AHEAD: Final = 2  # batches on a GPU beside the one that it learns from
 
@@ -19,7 +19,7 @@ _AHEAD: Final = 2  # batches on a GPU beside the one that it learns from
 class Epochs(Protocol):
     """Batches, epoch by epoch."""
 
-    def __iter__(self) -> Iterator[Faces]:
+    def __iter__(self) -> Iterator[FaceBatch]:
         """Yield the batches of the epoch that begins."""
 
     def __len__(self) -> int:
@@ -51,11 +51,11 @@ class Feed:
         """Return how many batches an epoch has."""
         return len(self._epochs)
 
-    def __iter__(self) -> Iterator[Faces]:
+    def __iter__(self) -> Iterator[FaceBatch]:
         """Yield the batches of the epoch that begins, or what is left of the one that was interrupted."""
         ahead = _AHEAD if self._device.type == "cuda" else 0
         road = _Road(self._device, self._spec)
-        waiting: deque[tuple[Faces, Any, dict[str, Any]]] = deque()
+        waiting: deque[tuple[FaceBatch, Any, dict[str, Any]]] = deque()
         for faces in self._epochs:
             waiting.append((*road.send(faces), self._epochs.state_dict()))
             if len(waiting) > ahead:
@@ -72,7 +72,7 @@ class Feed:
         self._epochs.load_state_dict(state)
         self._state = None
 
-    def _arrived(self, road: "_Road", faces: Faces, event: Any, state: dict[str, Any]) -> Faces:
+    def _arrived(self, road: "_Road", faces: FaceBatch, event: Any, state: dict[str, Any]) -> FaceBatch:
         road.await_(event)
         self._state = state
         return faces
@@ -86,7 +86,7 @@ class _Road:
         self._streams: Any = torch.cuda if device.type == "cuda" else torch.cpu
         self._own = self._streams.Stream(device)
 
-    def send(self, faces: Faces) -> tuple[Faces, Any]:
+    def send(self, faces: FaceBatch) -> tuple[FaceBatch, Any]:
         """Return faces as they will lie on the device, and what to wait for before they do.
 
         The stream first waits for what the device was given so far: the memory of its earlier batches, which nobody

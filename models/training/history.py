@@ -23,19 +23,19 @@ class Phase:
         name: train, or features and finetune.
         first_epoch: how many epochs came before.
         epochs: how many it has.
-        open_blocks: of the base, from the end; None opens all.
+        unfreeze_blocks: of the base, from the end; None opens all.
         learning_rate: at its highest.
     """
 
     name: str
     first_epoch: int
     epochs: int
-    open_blocks: int | None
+    unfreeze_blocks: int | None
     learning_rate: float
 
 
 @dataclass
-class Course:
+class History:
     """How training went so far.
 
     Attributes:

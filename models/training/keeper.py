@@ -8,7 +8,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks.checkpoint import Checkpoint
 
-from models.training.history import Course
+from models.training.history import History
 from pipeline.core.place import sync
 
 _SECONDS: Final = 60
@@ -24,13 +24,13 @@ class StateKeeper(Checkpoint):
 
     Args:
         path: of the state, replaced whole each time.
-        course: how training goes; the best weights are its.
+        history: how training goes; the best weights are its.
         minutes: from one state to the next; 0 saves after every step and every epoch.
         accumulate: batches a step of the weights has; gradients that are half added up are not saved.
     """
 
-    def __init__(self, path: Path, course: Course, minutes: float, accumulate: int = 1) -> None:
-        self._path, self._course = path, course
+    def __init__(self, path: Path, history: History, minutes: float, accumulate: int = 1) -> None:
+        self._path, self._course = path, history
         self._seconds = minutes * _SECONDS
         self._accumulate = accumulate
         self._kept = -1  # the epoch whose weights lie in the file

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.core.affect import AFFECTS, TASK_OUTPUTS, affect_loss, squared_error
 from models.core.runtime import send
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 from pipeline.core.params import TrainParams
 
 _TINY: Final = 1e-12
@@ -26,7 +26,7 @@ class Objective:
     params: TrainParams
     class_weights: Tensor
 
-    def targets(self, faces: Faces) -> Tensor:
+    def targets(self, faces: FaceBatch) -> Tensor:
         """Return what the network is to answer: (N, classes) probabilities, or (N, K) valence and arousal."""
         if self.params.task != "emotion":
             return faces.affect[:, self._columns()]
@@ -35,12 +35,12 @@ class Objective:
         # As `one_hot` does, which first looks whether each label is a class, and so waits for the GPU.
         return (faces.labels.unsqueeze(1) == torch.arange(len(self.class_weights), device=faces.labels.device)).float()
 
-    def loss(self, outputs: Tensor, targets: Tensor, faces: Faces) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, faces: FaceBatch) -> Tensor:
         """Return the mean loss of a batch, given raw outputs (N, K) and their targets."""
         total, weight = self.totals(outputs, targets, faces)
         return total / weight.clamp(min=_TINY)
 
-    def totals(self, outputs: Tensor, targets: Tensor, faces: Faces) -> tuple[Tensor, Tensor]:
+    def totals(self, outputs: Tensor, targets: Tensor, faces: FaceBatch) -> tuple[Tensor, Tensor]:
         """Return the sum of weighted losses and the sum of weights, which add up over the batches of an epoch.
 
         A concordance is of all rows and no sum: it counts once for each row of its batch.
@@ -57,13 +57,13 @@ class Objective:
         rows = torch.full((), float(len(faces)), device=outputs.device)
         return affect_loss(answers, targets, given, "ccc", faces.weights) * rows, rows
 
-    def sums(self, outputs: Tensor, faces: Faces) -> tuple[float, ...]:
+    def sums(self, outputs: Tensor, faces: FaceBatch) -> tuple[float, ...]:
         """Return what `Course.record` takes, of all rows at once: no order and no batches can change it."""
         exact = replace(faces, weights=faces.weights.double())
         total, weight = self.totals(outputs.double(), self.targets(faces).double(), exact)
         return (total.item(), weight.item(), self.right(outputs, faces).double().sum().item(), float(len(faces)))
 
-    def right(self, outputs: Tensor, faces: Faces) -> Tensor:
+    def right(self, outputs: Tensor, faces: FaceBatch) -> Tensor:
         """Return (N,) how right each answer is, 0 or 1: the class, or the sign of what is given."""
         if self.params.task == "emotion":
             return (outputs.argmax(1) == faces.labels).float()

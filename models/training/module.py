@@ -19,11 +19,11 @@ from models.checkpoint import not_finite
 from models.core.inputs import InputSpec
 from models.core.runtime import accelerator
 from models.core.streams import Purpose, stream_seed
-from models.data.faces import Faces, concat_faces
+from models.data.faces import FaceBatch, concat_faces
 from models.networks.layers import rest_frozen
 from models.training.augment import Augmentation
 from models.training.average import Average
-from models.training.history import NO_SUMS, Course, Phase, score_classes, score_values
+from models.training.history import NO_SUMS, History, Phase, score_classes, score_values
 from models.training.loss import Objective, mix
 from models.training.optimizer import build_optimizer, rate_share, scale_rate
 from pipeline.core.errors import ModelError
@@ -49,7 +49,7 @@ class Learner(lightning.LightningModule):
         params: how it is trained.
         phase: which epochs.
         objective: the loss.
-        course: how training went before; continued here.
+        history: how training went before; continued here.
         amounts: how much there is in an epoch.
         seed: of every draw.
     """
@@ -63,7 +63,7 @@ class Learner(lightning.LightningModule):
         params: TrainParams,
         phase: Phase,
         objective: Objective,
-        course: Course,
+        history: History,
         amounts: Amounts,
         seed: int,
     ) -> None:
@@ -71,7 +71,7 @@ class Learner(lightning.LightningModule):
         self.network = network
         self.average = Average(network, params.ema) if params.ema else None
         self.spec, self.params, self.phase = spec, params, phase
-        self.objective, self.course = objective, course
+        self.objective, self.course = objective, history
         self._amounts = amounts
         self._seed = seed
         strengths = None if params.augment == "none" else params.augmentations[params.augment]
@@ -81,7 +81,7 @@ class Learner(lightning.LightningModule):
         self.register_buffer("sums", torch.zeros(4, dtype=dtype))
         # Each process has sums of its own; it would else be given those of the first before every batch.
         self._ddp_params_and_buffers_to_ignore = ["sums"]  # read by DistributedDataParallel
-        self._answers: list[tuple[Tensor, Faces]] = []
+        self._answers: list[tuple[Tensor, FaceBatch]] = []
 
     @property
     def answering(self) -> nn.Module:
@@ -97,7 +97,7 @@ class Learner(lightning.LightningModule):
                 self.average.eval()
         return self
 
-    def transfer_batch_to_device(self, batch: Faces, device: torch.device, dataloader_idx: int) -> Faces:
+    def transfer_batch_to_device(self, batch: FaceBatch, device: torch.device, dataloader_idx: int) -> FaceBatch:
         """Move a batch that is not there already."""
         del dataloader_idx
         return batch.to(device)
@@ -111,7 +111,7 @@ class Learner(lightning.LightningModule):
         """Begin the sums of an epoch."""
         self.sums.zero_()
 
-    def training_step(self, faces: Faces, batch_idx: int) -> Tensor:
+    def training_step(self, faces: FaceBatch, batch_idx: int) -> Tensor:
         """Return the loss of one batch. Autocast is for the network alone: pixels and losses need all of float32."""
         torch.manual_seed(self._step_seed(batch_idx))
         with self._in_float32():
@@ -123,7 +123,7 @@ class Learner(lightning.LightningModule):
             self._add(total, weight, outputs, faces)
             return total / weight.clamp(min=_TINY)
 
-    def _learned_from(self, faces: Faces) -> tuple[Tensor, Tensor]:
+    def _learned_from(self, faces: FaceBatch) -> tuple[Tensor, Tensor]:
         pixels = faces.pixels if self._augment is None else self._augment(faces.pixels)
         pixels, targets = self.spec.normalize(pixels), self.objective.targets(faces)
         if self.params.mixup and self.params.task == "emotion":
@@ -146,7 +146,7 @@ class Learner(lightning.LightningModule):
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, *args, **kwargs)
 
-    def validation_step(self, faces: Faces, batch_idx: int) -> None:
+    def validation_step(self, faces: FaceBatch, batch_idx: int) -> None:
         """Answer one batch of the validation set."""
         del batch_idx
         with self._in_float32():
@@ -206,7 +206,7 @@ class Learner(lightning.LightningModule):
     def _in_float32(self) -> torch.autocast:
         return torch.autocast(self.device.type, enabled=False)
 
-    def _compiled_for(self, faces: Faces) -> AbstractContextManager[None]:
+    def _compiled_for(self, faces: FaceBatch) -> AbstractContextManager[None]:
         """Let a compiled network run as it is written for a batch of another size: it would be compiled anew for it."""
         if not self.params.compile:
             return nullcontext()
@@ -217,7 +217,7 @@ class Learner(lightning.LightningModule):
     def _laid_out(self, pixels: Tensor) -> Tensor:
         return pixels.contiguous(memory_format=torch.channels_last) if self.params.channels_last else pixels
 
-    def _add(self, total: Tensor, weight: Tensor, outputs: Tensor, faces: Faces) -> None:
+    def _add(self, total: Tensor, weight: Tensor, outputs: Tensor, faces: FaceBatch) -> None:
         """Add a batch to the sums of the epoch, on the device: nobody waits for them."""
         count = torch.full_like(total, len(faces))
         right = self.objective.right(outputs, faces).sum()
@@ -229,7 +229,7 @@ class Learner(lightning.LightningModule):
             return NO_SUMS, {}
         outputs = self._gathered(torch.cat([outputs for outputs, _ in self._answers]))
         faces = concat_faces([faces for _, faces in self._answers])
-        faces = Faces(*(self._gathered(getattr(faces, field.name)) for field in fields(Faces)))
+        faces = FaceBatch(*(self._gathered(getattr(faces, field.name)) for field in fields(FaceBatch)))
         self._answers = []
         sums = replace(self.objective, class_weights=self.objective.class_weights.cpu()).sums(outputs, faces)
         if self.params.task == "emotion":

@@ -11,7 +11,7 @@ from typing import Any, Final
 import lightning
 from lightning.pytorch.callbacks import Callback
 
-from models.training.history import Course
+from models.training.history import History
 from pipeline.core.errors import OutputError
 from pipeline.core.parallel.pool import Progress
 
@@ -45,8 +45,8 @@ class ProgressReport(Callback):
 class LiveLog(Callback):
     """Logs each epoch with DVCLive, as DVC and its extensions read it; epochs before a resume are logged once more."""
 
-    def __init__(self, folder: Path, course: Course) -> None:
-        self._course = course
+    def __init__(self, folder: Path, history: History) -> None:
+        self._course = history
         self._logged = 0
         with quiet_dvclive():
             from dvclive.live import Live

@@ -16,11 +16,11 @@ from models.core.affect import TASK_OUTPUTS
 from models.core.inputs import InputSpec
 from models.core.runtime import Compute
 from models.networks.layers import open_last
-from models.registry import Entry, create_model
+from models.registry import ModelEntry, create_model
 from models.training.engine import build_trainer, plan_compute
 from models.training.epochs import Reading, build_epochs, read_faces
 from models.training.feed import Feed
-from models.training.history import NO_SUMS, Course, Phase, score_classes
+from models.training.history import NO_SUMS, History, Phase, score_classes
 from models.training.keeper import StateKeeper
 from models.training.loss import Objective, balance_classes
 from models.training.module import Amounts, Learner
@@ -40,7 +40,7 @@ class Job:
     shards: Path
     folder: ShardFolder
     params: TrainParams
-    entry: Entry
+    entry: ModelEntry
     seed: int
     progress: Progress
 
@@ -65,18 +65,18 @@ def build_phases(params: TrainParams) -> list[Phase]:
     Raises:
         UsageError: feature extraction would take more epochs than there are.
     """
-    if params.head_epochs == 0:
-        return [Phase("train", 0, params.epochs, params.open_blocks, params.learning_rate)]
-    if params.head_epochs > params.epochs:
-        raise UsageError(f"train.head_epochs: at most train.epochs, {params.epochs}, not {params.head_epochs}")
-    phases = [Phase("features", 0, params.head_epochs, 0, params.learning_rate)]
-    rest = params.epochs - params.head_epochs
+    if params.frozen_epochs == 0:
+        return [Phase("train", 0, params.epochs, params.unfreeze_blocks, params.learning_rate)]
+    if params.frozen_epochs > params.epochs:
+        raise UsageError(f"train.frozen_epochs: at most train.epochs, {params.epochs}, not {params.frozen_epochs}")
+    phases = [Phase("features", 0, params.frozen_epochs, 0, params.learning_rate)]
+    rest = params.epochs - params.frozen_epochs
     if rest:
-        phases.append(Phase("finetune", params.head_epochs, rest, params.open_blocks, params.fine_tune_rate))
+        phases.append(Phase("finetune", params.frozen_epochs, rest, params.unfreeze_blocks, params.fine_tune_rate))
     return phases
 
 
-def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, Course]:
+def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, History]:
     """Train a network.
 
     Args:
@@ -88,23 +88,23 @@ def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, Course]:
         The network with the weights of the epoch that was chosen, and how training went.
     """
     network = build_network(job)
-    course = Course(job.params.select)
+    history = History(job.params.select)
     weights = balance_classes(read_labels(job.folder), len(CLASSES), job.params.class_weights)
     objective = Objective(job.params, weights)
-    live = LiveLog(log, course)
+    live = LiveLog(log, history)
     phases = build_phases(job.params)
     compute = plan_compute(job.params, classical=False)
     files = [state / f"{state_name(job, compute)}-{phase.name}.ckpt" for phase in phases]
     first = max((number for number, file in enumerate(files) if file.is_file()), default=0)
     state.mkdir(parents=True, exist_ok=True)
     for phase, file in list(zip(phases, files, strict=True))[first:]:
-        _run_phase(job, network, phase, objective, course, file, live)
+        _run_phase(job, network, phase, objective, history, file, live)
     live.close()
-    network.load_state_dict(course.best_state)
-    return network, course
+    network.load_state_dict(history.best_state)
+    return network, history
 
 
-def run_classical(job: Job) -> tuple[nn.Module, Course]:
+def run_classical(job: Job) -> tuple[nn.Module, History]:
     """Fit a classical baseline; its course is one epoch."""
     model = build_network(job)
     if not isinstance(model, Classical) or job.params.task != "emotion":
@@ -112,16 +112,16 @@ def run_classical(job: Job) -> tuple[nn.Module, Course]:
     faces = read_faces(_reading(job, TRAIN))
     held = read_faces(_reading(job, VAL)) if count_rows(job.folder, VAL) else None
     learned, answered = model.fit(faces, held)
-    course = Course("last")
+    history = History("last")
     objective = Objective(job.params, torch.ones(len(CLASSES)))
     sums = [objective.sums(learned, faces), NO_SUMS]
     scores: dict[str, float] = {}
     if held is not None and answered is not None:
         sums[1] = objective.sums(answered, held)
         scores = score_classes(answered, held.labels)
-    course.record("fit", sums, scores)
-    course.best_state = model.state_dict()
-    return model, course
+    history.record("fit", sums, scores)
+    history.best_state = model.state_dict()
+    return model, history
 
 
 def build_network(job: Job) -> nn.Module:
@@ -149,12 +149,12 @@ def count_rows(folder: ShardFolder, split: str) -> int:
 
 
 def _run_phase(
-    job: Job, network: nn.Module, phase: Phase, objective: Objective, course: Course, state: Path, live: LiveLog
+    job: Job, network: nn.Module, phase: Phase, objective: Objective, history: History, state: Path, live: LiveLog
 ) -> None:
     """Train one phase, or what is left of it."""
-    open_last(network, phase.open_blocks)
+    open_last(network, phase.unfreeze_blocks)
     callbacks = [
-        StateKeeper(state, course, job.params.checkpoint_minutes, job.params.accumulate),
+        StateKeeper(state, history, job.params.checkpoint_minutes, job.params.accumulate),
         ProgressReport(job.progress, phase.first_epoch, job.params.epochs),
         live,
     ]
@@ -163,7 +163,7 @@ def _run_phase(
     epochs = _epochs(job, trainer, TRAIN, lambda: phase.first_epoch + trainer.current_epoch)
     validation = _epochs(job, trainer, VAL, lambda: 0) if held else None
     amounts = Amounts(-(-len(epochs) // job.params.accumulate), held)
-    learner = Learner(network, job.spec, job.params, phase, objective, course, amounts, job.seed)
+    learner = Learner(network, job.spec, job.params, phase, objective, history, amounts, job.seed)
     if job.params.channels_last:
         learner = learner.to(memory_format=torch.channels_last)
     if job.params.compile:

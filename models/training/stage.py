@@ -21,7 +21,7 @@ from models.core.streams import Purpose, stream_seed
 from models.registry import find_model
 from models.training.credit import vouch
 from models.training.engine import plan_compute
-from models.training.history import COLUMNS, Course
+from models.training.history import COLUMNS, History
 from models.training.reporting import LiveLog
 from models.training.run import Job, count_rows, read_labels, run_classical, run_training, state_name
 from pipeline.core.errors import DataError
@@ -81,13 +81,13 @@ def run(
         with reproducible(params.threads):
             torch.manual_seed(stream_seed(Purpose.first_weights, seed))
             if job.entry.kind == "classical":
-                network, course = run_classical(job)
-                LiveLog(output.folder / "dvclive", course).close()
+                network, history = run_classical(job)
+                LiveLog(output.folder / "dvclive", history).close()
             else:
-                network, course = run_training(job, state, output.folder / "dvclive")
+                network, history = run_training(job, state, output.folder / "dvclive")
         output.contract = dict(job.folder.contract)
         output.ran = compute.plain()
-        summary = _write(output, job, preset, network, course)
+        summary = _write(output, job, preset, network, history)
     shutil.rmtree(state, ignore_errors=True)
     return summary
 
@@ -117,7 +117,7 @@ def checkpoint_info(job: Job) -> CheckpointInfo:
         contract=_contract(job),
         shards=job.folder.snapshot_id,
         task=job.params.task,
-        flips=job.params.flips,
+        tta_flip=job.params.tta_flip,
         params={**job.params.plain(), "seed": job.seed},
     )
 
@@ -133,12 +133,12 @@ def _contract(job: Job) -> dict[str, Any]:
     return contract
 
 
-def write_losses(path: Path, course: Course) -> None:
+def write_losses(path: Path, history: History) -> None:
     """Write one row an epoch; a cell is empty where there is no validation set."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for row in course.rows:
+    for row in history.rows:
         writer.writerow({name: _cell(value) for name, value in row.items()})
     path.write_text(text.getvalue(), encoding="utf-8")
 
@@ -148,7 +148,7 @@ def _sources(job: Job) -> list[Path | Source]:
     return [job.shards] if weights in {"none", "hub"} else [job.shards, Path(weights)]
 
 
-def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, course: Course) -> dict[str, Any]:
+def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, history: History) -> dict[str, Any]:
     info = checkpoint_info(job)
     if info.task == "emotion" and count_rows(job.folder, VAL):
         trained = set(read_labels(job.folder).tolist())
@@ -159,10 +159,10 @@ def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, cours
             device = network_device(classical=job.entry.kind == "classical").name
             info = vouch(network.to(device), info, job.folder, job.shards, VAL, trained)
     save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
-    write_losses(output.path(LOSSES_NAME), course)
+    write_losses(output.path(LOSSES_NAME), history)
     rows = count_rows(job.folder, TRAIN)
-    best = course.rows[course.best]
-    validation = {**course.scores[course.best], "loss": best["val_loss"], "accuracy": best["val_accuracy"]}
+    best = history.rows[history.best]
+    validation = {**history.scores[history.best], "loss": best["val_loss"], "accuracy": best["val_accuracy"]}
     return output.finish(
         rows_in=rows,
         rows_out=rows,
@@ -172,8 +172,8 @@ def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, cours
         size_px=job.spec.size_px,
         task=job.params.task,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        epochs=len(course.rows),
-        best_epoch=course.best + 1,
+        epochs=len(history.rows),
+        best_epoch=history.best + 1,
         validation_rows=count_rows(job.folder, VAL),
         temperature=info.temperature,
         validation={name: _number(value) for name, value in validation.items() if not math.isnan(value)}

@@ -1,4 +1,4 @@
-"""From a found face to what is stored: the crop, its geometry in the source picture, and its line in the ledger."""
+"""From a found face to what is stored: the crop, its geometry in the source picture, and its line in the detections."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ _GRID: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One aligned face: encoded, with what faces and ledger add to a sample, and why it is refused if it is."""
+    """One aligned face: encoded, with what faces and detections add to a sample, and why it is refused if it is."""
 
     image: bytes
     columns: dict[str, Any]
-    ledger: dict[str, Any]
+    detections: dict[str, Any]
     reason: Reason | None
     detail: str
 
@@ -93,7 +93,7 @@ def cut_faces(
 def _measure(
     points: Floats, boxes: Floats, shapes: Sequence[tuple[int, ...]], matrices: Floats, size_px: int
 ) -> list[dict[str, float]]:
-    """Return what the ledger says of the geometry of each face."""
+    """Return what the detections says of the geometry of each face."""
     columns = {
         "face_size_px": box_sizes(boxes),
         "roll_deg": roll_deg(points),
@@ -127,10 +127,10 @@ def _account(
         "turn_deg": found.turn_deg,
         "box_iou": found.choice.box_iou,
     }
-    ledger = {**shared, **measures, **_light(pixels), "other_faces": found.choice.others}
-    reason, detail = judge(ledger, params)
+    detections = {**shared, **measures, **_light(pixels), "other_faces": found.choice.others}
+    reason, detail = judge(detections, params)
     columns = {**shared, "face_box": place[0].tolist(), "landmarks": place[1].reshape(-1).tolist()}
-    return Crop(b"" if reason else encode_face(pixels), columns, ledger, reason, detail)
+    return Crop(b"" if reason else encode_face(pixels), columns, detections, reason, detail)
 
 
 def _light(pixels: Pixels) -> dict[str, float]:
@@ -145,20 +145,20 @@ def _light(pixels: Pixels) -> dict[str, float]:
     return {"sharpness": float(deviation[0, 0] ** 2), "brightness": cv2.mean(luma)[0] / 255}
 
 
-def judge(ledger: dict[str, Any], params: AlignParams) -> tuple[Reason | None, str]:
+def judge(detections: dict[str, Any], params: AlignParams) -> tuple[Reason | None, str]:
     """Return why a face falls under a threshold, with the value and the threshold, or None and nothing."""
-    iou = ledger["box_iou"]
+    iou = detections["box_iou"]
     checks = (
-        (Reason.low_score, ledger["face_score"], params.min_score),
+        (Reason.low_score, detections["face_score"], params.min_score),
         (Reason.low_overlap, 1.0 if iou is None else iou, params.min_box_iou),
-        (Reason.small_face, ledger["face_size_px"], params.min_face_px),
-        (Reason.not_frontal, ledger["frontality"], params.min_frontality),
-        (Reason.blurred, ledger["sharpness"], params.min_sharpness),
-        (Reason.bad_exposure, ledger["brightness"], params.min_brightness),
-        (Reason.bad_exposure, -ledger["brightness"], -params.max_brightness),
-        (Reason.outside_picture, -ledger["outside_share"], -params.max_outside_share),
-        (Reason.points_outside, -ledger["points_outside"], -params.max_points_outside),
-        (Reason.larger_than_picture, -ledger["picture_share"], -params.max_picture_share),
+        (Reason.small_face, detections["face_size_px"], params.min_face_px),
+        (Reason.not_frontal, detections["frontality"], params.min_frontality),
+        (Reason.blurred, detections["sharpness"], params.min_sharpness),
+        (Reason.bad_exposure, detections["brightness"], params.min_brightness),
+        (Reason.bad_exposure, -detections["brightness"], -params.max_brightness),
+        (Reason.outside_picture, -detections["outside_share"], -params.max_outside_share),
+        (Reason.points_outside, -detections["points_outside"], -params.max_points_outside),
+        (Reason.larger_than_picture, -detections["picture_share"], -params.max_picture_share),
     )
     for reason, value, least in checks:
         if value < least:

@@ -20,7 +20,7 @@ from pipeline.core.device import CPU
 from pipeline.core.errors import ImageError, LineageError
 from pipeline.core.parallel.units import NO_UNIT, Lost, Units
 from pipeline.core.params import AlignParams
-from pipeline.core.schema import FACES, LEDGER, SAMPLES, Reason
+from pipeline.core.schema import DETECTIONS, FACES, SAMPLES, Reason
 from pipeline.core.stage_output import Reject
 from pipeline.core.tables import part_name, rows_to_table, write_table
 from pipeline.images import Opened, Scaled, open_picture
@@ -55,10 +55,10 @@ class Part:
 
 @dataclass(slots=True)
 class PartResult:
-    """What came of a part: its file is written, its ledger and rejects travel back."""
+    """What came of a part: its file is written, its detections and rejects travel back."""
 
     rows_out: int = 0
-    ledger: pa.Table = None
+    detections: pa.Table = None
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -173,7 +173,7 @@ def _result(samples: list[_Sample], part: Part, *, write: bool) -> PartResult:
     if write:
         write_table(part.folder / part_name(part.number), rows_to_table(faces, FACES))
     result.rows_out = len(faces)
-    result.ledger = rows_to_table([_ledger_row(sample) for sample in samples], LEDGER)
+    result.detections = rows_to_table([_detection_row(sample) for sample in samples], DETECTIONS)
     return result
 
 
@@ -182,12 +182,12 @@ def _reject(sample: _Sample, reason: Reason) -> Reject:
     return Reject(row["sample_id"], row["dataset"], reason, sample.detail, row["source_path"])
 
 
-def _ledger_row(sample: _Sample) -> dict[str, Any]:
+def _detection_row(sample: _Sample) -> dict[str, Any]:
     return {
         "sample_id": sample.row["sample_id"],
         "dataset": sample.row["dataset"],
         "status": sample.reason.value if sample.reason else "aligned",
-        **(sample.crop.ledger if sample.crop else {}),
+        **(sample.crop.detections if sample.crop else {}),
     }
 
 

@@ -18,7 +18,7 @@ from pipeline.core.names import DETECTIONS_NAME, SAMPLES_NAME, SUMMARY_NAME
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.parallel.supervised import map_parts
 from pipeline.core.params import AlignParams
-from pipeline.core.schema import FACES, LEDGER, SAMPLES
+from pipeline.core.schema import DETECTIONS, FACES, SAMPLES
 from pipeline.core.stage_output import Source, StageOutput, stage_output
 from pipeline.core.tables import count_rows, part_name, read_table
 from pipeline.geometry.similarity import TEMPLATE_NAME
@@ -53,7 +53,7 @@ def run(
     Args:
         samples: the folder that `ingest` wrote.
         src: the raw tree it was made of: a folder or an archive.
-        out: the folder to write: parts of `schema.FACES`, ledger, rejects, summary, snapshot.
+        out: the folder to write: parts of `schema.FACES`, detections, rejects, summary, snapshot.
         params: the section `align` of params.yaml, with what the dataset's own entry changes.
         workers: processes; the result does not depend on it.
         misses: where `metrics` of the summary is to be written, outside the folder; None for nowhere.
@@ -90,10 +90,10 @@ def run(
         ]
         if not parts:
             output.write_table(part_name(0), FACES.empty_table())
-        ledger, rows_out = _collect(output, parts, rows, workers, params.deadline_s, progress)
-        output.write_table(DETECTIONS_NAME, ledger)
-        # Without a face there is still the ledger, which says of every row why; the command ends with an error.
-        summary = output.finish(rows_in=rows, rows_out=rows_out, empty=True, **summarize(ledger, table))
+        detections, rows_out = _collect(output, parts, rows, workers, params.deadline_s, progress)
+        output.write_table(DETECTIONS_NAME, detections)
+        # Without a face there is still the detections, which says of every row why; the command ends with an error.
+        summary = output.finish(rows_in=rows, rows_out=rows_out, empty=True, **summarize(detections, table))
         if misses is not None:
             output.write_json_beside(misses, metrics(summary))
         return summary
@@ -130,24 +130,24 @@ def build_contract(params: AlignParams) -> dict[str, Any]:
 def _collect(
     output: StageOutput, parts: list[Part], rows: int, workers: int, deadline_s: float, progress: Progress
 ) -> tuple[pa.Table, int]:
-    ledgers, done, rows_out = [LEDGER.empty_table()], 0, 0
+    ledgers, done, rows_out = [DETECTIONS.empty_table()], 0, 0
     results = map_parts(align_part, parts, workers, count_units, deadline_s=deadline_s)
     for part, result in zip(parts, results, strict=True):
         output.reject(result.rejects)
-        ledgers.append(result.ledger)
+        ledgers.append(result.detections)
         done, rows_out = done + part.rows, rows_out + result.rows_out
         progress(done, rows, f"{done - rows_out} missed")
     return pa.concat_tables(ledgers), rows_out
 
 
-def summarize(ledger: pa.Table, samples: Path) -> dict[str, Any]:
+def summarize(detections: pa.Table, samples: Path) -> dict[str, Any]:
     """Return what summary.json says beyond the counts: found by which attempt, and misses by class.
 
     A class is the dataset's own label; a sample with several counts in each. `missed` counts every row without a
     stored face, whatever the reason.
     """
-    aligned = pc.equal(ledger["status"], ALIGNED)
-    attempts = ledger.filter(aligned)["attempt"].value_counts().to_pylist()
+    aligned = pc.equal(detections["status"], ALIGNED)
+    attempts = detections.filter(aligned)["attempt"].value_counts().to_pylist()
     labels = read_table(samples, ["source_labels"], SAMPLES)["source_labels"]
     flat = pa.table(
         {
@@ -162,7 +162,7 @@ def summarize(ledger: pa.Table, samples: Path) -> dict[str, Any]:
             entry["label"]: _share(entry["missed_sum"], entry["missed_count"])
             for entry in sorted(classes, key=lambda entry: entry["label"])
         },
-        **_share(int(pc.sum(pc.invert(aligned)).as_py() or 0), len(ledger)),
+        **_share(int(pc.sum(pc.invert(aligned)).as_py() or 0), len(detections)),
     }
 
 

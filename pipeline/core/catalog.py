@@ -7,7 +7,7 @@ from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogEntry:
     """One format: the dataset, what its reader yields beyond labels, where to ask for it, the terms in short.
 
     `shown` are the only subjects whose faces the terms allow to be shown, with `credit` beside them; None where the
@@ -51,44 +51,48 @@ _FER2013: Final = (
 _OWN: Final = ("your own pictures", "yours to know: consent and rights of everyone shown")
 
 CATALOG: Final = {
-    "affectnet": Entry("AffectNet, csv lists", "box, 68 points, split, valence, arousal", *_AFFECTNET),
-    "affectnet_npy": Entry("AffectNet-8, npy arrays", "68 points, split, valence, arousal", *_AFFECTNET),
-    "affectnet_folder": Entry("AffectNet, class folders and labels.csv", "csv checked against folders", *_AFFECTNET),
-    "ckplus": Entry("CK+, sequences", "68 points, subject, sequence", *_CKPLUS),
-    "ck48": Entry("CK+48, class folders", "subject, sequence", *_CKPLUS),
-    "ckplus_csv": Entry("CK+, csv of pixels (ckextended.csv)", "split, which shares people", *_CKPLUS),
-    "rafdb": Entry("RAF-DB basic", "box, 5 points, split", *_RAFDB),
-    "rafdb_folder": Entry("RAF-DB basic, folders 1 to 7", "split; csv checked against folders", *_RAFDB),
-    "rafdb_compound": Entry("RAF-DB compound", "two classes at once, box, 5 points, split", *_RAFDB),
-    "emotic": Entry("EMOTIC, mat", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC),
-    "emotic_csv": Entry("EMOTIC, csv", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC),
-    "fer2013": Entry("FER2013, csv of pixels", "split", *_FER2013),
-    "fer2013_folder": Entry("FER2013, class folders", "split; added copies left out", *_FER2013),
-    "ferplus": Entry(
+    "affectnet": CatalogEntry("AffectNet, csv lists", "box, 68 points, split, valence, arousal", *_AFFECTNET),
+    "affectnet_npy": CatalogEntry("AffectNet-8, npy arrays", "68 points, split, valence, arousal", *_AFFECTNET),
+    "affectnet_folder": CatalogEntry(
+        "AffectNet, class folders and labels.csv", "csv checked against folders", *_AFFECTNET
+    ),
+    "ckplus": CatalogEntry("CK+, sequences", "68 points, subject, sequence", *_CKPLUS),
+    "ck48": CatalogEntry("CK+48, class folders", "subject, sequence", *_CKPLUS),
+    "ckplus_csv": CatalogEntry("CK+, csv of pixels (ckextended.csv)", "split, which shares people", *_CKPLUS),
+    "rafdb": CatalogEntry("RAF-DB basic", "box, 5 points, split", *_RAFDB),
+    "rafdb_folder": CatalogEntry("RAF-DB basic, folders 1 to 7", "split; csv checked against folders", *_RAFDB),
+    "rafdb_compound": CatalogEntry("RAF-DB compound", "two classes at once, box, 5 points, split", *_RAFDB),
+    "emotic": CatalogEntry("EMOTIC, mat", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC),
+    "emotic_csv": CatalogEntry(
+        "EMOTIC, csv", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC
+    ),
+    "fer2013": CatalogEntry("FER2013, csv of pixels", "split", *_FER2013),
+    "fer2013_folder": CatalogEntry("FER2013, class folders", "split; added copies left out", *_FER2013),
+    "ferplus": CatalogEntry(
         "FER+", "ten votes, split", "github.com/microsoft/FERPlus", "labels MIT; the pictures are those of FER2013"
     ),
-    "jaffe": Entry(
+    "jaffe": CatalogEntry(
         "JAFFE",
         "subject",
         "zenodo.org/records/3451524",
         "non-commercial scientific research, the source cited; on request",
     ),
-    "expw": Entry(
+    "expw": CatalogEntry(
         "ExpW",
         "several faces a picture, boxes",
         "mmlab.ie.cuhk.edu.hk/projects/socialrelation",
         _ON_REQUEST,
     ),
-    "kdef": Entry("KDEF", "subject", "kdef.se", "researchers only, non-commercial; never redistributed"),
-    "rafd": Entry(
+    "kdef": CatalogEntry("KDEF", "subject", "kdef.se", "researchers only, non-commercial; never redistributed"),
+    "rafd": CatalogEntry(
         "RaFD",
         "subject",
         "rafd.socsci.ru.nl",
         "scientific use by researchers of a university; shown in scientific publications alone; on request",
     ),
-    "sfew": Entry("SFEW 2.0", "split, scene", "users.cecs.anu.edu.au/~few_group/AFEW.html", _ON_REQUEST),
-    "folder": Entry("any folder of class folders", "split", *_OWN),
-    "csv": Entry("any csv", "box, subject, sequence, split, valence, arousal, dominance", *_OWN),
+    "sfew": CatalogEntry("SFEW 2.0", "split, scene", "users.cecs.anu.edu.au/~few_group/AFEW.html", _ON_REQUEST),
+    "folder": CatalogEntry("any folder of class folders", "split", *_OWN),
+    "csv": CatalogEntry("any csv", "box, subject, sequence, split, valence, arousal, dominance", *_OWN),
 }
 
 

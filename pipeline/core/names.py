@@ -9,7 +9,7 @@ SPLITS: Final = (TRAIN, VAL, TEST)
 
 SAMPLES_NAME: Final = "samples.parquet"
 MANIFEST_NAME: Final = "manifest.parquet"
-DETECTIONS_NAME: Final = "ledger.parquet"
+DETECTIONS_NAME: Final = "detections.parquet"
 LABELS_NAME: Final = "labels.parquet"
 SPLIT_NAME: Final = "split.parquet"
 CERTIFICATE_NAME: Final = "certificate.json"

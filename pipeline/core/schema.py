@@ -89,7 +89,7 @@ FACES: Final = pa.schema(
 )
 
 # One row for every row of samples, found or not: what detection saw, and how good the crop is.
-LEDGER: Final = pa.schema(
+DETECTIONS: Final = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("dataset", pa.string(), nullable=False),

@@ -58,7 +58,7 @@ class Case:
     rating: int | None = None
 
 
-# What the real annotations are full of, and what `harmonize.several` and `harmonize.affect` decide about.
+# What the real annotations are full of, and what `harmonize.multi_label` and `harmonize.affect` decide about.
 CASES: Final = (
     *(
         Case(CONFLICTING, shown, categories)

@@ -9,7 +9,7 @@ from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Listing, Tree
 
 AUTO: Final = "auto"
-# A dump is often unpacked one or two folders deeper than it says.
+# A raw dataset is often unpacked one or two folders deeper than it says.
 _MAX_DEPTH: Final = 2
 _MAX_ROOTS: Final = 256
 _TABLES: Final = (".csv", ".tsv")
@@ -30,7 +30,7 @@ def find_reader(readers: Sequence[Reader], fmt: str) -> Reader:
     return found
 
 
-def recognise_among(readers: Sequence[Reader], tree: Tree) -> tuple[Reader, str, str]:
+def detect_among(readers: Sequence[Reader], tree: Tree) -> tuple[Reader, str, str]:
     """Return the reader whose layout a tree has, the folder where it begins, and what shows it.
 
     Raises:

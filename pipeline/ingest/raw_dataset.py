@@ -1,4 +1,4 @@
-"""What a reader yields for each row of a dump: an annotation, or why the row is left out."""
+"""What a reader yields for each row of a raw dataset: an annotation, or why the row is left out."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from pipeline.ingest.parsing.moved_paths import Moved
 from pipeline.ingest.told import OWN_SCALE, Scale, Told, code_key, code_of
 from pipeline.ingest.trees.tree import Tree
 
-# Under this name are counted the rows of a dump without splits.
+# Under this name are counted the rows of a raw dataset without splits.
 NO_SPLIT: Final = "all"
 Box = tuple[float, float, float, float]
 
@@ -24,7 +24,7 @@ PICTURE_SUFFIXES: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedRow:
     """One row that is left out, and why. `path` is as the row gives it."""
 
     path: str
@@ -34,17 +34,18 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One annotated face, as the dump has it.
+    """One annotated face, as the raw dataset has it.
 
-    `path` is the picture's name in the tree, or why there is none (see `Dump.find`); such a row still counts in the
+    `path` is the picture's name in the tree, or why there is none (see `RawDataset.find`); such a row still counts in
+    the
     release's counts. Geometry is in pixels of the picture; `valence`, `arousal`, `dominance` are on [-1, 1]; `row` says
     where it stands.
     """
 
-    path: str | Refusal
+    path: str | RejectedRow
     labels: tuple[str, ...]
     row: str
-    n: int | None = None  # the face's number in its picture, where the dump numbers them; else counted
+    n: int | None = None  # the face's number in its picture, where the raw dataset numbers them; else counted
     distinct: bool = False  # rows of one picture are different faces, whatever their boxes
     box: Box | None = None
     box_kind: str | None = None
@@ -58,18 +59,18 @@ class Annotation:
     dominance: float | None = None
 
 
-Row = Annotation | Refusal
+Row = Annotation | RejectedRow
 
 
 @dataclass(slots=True)
-class Dump:
+class RawDataset:
     """A tree of which is known what it is. `root` is the folder inside it where the layout begins, "" for itself."""
 
     tree: Tree
     root: str
     params: IngestParams
     told: Told = field(default_factory=Told)
-    # All the paths that the dump's lists give, where it has any: what paths of another machine are learned from.
+    # All the paths that the raw dataset's lists give, where it has any: what paths of another machine are learned from.
     listed: Callable[[], Iterator[str]] | None = None
     scales: Mapping[str, Scale] = field(default_factory=dict)  # of the affect that rows hold; as samples have it if not
     compared: int = 0  # rows whose folder names a class too
@@ -132,7 +133,7 @@ class Dump:
         """Return the name in the tree of a name in the layout."""
         return join(self.root, name)
 
-    def find(self, given: str, bases: Sequence[str], row: str) -> str | Refusal:
+    def find(self, given: str, bases: Sequence[str], row: str) -> str | RejectedRow:
         """Return the name in the tree of the picture that a row gives.
 
         Args:
@@ -150,15 +151,15 @@ class Dump:
                 return name
         for name in inside:
             if target := self.tree.outside(name):
-                return Refusal(given, Reason.outside_root, f"{row}: a link out of the tree, to {target}")
+                return RejectedRow(given, Reason.outside_root, f"{row}: a link out of the tree, to {target}")
         if not inside:
-            return Refusal(given, Reason.outside_root, f"{row}: leads out of the tree")
+            return RejectedRow(given, Reason.outside_root, f"{row}: leads out of the tree")
         for name in inside:
             if len(alike := self.tree.match(name)) == 1:
                 return alike[0]
-        return Refusal(given, Reason.missing_file, f"{row}: no such file: {inside[0]}")
+        return RejectedRow(given, Reason.missing_file, f"{row}: no such file: {inside[0]}")
 
-    def find_ending(self, given: str, bases: Sequence[str], row: str) -> str | Refusal:
+    def find_ending(self, given: str, bases: Sequence[str], row: str) -> str | RejectedRow:
         """Return the picture as `find` does; where it is in none of the folders, the one file whose path ends so.
 
         That may be the end of a path of another machine, or of a folder above the tree (`moved`).
@@ -173,7 +174,9 @@ class Dump:
             first, count = self.moved.get(what, (row, 0))
             self.moved[what] = first, count + 1
         if len(alike) > 1:
-            return Refusal(given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder")
+            return RejectedRow(
+                given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder"
+            )
         return alike[0] if alike else found
 
     def _elsewhere(self, given: str) -> list[str]:
@@ -185,7 +188,7 @@ class Dump:
         return self._moved
 
 
-def name_of(path: str | Refusal) -> str:
+def name_of(path: str | RejectedRow) -> str:
     """Return the name of a picture that was found, or as its row gives it."""
     return path if isinstance(path, str) else path.path
 

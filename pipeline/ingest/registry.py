@@ -1,4 +1,4 @@
-"""Raw trees and their readers: one reader a layout, and what recognises a dump.
+"""Raw trees and their readers: one reader a layout, and what recognises a raw dataset.
 
 `READERS` holds every reader; a new dataset is one more file here, one taxonomy and one test (CONTRIBUTING).
 """
@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Final
 
 from pipeline.core.errors import SourceError
-from pipeline.ingest.detect_format import AUTO, find_reader, find_root, recognise_among
+from pipeline.ingest.detect_format import AUTO, detect_among, find_reader, find_root
 from pipeline.ingest.readers.affectnet import AffectNet
 from pipeline.ingest.readers.affectnet_folder import AffectNetFolder
 from pipeline.ingest.readers.affectnet_npy import AffectNetNpy
@@ -57,16 +57,16 @@ READERS: Final[tuple[Reader, ...]] = (
     Table(),
 )
 
-__all__ = ["AUTO", "READERS", "Pictures", "Reader", "Tree", "locate", "open_pictures", "open_tree", "recognise"]
+__all__ = ["AUTO", "READERS", "Pictures", "Reader", "Tree", "detect_format", "locate", "open_pictures", "open_tree"]
 
 
-def recognise(tree: Tree) -> tuple[str, str]:
+def detect_format(tree: Tree) -> tuple[str, str]:
     """Return the format of a tree and what shows it.
 
     Raises:
         SourceError: none fits, or more than one; says what was looked for.
     """
-    reader, _, why = recognise_among(READERS, tree)
+    reader, _, why = detect_among(READERS, tree)
     return reader.name, why
 
 
@@ -84,7 +84,7 @@ def locate(tree: Tree, fmt: str, classes: Collection[str] = ()) -> tuple[Reader,
     """
     if fmt == AUTO:
         try:
-            return recognise_among(READERS, tree)
+            return detect_among(READERS, tree)
         except SourceError:
             if (root := find_coded(tree, classes)) is None:
                 raise

@@ -20,7 +20,7 @@ from pipeline.core.schema import SAMPLES, Reason
 from pipeline.core.stage_output import Reject
 from pipeline.ingest.parsing.copies import copies
 from pipeline.ingest.parsing.scales import NOT_GIVEN, Affect
-from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, Dump, Refusal, Row, is_picture, name_of
+from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, RawDataset, RejectedRow, Row, is_picture, name_of
 from pipeline.ingest.trees.tree import DamagedError
 
 _BATCH_ROWS: Final = 8192
@@ -50,7 +50,7 @@ _COUNTED: Final = ("source_split", "source_labels", "source_votes")
 
 @dataclass(slots=True)
 class Listed:
-    """What a dump lists, whether or not the pictures are there: what its release's counts are about."""
+    """What a raw dataset lists, whether or not the pictures are there: what its release's counts are about."""
 
     rows: Counter[str] = field(default_factory=Counter)  # by split
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)  # by split and label, of rows with one label
@@ -74,15 +74,15 @@ class Listed:
         if row.valence is not None and row.arousal is not None:
             self.affect[row.labels[0]].extend((row.valence, row.arousal))
 
-    def rescale(self, dump: Dump, dropped: Set[str]) -> None:
+    def rescale(self, raw: RawDataset, dropped: Set[str]) -> None:
         """Bring what was gathered of affect to [-1, 1].
 
         Of a column that was dropped the values on its scale still show an order of labels, if most values are on it.
         """
-        low, high = np.array([dump.scale("valence"), dump.scale("arousal")]).T
+        low, high = np.array([raw.scale("valence"), raw.scale("arousal")]).T
         for label, values in self.affect.items():
             pairs = np.frombuffer(values, np.float32).reshape(-1, 2)
-            if "valence" not in dump.scales:
+            if "valence" not in raw.scales:
                 pairs = pairs[(pairs > NOT_GIVEN).all(axis=1)]
             within = pairs[((pairs >= low) & (pairs <= high)).all(axis=1)]
             if dropped & {"valence", "arousal"}:
@@ -124,16 +124,16 @@ class _Points:
 class Samples:
     """The samples of one raw tree: `add` every row, `close`, then take `rows_out`, `slices` and `rejects`."""
 
-    def __init__(self, dataset: str, dump: Dump, *, several_hold: bool = False) -> None:
+    def __init__(self, dataset: str, raw: RawDataset, *, multi_label: bool = False) -> None:
         self.rows_in = 0
         self.rows_out = 0
         self.listed = Listed()
         self.rejects: list[Reject] = []
         self._dataset = dataset
-        self._dump = dump
-        self._several_hold = several_hold
-        self._tree = dump.tree
-        self._affect = Affect(dump)
+        self._raw = raw
+        self._multi_label = multi_label
+        self._tree = raw.tree
+        self._affect = Affect(raw)
         self._numbers: Counter[bytes] = Counter()  # by the key of a path
         self._first: dict[bytes, _First] = {}  # by the key of a face
         self._doubts: dict[int, str] = {}  # ordinal of a kept row -> the row that contradicts it
@@ -152,13 +152,13 @@ class Samples:
     def add(self, row: Row) -> None:
         """Take one row."""
         self.rows_in += 1
-        if isinstance(row, Refusal):
+        if isinstance(row, RejectedRow):
             self._refuse(row.path, None, row.reason, row.detail)
             return
         self._affect.see(row)
         if row.labels:
             self.listed.add(row)
-        if isinstance(row.path, Refusal):
+        if isinstance(row.path, RejectedRow):
             self._refuse(row.path.path, row.n, row.path.reason, row.path.detail)
         elif printable(row.path) != row.path:
             self._refuse(row.path, row.n, Reason.bad_row, f"{row.row}: its name is no UTF-8; rename it")
@@ -203,8 +203,8 @@ class Samples:
     def _judge(self) -> None:
         """Bring affect to [-1, 1] and put copies of one picture into one sequence."""
         self._table = self._affect.bring(self._table)
-        self.listed.rescale(self._dump, self._affect.dropped().keys())
-        self._dump.notes.extend(self._affect.notes())
+        self.listed.rescale(self._raw, self._affect.dropped().keys())
+        self._raw.notes.extend(self._affect.notes())
         paths, labels = (self._table[name].to_pylist() for name in ("source_path", "source_labels"))
         found = copies(paths, labels)
         if not found:
@@ -214,14 +214,14 @@ class Samples:
             sequences[place] = sequences[place] or name
         place = SAMPLES.get_field_index("sequence_id")
         self._table = self._table.set_column(place, SAMPLES.field(place), pa.array(sequences, pa.string()))
-        self._dump.notes.append(
+        self._raw.notes.append(
             f"{len(found)} pictures are {len(set(found.values()))} and copies of them by their names, such as "
             f"{paths[next(iter(found))]}: sequence_id keeps them together"
         )
 
     def _count(self, rows: pa.Table) -> None:
         for split, labels, votes in zip(*(rows[name].to_pylist() for name in _COUNTED), strict=True):
-            counted = labels if votes is None or self._several_hold else [labels[votes.index(max(votes))]]
+            counted = labels if votes is None or self._multi_label else [labels[votes.index(max(votes))]]
             self._counts.update((split or NO_SPLIT, label) for label in counted)
 
     def _take(self, row: Annotation, path: str) -> None:

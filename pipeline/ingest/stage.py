@@ -1,6 +1,6 @@
 """Ingest: a raw tree of any known layout to one table of samples, one row an annotated face.
 
-Every row that the dump holds comes out as a sample or as a reject with its reason; every file is hashed once.
+Every row that the raw dataset holds comes out as a sample or as a reject with its reason; every file is hashed once.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from pipeline.core.schema import MANIFEST, SAMPLES
 from pipeline.core.stage_output import Source, StageOutput, nothing_left, relative_path, stage_output
 from pipeline.core.tables import rows_to_table
 from pipeline.ingest.detect_format import unread_archives
-from pipeline.ingest.raw_dataset import Dump
+from pipeline.ingest.raw_dataset import RawDataset
 from pipeline.ingest.registry import Reader, Tree, locate, open_tree
 from pipeline.ingest.releases.fingerprints import Verdict, compare
 from pipeline.ingest.samples import Samples, printable
@@ -47,11 +47,11 @@ def run(
     Args:
         src: a folder, an archive or a folder of archives.
         out: the folder to write: samples.parquet, sorted by sample_id, and manifest.parquet.
-        params: what the readers choose where a dump offers more than one way.
+        params: what the readers choose where a raw dataset offers more than one way.
         dataset: its name, the first part of every sample_id.
         fmt: a name of `pipeline.ingest.registry.READERS`, or "auto".
         told: what params.yaml says of the dataset's own columns and codes; None: nothing.
-        accept_mismatch: read a dump whose counts contradict those of its release.
+        accept_mismatch: read a raw dataset whose counts contradict those of its release.
         progress: called as files are hashed and rows read.
 
     Returns:
@@ -67,10 +67,10 @@ def run(
     tree = open_tree(src)
     reader, root, why = locate(tree, fmt, told.classes)
     md5 = tree.identity(worker_count(), progress)
-    dump = Dump(tree, root, params, told)
-    samples = _read(reader, dump, dataset, progress)
+    raw = RawDataset(tree, root, params, told)
+    samples = _read(reader, raw, dataset, progress)
     accepted = accept_mismatch or dataset in params.accept_mismatch
-    verdict = compare(reader.name, samples.listed, dump, name=dataset, accepted=accepted)
+    verdict = compare(reader.name, samples.listed, raw, name=dataset, accepted=accepted)
     given = recorded_params(dataset, fmt, params, told)
     with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
         output.reject(samples.rejects)
@@ -79,7 +79,7 @@ def run(
         _check_unmoved(tree)
         if verdict.accepted is not None:
             output.contract = {"accepted_mismatch": verdict.accepted}
-        return _finish(output, samples, reader, dump, dataset=dataset, why=why, verdict=verdict)
+        return _finish(output, samples, reader, raw, dataset=dataset, why=why, verdict=verdict)
 
 
 def recorded_params(dataset: str, fmt: str, params: IngestParams, told: Told) -> dict[str, Any]:
@@ -87,45 +87,45 @@ def recorded_params(dataset: str, fmt: str, params: IngestParams, told: Told) ->
     return {**params.plain(), "format": fmt, "dataset": dataset, **told.plain()}
 
 
-def _read(reader: Reader, dump: Dump, dataset: str, progress: Progress) -> Samples:
-    samples = Samples(dataset, dump, several_hold=reader.several_hold)
-    for number, row in enumerate(reader.read(dump), 1):
+def _read(reader: Reader, raw: RawDataset, dataset: str, progress: Progress) -> Samples:
+    samples = Samples(dataset, raw, multi_label=reader.multi_label)
+    for number, row in enumerate(reader.read(raw), 1):
         samples.add(row)
         if number % _STEP_ROWS == 0:
             progress(number, number, "rows read")
     if unnamed := samples.unnamed():
-        dump.notes.append(f"{len(unnamed)} pictures are in no row, such as {printable(unnamed[0])}")
+        raw.notes.append(f"{len(unnamed)} pictures are in no row, such as {printable(unnamed[0])}")
     samples.close()
     if not samples.rows_in:
-        why = "".join(f"; {note}" for note in dump.notes)
-        raise SourceError(f"{dump.tree.src}: the layout of {reader.name}, but without a single row or picture{why}")
-    if dump.told.classes and not dump.meant:
+        why = "".join(f"; {note}" for note in raw.notes)
+        raise SourceError(f"{raw.tree.src}: the layout of {reader.name}, but without a single row or picture{why}")
+    if raw.told.classes and not raw.meant:
         raise SourceError(
-            f"{dump.tree.src}: read as {reader.name}, where nothing is one of {', '.join(dump.told.classes)}, which "
+            f"{raw.tree.src}: read as {reader.name}, where nothing is one of {', '.join(raw.told.classes)}, which "
             "params.yaml gives a meaning under classes"
         )
     if not samples.rows_out:
-        raise SourceError(f"{dump.tree.src}: {nothing_left(samples.rows_in, samples.rejects)}")
+        raise SourceError(f"{raw.tree.src}: {nothing_left(samples.rows_in, samples.rejects)}")
     return samples
 
 
 def _finish(
-    output: StageOutput, samples: Samples, reader: Reader, dump: Dump, *, dataset: str, why: str, verdict: Verdict
+    output: StageOutput, samples: Samples, reader: Reader, raw: RawDataset, *, dataset: str, why: str, verdict: Verdict
 ) -> dict[str, Any]:
     return output.finish(
         rows_in=samples.rows_in,
         rows_out=samples.rows_out,
         dataset=dataset,
         format=reader.name,
-        terms=terms_of(dataset, reader.name, dump.told.terms),
+        terms=terms_of(dataset, reader.name, raw.told.terms),
         recognised=why,
-        src=relative_path(Path(dump.tree.src)),
-        root=dump.root,
-        files=len(dump.tree.names()),
-        cut_out=reader.faces_are_cut_out(dump),
+        src=relative_path(Path(raw.tree.src)),
+        root=raw.root,
+        files=len(raw.tree.names()),
+        cut_out=reader.faces_are_cut_out(raw),
         counts=samples.counts(),
         fingerprint=verdict.plain(),
-        notes=[*dump.said(), *verdict.notes, *_unread(dump.tree), *_unfollowed(dump.tree)],
+        notes=[*raw.said(), *verdict.notes, *_unread(raw.tree), *_unfollowed(raw.tree)],
     )
 
 

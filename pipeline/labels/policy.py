@@ -1,7 +1,7 @@
-"""One row's own names settled into one of the eight classes, or into the reason why it has none.
+"""One row's own names chosen into one of the eight classes, or into the reason why it has none.
 
 Each row's names are looked up in the dataset's taxonomy and become a tally of classes. One class in the tally is the
-label. More than one is settled by what the row is:
+label. More than one is chosen by what the row is:
 
 - votes of annotators who chose one name each (``source_votes``), `votes`: ``majority`` and ``probability`` by the rules
   of FER+'s authors, which `pipeline.labels.votes` has, or ``distribution``: all votes for one of the eight, as shares;
@@ -13,7 +13,7 @@ label. More than one is settled by what the row is:
 
 A class that the row's own valence and arousal contradict (`affect`: ``check``) is none; the taxonomy has the bounds.
 
-What cannot be settled is a reject with its reason.
+What cannot be chosen is a reject with its reason.
 """
 
 import math
@@ -24,14 +24,14 @@ from typing import Final
 from pipeline.core.emotions import CLASSES, Emotion
 from pipeline.core.params import HarmonizeParams
 from pipeline.core.schema import Reason
-from pipeline.labels.taxonomy import Entry, Lookup, Taxonomy
+from pipeline.labels.taxonomy import Lookup, Taxonomy, TaxonomyEntry
 from pipeline.labels.votes import majority, probability
 
 _HALF: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class ClassLabel:
     """One class, and the distribution over the eight that goes with it."""
 
     label: Emotion
@@ -39,7 +39,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedLabel:
     """Why a row has no class."""
 
     reason: Reason
@@ -51,17 +51,17 @@ class UnknownLabelError(Exception):
 
 
 class Harmonizer:
-    """Settles the class of rows by one taxonomy and one set of policies."""
+    """Chooses the class of rows by one taxonomy and one set of policies."""
 
     def __init__(self, taxonomy: Taxonomy, params: HarmonizeParams) -> None:
         self.taxonomy = taxonomy
         self._params = params
         self._lookup = Lookup(taxonomy)
-        self._known: dict[tuple[object, ...], Settled | Refused] = {}
+        self._known: dict[tuple[object, ...], ClassLabel | RejectedLabel] = {}
 
-    def settle(
+    def choose(
         self, labels: Sequence[str], votes: Sequence[float] | None, affect: Mapping[str, float | None]
-    ) -> Settled | Refused:
+    ) -> ClassLabel | RejectedLabel:
         """Return the class of one row, or why it has none.
 
         Args:
@@ -74,25 +74,25 @@ class Harmonizer:
         """
         key = (*labels, None, *(votes or ()))
         if key not in self._known:
-            self._known[key] = self._settle_names(labels, votes)
-        settled = self._known[key]
-        if isinstance(settled, Settled) and self._params.affect == "check":
-            return self._check_affect(settled, affect)
-        return settled
+            self._known[key] = self._choose_by_names(labels, votes)
+        chosen = self._known[key]
+        if isinstance(chosen, ClassLabel) and self._params.affect == "check":
+            return self._check_affect(chosen, affect)
+        return chosen
 
-    def _settle_names(self, labels: Sequence[str], votes: Sequence[float] | None) -> Settled | Refused:
+    def _choose_by_names(self, labels: Sequence[str], votes: Sequence[float] | None) -> ClassLabel | RejectedLabel:
         found = [self._find(label) for label in labels]
         if not found:
-            return Refused(Reason.unlabelled, "no label")
+            return RejectedLabel(Reason.unlabelled, "no label")
         if votes is not None:
             _check_votes(labels, votes)
             if self.taxonomy.votes == "one":
-                return self._settle_votes(found, votes)
+                return self._choose_by_votes(found, votes)
         if len(found) == 1:
-            return self._settle_one(*found[0])
-        return self._settle_several(found, votes or [1.0] * len(found))
+            return self._choose_one(*found[0])
+        return self._choose_multi_label(found, votes or [1.0] * len(found))
 
-    def _find(self, label: str) -> tuple[str, Entry]:
+    def _find(self, label: str) -> tuple[str, TaxonomyEntry]:
         found = self._lookup.find(label)
         if found is not None:
             return found
@@ -104,60 +104,66 @@ class Harmonizer:
             f"it knows {known}; pipeline/labels/taxonomies/{self.taxonomy.name}.yaml takes more"
         )
 
-    def _settle_one(self, name: str, entry: Entry) -> Settled | Refused:
+    def _choose_one(self, name: str, entry: TaxonomyEntry) -> ClassLabel | RejectedLabel:
         if entry.reject is not None:
-            return Refused(Reason.not_an_emotion, f"{name}: {entry.reject}")
+            return RejectedLabel(Reason.not_an_emotion, f"{name}: {entry.reject}")
         shares = entry.shares()
-        if len(shares) > 1 and self._params.mixed == "reject":
-            return Refused(Reason.mixed_emotions, f"{name}: {_tally_text(shares)}")
+        if len(shares) > 1 and self._params.compound == "reject":
+            return RejectedLabel(Reason.mixed_emotions, f"{name}: {_tally_text(shares)}")
         top = max(shares, key=lambda share: shares[share])
         label = top if shares[top] > _HALF else entry.head or top
-        return Settled(Emotion[label], _probs(shares)) if self._params.mixed == "distribution" else _hard(label)
+        return ClassLabel(Emotion[label], _probs(shares)) if self._params.compound == "distribution" else _hard(label)
 
-    def _settle_votes(self, found: Sequence[tuple[str, Entry]], votes: Sequence[float]) -> Settled | Refused:
+    def _choose_by_votes(
+        self, found: Sequence[tuple[str, TaxonomyEntry]], votes: Sequence[float]
+    ) -> ClassLabel | RejectedLabel:
         if self._params.votes == "majority":
             best = majority(votes)
             if best is None:
-                return Refused(Reason.no_majority, f"{_votes_text(found, votes)}: none has more than half")
-            return self._settle_one(*found[best])
+                return RejectedLabel(Reason.no_majority, f"{_votes_text(found, votes)}: none has more than half")
+            return self._choose_one(*found[best])
         none = [entry.reject is not None for _, entry in found]
         counted = probability(votes, none) if self._params.votes == "probability" else votes
         if counted is None:
-            return Refused(Reason.no_majority, f"{_votes_text(found, votes)}: no three names have more than half")
+            return RejectedLabel(Reason.no_majority, f"{_votes_text(found, votes)}: no three names have more than half")
         tally = _tally(found, counted)
         rejected = max((vote for vote, is_none in zip(counted, none, strict=True) if is_none), default=0.0)
         if not tally or rejected > max(tally.values()):
-            return Refused(Reason.not_an_emotion, f"{_votes_text(found, votes)}: most votes are for none of the eight")
+            return RejectedLabel(
+                Reason.not_an_emotion, f"{_votes_text(found, votes)}: most votes are for none of the eight"
+            )
         # Where votes are level, the dataset's own order decides, as argmax over its columns does.
-        return Settled(Emotion[max(tally, key=lambda name: tally[name])], _probs(tally))
+        return ClassLabel(Emotion[max(tally, key=lambda name: tally[name])], _probs(tally))
 
-    def _settle_several(self, found: Sequence[tuple[str, Entry]], votes: Sequence[float]) -> Settled | Refused:
+    def _choose_multi_label(
+        self, found: Sequence[tuple[str, TaxonomyEntry]], votes: Sequence[float]
+    ) -> ClassLabel | RejectedLabel:
         tally = _tally(found, votes)
         names = ", ".join(name for name, _ in found)
         if not tally:
-            return Refused(Reason.not_an_emotion, f"{names}: none of them stands for one of the eight")
+            return RejectedLabel(Reason.not_an_emotion, f"{names}: none of them stands for one of the eight")
         if len(tally) == 1:
             return _hard(next(iter(tally)))
-        if self._params.several == "vote":
+        if self._params.multi_label == "vote":
             first, second, *_ = sorted(tally.values(), reverse=True)
             if first > second:
                 return _hard(max(tally, key=lambda name: tally[name]))
-        elif self._params.several == "priority":
+        elif self._params.multi_label == "priority":
             ranked = [name for name in self.taxonomy.priority if name in tally]
             if ranked:
                 return _hard(ranked[0])
-        return Refused(Reason.mixed_emotions, f"{names}: {_tally_text(tally)}")
+        return RejectedLabel(Reason.mixed_emotions, f"{names}: {_tally_text(tally)}")
 
-    def _check_affect(self, settled: Settled, affect: Mapping[str, float | None]) -> Settled | Refused:
-        allowed = self.taxonomy.affect.get(settled.label.name)
+    def _check_affect(self, chosen: ClassLabel, affect: Mapping[str, float | None]) -> ClassLabel | RejectedLabel:
+        allowed = self.taxonomy.affect.get(chosen.label.name)
         if allowed is None:
-            return settled
+            return chosen
         for name, (low, high) in (("valence", allowed.valence), ("arousal", allowed.arousal)):
             value = affect.get(name)
             if value is not None and not low <= value <= high:
-                detail = f"{settled.label.name} with {name} {value:.2f}, outside {low} to {high}"
-                return Refused(Reason.affect_contradicts, detail)
-        return settled
+                detail = f"{chosen.label.name} with {name} {value:.2f}, outside {low} to {high}"
+                return RejectedLabel(Reason.affect_contradicts, detail)
+        return chosen
 
 
 def _check_votes(labels: Sequence[str], votes: Sequence[float]) -> None:
@@ -167,7 +173,7 @@ def _check_votes(labels: Sequence[str], votes: Sequence[float]) -> None:
         raise UnknownLabelError(f"votes {list(votes)}; a vote is a number of at least 0")
 
 
-def _tally(found: Sequence[tuple[str, Entry]], votes: Sequence[float]) -> dict[str, float]:
+def _tally(found: Sequence[tuple[str, TaxonomyEntry]], votes: Sequence[float]) -> dict[str, float]:
     tally: dict[str, float] = {}
     for (_, entry), vote in zip(found, votes, strict=True):
         for name, weight in entry.shares().items():
@@ -176,8 +182,8 @@ def _tally(found: Sequence[tuple[str, Entry]], votes: Sequence[float]) -> dict[s
     return tally
 
 
-def _hard(name: str) -> Settled:
-    return Settled(Emotion[name], _probs({name: 1.0}))
+def _hard(name: str) -> ClassLabel:
+    return ClassLabel(Emotion[name], _probs({name: 1.0}))
 
 
 def _probs(shares: Mapping[str, float]) -> tuple[float, ...]:
@@ -189,5 +195,5 @@ def _tally_text(tally: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {share:g}" for name, share in tally.items())
 
 
-def _votes_text(found: Sequence[tuple[str, Entry]], votes: Sequence[float]) -> str:
+def _votes_text(found: Sequence[tuple[str, TaxonomyEntry]], votes: Sequence[float]) -> str:
     return ", ".join(f"{name} {vote:g}" for (name, _), vote in zip(found, votes, strict=True) if vote)

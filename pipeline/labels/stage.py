@@ -1,4 +1,4 @@
-"""Labels of any dataset brought to the eight classes by its taxonomy; `settle` has the rules for one row."""
+"""Labels of any dataset brought to the eight classes by its taxonomy; `choose` has the rules for one row."""
 
 import json
 from collections import Counter
@@ -17,7 +17,7 @@ from pipeline.core.params import HarmonizeParams
 from pipeline.core.schema import LABELS, SAMPLES
 from pipeline.core.stage_output import Reject, StageOutput, nothing_left, stage_output
 from pipeline.core.tables import read_table
-from pipeline.labels.policy import Harmonizer, Refused, UnknownLabelError
+from pipeline.labels.policy import Harmonizer, RejectedLabel, UnknownLabelError
 from pipeline.labels.taxonomy import read_taxonomy
 
 _AFFECT: Final = ("valence", "arousal", "dominance")
@@ -88,18 +88,18 @@ def _label_rows(
             progress(number, samples.num_rows, "")
         _check_affect_range(src, row)
         try:
-            settled = harmonizer.settle(row["source_labels"], row["source_votes"], row)
+            chosen = harmonizer.choose(row["source_labels"], row["source_votes"], row)
         except UnknownLabelError as error:
             raise DataError(
                 f"{src / SAMPLES_NAME}: dataset {row['dataset']}, row {row['sample_id']}: {error}"
             ) from None
-        if isinstance(settled, Refused):
-            reject = Reject(row["sample_id"], row["dataset"], settled.reason, settled.detail, row["source_path"])
+        if isinstance(chosen, RejectedLabel):
+            reject = Reject(row["sample_id"], row["dataset"], chosen.reason, chosen.detail, row["source_path"])
             output.reject([reject])
             continue
         kept.append(number)
-        labels.append(int(settled.label))
-        probs.append(settled.probs)
+        labels.append(int(chosen.label))
+        probs.append(chosen.probs)
     table = samples.take(pa.array(kept, pa.int64())).select([field.name for field in LABELS if field.name in _COLUMNS])
     table = table.append_column(LABELS.field("label"), pa.array(labels, pa.int8()))
     table = table.append_column(LABELS.field("label_probs"), pa.array(probs, LABELS.field("label_probs").type))

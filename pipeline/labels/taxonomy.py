@@ -34,7 +34,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
-class Entry(_Model):
+class TaxonomyEntry(_Model):
     """What one native name means: exactly one of `to`, `weights` and `reject`.
 
     `to` is a class (``class:`` in the file). `weights` is a distribution over classes, and `head` the one of them that
@@ -86,7 +86,7 @@ class Taxonomy(_Model):
     name: str
     version: Annotated[int, Field(ge=1)]
     sources: dict[str, str]
-    labels: Annotated[dict[str, Entry], Field(min_length=1)]
+    labels: Annotated[dict[str, TaxonomyEntry], Field(min_length=1)]
     votes: Literal["one", "several"] = "one"
     priority: tuple[str, ...] = ()
     affect: dict[str, Affect] = {}
@@ -117,14 +117,14 @@ class Lookup:
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy
-        self._entries: dict[str, tuple[str, Entry]] = {}
+        self._entries: dict[str, tuple[str, TaxonomyEntry]] = {}
         for label, entry in taxonomy.labels.items():
             for spelling in (label, *entry.also):
                 self._add(normalize(spelling), label, entry)
         words = {word: key for key in self._entries if (word := synonyms().get(key))}
         self._words = {word: self._entries[key] for word, key in words.items()}
 
-    def find(self, label: str) -> tuple[str, Entry] | None:
+    def find(self, label: str) -> tuple[str, TaxonomyEntry] | None:
         """Return the native name and its entry, without a number before it ("1_Surprise") where nothing is called so.
 
         None for a label that the taxonomy does not know.
@@ -134,7 +134,7 @@ class Lookup:
                 return found
         return None
 
-    def _add(self, key: str, label: str, entry: Entry) -> None:
+    def _add(self, key: str, label: str, entry: TaxonomyEntry) -> None:
         if self._entries.get(key, (label,))[0] != label:
             raise DataError(
                 f"taxonomies/{self.taxonomy.name}.yaml: {label!r} and {self._entries[key][0]!r} are one name"

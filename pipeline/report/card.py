@@ -13,7 +13,7 @@ from pipeline.core.emotions import CLASSES
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import Node, iter_nodes, walk
 from pipeline.core.names import DETECTIONS_NAME, INDEX_NAME, LABELS_NAME, METRICS_NAME, PREDICTIONS_NAME, SUMMARY_NAME
-from pipeline.core.schema import INDEX, LEDGER, PREDICTIONS
+from pipeline.core.schema import DETECTIONS, INDEX, PREDICTIONS
 from pipeline.core.tables import read_table
 from pipeline.report.sets import build_sets, read_json
 
@@ -114,8 +114,8 @@ def _misses(nodes: dict[str, Node]) -> dict[str, dict[str, float]]:
     if not {"align", "harmonize"} <= set(nodes):
         return {}
     labels = read_table(Path(nodes["harmonize"].path) / LABELS_NAME, ["sample_id", "label"])
-    ledger = read_table(Path(nodes["align"].path) / DETECTIONS_NAME, ["sample_id", "status"], LEDGER)
-    found = ledger.filter(pc.equal(ledger["status"], _ALIGNED))["sample_id"].combine_chunks()
+    detections = read_table(Path(nodes["align"].path) / DETECTIONS_NAME, ["sample_id", "status"], DETECTIONS)
+    found = detections.filter(pc.equal(detections["status"], _ALIGNED))["sample_id"].combine_chunks()
     has_face = pc.is_in(labels["sample_id"], value_set=found)
     labelled, with_face = Counter(labels["label"].to_pylist()), Counter(labels.filter(has_face)["label"].to_pylist())
     return {

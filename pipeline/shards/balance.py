@@ -63,7 +63,7 @@ def balanced(rows: pa.Table, params: ShardParams, *, seed: int) -> Balanced:
     at = np.repeat(selection.rows, repeats)
     first = np.repeat(np.cumsum(repeats) - repeats, repeats)
     copies = rows.take(pa.array(at)).append_column("copy", pa.array((np.arange(len(at)) - first).astype(np.int16)))
-    stay, uneven = even(copies, seed=seed, rows_per_shard=params.rows_per_shard, processes=params.processes)
+    stay, uneven = even(copies, seed=seed, rows_per_shard=params.rows_per_shard, world_size=params.world_size)
     labels, splits, _, datasets = _columns(stay)
     stay = stay.append_column("weight", pa.array(weigh(labels, splits, datasets, params)))
     return Balanced(

@@ -11,13 +11,13 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.core.catalog import CATALOG, Entry, terms_in
+from pipeline.core.catalog import CATALOG, CatalogEntry, terms_in
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.names import SPLITS
 from pipeline.shards.columns import SHARD_SCHEMA
 
 _CR: Final = "http://mlcommons.org/croissant/"
-_UNKNOWN: Final = Entry("unknown", "", "", "not known to this project; ask whoever gave you the data")
+_UNKNOWN: Final = CatalogEntry("unknown", "", "", "not known to this project; ask whoever gave you the data")
 # The terms that Croissant documents define for themselves, as the specification's appendix lists them.
 _TERMS: Final = """
     citeAs column equivalentProperty extract field fileObject fileProperty fileSet format includes isLiveDataset

@@ -75,7 +75,7 @@ def build_snapshot_id(sources: Sequence[Path], index: pa.Table, missing: pa.Tabl
 
 
 def build_manifest(
-    snapshot_id: str, contract: Mapping[str, Any], shards: Sequence[Shard], processes: int
+    snapshot_id: str, contract: Mapping[str, Any], shards: Sequence[Shard], world_size: int
 ) -> dict[str, Any]:
     """Return what ``shards.json`` holds; a reader needs no other file to open the shards.
 
@@ -85,18 +85,18 @@ def build_manifest(
     splits: dict[str, list[dict[str, Any]]] = {}
     for shard in shards:
         splits.setdefault(shard.split, []).append({"name": shard.name, "rows": len(shard.rows)})
-    _check_even([entry["rows"] for entry in splits.get(TRAIN, [])], processes)
+    _check_even([entry["rows"] for entry in splits.get(TRAIN, [])], world_size)
     return {
         "snapshot": snapshot_id,
         "contract": contract,
         "affectnet_numbers": dict(AFFECTNET),
         "row_group_rows": ROW_GROUP_ROWS,
-        "processes": processes,
+        "processes": world_size,
         "splits": splits,
     }
 
 
-def _check_even(rows: list[int], processes: int) -> None:
-    shares = [sum(rows[rank::processes]) for rank in range(processes)]
+def _check_even(rows: list[int], world_size: int) -> None:
+    shares = [sum(rows[rank::world_size]) for rank in range(world_size)]
     if max(shares) != min(shares):
-        raise OutputError(f"train: {processes} processes would get {shares} rows; all must be equal")
+        raise OutputError(f"train: {world_size} processes would get {shares} rows; all must be equal")

@@ -121,14 +121,14 @@ def _check_groups(rows: pa.Table, path: Path) -> None:
         raise DataError(f"{path}: the group {both!r} is in more than one split; run split again")
 
 
-def even(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> tuple[pa.Table, pa.Table]:
+def even(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) -> tuple[pa.Table, pa.Table]:
     """Leave out the few training rows (fewer than there are shards) for which not all shards would be equal.
 
     Args:
         rows: `Joined.found` with `copy`; the split names are `SPLITS`.
         seed: of the order of the training rows.
         rows_per_shard: upper bound.
-        processes: how many training processes take equal shares; for one, nothing is left out.
+        world_size: how many training processes take equal shares; for one, nothing is left out.
 
     Returns:
         The rows that stay, and those left out.
@@ -138,20 +138,20 @@ def even(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> t
     """
     trained = pc.equal(rows["split"], TRAIN)
     part = rows.filter(trained)
-    if processes == 1 or not len(part):
+    if world_size == 1 or not len(part):
         return rows, rows.slice(0, 0)
-    if len(part) < processes:
-        raise DataError(f"train: {len(part)} rows cannot be shared by shard.processes = {processes}")
+    if len(part) < world_size:
+        raise DataError(f"train: {len(part)} rows cannot be shared by shard.world_size = {world_size}")
     part = part.take(_order(part, TRAIN, seed))
-    dropped = _excess(part, len(part) % _shard_count(len(part), rows_per_shard, processes))
+    dropped = _excess(part, len(part) % _shard_count(len(part), rows_per_shard, world_size))
     stay = pa.concat_tables([part.filter(pc.invert(dropped)), rows.filter(pc.invert(trained))])
     return stay.combine_chunks(), part.filter(dropped)
 
 
-def place(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> list[Shard]:
+def place(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) -> list[Shard]:
     """Put rows into shards.
 
-    The number of shards of a split is a multiple of `processes`, so that each process can take whole ones; where there
+    The number of shards of a split is a multiple of `world_size`, so that each process can take whole ones; where there
     are as many rows, that is. Shards of one split differ by at most one row, and not at all in training when `even`
     had the rows before.
 
@@ -159,15 +159,15 @@ def place(rows: pa.Table, *, seed: int, rows_per_shard: int, processes: int) -> 
         rows: `Joined.found` with `copy` and `weight`; the split names are `SPLITS`.
         seed: of the order of the training rows.
         rows_per_shard: upper bound.
-        processes: how many training processes take equal shares.
+        world_size: how many training processes take equal shares.
     """
     shards: list[Shard] = []
     for split in SPLITS:
         part = rows.filter(pc.equal(rows["split"], split))
-        count = _shard_count(len(part), rows_per_shard, processes)
-        if split == TRAIN and processes > 1:
+        count = _shard_count(len(part), rows_per_shard, world_size)
+        if split == TRAIN and world_size > 1:
             # Fewer rows may fit into fewer shards, but only the number that `even` had before surely divides them.
-            count = next((n for n in range(count, len(part) + 1, processes) if len(part) % n == 0), count)
+            count = next((n for n in range(count, len(part) + 1, world_size) if len(part) % n == 0), count)
         part = part.take(_order(part, split, seed))
         bounds = [len(part) * number // count for number in range(count + 1)] if count else [0]
         for number, (start, end) in enumerate(pairwise(bounds)):
@@ -187,10 +187,10 @@ def _excess(rows: pa.Table, number: int) -> pa.Array:
     return pa.array(~left)
 
 
-def _shard_count(rows: int, rows_per_shard: int, processes: int) -> int:
+def _shard_count(rows: int, rows_per_shard: int, world_size: int) -> int:
     whole = -(-rows // rows_per_shard)
-    most = rows // processes * processes or rows
-    return min(most, -(-whole // processes) * processes)
+    most = rows // world_size * world_size or rows
+    return min(most, -(-whole // world_size) * world_size)
 
 
 def _order(rows: pa.Table, split: str, seed: int) -> pa.Array:

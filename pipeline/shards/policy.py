@@ -26,7 +26,7 @@ from pipeline.core.emotions import CLASSES
 from pipeline.core.names import TEST, TRAIN
 from pipeline.core.params import ShardParams
 
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Selection:
         left_out: (N - K,) indices of the rows that a cap leaves out, ascending.
     """
 
-    rows: Rows
+    rows: Indices
     copies: NDArray[np.int16]
-    left_out: Rows
+    left_out: Indices
 
 
 def select(
@@ -153,10 +153,10 @@ def missing_classes(labels: NDArray[np.integer], splits: Sequence[str], datasets
 
 def _cells(
     labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str], params: ShardParams
-) -> dict[str, dict[str, Rows]]:
+) -> dict[str, dict[str, Indices]]:
     """Return the rows of each cell that has any, by split and cell name."""
     split_array, dataset_array, label_array = np.asarray(splits), np.asarray(datasets), np.asarray(labels)
-    cells: dict[str, dict[str, Rows]] = {split: {} for split in sorted(set(splits))}
+    cells: dict[str, dict[str, Indices]] = {split: {} for split in sorted(set(splits))}
     for split, of_split in cells.items():
         members = np.flatnonzero(split_array == split)
         for number, name in enumerate(CLASSES):
@@ -170,8 +170,8 @@ def _cells(
 
 
 def _cap(
-    cells: Mapping[str, Rows], datasets: NDArray[np.str_], order: NDArray[np.uint64], params: ShardParams
-) -> dict[str, Rows]:
+    cells: Mapping[str, Indices], datasets: NDArray[np.str_], order: NDArray[np.uint64], params: ShardParams
+) -> dict[str, Indices]:
     """Cut each training cell to its quota; datasets share a class's quota evenly, as far as each has rows."""
     if params.balance == "none":
         return dict(cells)
@@ -198,12 +198,12 @@ def even_shares(sizes: Sequence[int], quota: int) -> list[int]:
     return shares
 
 
-def _first(rows: Rows, order: NDArray[np.uint64], count: int) -> Rows:
+def _first(rows: Indices, order: NDArray[np.uint64], count: int) -> Indices:
     return rows[np.argsort(order[rows], kind="stable")[:count]]
 
 
 def _oversample(
-    cells: Mapping[str, Rows], order: NDArray[np.uint64], copies: NDArray[np.int64], max_copies: int
+    cells: Mapping[str, Indices], order: NDArray[np.uint64], copies: NDArray[np.int64], max_copies: int
 ) -> None:
     largest = max((len(rows) for rows in cells.values()), default=0)
     for rows in cells.values():

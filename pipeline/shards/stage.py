@@ -73,7 +73,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         whole = read_joined(faces, labels, split)
         joined, untested = keep_tested(whole, test_caps or {}, seed=seed)
         balance = balanced(joined.found, params, seed=seed)
-        shards = place(balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, processes=params.processes)
+        shards = place(balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, world_size=params.world_size)
         if not shards:
             raise DataError(f"{split / 'split.parquet'}: no row of it has a face; run align again and see its rejects")
         index = index_table(shards)
@@ -82,7 +82,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         _write_all(output, joined, shards, workers, progress)
         output.write_table(INDEX_NAME, index)
         output.write_table(MISSING_FACES_NAME, joined.missing)
-        manifest = build_manifest(output.snapshot_id, output.contract, shards, params.processes)
+        manifest = build_manifest(output.snapshot_id, output.contract, shards, params.world_size)
         output.write_json(SHARDS_NAME, manifest)
         output.write_json(CROISSANT_NAME, build_croissant(index, output.snapshot_id, output.contract))
         _keep_rejects(output, joined.missing, untested, balance, index)

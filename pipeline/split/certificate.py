@@ -18,14 +18,14 @@ from pipeline.split.duplicates import SOUGHT_CHANGES
 from pipeline.split.groups import Groups
 from pipeline.split.links import KINDS, Linked, link_values
 from pipeline.split.official import Places
-from pipeline.split.people import Rows
+from pipeline.split.people import SplitRows
 from pipeline.split.shares import build_shares, missed_shares
 
 _CASES_SHOWN: Final = 100
 
 
 def build_certificate(
-    rows: Rows,
+    rows: SplitRows,
     linked: Linked,
     groups: Groups,
     places: Places,
@@ -72,7 +72,7 @@ def crossing(names: Sequence[str | None], splits: Sequence[str]) -> dict[str, li
     return {name: sorted(seen) for name, seen in found.items() if len(seen) > 1}
 
 
-def _resolved(rows: Rows, groups: Groups, places: Places, row_splits: NDArray[np.str_]) -> dict[str, Any]:
+def _resolved(rows: SplitRows, groups: Groups, places: Places, row_splits: NDArray[np.str_]) -> dict[str, Any]:
     """Say which groups spanned official splits or datasets' roles, and what they lost."""
     dropped = np.flatnonzero(places.dropped)
     lost = Counter(groups.of_row[dropped].tolist())

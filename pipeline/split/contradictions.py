@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.graph import components
 from pipeline.split.links import Linked
-from pipeline.split.people import UNLABELLED, Rows
+from pipeline.split.people import UNLABELLED, SplitRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Contradictions:
     pictures: NDArray[np.int64]
 
 
-def find_contradictions(rows: Rows, linked: Linked) -> Contradictions:
+def find_contradictions(rows: SplitRows, linked: Linked) -> Contradictions:
     """Find the labelled rows whose picture has more than one label; `linked` holds what surely is one picture."""
     pictures = components(len(rows.sample_ids), [linked.duplicates])
     labelled = rows.labels != UNLABELLED
@@ -38,7 +38,7 @@ def find_contradictions(rows: Rows, linked: Linked) -> Contradictions:
     return Contradictions(labelled & several[pictures], pictures)
 
 
-def describe_contradictions(rows: Rows, linked: Linked, found: Contradictions, policy: str) -> dict[str, Any]:
+def describe_contradictions(rows: SplitRows, linked: Linked, found: Contradictions, policy: str) -> dict[str, Any]:
     """Return, for the certificate, the policy, how many pictures and rows, and the pairs that contradict, by kind."""
     pairs = {kind: {"pairs": 0, "across_datasets": 0} for kind in ("pixels", "near")}
     for (first, second), kind in zip(linked.duplicates.tolist(), linked.table["kind"].to_pylist(), strict=True):
@@ -50,7 +50,7 @@ def describe_contradictions(rows: Rows, linked: Linked, found: Contradictions, p
     return {"policy": policy, "pictures": pictures, "rows": int(found.rows.sum()), **pairs}
 
 
-def softened_table(rows: Rows, found: Contradictions) -> pa.Table:
+def softened_table(rows: SplitRows, found: Contradictions) -> pa.Table:
     """Return sample_id and picture of the rows that share the mean of their label's probabilities."""
     wanted = np.flatnonzero(found.rows)
     ids = pa.array([rows.sample_ids[row] for row in wanted.tolist()], pa.string())

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from pipeline.core.emotions import CLASSES
 from pipeline.core.stage_output import Reject, nothing_left
 from pipeline.split.official import Place, Places
-from pipeline.split.people import Rows
+from pipeline.split.people import SplitRows
 
 _SPLIT: Final = {Place.free: "unsplit", Place.pool: "train"} | {
     place: place.name for place in (Place.train, Place.val, Place.test)
 }
 
 
-def dropped_by_class(rows: Rows, places: Places) -> dict[str, Any]:
+def dropped_by_class(rows: SplitRows, places: Places) -> dict[str, Any]:
     """Return dataset -> split that the rows belong to -> class -> `dropped`, `of` how many rows, and the `share`."""
     lost, held = _count(rows, places, places.dropped), _count(rows, places, places.rows != Place.outside)
     found: dict[str, Any] = {}
@@ -28,7 +28,7 @@ def dropped_by_class(rows: Rows, places: Places) -> dict[str, Any]:
     return found
 
 
-def whole_losses(rows: Rows, used: NDArray[np.int64], rejects: Sequence[Reject]) -> dict[str, str]:
+def whole_losses(rows: SplitRows, used: NDArray[np.int64], rejects: Sequence[Reject]) -> dict[str, str]:
     """Return why nothing is left of a dataset that had labels, by dataset; `used` are the rows with a split."""
     labelled = Counter(rows.datasets[rows.labels >= 0].tolist())
     left = set(rows.datasets[used].tolist())
@@ -39,6 +39,8 @@ def whole_losses(rows: Rows, used: NDArray[np.int64], rejects: Sequence[Reject])
     }
 
 
-def _count(rows: Rows, places: Places, counted: np.ndarray[Any, np.dtype[np.bool_]]) -> Counter[tuple[str, str, int]]:
+def _count(
+    rows: SplitRows, places: Places, counted: np.ndarray[Any, np.dtype[np.bool_]]
+) -> Counter[tuple[str, str, int]]:
     splits = [_SPLIT[Place(place)] for place in places.rows[counted].tolist()]
     return Counter(zip(rows.datasets[counted].tolist(), splits, rows.labels[counted].tolist(), strict=True))

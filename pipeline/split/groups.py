@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.draws import keyed_order
 from pipeline.core.graph import Links, components, same_value
-from pipeline.split.people import Rows
+from pipeline.split.people import SplitRows
 
 _KINDS: Final = ("subject", "sequence", "picture", "row")
 
@@ -47,7 +47,7 @@ class Groups:
     keys: list[str]
 
 
-def build_groups(rows: Rows, links: Sequence[Links]) -> Groups:
+def build_groups(rows: SplitRows, links: Sequence[Links]) -> Groups:
     """Join rows that share a subject, a sequence, a file or its bytes, and those that `links` names.
 
     Args:
@@ -69,7 +69,7 @@ def build_groups(rows: Rows, links: Sequence[Links]) -> Groups:
     return Groups(of_row, [f"{_KINDS[kind]}:{name}" for kind, _, name, _ in chosen], [keys[row] for *_, row in chosen])
 
 
-def _member(rows: Rows, row: int) -> tuple[int, str]:
+def _member(rows: SplitRows, row: int) -> tuple[int, str]:
     """Return the number of the kind and the name of what stands for a row."""
     subject, sequence, picture = rows.subjects[row], rows.sequences[row], rows.pictures[row]
     if subject is not None:

@@ -17,7 +17,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.schema import SPLIT
 from pipeline.core.tables import read_table
 from pipeline.split.official import PLACE_OF, Place, Places
-from pipeline.split.people import Rows
+from pipeline.split.people import SplitRows
 
 _SHOWN: Final = ", ".join(PLACE_OF)
 
@@ -41,7 +41,7 @@ def read_splits(file: Path) -> dict[str, str]:
     return known
 
 
-def kept_places(rows: Rows, splits: dict[str, str]) -> NDArray[np.int64]:
+def kept_places(rows: SplitRows, splits: dict[str, str]) -> NDArray[np.int64]:
     """Return (N,) the `Place` of each row's earlier split, `Place.outside` where it had none."""
     given = [PLACE_OF[splits[key]] if key in splits else Place.outside for key in rows.sample_ids]
     return np.array(given, np.int64)

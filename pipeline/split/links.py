@@ -16,7 +16,7 @@ from pipeline.core.tables import table_files
 from pipeline.split.duplicates import DUPLICATES, find_duplicates
 from pipeline.split.groups import build_groups
 from pipeline.split.identities import find_identities
-from pipeline.split.people import Rows
+from pipeline.split.people import SplitRows
 
 # What must not cross, and how the certificate calls it.
 KINDS: Final = {
@@ -48,7 +48,7 @@ class Linked:
 
 
 def build_links(
-    rows: Rows, aligned: Mapping[str, Path], params: SplitParams, *, workers: int, progress: Progress
+    rows: SplitRows, aligned: Mapping[str, Path], params: SplitParams, *, workers: int, progress: Progress
 ) -> Linked:
     """Find the same picture and the same person by the pixels, as far as the parameters ask.
 
@@ -76,7 +76,7 @@ def build_links(
     return Linked(duplicates, identities, table)
 
 
-def links_table(rows: Rows, linked: Linked, used: NDArray[np.int64]) -> pa.Table:
+def links_table(rows: SplitRows, linked: Linked, used: NDArray[np.int64]) -> pa.Table:
     """Return one row a used sample: its subject, sequence, file, picture, duplicate and identity cluster, or null."""
     values = link_values(rows, linked)
     columns = {"sample_id": [rows.sample_ids[row] for row in used]}
@@ -84,7 +84,7 @@ def links_table(rows: Rows, linked: Linked, used: NDArray[np.int64]) -> pa.Table
     return pa.table(columns, schema=pa.schema([pa.field(name, pa.string()) for name in columns]))
 
 
-def link_values(rows: Rows, linked: Linked) -> dict[str, Sequence[str | None]]:
+def link_values(rows: SplitRows, linked: Linked) -> dict[str, Sequence[str | None]]:
     """Return, for each of `KINDS`, (N,) the name of what each row belongs to; rows with one name belong together."""
     return {
         "subject": _known_subjects(rows),
@@ -96,7 +96,7 @@ def link_values(rows: Rows, linked: Linked) -> dict[str, Sequence[str | None]]:
     }
 
 
-def _known_subjects(rows: Rows) -> list[str | None]:
+def _known_subjects(rows: SplitRows) -> list[str | None]:
     """Return the subjects; None for a dataset with as many as pictures, since its names tell pictures apart."""
     people: dict[str, set[str]] = {}
     pictures: dict[str, set[str]] = {}
@@ -109,7 +109,7 @@ def _known_subjects(rows: Rows) -> list[str | None]:
     return [subject if dataset in known else None for dataset, subject in zip(datasets, rows.subjects, strict=True)]
 
 
-def _clusters(rows: Rows, links: Links) -> list[str | None]:
+def _clusters(rows: SplitRows, links: Links) -> list[str | None]:
     """Name each cluster after its first sample; a row without a link is in none."""
     of_row = components(len(rows.sample_ids), [links])
     first: dict[int, str] = {}

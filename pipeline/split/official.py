@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.split.groups import Groups
-from pipeline.split.people import UNLABELLED, Rows
+from pipeline.split.people import UNLABELLED, SplitRows
 
 
 class Place(IntEnum):
@@ -73,7 +73,7 @@ class Places:
 
 
 def build_places(
-    rows: Rows, groups: Groups, roles: Mapping[str, str], held_out: str, kept: NDArray[np.int64]
+    rows: SplitRows, groups: Groups, roles: Mapping[str, str], held_out: str, kept: NDArray[np.int64]
 ) -> Places:
     """Say where each row and each group may go.
 
@@ -100,7 +100,7 @@ def build_places(
     return Places(placed, kept, of_group, (placed != Place.outside) & (fixed | left), roles)
 
 
-def _official_places(rows: Rows, members: NDArray[np.int64]) -> NDArray[np.int64]:
+def _official_places(rows: SplitRows, members: NDArray[np.int64]) -> NDArray[np.int64]:
     given = np.full(len(members), Place.free, np.int64)
     for index, row in enumerate(members.tolist()):
         name = rows.official[row]
@@ -137,7 +137,9 @@ def _by_role(given: NDArray[np.int64], role: str, held_out: str) -> NDArray[np.i
     return np.where(given <= Place.train, training, given)
 
 
-def _group_places(rows: Rows, groups: Groups, roles: Mapping[str, str], wished: NDArray[np.int64]) -> NDArray[np.int64]:
+def _group_places(
+    rows: SplitRows, groups: Groups, roles: Mapping[str, str], wished: NDArray[np.int64]
+) -> NDArray[np.int64]:
     of_group = np.full(len(groups.names), Place.outside, np.int64)
     np.maximum.at(of_group, groups.of_row, wished)
     kept_out = np.isin(rows.datasets, [name for name, role in roles.items() if role == "test"])

@@ -22,7 +22,7 @@ _TABLE_SUFFIXES: Final = (".csv", ".tsv")
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SplitRows:
     """N samples sorted by sample_id: every labelled one, and every aligned one, since it can link two that are.
 
     Attributes:
@@ -46,7 +46,7 @@ class Rows:
     aligned: NDArray[np.bool_]
 
 
-def read_rows(aligned: Mapping[str, Path], labels: Mapping[str, Path]) -> Rows:
+def read_rows(aligned: Mapping[str, Path], labels: Mapping[str, Path]) -> SplitRows:
     """Read the faces (without pixels) and labels of all datasets.
 
     Raises:
@@ -75,9 +75,9 @@ def _read(path: Path, dataset: str, columns: tuple[str, ...], schema: pa.Schema)
     return rows
 
 
-def _collect(rows: list[dict[str, object]]) -> Rows:
+def _collect(rows: list[dict[str, object]]) -> SplitRows:
     paths = [_path(row) for row in rows]
-    return Rows(
+    return SplitRows(
         sample_ids=[str(row["sample_id"]) for row in rows],
         datasets=np.array([str(row["dataset"]) for row in rows], dtype=np.str_),
         subjects=[_within(row, row["subject_id"]) for row in rows],

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pipeline.core.emotions import CLASSES
 from pipeline.core.params import SplitParams
 from pipeline.split.official import PLACE_OF, Place, Places
-from pipeline.split.people import Rows
+from pipeline.split.people import SplitRows
 
 _Cells = Iterator[tuple[str, str, dict[str, int]]]
 
 
-def build_shares(rows: Rows, row_splits: NDArray[np.str_], used: NDArray[np.int64]) -> dict[str, Any]:
+def build_shares(rows: SplitRows, row_splits: NDArray[np.str_], used: NDArray[np.int64]) -> dict[str, Any]:
     """Return the rows and the share of train, val and test of each class of each dataset."""
     shares: dict[str, Any] = {}
     for dataset, name, found in _cells(rows, row_splits, used):
@@ -25,7 +25,7 @@ def build_shares(rows: Rows, row_splits: NDArray[np.str_], used: NDArray[np.int6
     return shares
 
 
-def missed_shares(rows: Rows, places: Places, row_splits: NDArray[np.str_], params: SplitParams) -> dict[str, Any]:
+def missed_shares(rows: SplitRows, places: Places, row_splits: NDArray[np.str_], params: SplitParams) -> dict[str, Any]:
     """Return by how much a class misses its shares where groups were too large, or kept, to reach them.
 
     Shares are asked of rows without an official split, and of official training rows out of which validation is
@@ -57,7 +57,7 @@ def _asked(params: SplitParams) -> dict[Place, dict[str, float]]:
     return {Place.pool: carved, Place.free: {"test": 1 - train} | {name: train * of for name, of in carved.items()}}
 
 
-def _cells(rows: Rows, row_splits: NDArray[np.str_], counted: NDArray[np.int64]) -> _Cells:
+def _cells(rows: SplitRows, row_splits: NDArray[np.str_], counted: NDArray[np.int64]) -> _Cells:
     """Yield each dataset and class that has rows among the counted ones, and how many of them each split has."""
     datasets, labels = rows.datasets[counted].tolist(), rows.labels[counted].tolist()
     counts = Counter(zip(datasets, labels, row_splits[counted].tolist(), strict=True))

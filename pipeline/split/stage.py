@@ -27,7 +27,7 @@ from pipeline.split.groups import Groups, build_groups
 from pipeline.split.keep import describe_keep, kept_places, read_splits
 from pipeline.split.links import Linked, build_links, links_table
 from pipeline.split.official import Place, Places, build_places
-from pipeline.split.people import UNLABELLED, Rows, read_rows
+from pipeline.split.people import UNLABELLED, SplitRows, read_rows
 
 _UNUSED: Final = ""
 _OUTSIDE: Final = {
@@ -103,7 +103,7 @@ def run(
         return _write(output, rows, linked, groups, assigned, row_splits, params, certificate)
 
 
-def assign(rows: Rows, groups: Groups, places: Places, params: SplitParams, seed: int) -> Assigned:
+def assign(rows: SplitRows, groups: Groups, places: Places, params: SplitParams, seed: int) -> Assigned:
     """Give every group its split: first test, then validation out of what is left.
 
     Raises:
@@ -138,7 +138,7 @@ def _fold(fold_of: NDArray[np.int64], free: Flags, params: SplitParams) -> Flags
 
 
 def _validation(
-    rows: Rows, groups: Groups, places: Places, own: csr_array, tested: Flags, params: SplitParams, seed: int
+    rows: SplitRows, groups: Groups, places: Places, own: csr_array, tested: Flags, params: SplitParams, seed: int
 ) -> Flags:
     carved: Flags = np.isin(places.rows, (Place.free, Place.pool)) & ~places.dropped & ~tested[groups.of_row]
     candidates = np.isin(places.groups, (Place.free, Place.pool)) & ~tested
@@ -168,7 +168,7 @@ def _rows(counts: csr_array) -> Floats:
     return np.asarray(counts.sum(axis=0), np.float64)
 
 
-def count_cells(rows: Rows, groups: Groups, counted: Flags) -> csr_array:
+def count_cells(rows: SplitRows, groups: Groups, counted: Flags) -> csr_array:
     """Return (G, C) how many of the counted rows of each group are in each cell: a class of a dataset."""
     datasets = np.unique(rows.datasets, return_inverse=True)[1]
     cells = datasets * len(CLASSES) + np.maximum(rows.labels, 0)
@@ -186,7 +186,7 @@ def _row_splits(groups: Groups, places: Places, assigned: Assigned) -> NDArray[n
 
 
 def _contradictions(
-    output: StageOutput, rows: Rows, certain: Linked, found: Contradictions, params: SplitParams
+    output: StageOutput, rows: SplitRows, certain: Linked, found: Contradictions, params: SplitParams
 ) -> dict[str, Any] | None:
     if params.duplicates == "none":
         return None
@@ -197,7 +197,7 @@ def _contradictions(
 
 def _write(
     output: StageOutput,
-    rows: Rows,
+    rows: SplitRows,
     linked: Linked,
     groups: Groups,
     assigned: Assigned,
@@ -235,7 +235,7 @@ def _write(
 
 
 def _rejects(
-    rows: Rows, groups: Groups, places: Places, assigned: Assigned, contradicted: NDArray[np.bool_]
+    rows: SplitRows, groups: Groups, places: Places, assigned: Assigned, contradicted: NDArray[np.bool_]
 ) -> list[Reject]:
     rejects = []
     for row in np.flatnonzero(rows.labels >= 0).tolist():

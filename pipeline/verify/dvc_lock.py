@@ -23,7 +23,7 @@ _REFERENCE: Final = re.compile(r"\$\{([^}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LockEntry:
     """One file or folder that DVC has on record. `size` in bytes and the number of files are None where not said."""
 
     path: str
@@ -38,8 +38,8 @@ class Stage:
 
     name: str
     cmd: str
-    deps: tuple[Entry, ...]
-    outs: tuple[Entry, ...]
+    deps: tuple[LockEntry, ...]
+    outs: tuple[LockEntry, ...]
     params: Mapping[str, Mapping[str, Any]]
 
 
@@ -74,7 +74,7 @@ def read_lock(path: Path = LOCK) -> list[Stage]:
         raise LineageError(f"{path}: not a dvc.lock: {error!r}; run dvc repro") from None
 
 
-def tracked(folders: Iterable[Path]) -> list[Entry]:
+def tracked(folders: Iterable[Path]) -> list[LockEntry]:
     """Return what `dvc add` put on record below folders.
 
     Raises:
@@ -86,7 +86,7 @@ def tracked(folders: Iterable[Path]) -> list[Entry]:
             outs = [_entry(out) for out in read_yaml(file).get("outs", ())]
         except (KeyError, TypeError) as error:
             raise LineageError(f"{file}: not what dvc add writes: {error!r}") from None
-        entries += [Entry((file.parent / out.path).as_posix(), out.md5, out.size, out.nfiles) for out in outs]
+        entries += [LockEntry((file.parent / out.path).as_posix(), out.md5, out.size, out.nfiles) for out in outs]
     return entries
 
 
@@ -173,13 +173,13 @@ def _stage(name: str, content: Mapping[str, Any]) -> Stage:
     return Stage(name, str(content["cmd"]), deps, outs, params)
 
 
-def _entry(content: Mapping[str, Any]) -> Entry:
+def _entry(content: Mapping[str, Any]) -> LockEntry:
     path, md5 = content["path"], content["md5"]
     if not isinstance(path, str) or not isinstance(md5, str):
         raise TypeError(f"path {path!r} and md5 {md5!r} must be texts")
     if content.get("hash", "md5") != "md5":
         raise TypeError(f"{path}: hash {content['hash']!r} is not md5")
-    return Entry(path, md5, content.get("size"), content.get("nfiles"))
+    return LockEntry(path, md5, content.get("size"), content.get("nfiles"))
 
 
 class Cache:
@@ -203,7 +203,7 @@ class Cache:
             self._trees[md5] = self._read_tree(md5) if md5.endswith(_FOLDER) else None
         return self._trees[md5]
 
-    def objects(self, entry: Entry) -> Iterator[tuple[Path, str, Path]]:
+    def objects(self, entry: LockEntry) -> Iterator[tuple[Path, str, Path]]:
         """Yield what the cache holds of an entry: where, the md5 that its name says, and the file that it is of."""
         if (place := self.place(entry.md5)).is_file():
             yield place, entry.md5.removesuffix(_FOLDER), Path(entry.path)

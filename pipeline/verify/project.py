@@ -14,7 +14,7 @@ from pipeline.verify.dvc_lock import (
     LOCK,
     STAGES,
     Cache,
-    Entry,
+    LockEntry,
     Stage,
     Wanted,
     cache_folder,
@@ -37,7 +37,7 @@ CrossingCheck = Callable[[Path, Path], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An output folder: whether all of it holds, and whether dvc.lock has it or only its own snapshot vouches for it."""
+    """An output folder: whether all of it holds, and whether dvc.lock has it or its own snapshot alone."""
 
     path: str
     holds: bool
@@ -91,7 +91,7 @@ class _Lock:
 
     stages: list[Stage]
     wants: Mapping[str, Wanted]
-    added: list[Entry]
+    added: list[LockEntry]
 
     @property
     def locked(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pipeline.core.folders import PARAMS
 from pipeline.core.lineage.code import code_root, stage_code
 from pipeline.core.lineage.identity import file_md5
 from pipeline.core.names import SNAPSHOT_NAME
-from pipeline.verify.dvc_lock import LOCK, STAGES, Cache, Entry, Stage, Wanted, look_up, read_yaml
+from pipeline.verify.dvc_lock import LOCK, STAGES, Cache, LockEntry, Stage, Wanted, look_up, read_yaml
 from pipeline.verify.links import Problem, Verifier, find_outputs
 
 # Of the formats in which DVC takes parameters, those that this project can have.
@@ -101,7 +101,7 @@ def check_wanted(stages: Iterable[Stage], wanted: Mapping[str, Wanted]) -> Itera
                 yield Problem(LOCK.as_posix(), f"{name} lacks {lacks[0]} among its {kind}; run dvc repro")
 
 
-def check_cache(cache: Cache, entries: Iterable[Entry]) -> Iterator[Problem]:
+def check_cache(cache: Cache, entries: Iterable[LockEntry]) -> Iterator[Problem]:
     """Yield each object of DVC's cache that is not what its name says: `dvc checkout` would bring it back."""
     seen: set[Path] = set()
     for entry in entries:
@@ -113,7 +113,7 @@ def check_cache(cache: Cache, entries: Iterable[Entry]) -> Iterator[Problem]:
                     yield Problem(place.as_posix(), detail)
 
 
-def _check_size(verifier: Verifier, entry: Entry, stage: Stage) -> Iterator[Problem]:
+def _check_size(verifier: Verifier, entry: LockEntry, stage: Stage) -> Iterator[Problem]:
     path = Path(entry.path)
     files = verifier.files(path) if path.is_dir() else []
     size = sum(file.size for file in files) if path.is_dir() else path.stat().st_size
@@ -151,7 +151,7 @@ def _compare(stage: str, key: str, was: Any, now: Any) -> Iterator[str]:
         yield f"{key} is {now!r}, but {stage} ran with {was!r}, as dvc.lock has it; {_AGAIN}"
 
 
-def _name_changed(verifier: Verifier, stage: Stage, entry: Entry, outputs: Collection[str]) -> Iterator[Problem]:
+def _name_changed(verifier: Verifier, stage: Stage, entry: LockEntry, outputs: Collection[str]) -> Iterator[Problem]:
     """Yield the files that make a dependency differ from dvc.lock; the folder itself where nothing tells."""
     path = Path(entry.path)
     detail = f"not what {stage.name} was made from, as dvc.lock has it"

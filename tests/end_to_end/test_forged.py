@@ -236,7 +236,7 @@ def test_parameters_that_are_not_those_of_the_lock_are_named(named, capsys):
     assert named() == ["params.yaml"]
     run(["verify"])
     said = capsys.readouterr().err
-    assert "harmonize.mixed is 'reject', but harmonize@ladies ran with 'distribution'" in said
+    assert "harmonize.compound is 'reject', but harmonize@ladies ran with 'distribution'" in said
     params.write_text(text)
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from models.evaluation.stage import run as evaluate
-from models.registry import Entry, list_models
+from models.registry import ModelEntry, list_models
 from models.training.stage import run as train
 from pipeline.core.emotions import CLASSES
 from pipeline.core.params import Params, read_params
@@ -29,7 +29,7 @@ PRESETS = {
 ROWS = [(entry, preset) for entry in list_models() for preset in PRESETS[entry.kind]]
 
 
-def small_params(entry: Entry, preset: str) -> dict:
+def small_params(entry: ModelEntry, preset: str) -> dict:
     """Return params.yaml for one row: the thesis's preset, but one step a phase, the smallest side, no weights."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["demo"]["faces"] = 64
@@ -44,7 +44,7 @@ def small_params(entry: Entry, preset: str) -> dict:
     presets = values["train"]["presets"]
     size_px = None if entry.kind == "classical" else max(32, entry.min_size_px)
     presets["thesis"] |= {"epochs": 1, "size_px": size_px, "threads": 1}
-    presets["thesis-transfer"] |= {"epochs": 2, "head_epochs": 1, "weights": "none"}
+    presets["thesis-transfer"] |= {"epochs": 2, "frozen_epochs": 1, "weights": "none"}
     return values
 
 

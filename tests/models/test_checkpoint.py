@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save, save_file
 from models.checkpoint import METADATA_KEY, Checkpoint, CheckpointInfo, load_checkpoint, read_info, save_checkpoint
 from models.classical.baselines import HogSvm
 from models.core.inputs import InputSpec
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 from models.registry import create_model, find_model
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import ModelError
@@ -22,7 +22,7 @@ def make_info(**changes):
     spec = find_model("proposed").input(32)
     values = {
         "model": "proposed", "classes": CLASSES, "input": spec, "contract": {"align": {"size_px": 48}},
-        "shards": "ab" * 32, "task": "emotion", "flips": False, "params": {"epochs": 1},
+        "shards": "ab" * 32, "task": "emotion", "tta_flip": False, "params": {"epochs": 1},
     }  # fmt: skip
     return CheckpointInfo(**{**values, **changes})
 
@@ -83,7 +83,7 @@ def test_a_grey_network_reads_the_luma_of_a_colour_face(faces):
     model = HogSvm(8)
     rows = len(luma)
     rest = torch.zeros(rows, 8), torch.ones(rows), torch.zeros(rows, 2), torch.zeros(rows, 2, dtype=torch.bool)
-    model.fit(Faces(torch.from_numpy(luma)[:, None], torch.arange(rows) % 8, *rest), None)
+    model.fit(FaceBatch(torch.from_numpy(luma)[:, None], torch.arange(rows) % 8, *rest), None)
     checkpoint = Checkpoint(make_info(model="hog-svm", input=spec), model)
     found = checkpoint.prepare(faces)
     assert found.shape == (rows, 1, 48, 48)
@@ -96,7 +96,7 @@ def test_a_grey_network_reads_the_luma_of_a_colour_face(faces):
 
 
 def test_flips_answer_a_face_and_its_mirror_image_alike(network, faces, tmp_path):
-    save_checkpoint(tmp_path / "model.safetensors", network, make_info(flips=True))
+    save_checkpoint(tmp_path / "model.safetensors", network, make_info(tta_flip=True))
     checkpoint = load_checkpoint(tmp_path)
     np.testing.assert_allclose(checkpoint.predict(faces), checkpoint.predict(faces[:, :, ::-1]), atol=2e-3)
 

@@ -29,7 +29,7 @@ LARGER = {"efficientnet_b3", "efficientnet_b5", "efficientnet_b7", "vgg19", "res
           "inception_resnet_v2"}  # fmt: skip
 NETWORKS = [entry.name for entry in list_models() if entry.kind != "classical" and entry.name not in LARGER]
 EVERYTHING = {"augment": "strong", "mixup": 0.2, "ema": 0.9, "label_smoothing": 0.1, "class_weights": 1.0,
-              "clip_norm": 1.0, "optimizer": "adamw", "flips": True, "warmup_epochs": 0.5}  # fmt: skip
+              "clip_norm": 1.0, "optimizer": "adamw", "tta_flip": True, "warmup_epochs": 0.5}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_answers_maps_and_personal_models_see_one_device(name, gpu):
     assert answers.shape == (3, 8)
     maps = explain(general, list(pixels.permute(0, 2, 3, 1).numpy()), [0, 1, 2])
     assert set(maps) >= {"gradient"}
-    params = PersonalizeParams(draws=1, steps=2, learning_rate=0.001, open_blocks=1)
+    params = PersonalizeParams(draws=1, steps=2, learning_rate=0.001, unfreeze_blocks=1)
     personal = fine_tune(general, pixels, torch.arange(3), params, seed=1)
     assert personal.predict(pixels).shape == (3, 8)
     assert gpu.operations > 200

@@ -52,7 +52,7 @@ def test_the_engine_trains_in_bf16(tmp_path, monkeypatch):
 def test_a_network_on_the_gpu_learns_a_person_as_on_the_cpu(tmp_path):
     general = load_checkpoint(make_run(make_training_shards(tmp_path), tmp_path / "run"))
     faces = torch.randint(0, 256, (4, 3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    params = PersonalizeParams(draws=1, steps=200, learning_rate=0.003, open_blocks=None)
+    params = PersonalizeParams(draws=1, steps=200, learning_rate=0.003, unfreeze_blocks=None)
     general.module.cuda()
     personal = fine_tune(general, faces, torch.arange(4), params, seed=1)
     assert (personal.predict(faces).argmax(1) == np.arange(4)).all()

@@ -21,8 +21,8 @@ def train_params(**changes) -> TrainParams:
     given = read_params(ROOT / "params.yaml").train
     small = {
         "preset": "none", "model": "proposed", "size_px": 32, "epochs": 2, "batch_size": 32, "checkpoint_minutes": 0,
-        "schedule": "constant", "ema": 0.0, "mixup": 0.0, "augment": "none", "patience": 0, "head_epochs": 0,
+        "schedule": "constant", "ema": 0.0, "mixup": 0.0, "augment": "none", "patience": 0, "frozen_epochs": 0,
         "warmup_epochs": 0, "label_smoothing": 0.0, "class_weights": 0.0, "task": "emotion", "threads": 1,
-        "optimizer": "adam", "learning_rate": 0.001, "flips": False, "select": "balanced_accuracy",
+        "optimizer": "adam", "learning_rate": 0.001, "tta_flip": False, "select": "balanced_accuracy",
     }  # fmt: skip
     return TrainParams.model_validate({**given.plain(), **small, **changes})

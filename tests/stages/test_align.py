@@ -73,5 +73,5 @@ def test_a_dataset_without_a_single_face_is_an_error_and_its_ledger_says_why(
         Image.fromarray(np.full((64, 64, 3), 99, np.uint8)).save(tmp_path / name / "a.png")
     with pytest.raises(DataError, match="walls: none of 2 faces aligned: 2 no_face; see its rejects"):
         align("walls")
-    ledger = read_table(tmp_path / "data/aligned/walls/ledger.parquet").to_pylist()
-    assert [row["status"] for row in ledger] == ["no_face", "no_face"]
+    detections = read_table(tmp_path / "data/aligned/walls/detections.parquet").to_pylist()
+    assert [row["status"] for row in detections] == ["no_face", "no_face"]

@@ -25,7 +25,7 @@ def test_equalize_writes_where_dvc_looks(project, capsys):
     assert run(["equalize", "--src", "data/aligned/toy"]) == 0
     assert capsys.readouterr().out == "data/faces/toy: 3 faces, clahe\n"
     assert {path.name for path in Path("data/faces/toy").iterdir()} == {
-        "part-00000.parquet", "ledger.parquet", "rejects.parquet", "summary.json", "snapshot.json"
+        "part-00000.parquet", "detections.parquet", "rejects.parquet", "summary.json", "snapshot.json"
     }  # fmt: skip
 
 
@@ -56,4 +56,4 @@ def test_a_bad_policy_is_a_parameter_error(project, capsys):
     Path("params.yaml").write_text(text.replace("several: vote", "several: guess"))
     make_samples(Path("data/samples/toy"), "affectnet", [labelled("happy")])
     assert run(["harmonize", "--src", "data/samples/toy"]) == 2
-    assert "harmonize.several" in capsys.readouterr().err
+    assert "harmonize.multi_label" in capsys.readouterr().err

@@ -1,7 +1,8 @@
 """The identity that DVC gives a file or a folder, computed without DVC.
 
 A file's is the md5 of its bytes. A folder's is the md5 of the JSON list of ``{"md5", "relpath"}`` of its files, sorted
-by relpath, followed by ``.dir`` (dvc-data's ``Tree.digest``). tests/pipeline/core/lineage compares both with DVC itself.
+by relpath, followed by ``.dir`` (dvc-data's ``Tree.digest``). tests/pipeline/core/lineage compares both with DVC
+itself.
 """
 
 import hashlib

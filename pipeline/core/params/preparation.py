@@ -131,7 +131,7 @@ class DemoParams(Section):
 
 
 class IngestParams(Section):
-    """What the readers choose where a dump offers more than one way."""
+    """What the readers choose where a raw dataset offers more than one way."""
 
     ckplus_peak_frames: Count
     ckplus_neutral_frames: Annotated[int, Field(ge=0)]
@@ -176,8 +176,8 @@ class HarmonizeParams(Section):
     """What becomes of labels that are not one class."""
 
     votes: Literal["majority", "probability", "distribution"]
-    mixed: Literal["reject", "dominant", "distribution"]
-    several: Literal["reject", "vote", "priority"]
+    compound: Literal["reject", "dominant", "distribution"]
+    multi_label: Literal["reject", "vote", "priority"]
     affect: Literal["check", "ignore"]
 
 
@@ -210,7 +210,7 @@ class ShardParams(Section):
     weighting: Literal["inverse", "effective"]
     effective_beta: Annotated[float, Field(ge=0, lt=1)]
     rows_per_shard: Count
-    processes: Count
+    world_size: Count
 
     @model_validator(mode="before")
     @classmethod

@@ -35,8 +35,9 @@ class TrainParams(Section):
     A preset is a protocol for any network and never names one, so that `model` is always the one that stands here.
 
     `weights` is none, hub (the published ones) or a file; `size_px` null takes the network's own; `margin` is what is
-    left of align.margin around the face, so that the network sees the same whatever was aligned. For `head_epochs`
-    the base is frozen, then its last `open_blocks` blocks train too (null: all) at `fine_tune_rate`, until `epochs`.
+    left of align.margin around the face, so that the network sees the same whatever was aligned. For `frozen_epochs`
+    the base is frozen, then its last `unfreeze_blocks` blocks train too (null: all) at `fine_tune_rate`, until
+    `epochs`.
     """
 
     preset: str
@@ -47,8 +48,8 @@ class TrainParams(Section):
     weights: str
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8,64}$")] | None
     epochs: Count
-    head_epochs: Annotated[int, Field(ge=0)]
-    open_blocks: Annotated[int, Field(ge=0)] | None
+    frozen_epochs: Annotated[int, Field(ge=0)]
+    unfreeze_blocks: Annotated[int, Field(ge=0)] | None
     fine_tune_rate: Annotated[float, Field(gt=0)]
     batch_size: Annotated[int, Field(ge=2)]
     accumulate: Count
@@ -66,7 +67,7 @@ class TrainParams(Section):
     class_weights: Annotated[float, Field(ge=0, le=1)]
     mixup: Annotated[float, Field(ge=0)]
     ema: Share
-    flips: bool
+    tta_flip: bool
     affect_loss: Literal["mse", "ccc"]
     select: Literal["balanced_accuracy", "loss", "last"]
     patience: Annotated[int, Field(ge=0)]
@@ -118,12 +119,12 @@ class TrainParams(Section):
 
 
 class PersonalizeParams(Section):
-    """How a network is fine-tuned on one person; `open_blocks` of its base train beside the head (null: all)."""
+    """How a network is fine-tuned on one person; `unfreeze_blocks` of its base train beside the head (null: all)."""
 
     draws: Annotated[int, Field(ge=1, le=1000)]
     steps: Count
     learning_rate: Annotated[float, Field(gt=0)]
-    open_blocks: Annotated[int, Field(ge=0)] | None
+    unfreeze_blocks: Annotated[int, Field(ge=0)] | None
 
 
 class EvaluateParams(Section):

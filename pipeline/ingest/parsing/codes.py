@@ -8,7 +8,7 @@ from collections.abc import Collection, Set
 from typing import Final
 
 from pipeline.core.errors import SourceError
-from pipeline.ingest.raw_dataset import Dump
+from pipeline.ingest.raw_dataset import RawDataset
 from pipeline.ingest.told import classes_line, code_of
 
 # A single code beyond the range, or fewer than one row in so many, are slips of the pen, refused row by row; unless all
@@ -24,21 +24,21 @@ class Codes:
     """
 
     def __init__(
-        self, dump: Dump, labels: tuple[str, ...], *, first: int = 0, never: Collection[Set[int]] = ()
+        self, raw: RawDataset, labels: tuple[str, ...], *, first: int = 0, never: Collection[Set[int]] = ()
     ) -> None:
         """Prepare an empty column.
 
         Args:
-            dump: the dump; its `Told.classes` replace the codes of the dataset.
+            raw: the raw dataset; its `Told.classes` replace the codes of the dataset.
             labels: the dataset's labels in the order of its codes.
             first: the code of the first label.
-            never: sets of codes within the range that no dump of the dataset has, so that they count otherwise.
+            never: sets of codes within the range that no copy of the dataset has, so that they count otherwise.
 
         Raises:
             ParamsError: a meaning in params.yaml is no label of the dataset.
         """
-        self._dump = dump
-        self._told = dump.told.native(labels)
+        self._raw = raw
+        self._told = raw.told.native(labels)
         self._labels = labels
         self._first = first
         self._never = never
@@ -53,7 +53,7 @@ class Codes:
             SourceError: params.yaml says what codes mean, but not this one.
         """
         if self._told:
-            return self._dump.meaning(text, row, self._told)
+            return self._raw.meaning(text, row, self._told)
         code = code_of(text)
         if code is None:
             return None
@@ -94,7 +94,7 @@ class Codes:
             named = [str(first + place) for place in range(len(self._labels))]
             why, typed = f"seems to count from {first}", classes_line(named, self._labels)
         return (
-            f"{self._dump.tree.src}: {self._at[code]}: code {code} in a column of the codes {codes[0]} to {codes[-1]}, "
+            f"{self._raw.tree.src}: {self._at[code]}: code {code} in a column of the codes {codes[0]} to {codes[-1]}, "
             f"where {self.expected} is known: the whole column {why}; say in params.yaml, in the entry of the dataset, "
             f"what its codes mean: {typed}"
         )

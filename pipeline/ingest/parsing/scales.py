@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.ingest.parsing.label_names import common_name
-from pipeline.ingest.raw_dataset import Annotation, Dump
+from pipeline.ingest.raw_dataset import Annotation, RawDataset
 from pipeline.ingest.told import OWN_SCALE
 
 KINDS: Final = ("valence", "arousal", "dominance")
@@ -48,10 +48,10 @@ class _Column:
 
 
 class Affect:
-    """The three columns of a dump: `see` every row, then ask what is wrong with each and bring them to [-1, 1]."""
+    """The three columns of valence, arousal, dominance: `see` every row, ask what is wrong, bring them to [-1, 1]."""
 
-    def __init__(self, dump: Dump) -> None:
-        self._dump = dump
+    def __init__(self, raw: RawDataset) -> None:
+        self._raw = raw
         self._columns = {what: _Column() for what in KINDS}
 
     def see(self, row: Annotation) -> None:
@@ -59,12 +59,12 @@ class Affect:
         given = {what: value for what in KINDS if (value := getattr(row, what)) is not None}
         if not given:
             return
-        if all(value == NOT_GIVEN and what not in self._dump.scales for what, value in given.items()):
+        if all(value == NOT_GIVEN and what not in self._raw.scales for what, value in given.items()):
             for what in given:
                 self._columns[what].not_given = self._columns[what].not_given or row.row
             return
         for what, value in given.items():
-            low, high = self._dump.scale(what)
+            low, high = self._raw.scale(what)
             column, slack = self._columns[what], _ROUNDING * (high - low)
             column.rows += 1
             if len(column.values) < 2:
@@ -86,10 +86,10 @@ class Affect:
     def dropped(self) -> Mapping[str, str]:
         """Return what is wrong with each column that is left empty."""
         found = {what: note for what in KINDS if (note := self._beyond(what))}
-        others = ", ".join(dict.fromkeys([*found, *(what for what in KINDS if self._dump.scale(what) != OWN_SCALE)]))
+        others = ", ".join(dict.fromkeys([*found, *(what for what in KINDS if self._raw.scale(what) != OWN_SCALE)]))
         for what in KINDS:
             column = self._columns[what]
-            if others and what not in found and column.rows and column.whole and what not in self._dump.scales:
+            if others and what not in found and column.rows and column.whole and what not in self._raw.scales:
                 found[what] = f"whole numbers beside a column on another scale ({others})"
         valence = self._columns["valence"]
         if "valence" not in found and self._from_zero("valence") and valence.is_from_zero():
@@ -103,7 +103,7 @@ class Affect:
         lines = [
             f"{what} is left empty in all {self._columns[what].rows} rows: {why}"
             + f"; columns: {{{what}: {{column: …, scale: [LOWEST, HIGHEST]}}}} reads a csv on a scale of its own"
-            * (what not in self._dump.scales)
+            * (what not in self._raw.scales)
             for what, why in dropped.items()
         ]
         if "valence" not in dropped and self._from_zero("valence") and self._columns["valence"].rows >= _MIN_ROWS:
@@ -129,7 +129,7 @@ class Affect:
     def _own(self, what: str, values: pa.ChunkedArray, *, empty: bool) -> pa.ChunkedArray:
         if empty:
             return pa.chunked_array([pa.nulls(len(values), values.type)])
-        low, high = self._dump.scale(what)
+        low, high = self._raw.scale(what)
         if (low, high) == OWN_SCALE:
             inside = pc.greater(values, NOT_GIVEN)
             own = pc.if_else(inside, values, pa.scalar(None, values.type))
@@ -141,9 +141,9 @@ class Affect:
 
     def _from_zero(self, what: str) -> bool:
         column = self._columns[what]
-        return len(column.values) > 1 and not column.negative and what not in self._dump.scales
+        return len(column.values) > 1 and not column.negative and what not in self._raw.scales
 
     def _beyond(self, what: str) -> str | None:
         beyond = self._columns[what].beyond
-        low, high = self._dump.scale(what)
+        low, high = self._raw.scale(what)
         return f"{beyond[0]} has {beyond[1]:g}, beyond {low:g} to {high:g}" if beyond else None

@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeline.core.errors import ParamsError
 from pipeline.ingest.parsing.copies import original_of
-from pipeline.ingest.raw_dataset import Annotation, Dump, Row, join, stem
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, Row, join, stem
 
 _LAST_NUMBER: Final = re.compile(r"^(.*\D)?\d+\D*$")
 # A prefix that fits this much of the pictures is a camera's or a collection's (`IMG_0001`), not a person's.
@@ -20,19 +20,19 @@ _CKPLUS: Final = re.compile(r"(S\d{3})_(\d{3})_\d{8}", re.IGNORECASE | re.ASCII)
 _MIN_NAMED: Final = 0.9
 
 
-def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
+def name_subjects(raw: RawDataset, rows: Sequence[Row]) -> Sequence[Row]:
     """Return the rows with a subject each: by the dataset's `subject_pattern`, else by names that tell people apart.
 
     Without a pattern the subject is the file's name up to its last number, but only where that makes groups: at least
-    half of the pictures share theirs with another one, and none has more than a tenth; the dump's notes say so.
+    half of the pictures share theirs with another one, and none has more than a tenth; the raw dataset's notes say so.
     Copies of one picture count once, and as many people as pictures means that nobody knows.
     """
     if any(isinstance(row, Annotation) and row.subject is not None for row in rows):
         return rows
-    pattern = dump.columns.get("subject_pattern")
+    pattern = raw.columns.get("subject_pattern")
     if pattern is not None:
         return _with_subjects(rows, _matcher(pattern))
-    if (named := _with_ckplus_names(dump, rows)) is not None:
+    if (named := _with_ckplus_names(raw, rows)) is not None:
         return named
     pictures = {_original(row.path) for row in rows if isinstance(row, Annotation) and isinstance(row.path, str)}
     counts = Counter(subject for name in pictures if (subject := _before_number(name.rpartition("/")[2])))
@@ -40,14 +40,14 @@ def name_subjects(dump: Dump, rows: Sequence[Row]) -> Sequence[Row]:
         return rows
     if sum(count for count in counts.values() if count > 1) < _MIN_SHARED * counts.total():
         return rows
-    dump.notes.append(
+    raw.notes.append(
         f"subject_id is the file's name up to its last number ({len(counts)} people); "
         "columns.subject_pattern says otherwise"
     )
     return _with_subjects(rows, subject_of)
 
 
-def _with_ckplus_names(dump: Dump, rows: Sequence[Row]) -> Sequence[Row] | None:
+def _with_ckplus_names(raw: RawDataset, rows: Sequence[Row]) -> Sequence[Row] | None:
     """Return the rows with CK+'s subject and sequence where nearly all pictures are named as its frames, else None.
 
     Its frames lie in anybody's folders; up to its last number a name says the sequence, not the person.
@@ -58,7 +58,7 @@ def _with_ckplus_names(dump: Dump, rows: Sequence[Row]) -> Sequence[Row] | None:
     ]
     if not rows or sum(map(bool, found)) < _MIN_NAMED * len(rows):
         return None
-    dump.notes.append("pictures are named as CK+'s frames, S010_004_00000017: subject_id and sequence_id are its own")
+    raw.notes.append("pictures are named as CK+'s frames, S010_004_00000017: subject_id and sequence_id are its own")
     return [
         replace(row, subject=name[1].upper(), sequence=row.sequence or f"{name[1]}_{name[2]}".upper())
         if name and isinstance(row, Annotation)

@@ -11,7 +11,7 @@ from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import Delimited, Record, number, numbers
 from pipeline.ingest.parsing.scales import NOT_GIVEN
-from pipeline.ingest.raw_dataset import Annotation, Box, Dump, Refusal, Row, is_picture, join, name_of
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, is_picture, join, name_of
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
@@ -64,25 +64,25 @@ class AffectNet(Reader):
         name = next((name for _, _, name in _lists(tree, root) if _fits(tree, name)), None)
         return f"{name} has AffectNet's columns" if name else None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        dump.notes.extend(_missing(dump))
+        raw.notes.extend(_missing(raw))
         # Neutral is so common that a list without it, but with all that follow, counts from 1.
-        codes = Codes(dump, CODES, never=({*range(1, 8)}, {*range(1, 9)}))
-        dump.listed = lambda: _given(dump)
-        for kind, split, name in _lists(dump.tree, dump.root):
-            if dump.params.affectnet_lists not in {kind, "both"}:
-                dump.notes.append(f"{name} was passed over: ingest.affectnet_lists is {dump.params.affectnet_lists}")
+        codes = Codes(raw, CODES, never=({*range(1, 8)}, {*range(1, 9)}))
+        raw.listed = lambda: _given(raw)
+        for kind, split, name in _lists(raw.tree, raw.root):
+            if raw.params.affectnet_lists not in {kind, "both"}:
+                raw.notes.append(f"{name} was passed over: ingest.affectnet_lists is {raw.params.affectnet_lists}")
                 continue
-            bases = _bases(dump, kind)
-            for record in Delimited(dump.tree, name, _COLUMNS).records():
-                yield _row(dump, record, bases, split, codes)
+            bases = _bases(raw, kind)
+            for record in Delimited(raw.tree, name, _COLUMNS).records():
+                yield _row(raw, record, bases, split, codes)
         codes.check()
 
 
-def _given(dump: Dump) -> Iterator[str]:
-    for _, _, name in _lists(dump.tree, dump.root):
-        yield from (record.get(_COLUMNS[0]) for record in Delimited(dump.tree, name, _COLUMNS).records())
+def _given(raw: RawDataset) -> Iterator[str]:
+    for _, _, name in _lists(raw.tree, raw.root):
+        yield from (record.get(_COLUMNS[0]) for record in Delimited(raw.tree, name, _COLUMNS).records())
 
 
 def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
@@ -119,48 +119,48 @@ def _fits(tree: Tree, name: str) -> bool:
     return 2 * len(fitting) > len(rows)
 
 
-def _missing(dump: Dump) -> Iterator[str]:
+def _missing(raw: RawDataset) -> Iterator[str]:
     """Say which of the two manual lists is not there while the other is, and which list is there twice."""
     for split, loose in _LOOSE.items():
-        name = next((name for _, of, name in _lists(dump.tree, dump.root) if of == split), None)
-        if name is not None and name != dump.at(loose) and dump.at(loose) in dump.tree:
-            yield f"{dump.at(loose)} was passed over, as {name} is there"
-    there = {split for _, split, _ in _lists(dump.tree, dump.root)}
+        name = next((name for _, of, name in _lists(raw.tree, raw.root) if of == split), None)
+        if name is not None and name != raw.at(loose) and raw.at(loose) in raw.tree:
+            yield f"{raw.at(loose)} was passed over, as {name} is there"
+    there = {split for _, split, _ in _lists(raw.tree, raw.root)}
     for split, name in _LISTS["manual"]:
         if split not in there and there & {"training", "validation"}:
             yield f"{name}: no such file; its rows are missing"
 
 
-def _bases(dump: Dump, kind: str) -> list[str]:
+def _bases(raw: RawDataset, kind: str) -> list[str]:
     named = _PICTURES[kind]
     # The archives of the release unpack into a folder of the same name once more, depending on the tool.
-    there = {folder.casefold(): dump.at(folder) for folder in dump.tree.listing(dump.root).folders}
-    top = there.get(named.casefold(), dump.at(named))
-    candidates = (top, f"{top}/{named}", there.get("images", dump.at("images")), dump.root)
-    return [base for base in candidates if dump.tree.listing(base).folders] or [dump.at(named)]
+    there = {folder.casefold(): raw.at(folder) for folder in raw.tree.listing(raw.root).folders}
+    top = there.get(named.casefold(), raw.at(named))
+    candidates = (top, f"{top}/{named}", there.get("images", raw.at("images")), raw.root)
+    return [base for base in candidates if raw.tree.listing(base).folders] or [raw.at(named)]
 
 
-def _row(dump: Dump, record: Record, bases: list[str], split: str, codes: Codes) -> Row:
+def _row(raw: RawDataset, record: Record, bases: list[str], split: str, codes: Codes) -> Row:
     given, code = record.get("subDirectory_filePath"), record.get("expression")
     label = codes.label(code, record.row) if code else None
     if not given:
-        return Refusal("", Reason.bad_row, f"{record.row}: no path")
+        return RejectedRow("", Reason.bad_row, f"{record.row}: no path")
     if (surplus := record.surplus()) is not None:
-        return Refusal(given, Reason.bad_row, surplus)
-    path = dump.find_ending(given, bases, record.row)
+        return RejectedRow(given, Reason.bad_row, surplus)
+    path = raw.find_ending(given, bases, record.row)
     if code and label is None:
-        return Refusal(name_of(path), Reason.bad_row, f"{record.row}: expected {codes.expected}, not {code[:40]!r}")
-    box = _box(dump, record)
+        return RejectedRow(name_of(path), Reason.bad_row, f"{record.row}: expected {codes.expected}, not {code[:40]!r}")
+    box = _box(raw, record)
     return Annotation(
         path,
         (label,) if label else (),
         record.row,
         box=box,
         box_kind="face" if box else None,
-        landmarks=_landmarks(dump, record),
+        landmarks=_landmarks(raw, record),
         split=split,
-        valence=read_affect(dump, "valence", record.get("valence"), record.row),
-        arousal=read_affect(dump, "arousal", record.get("arousal"), record.row),
+        valence=read_affect(raw, "valence", record.get("valence"), record.row),
+        arousal=read_affect(raw, "arousal", record.get("arousal"), record.row),
     )
 
 
@@ -170,36 +170,36 @@ def affectnet_label(text: str) -> str | None:
     return CODES[int(code)] if code is not None and code in range(len(CODES)) else None
 
 
-def read_affect(dump: Dump, what: str, text: str, row: str) -> float | None:
+def read_affect(raw: RawDataset, what: str, text: str, row: str) -> float | None:
     """Return a valence or arousal; None for -2, which means "not given", and for what is no number, which is noted.
 
     Args:
-        dump: takes the note.
+        raw: takes the note.
         what: which of the two.
         text: as it stands there; "" where nothing does.
         row: where it stands.
     """
     value = number(text)
     if value is None and text:
-        dump.drop(f"{what} (expected -1 to 1, or -2 for not given)", row)
+        raw.drop(f"{what} (expected -1 to 1, or -2 for not given)", row)
     return None if value == NOT_GIVEN else value
 
 
-def _box(dump: Dump, record: Record) -> Box | None:
+def _box(raw: RawDataset, record: Record) -> Box | None:
     sides = [record.get(f"face_{side}") for side in ("x", "y", "width", "height")]
     x, y, width, height = (number(side) for side in sides)
     if x is not None and y is not None and width is not None and height is not None and width > 0 and height > 0:
         return x, y, x + width, y + height
     if any(sides):
-        dump.drop("box (expected four numbers, width and height above 0)", record.row)
+        raw.drop("box (expected four numbers, width and height above 0)", record.row)
     return None
 
 
-def _landmarks(dump: Dump, record: Record) -> list[float] | None:
+def _landmarks(raw: RawDataset, record: Record) -> list[float] | None:
     text = record.get("facial_landmarks").strip("; ")
     points = numbers(text, lambda cell: cell.split(";"))
     if points is not None and len(points) == LANDMARKS:
         return points
     if text:
-        dump.drop("list of landmarks (expected 68 points as x;y;x;y…)", record.row)
+        raw.drop("list of landmarks (expected 68 points as x;y;x;y…)", record.row)
     return None

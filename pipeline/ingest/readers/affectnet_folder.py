@@ -6,7 +6,7 @@ from typing import Final
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.delimited import Delimited, Record
 from pipeline.ingest.parsing.label_names import is_split, native_label
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture, join, name_of
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join, name_of
 from pipeline.ingest.readers.affectnet import CODES
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.told import code_of
@@ -30,45 +30,45 @@ class AffectNetFolder(Reader):
         found = name in tree and (table := Delimited(tree, name, _COLUMNS)).header and table.has("pth", "label")
         return f"{name} has the columns pth and label" if found else None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
         seen = set()
-        table = Delimited(dump.tree, dump.at(_NAME), _COLUMNS)
-        dump.listed = lambda: (record.get("pth") for record in table.records())
+        table = Delimited(raw.tree, raw.at(_NAME), _COLUMNS)
+        raw.listed = lambda: (record.get("pth") for record in table.records())
         for record in table.records():
-            path = dump.find_ending(record.get("pth"), [dump.root], record.row)
+            path = raw.find_ending(record.get("pth"), [raw.root], record.row)
             seen.add(path)
-            yield self._row(dump, record, path)
-        unlisted = [name for name in dump.tree.below(dump.root) if is_picture(name) and name not in seen]
+            yield self._row(raw, record, path)
+        unlisted = [name for name in raw.tree.below(raw.root) if is_picture(name) and name not in seen]
         if unlisted:
-            dump.notes.append(f"{len(unlisted)} pictures are in no row of {_NAME}; their folder is their label")
+            raw.notes.append(f"{len(unlisted)} pictures are in no row of {_NAME}; their folder is their label")
         for name in unlisted:
-            label = self._of_folder(dump, name)
-            yield Annotation(name, (label,) if label else (), name, split=_split(dump, name))
+            label = self._of_folder(raw, name)
+            yield Annotation(name, (label,) if label else (), name, split=_split(raw, name))
 
-    def _row(self, dump: Dump, record: Record, path: str | Refusal) -> Row:
+    def _row(self, raw: RawDataset, record: Record, path: str | RejectedRow) -> Row:
         cell, given = record.get("label"), name_of(path)
         if (surplus := record.surplus()) is not None:
-            return Refusal(given, Reason.bad_row, surplus)
-        label = native_label(dump.meaning(cell, record.row), self.labels)
+            return RejectedRow(given, Reason.bad_row, surplus)
+        label = native_label(raw.meaning(cell, record.row), self.labels)
         if not cell:
-            return Annotation(path, (), record.row, split=_split(dump, given))
+            return Annotation(path, (), record.row, split=_split(raw, given))
         hint = "; classes in params.yaml says what codes mean" if code_of(cell) is not None else ""
         if label is None:
-            return Refusal(given, Reason.bad_row, f"{record.row}: no class of AffectNet: {cell[:40]!r}{hint}")
-        folder = self._of_folder(dump, given)
+            return RejectedRow(given, Reason.bad_row, f"{record.row}: no class of AffectNet: {cell[:40]!r}{hint}")
+        folder = self._of_folder(raw, given)
         if folder is not None:
-            dump.compared += 1
+            raw.compared += 1
         if folder not in {None, label}:
-            dump.contradicted += 1
-            return Refusal(given, Reason.conflicting_labels, f"{record.row}: {label}, but its folder says {folder}")
-        return Annotation(path, (label,), record.row, split=_split(dump, given))
+            raw.contradicted += 1
+            return RejectedRow(given, Reason.conflicting_labels, f"{record.row}: {label}, but its folder says {folder}")
+        return Annotation(path, (label,), record.row, split=_split(raw, given))
 
-    def _of_folder(self, dump: Dump, path: str) -> str | None:
-        return native_label(dump.meaning(path.rpartition("/")[0].rpartition("/")[2], path), self.labels)
+    def _of_folder(self, raw: RawDataset, path: str) -> str | None:
+        return native_label(raw.meaning(path.rpartition("/")[0].rpartition("/")[2], path), self.labels)
 
 
-def _split(dump: Dump, path: str) -> str | None:
+def _split(raw: RawDataset, path: str) -> str | None:
     """Return the folder of a split that a picture lies in: newer copies have Train/ and Test/ around the classes."""
-    top = path.removeprefix(f"{dump.root}/").partition("/")[0]
+    top = path.removeprefix(f"{raw.root}/").partition("/")[0]
     return top if is_split(top) else None

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import given
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture, join, stem
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join, stem
 from pipeline.ingest.readers.affectnet import CODES, LANDMARKS, read_affect
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
@@ -43,34 +43,34 @@ class AffectNetNpy(Reader):
                 return f"{at}/annotations holds *_exp.npy"
         return None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        codes = Codes(dump, self.labels, never=({*range(1, 8)},))
+        codes = Codes(raw, self.labels, never=({*range(1, 8)},))
         for folder, split in _SPLITS.items():
-            at = dump.at(folder)
-            pictures = {stem(name): name for name in dump.tree.listing(f"{at}/images").files if is_picture(name)}
-            notes = dump.tree.listing(f"{at}/annotations").files
+            at = raw.at(folder)
+            pictures = {stem(name): name for name in raw.tree.listing(f"{at}/images").files if is_picture(name)}
+            notes = raw.tree.listing(f"{at}/annotations").files
             ids = {name.removesuffix("_exp.npy") for name in notes if name.endswith("_exp.npy")}
             for one in sorted(ids | pictures.keys()):
-                yield self._row(dump, f"{at}/annotations/{one}", pictures.get(one), at, split, codes)
+                yield self._row(raw, f"{at}/annotations/{one}", pictures.get(one), at, split, codes)
         codes.check()
 
-    def _row(self, dump: Dump, notes: str, picture: str | None, at: str, split: str, codes: Codes) -> Row:
+    def _row(self, raw: RawDataset, notes: str, picture: str | None, at: str, split: str, codes: Codes) -> Row:
         path, row = f"{at}/images/{picture or notes.rpartition('/')[2] + '.jpg'}", f"{notes}_exp.npy"
-        if row not in dump.tree:
-            return Refusal(path, Reason.unlabelled, f"{row}: missing")
-        code = _scalar(dump.tree, row)
+        if row not in raw.tree:
+            return RejectedRow(path, Reason.unlabelled, f"{row}: missing")
+        code = _scalar(raw.tree, row)
         label = codes.label(code or "", row) if code != "" else None
         if code != "" and label is None:
-            return Refusal(path, Reason.bad_row, f"{row}: expected {codes.expected}")
+            return RejectedRow(path, Reason.bad_row, f"{row}: expected {codes.expected}")
         return Annotation(
-            path if picture else Refusal(path, Reason.missing_file, f"{row}: no such picture: {path}"),
+            path if picture else RejectedRow(path, Reason.missing_file, f"{row}: no such picture: {path}"),
             (label,) if label else (),
             row,
-            landmarks=_landmarks(dump, f"{notes}_lnd.npy"),
+            landmarks=_landmarks(raw, f"{notes}_lnd.npy"),
             split=split,
-            valence=_affect(dump, "valence", f"{notes}_val.npy"),
-            arousal=_affect(dump, "arousal", f"{notes}_aro.npy"),
+            valence=_affect(raw, "valence", f"{notes}_val.npy"),
+            arousal=_affect(raw, "arousal", f"{notes}_aro.npy"),
         )
 
 
@@ -103,18 +103,18 @@ def _scalar(tree: Tree, name: str) -> str | None:
     return given(value.decode("ascii", "replace") if isinstance(value, bytes) else str(value))
 
 
-def _affect(dump: Dump, what: str, name: str) -> float | None:
-    text = _scalar(dump.tree, name)
-    if text is None and name in dump.tree:
-        dump.drop(f"{what} (expected an array of one number)", name)
-    return read_affect(dump, what, text or "", name)
+def _affect(raw: RawDataset, what: str, name: str) -> float | None:
+    text = _scalar(raw.tree, name)
+    if text is None and name in raw.tree:
+        raw.drop(f"{what} (expected an array of one number)", name)
+    return read_affect(raw, what, text or "", name)
 
 
-def _landmarks(dump: Dump, name: str) -> list[float] | None:
-    found = _load(dump.tree, name)
+def _landmarks(raw: RawDataset, name: str) -> list[float] | None:
+    found = _load(raw.tree, name)
     points = _finite(found) if found is not None and found.size == LANDMARKS else None
-    if points is None and name in dump.tree:
-        dump.drop("list of landmarks (expected 68 points, x and y)", name)
+    if points is None and name in raw.tree:
+        raw.drop("list of landmarks (expected 68 points, x and y)", name)
     return points
 
 

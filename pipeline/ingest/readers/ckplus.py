@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import numbers, read_lines
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture, join, stem
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join, stem
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
@@ -35,25 +35,25 @@ class CkPlus(Reader):
             return None
         return f"{pictures} holds sequences of subjects and {labels} their emotions"
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        pictures = _folder(dump.tree, dump.root, _PICTURES) or ""
-        labels = _folder(dump.tree, dump.root, _LABELS) or ""
-        points = _folder(dump.tree, dump.root, _POINTS)
+        pictures = _folder(raw.tree, raw.root, _PICTURES) or ""
+        labels = _folder(raw.tree, raw.root, _LABELS) or ""
+        points = _folder(raw.tree, raw.root, _POINTS)
         seen = set()
         # No sequence of the release is neutral; 1 to 7 less one would be neutral to sadness.
-        codes = Codes(dump, CODES, never=({*range(7)},))
-        for subject, sequence in _sequences(dump.tree, pictures):
+        codes = Codes(raw, CODES, never=({*range(7)},))
+        for subject, sequence in _sequences(raw.tree, pictures):
             within = f"{subject}/{sequence}"
-            frames = [name for name in dump.tree.listing(f"{pictures}/{within}").files if is_picture(name)]
+            frames = [name for name in raw.tree.listing(f"{pictures}/{within}").files if is_picture(name)]
             if frames:
                 seen.add((subject, sequence))
-            label = _label(dump.tree, f"{labels}/{within}", codes)
-            yield from _read_sequence(dump, f"{pictures}/{within}", frames, label, points and f"{points}/{within}")
-        for subject, sequence in _sequences(dump.tree, labels):
+            label = _label(raw.tree, f"{labels}/{within}", codes)
+            yield from _read_sequence(raw, f"{pictures}/{within}", frames, label, points and f"{points}/{within}")
+        for subject, sequence in _sequences(raw.tree, labels):
             if (subject, sequence) in seen:
                 continue
-            if (label := _label(dump.tree, f"{labels}/{subject}/{sequence}", codes)) is not None:
+            if (label := _label(raw.tree, f"{labels}/{subject}/{sequence}", codes)) is not None:
                 yield _lost(f"{pictures}/{subject}/{sequence}", label, subject, f"{subject}_{sequence}")
         codes.check()
 
@@ -76,7 +76,7 @@ def _sequences(tree: Tree, pictures: str) -> Iterator[tuple[str, str]]:
             yield from ((subject, sequence) for sequence in tree.listing(f"{pictures}/{subject}").folders)
 
 
-def _label(tree: Tree, folder: str, codes: Codes) -> str | Refusal | None:
+def _label(tree: Tree, folder: str, codes: Codes) -> str | RejectedRow | None:
     """Return the label of a sequence, None where it has none, or a refusal where its files are not one code 0 to 7."""
     found: dict[str, str] = {}
     for name in tree.listing(folder).files:
@@ -85,54 +85,54 @@ def _label(tree: Tree, folder: str, codes: Codes) -> str | Refusal | None:
         for row, text in read_lines(tree, f"{folder}/{name}"):
             label = codes.label(text, row)
             if label is None:
-                return Refusal("", Reason.bad_row, f"{row}: expected {codes.expected}, not {text[:40]!r}")
+                return RejectedRow("", Reason.bad_row, f"{row}: expected {codes.expected}, not {text[:40]!r}")
             found.setdefault(label, row)
     if len(found) > 1:
         detail = ", ".join(f"{label} in {row}" for label, row in found.items())
-        return Refusal("", Reason.conflicting_labels, detail)
+        return RejectedRow("", Reason.conflicting_labels, detail)
     return next(iter(found), None)
 
 
 def _read_sequence(
-    dump: Dump, folder: str, frames: list[str], label: str | Refusal | None, points: str | None
+    raw: RawDataset, folder: str, frames: list[str], label: str | RejectedRow | None, points: str | None
 ) -> Iterator[Row]:
     if not isinstance(label, str):
         reason, detail = (
             (label.reason, label.detail) if label else (Reason.unlabelled, f"{folder}: a sequence without a label")
         )
-        yield from (Refusal(f"{folder}/{name}", reason, detail) for name in frames)
+        yield from (RejectedRow(f"{folder}/{name}", reason, detail) for name in frames)
         return
     subject, sequence = folder.split("/")[-2:]
-    neutral = min(dump.params.ckplus_neutral_frames, len(frames) - 1)
-    peak = max(neutral, len(frames) - dump.params.ckplus_peak_frames)
+    neutral = min(raw.params.ckplus_neutral_frames, len(frames) - 1)
+    peak = max(neutral, len(frames) - raw.params.ckplus_peak_frames)
     for number_, name in enumerate(frames):
         path = f"{folder}/{name}"
         if neutral <= number_ < peak:
-            yield Refusal(path, Reason.unlabelled, f"{path}: between the neutral and the peak frames")
+            yield RejectedRow(path, Reason.unlabelled, f"{path}: between the neutral and the peak frames")
             continue
         yield Annotation(
             path,
             (label if number_ >= peak else CODES[0],),
             path,
-            landmarks=_landmarks(dump, points and f"{points}/{stem(name)}_landmarks.txt"),
+            landmarks=_landmarks(raw, points and f"{points}/{stem(name)}_landmarks.txt"),
             subject=subject,
             sequence=f"{subject}_{sequence}",
         )
 
 
-def _lost(folder: str, label: str | Refusal, subject: str, sequence: str) -> Row:
+def _lost(folder: str, label: str | RejectedRow, subject: str, sequence: str) -> Row:
     """Return the row of a sequence that has a label and no pictures: it counts as one that the release lists."""
-    if isinstance(label, Refusal):
-        return Refusal(folder, label.reason, f"{label.detail}; and there are no pictures of it")
-    missing = Refusal(folder, Reason.missing_file, f"{folder}: labelled {label}, but there are no pictures of it")
+    if isinstance(label, RejectedRow):
+        return RejectedRow(folder, label.reason, f"{label.detail}; and there are no pictures of it")
+    missing = RejectedRow(folder, Reason.missing_file, f"{folder}: labelled {label}, but there are no pictures of it")
     return Annotation(missing, (label,), folder, subject=subject, sequence=sequence)
 
 
-def _landmarks(dump: Dump, name: str | None) -> list[float] | None:
-    if name is None or name not in dump.tree:
+def _landmarks(raw: RawDataset, name: str | None) -> list[float] | None:
+    if name is None or name not in raw.tree:
         return None
-    points = numbers(" ".join(text for _, text in read_lines(dump.tree, name)))
+    points = numbers(" ".join(text for _, text in read_lines(raw.tree, name)))
     if points is not None and len(points) == _LANDMARKS:
         return points
-    dump.drop("list of landmarks (expected 68 rows of x and y)", name)
+    raw.drop("list of landmarks (expected 68 rows of x and y)", name)
     return None

@@ -8,7 +8,7 @@ from pipeline.ingest.detect_format import roots
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.label_names import class_word, is_split
 from pipeline.ingest.parsing.subjects import name_subjects
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.told import classes_line, code_key, code_of
 from pipeline.ingest.trees.tree import Tree
@@ -34,33 +34,33 @@ class ClassFolders(Reader):
         """See `Reader.begins`."""
         return next(class_folders(tree, root), None) is not None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        yield from name_subjects(dump, list(_rows(dump)))
+        yield from name_subjects(raw, list(_rows(raw)))
 
-    def faces_are_cut_out(self, dump: Dump) -> bool:
+    def faces_are_cut_out(self, raw: RawDataset) -> bool:
         """See `Reader.faces_are_cut_out`."""
-        return are_named_cut_out(dump.tree)
+        return are_named_cut_out(raw.tree)
 
 
-def _rows(dump: Dump) -> Iterator[Row]:
+def _rows(raw: RawDataset) -> Iterator[Row]:
     classed, others = set(), []
-    for label, split, folder in class_folders(dump.tree, dump.root):
-        for name in dump.tree.below(folder):
+    for label, split, folder in class_folders(raw.tree, raw.root):
+        for name in raw.tree.below(folder):
             if is_picture(name):
                 classed.add(name)
-                yield Annotation(name, (dump.meaning(label, folder),), name, split=split)
+                yield Annotation(name, (raw.meaning(label, folder),), name, split=split)
             else:
                 others.append(name)
     if others:
-        dump.notes.append(f"{len(others)} files in class folders do not end like pictures, such as {others[0]}")
-    for name in dump.tree.below(dump.root):
+        raw.notes.append(f"{len(others)} files in class folders do not end like pictures, such as {others[0]}")
+    for name in raw.tree.below(raw.root):
         if is_picture(name) and name not in classed:
-            yield Refusal(name, Reason.unlabelled, f"{name}: in no class folder")
-    for name, target in dump.tree.unfollowed().items():
+            yield RejectedRow(name, Reason.unlabelled, f"{name}: in no class folder")
+    for name, target in raw.tree.unfollowed().items():
         # A linked folder is one row: what is in it is not looked at.
         if is_picture(name) or "." not in name.rpartition("/")[2]:
-            yield Refusal(name, Reason.outside_root, f"{name}: a link to {target}")
+            yield RejectedRow(name, Reason.outside_root, f"{name}: a link to {target}")
 
 
 def class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]]:

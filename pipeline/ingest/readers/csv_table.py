@@ -15,7 +15,7 @@ from pipeline.ingest.parsing.delimited import Delimited, Record, number, squash
 from pipeline.ingest.parsing.label_columns import LABEL_NAMES, choose_label
 from pipeline.ingest.parsing.label_names import class_word, is_split
 from pipeline.ingest.parsing.subjects import name_subjects
-from pipeline.ingest.raw_dataset import Annotation, Box, Dump, Refusal, Row, is_picture, join, name_of, stem
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, is_picture, join, name_of, stem
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
@@ -64,19 +64,19 @@ class Table(Reader):
         """See `Reader.begins`."""
         return next(_tables(tree, root), None) is not None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        names = _chosen(dump)
-        dump.scales = dump.told.scales
-        dump.listed = lambda: (path for name in names for path in _paths(dump, name))
-        if "file" not in dump.columns:
-            _note_others(dump, names)
-        rows = [row for name in names for row in _read_table(dump, name)]
-        yield from name_subjects(dump, rows)
+        names = _chosen(raw)
+        raw.scales = raw.told.scales
+        raw.listed = lambda: (path for name in names for path in _paths(raw, name))
+        if "file" not in raw.columns:
+            _note_others(raw, names)
+        rows = [row for name in names for row in _read_table(raw, name)]
+        yield from name_subjects(raw, rows)
 
-    def faces_are_cut_out(self, dump: Dump) -> bool:
+    def faces_are_cut_out(self, raw: RawDataset) -> bool:
         """See `Reader.faces_are_cut_out`."""
-        return are_named_cut_out(dump.tree)
+        return are_named_cut_out(raw.tree)
 
 
 def _tables(tree: Tree, root: str, depth: int = 3) -> Iterator[str]:
@@ -87,80 +87,78 @@ def _tables(tree: Tree, root: str, depth: int = 3) -> Iterator[str]:
             yield from _tables(tree, join(root, folder), depth - 1)
 
 
-def _chosen(dump: Dump) -> list[str]:
+def _chosen(raw: RawDataset) -> list[str]:
     """Return the tables to read: the one that is named, or the only one, or one a split."""
-    if named := dump.columns.get("file"):
-        if dump.at(named) not in dump.tree:
-            raise SourceError(f"{dump.tree.src}/{named}: missing; columns.file names it")
-        return [dump.at(named)]
+    if named := raw.columns.get("file"):
+        if raw.at(named) not in raw.tree:
+            raise SourceError(f"{raw.tree.src}/{named}: missing; columns.file names it")
+        return [raw.at(named)]
     found = [
         name
-        for name in _tables(dump.tree, dump.root)
-        if {"path", "label"} <= columns_of(dump.tree, name, dump.columns).keys()
+        for name in _tables(raw.tree, raw.root)
+        if {"path", "label"} <= columns_of(raw.tree, name, raw.columns).keys()
     ]
     if not found:
-        raise SourceError(f"{dump.tree.src}: looked for {Table.layout}; name file and columns in params.yaml")
+        raise SourceError(f"{raw.tree.src}: looked for {Table.layout}; name file and columns in params.yaml")
     if len(found) > 1 and not all(is_split(stem(name)) for name in found):
-        raise SourceError(f"{dump.tree.src}: several tables fit: {', '.join(found[:6])}; name one in columns.file")
+        raise SourceError(f"{raw.tree.src}: several tables fit: {', '.join(found[:6])}; name one in columns.file")
     return found
 
 
-def _note_others(dump: Dump, read: Sequence[str]) -> None:
+def _note_others(raw: RawDataset, read: Sequence[str]) -> None:
     """Note every table with a column of pictures that is not read, with its number of rows."""
     others = []
-    for name in _tables(dump.tree, dump.root):
-        if name not in read and "path" in columns_of(dump.tree, name, {}):
-            rows = sum(1 for _ in _open(dump.tree, name, {}).records())
+    for name in _tables(raw.tree, raw.root):
+        if name not in read and "path" in columns_of(raw.tree, name, {}):
+            rows = sum(1 for _ in _open(raw.tree, name, {}).records())
             others.append(f"{name} ({rows} rows)")
     if others:
-        dump.notes.append(f"{', '.join(others)}: passed over; pictures, but no column that is known to be their label")
+        raw.notes.append(f"{', '.join(others)}: passed over; pictures, but no column that is known to be their label")
 
 
-def _read_table(dump: Dump, name: str) -> Iterator[Row]:
-    columns = columns_of(dump.tree, name, dump.columns)
-    _need(columns, dump, name)
-    if "label" not in dump.columns:
-        columns["label"] = choose_label(
-            _open(dump.tree, name, dump.columns), LABEL_NAMES, columns, dump.told.meanings()
-        )
+def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
+    columns = columns_of(raw.tree, name, raw.columns)
+    _need(columns, raw, name)
+    if "label" not in raw.columns:
+        columns["label"] = choose_label(_open(raw.tree, name, raw.columns), LABEL_NAMES, columns, raw.told.meanings())
     split = stem(name) if is_split(stem(name)) else None
     folder = name.rpartition("/")[0]
-    bases = [_images(dump)] if "images" in dump.columns else [folder, dump.root]
+    bases = [_images(raw)] if "images" in raw.columns else [folder, raw.root]
     against: list[str] = []
-    for record in _open(dump.tree, name, dump.columns).records():
+    for record in _open(raw.tree, name, raw.columns).records():
         surplus = record.surplus()
-        row = Refusal(_path(record, columns), Reason.bad_row, surplus) if surplus else _row(
-            dump, record, columns, bases, split)  # fmt: skip
+        row = RejectedRow(_path(record, columns), Reason.bad_row, surplus) if surplus else _row(
+            raw, record, columns, bases, split)  # fmt: skip
         if isinstance(row, Annotation):
             for what in _unusable(row, record, columns):
-                dump.drop(what, record.row)
-            against.extend(_contradiction(dump, row))
+                raw.drop(what, record.row)
+            against.extend(_contradiction(raw, row))
         yield row
     if against:
-        dump.notes.append(f"{against[0]}; the folder says another class in {len(against)} of {dump.compared} rows")
+        raw.notes.append(f"{against[0]}; the folder says another class in {len(against)} of {raw.compared} rows")
 
 
-def _paths(dump: Dump, name: str) -> Iterator[str]:
-    place = columns_of(dump.tree, name, dump.columns).get("path", -1)
-    return (record.at(place) for record in _open(dump.tree, name, dump.columns).records())
+def _paths(raw: RawDataset, name: str) -> Iterator[str]:
+    place = columns_of(raw.tree, name, raw.columns).get("path", -1)
+    return (record.at(place) for record in _open(raw.tree, name, raw.columns).records())
 
 
-def _images(dump: Dump) -> str:
-    folder = dump.at(dump.columns["images"])
-    if next(dump.tree.below(folder), None) is None:
-        raise SourceError(f"{dump.tree.src}/{folder}: no such folder; columns.images names it")
+def _images(raw: RawDataset) -> str:
+    folder = raw.at(raw.columns["images"])
+    if next(raw.tree.below(folder), None) is None:
+        raise SourceError(f"{raw.tree.src}/{folder}: no such folder; columns.images names it")
     return folder
 
 
-def _contradiction(dump: Dump, row: Annotation) -> Iterator[str]:
+def _contradiction(raw: RawDataset, row: Annotation) -> Iterator[str]:
     """Compare the label of a row with the class that its folder is named after, where both name one of the eight."""
     path = name_of(row.path)
     folder, label = class_word(path.rpartition("/")[0].rpartition("/")[2]), class_word("".join(row.labels))
     if folder is None or label is None:
         return
-    dump.compared += 1
+    raw.compared += 1
     if folder != label:
-        dump.contradicted += 1
+        raw.contradicted += 1
         yield f"{row.row}: {label}, but in the folder {folder}"
 
 
@@ -220,11 +218,11 @@ def _are_words(cells: Sequence[str]) -> bool:
     return any(cell and number(cell) is None for cell in cells) and len(set(cells)) <= max(2, len(cells) // 2)
 
 
-def _need(columns: Mapping[str, int], dump: Dump, name: str) -> None:
+def _need(columns: Mapping[str, int], raw: RawDataset, name: str) -> None:
     for role in ("path", "label"):
         if role not in columns:
             raise SourceError(
-                f"{dump.tree.src}/{name}: no column for the {role}; name it in params.yaml: columns.{role}"
+                f"{raw.tree.src}/{name}: no column for the {role}; name it in params.yaml: columns.{role}"
             )
 
 
@@ -232,20 +230,20 @@ def _path(record: Record, columns: Mapping[str, int]) -> str:
     return record.cells[columns["path"]] if columns["path"] < len(record.cells) else ""
 
 
-def _row(dump: Dump, record: Record, columns: Mapping[str, int], bases: Sequence[str], split: str | None) -> Row:
+def _row(raw: RawDataset, record: Record, columns: Mapping[str, int], bases: Sequence[str], split: str | None) -> Row:
     def text(role: str) -> str | None:
         return record.at(columns[role]) or None if role in columns else None
 
     given = _path(record, columns)
     if not given.strip():
-        return Refusal("", Reason.bad_row, f"{record.row}: no path")
+        return RejectedRow("", Reason.bad_row, f"{record.row}: no path")
     label, given_split = text("label"), text("split")
     values = {role: number(text(role) or "") for role in _NUMBERS}
     box = _box(values)
     return Annotation(
         # The table may lie in another folder than the pictures.
-        dump.find_ending(given, bases, record.row),
-        (dump.meaning(label, record.row),) if label else (),
+        raw.find_ending(given, bases, record.row),
+        (raw.meaning(label, record.row),) if label else (),
         record.row,
         box=box,
         box_kind="face" if box else None,

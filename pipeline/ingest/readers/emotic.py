@@ -12,7 +12,7 @@ from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.delimited import number
 from pipeline.ingest.parsing.matlab import as_list, read_mat
 from pipeline.ingest.parsing.scales import KINDS
-from pipeline.ingest.raw_dataset import Annotation, Box, Dump, Refusal, Row, join, name_of
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, join, name_of
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
@@ -54,7 +54,7 @@ class Emotic(Reader):
 
     name = "emotic"
     labels = CATEGORIES
-    several_hold = True
+    multi_label = True
     layout = "Annotations/Annotations.mat with the variables train, val and test"
 
     def evidence(self, tree: Tree, root: str) -> str | None:
@@ -62,18 +62,18 @@ class Emotic(Reader):
         name = _mat_name(tree, root)
         return f"{name} is there" if name else None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        name = _mat_name(dump.tree, dump.root) or ""
-        dump.scales = dict.fromkeys(KINDS, SCALE)
-        content = _load(dump.tree, name)
+        name = _mat_name(raw.tree, raw.root) or ""
+        raw.scales = dict.fromkeys(KINDS, SCALE)
+        content = _load(raw.tree, name)
         for split in _SPLITS:
             for ordinal, item in enumerate(content.get(split, []), 1):
                 row = f"{name} {split} row {ordinal}"
                 given = join(str(_field(item, "folder") or ""), str(_field(item, "filename") or ""))
-                path = dump.find_ending(given, picture_folders(dump), row)
+                path = raw.find_ending(given, picture_folders(raw), row)
                 for place, person in enumerate(as_list(_field(item, "person")), 1):
-                    yield _person(dump, person, path, split, f"{row} person {place}")
+                    yield _person(raw, person, path, split, f"{row} person {place}")
 
 
 def _mat_name(tree: Tree, root: str) -> str | None:
@@ -81,9 +81,9 @@ def _mat_name(tree: Tree, root: str) -> str | None:
     return next((name for name in candidates if name in tree), None)
 
 
-def picture_folders(dump: Dump) -> list[str]:
+def picture_folders(raw: RawDataset) -> list[str]:
     """Return the folders that EMOTIC's picture names may be relative to."""
-    return [dump.at("emotic"), dump.root, dump.at("images")]
+    return [raw.at("emotic"), raw.root, raw.at("images")]
 
 
 def _load(tree: Tree, name: str) -> dict[str, list[Any]]:
@@ -97,7 +97,7 @@ def _field(item: Any, name: str) -> Any:
     return item.get(name) if isinstance(item, dict) else None
 
 
-def _person(dump: Dump, person: Any, path: str | Refusal, split: str, row: str) -> Row:
+def _person(raw: RawDataset, person: Any, path: str | RejectedRow, split: str, row: str) -> Row:
     # Several people annotated val and test. The release combines what they said, without how many said it.
     annotators = [as_list(_field(one, "categories")) for one in as_list(_field(person, "annotations_categories"))]
     if not any(annotators):
@@ -105,11 +105,11 @@ def _person(dump: Dump, person: Any, path: str | Refusal, split: str, row: str) 
     affects = as_list(_field(person, "combined_continuous")) or as_list(_field(person, "annotations_continuous"))
     counted = count_categories([[str(label) for label in labels] for labels in annotators])
     if isinstance(counted, str):
-        return Refusal(name_of(path), Reason.bad_row, f"{row}: no category of EMOTIC: {counted!r}")
+        return RejectedRow(name_of(path), Reason.bad_row, f"{row}: no category of EMOTIC: {counted!r}")
     sides = as_list(_field(person, "body_bbox"))
     box = emotic_box([value for value in sides if isinstance(value, int | float)])
     if box is None and sides:
-        dump.drop("body_bbox (expected x1, y1, x2, y2)", row)
+        raw.drop("body_bbox (expected x1, y1, x2, y2)", row)
     values = [mean_rating([one for affect in affects for one in as_list(_field(affect, name))]) for name in KINDS]
     return Annotation(
         path,

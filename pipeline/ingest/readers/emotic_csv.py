@@ -12,7 +12,7 @@ from pipeline.ingest.parsing.delimited import Delimited, Record
 from pipeline.ingest.parsing.label_names import is_split
 from pipeline.ingest.parsing.literals import read_literal
 from pipeline.ingest.parsing.scales import KINDS
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, join, name_of, stem
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, join, name_of, stem
 from pipeline.ingest.readers.emotic import (
     CATEGORIES,
     SCALE,
@@ -44,7 +44,7 @@ class EmoticCsv(Reader):
 
     name = "emotic_csv"
     labels = CATEGORIES
-    several_hold = True
+    multi_label = True
     layout = (
         "csv with the columns Folder, Filename, BBox, Categorical_Labels and Continuous_Labels, or with such cells and "
         "no header"
@@ -55,24 +55,24 @@ class EmoticCsv(Reader):
         name = next(_candidates(tree, root), None)
         return f"{name} has EMOTIC's columns" if name else None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        bases = picture_folders(dump)
-        dump.scales = dict.fromkeys(KINDS, SCALE)
-        dump.listed = lambda: _given(dump)
+        bases = picture_folders(raw)
+        raw.scales = dict.fromkeys(KINDS, SCALE)
+        raw.listed = lambda: _given(raw)
         # Person -> labels -> row. Within one table two people may well share a box.
         people: dict[tuple[str, str, str], dict[str, str]] = {}
-        for name in _tables(dump.tree, dump.root):
+        for name in _tables(raw.tree, raw.root):
             split = next((split for split in _SPLITS if split in stem(name).casefold()), None)
             current: list[tuple[tuple[str, str, str], str, str]] = []
-            for record in Delimited(dump.tree, name, _COLUMNS).records():
+            for record in Delimited(raw.tree, name, _COLUMNS).records():
                 labels = record.get("Categorical_Labels")
                 person = (record.get("Folder"), record.get("Filename"), record.get("BBox") or labels)
                 if earlier := people.get(person):
                     yield _again(record, labels, earlier)
                     continue
                 current.append((person, labels, record.row))
-                yield _row(dump, record, bases, split)
+                yield _row(raw, record, bases, split)
             for person, labels, row in current:
                 people.setdefault(person, {})[labels] = row
 
@@ -82,19 +82,19 @@ def _tables(tree: Tree, root: str) -> list[str]:
     return sorted(_candidates(tree, root), key=lambda name: not is_split(stem(name).rpartition("_")[2]))
 
 
-def _given(dump: Dump) -> Iterator[str]:
-    for name in _tables(dump.tree, dump.root):
-        records = Delimited(dump.tree, name, _COLUMNS).records()
+def _given(raw: RawDataset) -> Iterator[str]:
+    for name in _tables(raw.tree, raw.root):
+        records = Delimited(raw.tree, name, _COLUMNS).records()
         yield from (join(record.get("Folder").strip("/"), record.get("Filename")) for record in records)
 
 
-def _again(record: Record, labels: str, earlier: Mapping[str, str]) -> Refusal:
+def _again(record: Record, labels: str, earlier: Mapping[str, str]) -> RejectedRow:
     """Refuse a row about a person that an earlier table has."""
     given = join(record.get("Folder").strip("/"), record.get("Filename"))
     if labels in earlier:
-        return Refusal(given, Reason.duplicate_row, f"{record.row}: says the same as {earlier[labels]}")
+        return RejectedRow(given, Reason.duplicate_row, f"{record.row}: says the same as {earlier[labels]}")
     said, row = next(iter(earlier.items()))
-    return Refusal(given, Reason.conflicting_labels, f"{said} in {row}, which is kept; {labels} in {record.row}")
+    return RejectedRow(given, Reason.conflicting_labels, f"{said} in {row}, which is kept; {labels} in {record.row}")
 
 
 def _candidates(tree: Tree, root: str) -> Iterator[str]:
@@ -113,24 +113,24 @@ def _fits(tree: Tree, name: str) -> bool:
     return bool(categories) and len(box) >= 4 and not isinstance(categories, str)
 
 
-def _row(dump: Dump, record: Record, bases: list[str], split: str | None) -> Row:
+def _row(raw: RawDataset, record: Record, bases: list[str], split: str | None) -> Row:
     given = join(record.get("Folder").strip("/"), record.get("Filename"))
     cell = record.get("Categorical_Labels")
     labels = read_literal(cell)
     annotators = _annotators(labels)
     known = count_categories(annotators)
     if not record.get("Filename"):
-        return Refusal(given, Reason.bad_row, f"{record.row}: no file")
+        return RejectedRow(given, Reason.bad_row, f"{record.row}: no file")
     if (surplus := record.surplus()) is not None:
-        return Refusal(given, Reason.bad_row, surplus)
-    path = dump.find_ending(given, bases, record.row)
+        return RejectedRow(given, Reason.bad_row, surplus)
+    path = raw.find_ending(given, bases, record.row)
     if isinstance(known, str) or (cell and not isinstance(labels, list)):
         wrong = known if isinstance(known, str) else cell[:80]
-        return Refusal(name_of(path), Reason.bad_row, f"{record.row}: no category of EMOTIC: {wrong!r}")
+        return RejectedRow(name_of(path), Reason.bad_row, f"{record.row}: no category of EMOTIC: {wrong!r}")
     box = emotic_box(_floats(read_literal(record.get("BBox"))))
     if box is None and record.get("BBox"):
-        dump.drop("BBox (expected [x1, y1, x2, y2])", record.row)
-    affect = _affect(dump, record)
+        raw.drop("BBox (expected [x1, y1, x2, y2])", record.row)
+    affect = _affect(raw, record)
     return Annotation(
         path,
         tuple(known),
@@ -172,7 +172,7 @@ def _floats(value: Any) -> list[float]:
     return [float(one) for one in given if isinstance(one, int | float)] if isinstance(given, list) else []
 
 
-def _affect(dump: Dump, record: Record) -> list[float | None]:
+def _affect(raw: RawDataset, record: Record) -> list[float | None]:
     """Return valence, arousal and dominance; of several annotators' lists, the means of those given."""
     cell = record.get("Continuous_Labels")
     value = read_literal(cell)
@@ -180,7 +180,7 @@ def _affect(dump: Dump, record: Record) -> list[float | None]:
     people: Sequence[Any] = given if given and isinstance(given[0], list) else [given]
     found = [[one[place] for one in people if isinstance(one, list) and len(one) > place] for place in range(3)]
     if cell and any(map(_beyond, found)):
-        dump.drop("Continuous_Labels (expected valence, arousal and dominance of 1 to 10)", record.row)
+        raw.drop("Continuous_Labels (expected valence, arousal and dominance of 1 to 10)", record.row)
     return [mean_rating(ratings) for ratings in found]
 
 

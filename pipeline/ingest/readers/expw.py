@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import numbers, read_lines
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture, join, name_of
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join, name_of
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
@@ -34,26 +34,26 @@ class ExpW(Reader):
         rows = islice(read_lines(tree, name), _SAMPLE_ROWS) if name else ()
         return f"{name} lists faces with their boxes" if any(_parse(text) for _, text in rows) else None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        bases = [dump.at(folder) for folder in _PICTURES]
-        codes = Codes(dump, self.labels)
-        dump.listed = lambda: _given(dump)
-        for row, text in read_lines(dump.tree, _list_name(dump.tree, dump.root) or ""):
-            yield self._row(dump, bases, row, text, codes)
+        bases = [raw.at(folder) for folder in _PICTURES]
+        codes = Codes(raw, self.labels)
+        raw.listed = lambda: _given(raw)
+        for row, text in read_lines(raw.tree, _list_name(raw.tree, raw.root) or ""):
+            yield self._row(raw, bases, row, text, codes)
         codes.check()
 
-    def _row(self, dump: Dump, bases: list[str], row: str, text: str, codes: Codes) -> Row:
+    def _row(self, raw: RawDataset, bases: list[str], row: str, text: str, codes: Codes) -> Row:
         parsed = _parse(text)
-        path = dump.find_ending(parsed[0] if parsed else text.partition(" ")[0], bases, row)
+        path = raw.find_ending(parsed[0] if parsed else text.partition(" ")[0], bases, row)
         label = codes.label(text.rsplit(maxsplit=1)[1], row) if parsed else None
         if parsed is None or label is None:
             detail = f"{row}: expected a name, seven numbers and the last one {codes.expected}, not {text[:80]!r}"
-            return Refusal(name_of(path), Reason.bad_row, detail)
+            return RejectedRow(name_of(path), Reason.bad_row, detail)
         face, top, left, right, bottom, _, _ = parsed[1]
         box = (left, top, right, bottom) if right > left and bottom > top else None
         if box is None:
-            dump.drop("box (expected top, left, right, bottom)", row)
+            raw.drop("box (expected top, left, right, bottom)", row)
         return Annotation(path, (label,), row, box=box, box_kind="face" if box else None, n=int(face))
 
 
@@ -61,8 +61,8 @@ def _list_name(tree: Tree, root: str) -> str | None:
     return next((found for name in _LISTS if (found := join(root, name)) in tree), None)
 
 
-def _given(dump: Dump) -> Iterator[str]:
-    for _, text in read_lines(dump.tree, _list_name(dump.tree, dump.root) or ""):
+def _given(raw: RawDataset) -> Iterator[str]:
+    for _, text in read_lines(raw.tree, _list_name(raw.tree, raw.root) or ""):
         if parsed := _parse(text):
             yield parsed[0]
 

@@ -10,7 +10,7 @@ from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import Delimited, Record
 from pipeline.ingest.parsing.pixels import COLUMNS, SIDE_PX, count_pixels, pixel_table
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, join
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, join
 from pipeline.ingest.readers.fer_tables import (
     CODES,
     EarlierTables,
@@ -50,16 +50,16 @@ class Fer2013(Reader):
         """See `Reader.begins`."""
         return bool(pixel_files(tree, root))
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        found = pixel_files(dump.tree, dump.root)
+        found = pixel_files(raw.tree, raw.root)
         # A person may say that a table which does not look like it is one all the same.
-        names = [name for name in found if self._owns(dump.tree, name)] or found
-        note_others(dump, names)
-        earlier, codes = EarlierTables(), Codes(dump, self.labels)
+        names = [name for name in found if self._owns(raw.tree, name)] or found
+        note_others(raw, names)
+        earlier, codes = EarlierTables(), Codes(raw, self.labels)
         for name in names:
             split = named_split(name, names)
-            for n, record in enumerate(Delimited(dump.tree, name, COLUMNS).records()):
+            for n, record in enumerate(Delimited(raw.tree, name, COLUMNS).records()):
                 row = self._row(record, name, n, split, codes)
                 yield earlier.take(row, record, split) if len(names) > 1 else row
             earlier.end_table()
@@ -75,14 +75,14 @@ class Fer2013(Reader):
     def _row(self, record: Record, name: str, n: int, split: str | None, codes: Codes) -> Row:
         code = record.get("emotion")
         if not code:
-            return Refusal(name, Reason.unlabelled, f"{record.row}: no emotion")
+            return RejectedRow(name, Reason.unlabelled, f"{record.row}: no emotion")
         if (surplus := record.surplus()) is not None:
-            return Refusal(name, Reason.bad_row, surplus)
+            return RejectedRow(name, Reason.bad_row, surplus)
         label, wanted = codes.label(code, record.row), SIDE_PX * SIDE_PX
         if (count := count_pixels(record.get("pixels"))) != wanted:
-            return Refusal(name, Reason.bad_row, f"{record.row}: expected {wanted} pixels, not {count}")
+            return RejectedRow(name, Reason.bad_row, f"{record.row}: expected {wanted} pixels, not {count}")
         if label is None:
-            return Refusal(name, Reason.bad_row, f"{record.row}: expected {codes.expected}, not {code[:20]!r}")
+            return RejectedRow(name, Reason.bad_row, f"{record.row}: expected {codes.expected}, not {code[:20]!r}")
         return Annotation(name, (label,), record.row, n=n, split=record.get("Usage") or split)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.label_names import native_label
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture
 from pipeline.ingest.readers.class_folders import class_folders
 from pipeline.ingest.readers.fer_tables import CODES
 from pipeline.ingest.readers.reader import Reader
@@ -32,23 +32,25 @@ class Fer2013Folder(Reader):
                 return f"{folder} holds pictures such as {found}"
         return None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
         classed = set()
-        for name, _, folder in class_folders(dump.tree, dump.root):
-            label = native_label(dump.meaning(name, folder), self.labels)
-            for path in filter(is_picture, dump.tree.below(folder)):
+        for name, _, folder in class_folders(raw.tree, raw.root):
+            label = native_label(raw.meaning(name, folder), self.labels)
+            for path in filter(is_picture, raw.tree.below(folder)):
                 classed.add(path)
                 yield _row(path, label)
-        for path in filter(is_picture, dump.tree.below(dump.root)):
+        for path in filter(is_picture, raw.tree.below(raw.root)):
             if path not in classed:
-                yield Refusal(path, Reason.unlabelled, f"{path}: in no class folder")
+                yield RejectedRow(path, Reason.unlabelled, f"{path}: in no class folder")
 
 
 def _row(path: str, label: str | None) -> Row:
     original = _ORIGINAL.fullmatch(path.rpartition("/")[2])
     if original is None:
-        return Refusal(path, Reason.not_original, f"{path}: not named as FER2013's own pictures; a copy or a stranger")
+        return RejectedRow(
+            path, Reason.not_original, f"{path}: not named as FER2013's own pictures; a copy or a stranger"
+        )
     if label is None:
-        return Refusal(path, Reason.bad_row, f"{path}: in no class folder of {', '.join(CODES)}")
+        return RejectedRow(path, Reason.bad_row, f"{path}: in no class folder of {', '.join(CODES)}")
     return Annotation(path, (label,), path, split=original[1])

@@ -11,7 +11,7 @@ from typing import Final
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.delimited import Delimited, Record, number
 from pipeline.ingest.parsing.pixels import COLUMNS, open_pixels
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, join, name_of, stem
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, join, name_of, stem
 from pipeline.ingest.trees.tree import Tree
 
 CODES: Final = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -56,15 +56,15 @@ def named_split(name: str, beside: Iterable[str]) -> str | None:
     return "PrivateTest" if split == _TEST and "PublicTest" in map(_split, beside) else split
 
 
-def note_others(dump: Dump, read: Sequence[str]) -> None:
+def note_others(raw: RawDataset, read: Sequence[str]) -> None:
     """Note every table of pixels of the tree that is not read, with its number of rows."""
     others = [
         f"{name} ({sum(1 for _ in table.records())} rows)"
-        for name in dump.tree.below("")
-        if name not in read and (table := open_pixels(dump.tree, name))
+        for name in raw.tree.below("")
+        if name not in read and (table := open_pixels(raw.tree, name))
     ]
     if others:
-        dump.notes.append(f"{', '.join(others)}: passed over; the pictures are those of {', '.join(read)}")
+        raw.notes.append(f"{', '.join(others)}: passed over; the pictures are those of {', '.join(read)}")
 
 
 class EarlierTables:
@@ -85,7 +85,7 @@ class EarlierTables:
 
     def take(self, row: Row, record: Record, split: str | None) -> Row:
         """Return a row as it is to be yielded: refused where an earlier table has its picture and says the same."""
-        if isinstance(row, Refusal) and row.reason is not Reason.unlabelled:
+        if isinstance(row, RejectedRow) and row.reason is not Reason.unlabelled:
             return row
         pixels = " ".join(record.get("pixels").split())
         key = hashlib.blake2b(pixels.encode(), digest_size=16).digest()
@@ -94,9 +94,9 @@ class EarlierTables:
         said = row.labels if isinstance(row, Annotation) else None
         same = next((one for one in earlier if said in (None, one.labels)), None)
         if same is not None:
-            path = row.path if isinstance(row, Refusal) else name_of(row.path)
-            return Refusal(path, Reason.duplicate_row, f"{record.row}: the same picture as {same.row}")
-        if isinstance(row, Refusal):
+            path = row.path if isinstance(row, RejectedRow) else name_of(row.path)
+            return RejectedRow(path, Reason.duplicate_row, f"{record.row}: the same picture as {same.row}")
+        if isinstance(row, RejectedRow):
             return row
         if earlier:
             # As of the earlier row, with another label: both are doubtful.

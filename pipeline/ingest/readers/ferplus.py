@@ -12,7 +12,7 @@ from pipeline.core.errors import SourceError
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.delimited import Delimited, Record, number
 from pipeline.ingest.parsing.pixels import COLUMNS, pixel_table
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, join
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, join
 from pipeline.ingest.readers.fer2013 import votes_file
 from pipeline.ingest.readers.fer_tables import is_ckextended, named_split, note_others, pixel_files
 from pipeline.ingest.readers.reader import Reader
@@ -63,39 +63,39 @@ class FerPlus(Reader):
         found = next(_lists(tree, root), None)
         return f"{found[1]} lists pictures and votes" if found else None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        votes = votes_file(dump.tree, dump.root)
+        votes = votes_file(raw.tree, raw.root)
         if votes is None:
-            dump.listed = lambda: (
+            raw.listed = lambda: (
                 record.at(0)
-                for _, listed in _lists(dump.tree, dump.root)
-                for record in Delimited(dump.tree, listed).records()
+                for _, listed in _lists(raw.tree, raw.root)
+                for record in Delimited(raw.tree, listed).records()
             )
-            for usage, listed in _lists(dump.tree, dump.root):
-                for record in Delimited(dump.tree, listed).records():
-                    path = dump.find_ending(record.at(0), [listed.rpartition("/")[0]], record.row)
+            for usage, listed in _lists(raw.tree, raw.root):
+                for record in Delimited(raw.tree, listed).records():
+                    path = raw.find_ending(record.at(0), [listed.rpartition("/")[0]], record.row)
                     # Its box is one cell in quotes, or four.
                     between = len(record.cells) - 1 - len(VOTES)
                     votes_ = record.cells[-len(VOTES) :] if between in {0, 1, 4} else ()
                     cells = tuple(number(cell) for cell in votes_)
                     yield _row(path, cells, record.row, usage=usage)
             return
-        yield from self._read_table(dump, Delimited(dump.tree, votes, _EXPECTED))
+        yield from self._read_table(raw, Delimited(raw.tree, votes, _EXPECTED))
 
-    def _read_table(self, dump: Dump, votes: Delimited) -> Iterator[Row]:
-        tables = _pixel_tables(dump)
+    def _read_table(self, raw: RawDataset, votes: Delimited) -> Iterator[Row]:
+        tables = _pixel_tables(raw)
         if not tables:
-            bases = {usage: _bases(dump, folder) for usage, folder in _FOLDERS.items()}
+            bases = {usage: _bases(raw, folder) for usage, folder in _FOLDERS.items()}
             for n, record in enumerate(votes.records()):
                 name = record.get("Image name") or f"fer{n:07d}.png"
-                path = dump.find(name, bases.get(record.get("Usage"), [dump.root]), record.row)
+                path = raw.find(name, bases.get(record.get("Usage"), [raw.root]), record.row)
                 yield _row(path, () if record.surplus() else _votes(record), record.row, usage=record.get("Usage"))
             return
-        note_others(dump, tables)
-        rows = chain.from_iterable(_pixel_rows(dump.tree, name, tables) for name in tables)
+        note_others(raw, tables)
+        rows = chain.from_iterable(_pixel_rows(raw.tree, name, tables) for name in tables)
         for record, found in zip_longest(votes.records(), rows):
-            joined, row = _joined(record, found, f"{dump.tree.src}/{found.name if found else tables[-1]}")
+            joined, row = _joined(record, found, f"{raw.tree.src}/{found.name if found else tables[-1]}")
             cells = () if joined.surplus() else _votes(joined)
             yield _row(row.name, cells, joined.row, usage=joined.get("Usage") or row.usage, n=row.n)
 
@@ -111,24 +111,24 @@ def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str]]:
         yield from ((usage, name) for name in found if name in tree)
 
 
-def _bases(dump: Dump, folder: str) -> list[str]:
-    return [dump.at(join(at, folder)) for at in ("", "images", "data", "Images")] + [dump.at("images"), dump.root]
+def _bases(raw: RawDataset, folder: str) -> list[str]:
+    return [raw.at(join(at, folder)) for at in ("", "images", "data", "Images")] + [raw.at("images"), raw.root]
 
 
-def _pixel_tables(dump: Dump) -> list[str]:
+def _pixel_tables(raw: RawDataset) -> list[str]:
     """Return the table of all pictures, or those of the splits in the order in which the votes have them.
 
     They lie beside the votes, in data/ or fer2013/ below them, or in a folder beside that of the votes.
     """
-    around = dump.root.rpartition("/")[0]
-    near = [dump.root, *(dump.at(name) for name in dump.tree.listing(dump.root).folders)]
-    if dump.root:
-        near += [around, *(join(around, name) for name in dump.tree.listing(around).folders)]
-    found = next((names for folder in near if (names := pixel_files(dump.tree, folder))), [])
-    names = [name for name in found if not is_ckextended(dump.tree, name)]
+    around = raw.root.rpartition("/")[0]
+    near = [raw.root, *(raw.at(name) for name in raw.tree.listing(raw.root).folders)]
+    if raw.root:
+        near += [around, *(join(around, name) for name in raw.tree.listing(around).folders)]
+    found = next((names for folder in near if (names := pixel_files(raw.tree, folder))), [])
+    names = [name for name in found if not is_ckextended(raw.tree, name)]
     if len(names) < 2:
         return names
-    usages = {name: {row.usage for row in _pixel_rows(dump.tree, name, names)} for name in names}
+    usages = {name: {row.usage for row in _pixel_rows(raw.tree, name, names)} for name in names}
     whole = next((name for name in names if len(usages[name]) > 1), None)
     parts = {usage: name for name in reversed(names) for usage in usages[name]}
     return [whole] if whole else [parts[usage] for usage in _FOLDERS if usage in parts] or names[:1]
@@ -155,9 +155,11 @@ def _votes(record: Record) -> tuple[float | None, ...]:
     return tuple(record.number(name) for name in VOTES)
 
 
-def _row(path: str | Refusal, votes: tuple[float | None, ...], row: str, *, usage: str, n: int | None = None) -> Row:
+def _row(
+    path: str | RejectedRow, votes: tuple[float | None, ...], row: str, *, usage: str, n: int | None = None
+) -> Row:
     given = tuple(vote for vote in votes if vote is not None and vote >= 0)
     if len(given) != len(VOTES) or not sum(given):
         name = path if isinstance(path, str) else path.path
-        return Refusal(name, Reason.bad_row, f"{row}: expected ten numbers of votes, at least one above 0")
+        return RejectedRow(name, Reason.bad_row, f"{row}: expected ten numbers of votes, at least one above 0")
     return Annotation(path, VOTES, row, n=n, votes=given, split=usage or None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
 from pipeline.core.schema import Reason
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
@@ -43,11 +43,11 @@ class NamedPictures(Reader):
         """See `Reader.begins`."""
         return any(self._annotation(name) for name in tree.below(root))
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        for path in sorted(name for name in dump.tree.below(dump.root) if is_picture(name)):
+        for path in sorted(name for name in raw.tree.below(raw.root) if is_picture(name)):
             detail = f"{path}: not named as {self.example}"
-            yield self._annotation(path) or Refusal(path, Reason.bad_row, detail)
+            yield self._annotation(path) or RejectedRow(path, Reason.bad_row, detail)
 
     def _annotation(self, path: str) -> Annotation | None:
         name, dot, suffix = path.rpartition("/")[2].rpartition(".")

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import numbers, read_lines
-from pipeline.ingest.raw_dataset import Annotation, Box, Dump, Refusal, Row, join, name_of, stem
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, join, name_of, stem
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
@@ -44,26 +44,26 @@ class RafDb(Reader):
         """See `Reader.begins`."""
         return _list_name(tree, root) is not None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        name = _list_name(dump.tree, dump.root) or ""
-        kind = _kind(dump)
-        if kind != dump.params.rafdb_pictures:
-            dump.notes.append(f"there are no {dump.params.rafdb_pictures} pictures: the {kind} ones are read")
-        codes = Codes(dump, self.labels, first=1)
-        for row, text in read_lines(dump.tree, name):
-            yield self._row(dump, kind, row, text, codes)
+        name = _list_name(raw.tree, raw.root) or ""
+        kind = _kind(raw)
+        if kind != raw.params.rafdb_pictures:
+            raw.notes.append(f"there are no {raw.params.rafdb_pictures} pictures: the {kind} ones are read")
+        codes = Codes(raw, self.labels, first=1)
+        for row, text in read_lines(raw.tree, name):
+            yield self._row(raw, kind, row, text, codes)
         codes.check()
 
-    def faces_are_cut_out(self, dump: Dump) -> bool:
+    def faces_are_cut_out(self, raw: RawDataset) -> bool:
         """See `Reader.faces_are_cut_out`: the aligned pictures are, the original ones are photographs."""
-        return _kind(dump) == "aligned"
+        return _kind(raw) == "aligned"
 
-    def _row(self, dump: Dump, kind: str, row: str, text: str, codes: Codes) -> Row:
+    def _row(self, raw: RawDataset, kind: str, row: str, text: str, codes: Codes) -> Row:
         cells = [cell for cell in _BETWEEN.split(text) if cell]
         detail = f"{row}: expected a picture and {codes.expected}, two cells, not {text[:80]!r}"
         if len(cells) != len(("picture", "code")):
-            return Refusal(cells[0] if cells else "", Reason.bad_row, detail)
+            return RejectedRow(cells[0] if cells else "", Reason.bad_row, detail)
         # Names are unique: what lies before one is another machine's folder.
         given = cells[0].replace("\\", "/").rpartition("/")[2]
         aligned = kind == "aligned"
@@ -71,19 +71,19 @@ class RafDb(Reader):
         base = stem(given).removesuffix(_ALIGNED)
         original = given if base == stem(given) else f"{base}.jpg"
         wanted = f"{base}{_ALIGNED}.jpg" if aligned else original
-        path = dump.find_ending(wanted, _folders(dump, kind), row) if given else ""
+        path = raw.find_ending(wanted, _folders(raw, kind), row) if given else ""
         label = codes.label(cells[1], row)
         if not path or label is None:
-            return Refusal(name_of(path), Reason.bad_row, detail)
+            return RejectedRow(name_of(path), Reason.bad_row, detail)
         # Boxes and points are in pixels of the original picture.
-        box = None if aligned else _box(dump, base)
+        box = None if aligned else _box(raw, base)
         return Annotation(
             path,
             (label,),
             row,
             box=box,
             box_kind="face" if box else None,
-            landmarks=None if aligned else _landmarks(dump, base),
+            landmarks=None if aligned else _landmarks(raw, base),
             split=given.partition("_")[0],
         )
 
@@ -109,14 +109,14 @@ class RafDbCompound(RafDb):
     digits: ClassVar[dict[str, int]] = {"train": 4, "test": 3}
 
 
-def _folders(dump: Dump, kind: str) -> list[str]:
-    return [dump.at(f"Image/{kind}"), dump.at(kind)]
+def _folders(raw: RawDataset, kind: str) -> list[str]:
+    return [raw.at(f"Image/{kind}"), raw.at(kind)]
 
 
-def _kind(dump: Dump) -> str:
-    """Return which pictures to read: those of params.yaml, unless the dump has the other ones only."""
-    wanted = dump.params.rafdb_pictures
-    there = {kind: any(dump.tree.listing(folder).files for folder in _folders(dump, kind)) for kind in _KINDS}
+def _kind(raw: RawDataset) -> str:
+    """Return which pictures to read: those of params.yaml, unless the raw dataset has the other ones only."""
+    wanted = raw.params.rafdb_pictures
+    there = {kind: any(raw.tree.listing(folder).files for folder in _folders(raw, kind)) for kind in _KINDS}
     other = next(kind for kind in _KINDS if kind != wanted)
     return other if there[other] and not there[wanted] else wanted
 
@@ -126,32 +126,32 @@ def _list_name(tree: Tree, root: str) -> str | None:
     return next((found for folder in folders for name in _LISTS if (found := join(folder, name)) in tree), None)
 
 
-def _annotation(dump: Dump, kind: str, name: str) -> str:
-    """Return the text of an annotation file, "" where the dump lacks it."""
-    candidates = (dump.at(f"Annotation/{kind}/{name}"), dump.at(f"{kind}/{name}"))
-    found = next((candidate for candidate in candidates if candidate in dump.tree), None)
-    return dump.tree.read(found).decode("ascii", "replace") if found else ""
+def _annotation(raw: RawDataset, kind: str, name: str) -> str:
+    """Return the text of an annotation file, "" where the raw dataset lacks it."""
+    candidates = (raw.at(f"Annotation/{kind}/{name}"), raw.at(f"{kind}/{name}"))
+    found = next((candidate for candidate in candidates if candidate in raw.tree), None)
+    return raw.tree.read(found).decode("ascii", "replace") if found else ""
 
 
-def _box(dump: Dump, name: str) -> Box | None:
-    text = _annotation(dump, "boundingbox", f"{name}_boundingbox.txt")
+def _box(raw: RawDataset, name: str) -> Box | None:
+    text = _annotation(raw, "boundingbox", f"{name}_boundingbox.txt")
     values = numbers(text)
     if values is not None and len(values) == 4 and values[2] > values[0] and values[3] > values[1]:
         return values[0], values[1], values[2], values[3]
     if text.strip():
-        dump.drop("box (expected x1 y1 x2 y2)", f"{name}_boundingbox.txt")
+        raw.drop("box (expected x1 y1 x2 y2)", f"{name}_boundingbox.txt")
     return None
 
 
-def _landmarks(dump: Dump, name: str) -> list[float] | None:
+def _landmarks(raw: RawDataset, name: str) -> list[float] | None:
     """Return the five points by hand: the eyes, the nose, the corners of the mouth; else the 37 found by machine."""
     # After the points come gender, race and age, one number a line.
-    manual = _annotation(dump, "manual", f"{name}_manu_attri.txt").split()[:10]
-    automatic = _annotation(dump, "auto", f"{name}_auto_attri.txt").split()
+    manual = _annotation(raw, "manual", f"{name}_manu_attri.txt").split()[:10]
+    automatic = _annotation(raw, "auto", f"{name}_auto_attri.txt").split()
     for words, count in ((manual, 10), (automatic, 74)):
         points = numbers(" ".join(words))
         if points is not None and len(points) == count:
             return points
         if words:
-            dump.drop(f"list of landmarks (expected {count // 2} points)", name)
+            raw.drop(f"list of landmarks (expected {count // 2} points)", name)
     return None

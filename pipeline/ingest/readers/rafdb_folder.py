@@ -11,7 +11,7 @@ from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import Delimited
 from pipeline.ingest.parsing.label_names import is_split
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture, join
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join
 from pipeline.ingest.readers.rafdb import RafDb
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.told import code_of
@@ -41,23 +41,23 @@ class RafDbFolder(Reader):
         """See `Reader.begins`."""
         return next(self._folders(tree, root), None) is not None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        listed = {split: _listed(dump, split) for split in dump.tree.listing(dump.root).folders if is_split(split)}
+        listed = {split: _listed(raw, split) for split in raw.tree.listing(raw.root).folders if is_split(split)}
         classed = set()
-        codes = Codes(dump, self.labels, first=1)
-        for code, split, folder in self._folders(dump.tree, dump.root):
-            for path in filter(is_picture, dump.tree.below(folder)):
+        codes = Codes(raw, self.labels, first=1)
+        for code, split, folder in self._folders(raw.tree, raw.root):
+            for path in filter(is_picture, raw.tree.below(folder)):
                 classed.add(path)
                 beside = listed[split].pop(path.rpartition("/")[2], None)
-                yield self._row(dump, path, code, split, beside, codes)
+                yield self._row(raw, path, code, split, beside, codes)
         codes.check()
-        for path in filter(is_picture, dump.tree.below(dump.root)):
+        for path in filter(is_picture, raw.tree.below(raw.root)):
             if path not in classed:
-                yield Refusal(path, Reason.unlabelled, f"{path}: in no folder of a class 1 to {len(self.labels)}")
+                yield RejectedRow(path, Reason.unlabelled, f"{path}: in no folder of a class 1 to {len(self.labels)}")
         for rest in listed.values():
             for name, (_, row) in rest.items():
-                yield Refusal(name, Reason.missing_file, f"{row}: no such picture in the folders of the classes")
+                yield RejectedRow(name, Reason.missing_file, f"{row}: no such picture in the folders of the classes")
 
     def _folders(self, tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
         """Yield (code, split, folder) of each class."""
@@ -68,37 +68,39 @@ class RafDbFolder(Reader):
                     (code, split, join(join(root, split), code)) for code in classes if code_of(code) is not None
                 )
 
-    def _row(self, dump: Dump, path: str, code: str, split: str, listed: tuple[str, str] | None, codes: Codes) -> Row:
+    def _row(
+        self, raw: RawDataset, path: str, code: str, split: str, listed: tuple[str, str] | None, codes: Codes
+    ) -> Row:
         label = codes.label(code, path)
         if label is None:
-            return Refusal(path, Reason.unlabelled, f"{path}: in no folder of {codes.expected}")
+            return RejectedRow(path, Reason.unlabelled, f"{path}: in no folder of {codes.expected}")
         if listed is not None:
-            dump.compared += 1
+            raw.compared += 1
             if listed[0] != code:
-                dump.contradicted += 1
+                raw.contradicted += 1
                 detail = f"{listed[1]}: code {listed[0]}, but its folder says {code}, {label}"
-                return Refusal(path, Reason.conflicting_labels, detail)
+                return RejectedRow(path, Reason.conflicting_labels, detail)
         return Annotation(path, (label,), path, split=split)
 
 
-def _listed(dump: Dump, split: str) -> dict[str, tuple[str, str]]:
+def _listed(raw: RawDataset, split: str) -> dict[str, tuple[str, str]]:
     """Return (code, where it stands) by the picture's base name, of the list of a split where there is one."""
-    beside = dump.root.rpartition("/")[0]
-    candidates = (join(folder, f"{split}_labels.csv") for folder in (dump.root, beside))
-    name = next((candidate for candidate in candidates if candidate in dump.tree), None)
+    beside = raw.root.rpartition("/")[0]
+    candidates = (join(folder, f"{split}_labels.csv") for folder in (raw.root, beside))
+    name = next((candidate for candidate in candidates if candidate in raw.tree), None)
     if name is None:
         return {}
-    records = Delimited(dump.tree, name, _COLUMNS).records()
+    records = Delimited(raw.tree, name, _COLUMNS).records()
     listed: dict[str, tuple[str, str]] = {}
     again = []
     for record in records:
         base = record.get("image").rpartition("/")[2]
         given = record.get("label"), record.row
         if record.surplus() is not None:
-            dump.drop("row of the list (expected 2 cells)", record.row)
+            raw.drop("row of the list (expected 2 cells)", record.row)
             continue
         if base and listed.setdefault(base, given) is not given:
             again.append(record.row)
     if again:
-        dump.notes.append(f"{again[0]}: names a picture once more and is passed over, as {len(again)} rows in all")
+        raw.notes.append(f"{again[0]}: names a picture once more and is passed over, as {len(again)} rows in all")
     return listed

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pipeline.ingest.raw_dataset import Dump, Row
+from pipeline.ingest.raw_dataset import RawDataset, Row
 from pipeline.ingest.trees.tree import Tree
 
 
@@ -12,7 +12,7 @@ class Reader(ABC):
     """One layout of one dataset. Stateless; one short file each."""
 
     name: ClassVar[str]
-    # Every label of the dataset in its native spelling; empty where the dump itself says which there are.
+    # Every label of the dataset in its native spelling; empty where the raw dataset itself says which there are.
     labels: ClassVar[tuple[str, ...]]
     # What `evidence` looks for, in the words of an error message.
     layout: ClassVar[str]
@@ -26,7 +26,7 @@ class Reader(ABC):
     pictures_in_table: ClassVar[bool] = False
 
     # Votes may be for several labels that hold at once, not for one of them.
-    several_hold: ClassVar[bool] = False
+    multi_label: ClassVar[bool] = False
 
     @abstractmethod
     def evidence(self, tree: Tree, root: str) -> str | None:
@@ -37,14 +37,14 @@ class Reader(ABC):
         return self.evidence(tree, root) is not None
 
     @abstractmethod
-    def read(self, dump: Dump) -> Iterator[Row]:
-        """Yield every row of the dump, in the order in which it stands there.
+    def read(self, raw: RawDataset) -> Iterator[Row]:
+        """Yield every row of the raw dataset, in the order in which it stands there.
 
         Raises:
             SourceError: a table cannot be read, or is not what the layout says.
         """
 
-    def faces_are_cut_out(self, dump: Dump) -> bool:  # noqa: ARG002 - for releases that have both kinds
+    def faces_are_cut_out(self, raw: RawDataset) -> bool:  # noqa: ARG002 - for releases that have both kinds
         """Say whether the pictures that are read are faces already."""
         return self.cut_out
 

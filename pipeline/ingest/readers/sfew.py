@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.label_names import native_label
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal, Row, is_picture, join, stem
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join, stem
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
@@ -29,20 +29,20 @@ class Sfew(Reader):
         found = next((folder for split, folder in _folders(tree, root) if split != "Test"), None)
         return f"{found} holds class folders" if found and tree.listing(found).folders else None
 
-    def read(self, dump: Dump) -> Iterator[Row]:
+    def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        for split, folder in _folders(dump.tree, dump.root):
-            for path in dump.tree.below(folder):
+        for split, folder in _folders(raw.tree, raw.root):
+            for path in raw.tree.below(folder):
                 if is_picture(path):
                     name = path[len(folder) + 1 :].partition("/")[0]
-                    yield self._row(path, split, dump.meaning(name, path))
+                    yield self._row(path, split, raw.meaning(name, path))
 
     def _row(self, path: str, split: str, folder: str) -> Row:
         label = native_label(folder, self.labels)
         if label is None and split == "Test":
-            return Refusal(path, Reason.unlabelled, f"{path}: the test labels are not public")
+            return RejectedRow(path, Reason.unlabelled, f"{path}: the test labels are not public")
         if label is None:
-            return Refusal(path, Reason.bad_row, f"{path}: in no class folder of {', '.join(self.labels)}")
+            return RejectedRow(path, Reason.bad_row, f"{path}: in no class folder of {', '.join(self.labels)}")
         # Frames of one scene of a film are near-duplicates.
         return Annotation(path, (label,), path, split=split, sequence=stem(path).rpartition("_")[0] or None)
 

@@ -1,7 +1,8 @@
 """The public counts of known releases, per split and class, in the labels of their readers.
 
 Each names where its numbers are to be read. Where only sizes are public, or only those could be checked, there are no
-counts per class: a wrong number would refuse a right dump. The counts of every split add up to its published size.
+counts per class: a wrong number would refuse a right raw dataset. The counts of every split add up to its published
+size.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Known releases have known counts per class and split; a dump that contradicts them is not what it says.
+"""Known releases have known counts per class and split; a raw dataset that contradicts them is not what it says.
 
 Four questions: are these the counts of another release; are they the right ones with the classes in another order; is
 there more of anything than the release has; do valence and arousal fit the labels they stand beside.
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.core.errors import SourceError
 from pipeline.ingest.parsing.label_names import common_name
-from pipeline.ingest.raw_dataset import NO_SPLIT, Dump
+from pipeline.ingest.raw_dataset import NO_SPLIT, RawDataset
 from pipeline.ingest.releases.counts import RELEASES, Release
 from pipeline.ingest.releases.orders import affect_order, count_order
 from pipeline.ingest.samples import Listed
@@ -54,7 +54,7 @@ class Verdict:
 
 
 class Tally:
-    """Rows by class, in all and by split, under common names: what two dumps are compared by."""
+    """Rows by class, in all and by split, under common names: what two raw datasets are compared by."""
 
     def __init__(self, labels: Mapping[tuple[str, str], int], rows: Mapping[str, int]) -> None:
         self.total: Counter[str] = Counter()
@@ -89,13 +89,13 @@ class Tally:
             yield "", self.total, other.total
 
 
-def compare(fmt: str, listed: Listed, dump: Dump, *, name: str, accepted: bool) -> Verdict:
-    """Compare the counts of a dump with those of its release.
+def compare(fmt: str, listed: Listed, raw: RawDataset, *, name: str, accepted: bool) -> Verdict:
+    """Compare the counts of a raw dataset with those of its release.
 
     Args:
         fmt: the format it was read as.
-        listed: what the dump lists, pictures there or not.
-        dump: the dump, for what its reader noted.
+        listed: what the raw dataset lists, pictures there or not.
+        raw: the raw dataset, for what its reader noted.
         name: what the person calls the dataset.
         accepted: a mismatch is a note, not an error.
 
@@ -104,11 +104,11 @@ def compare(fmt: str, listed: Listed, dump: Dump, *, name: str, accepted: bool) 
     """
     release = expected_release(fmt, name)
     found = _tally(listed, release)
-    problem = next(_problems(release, found, listed, dump), None)
+    problem = next(_problems(release, found, listed, raw), None)
     if problem is None:
         return _agreed(release, found, redrawn=release is not None and _is_redrawn(release, found, listed))
     if not accepted:
-        raise SourceError(f"{dump.tree.src}: {problem}; {_ACCEPT}")
+        raise SourceError(f"{raw.tree.src}: {problem}; {_ACCEPT}")
     return Verdict("mismatch", release.name if release else None, None, (f"accepted: {problem}",), problem)
 
 
@@ -138,7 +138,7 @@ def _tally(listed: Listed, release: Release | None) -> Tally:
 
 
 def _known(release: Release, found: Tally) -> Tally:
-    """Return the counts of a release, as a dump splits it: many mirrors have FER2013's two test sets in one folder."""
+    """Return the counts of a release, as this copy splits it: many mirrors have FER2013's two test sets in one."""
     known = _of_release(release)
     held_out = found.rows.keys() & _HELD_OUT
     return known.folded(held_out.pop()) if len(held_out) == 1 and known.rows.keys() >= _HELD_OUT else known
@@ -149,9 +149,9 @@ def _of_release(release: Release) -> Tally:
     return Tally(labels, release.rows)
 
 
-def _problems(release: Release | None, found: Tally, listed: Listed, dump: Dump) -> Iterator[str]:
-    if dump.contradicted > _MAX_CONTRADICTED * dump.compared:
-        yield f"the table contradicts the folders in {dump.contradicted} of {dump.compared} rows"
+def _problems(release: Release | None, found: Tally, listed: Listed, raw: RawDataset) -> Iterator[str]:
+    if raw.contradicted > _MAX_CONTRADICTED * raw.compared:
+        yield f"the table contradicts the folders in {raw.contradicted} of {raw.compared} rows"
     if release is not None:
         known = _known(release, found)
         excess = next(_excess(release, found, known), None)
@@ -232,7 +232,8 @@ def _agreed(release: Release | None, found: Tally, *, redrawn: bool) -> Verdict:
 
 
 def _comparable(found: Tally, known: Tally) -> tuple[Tally, Tally, Counter[str]]:
-    """Return the part of a dump that its release has counts of, these counts, and the rows of each split beyond them.
+    """Return the part of a raw dataset that its release has counts of, these counts, and the rows of each split beyond
+    them.
 
     Where one of the two has no splits, all of both is compared.
     """

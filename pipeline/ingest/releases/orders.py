@@ -40,7 +40,7 @@ _KNOWN_ORDERS: Final = (
 
 
 def count_order(found: Counts, known: Counts) -> str | None:
-    """Return how the labels of a dump are shuffled, judged by how many rows each has; None where they are not.
+    """Return how the labels of a raw dataset are shuffled, judged by how many rows each has; None where they are not.
 
     Args:
         found: rows by label.

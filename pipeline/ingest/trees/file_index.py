@@ -10,14 +10,14 @@ _MD5_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FileStamp:
     """What a file looked like when the tree was opened."""
 
     size: int
     mtime_ns: int
 
 
-class Stamps:
+class FileIndex:
     """Files by name, sorted, with size, time of change and, once it is known, md5. Filled first, then `close`d."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Stamps:
         self._times = array("q")
         self._md5s = bytearray()
 
-    def add(self, name: str, stamp: Stamp) -> None:
+    def add(self, name: str, stamp: FileStamp) -> None:
         """Take a file; its name is a new one."""
         self.names.append(name)
         self._sizes.append(stamp.size)
@@ -44,9 +44,9 @@ class Stamps:
         place = bisect_left(self.names, name)
         return place if place < len(self.names) and self.names[place] == name else None
 
-    def stamp(self, place: int) -> Stamp:
+    def stamp(self, place: int) -> FileStamp:
         """Return what the file at a place looked like."""
-        return Stamp(self._sizes[place], self._times[place])
+        return FileStamp(self._sizes[place], self._times[place])
 
     def keep_md5s(self, digests: Iterator[str]) -> None:
         """Take the md5, in hex, of every file in the order of the names."""

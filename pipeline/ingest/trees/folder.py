@@ -12,10 +12,10 @@ from typing import BinaryIO, Final
 from pipeline.core.errors import SourceError
 from pipeline.core.lineage.identity import DVC_CONTROLS, FileIdentity, folder_md5, is_ignored
 from pipeline.core.parallel.pool import Progress, no_progress
-from pipeline.ingest.trees.file_index import Stamp, Stamps
+from pipeline.ingest.trees.file_index import FileIndex, FileStamp
 from pipeline.ingest.trees.tree import Tree, stream_md5
 
-# Where DVC keeps files when its cache is linked into the workspace: `dvc checkout` made such links, no dump did.
+# Where DVC keeps files when its cache is linked into the workspace: `dvc checkout` made such links, no raw dataset did.
 _DVC_CACHE: Final = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 _BATCH: Final = 512
 
@@ -28,7 +28,7 @@ class FolderTree(Tree):
         self._real_root = os.path.realpath(src)
         self._outside: dict[str, str] = {}
         self._dangling: dict[str, str] = {}
-        self._stamps = Stamps()
+        self._stamps = FileIndex()
         self._asked: dict[str, str] = {}  # md5 of single files, where `identity` did not read them all
         if walk:
             self._walk("", (self._real_root,))
@@ -90,7 +90,7 @@ class FolderTree(Tree):
                 now = os.stat(f"{self.src}/{name}")  # noqa: PTH116 - to make a Path takes longer than to look
             except OSError:
                 return name
-            if Stamp(now.st_size, now.st_mtime_ns) != self._stamps.stamp(place):
+            if FileStamp(now.st_size, now.st_mtime_ns) != self._stamps.stamp(place):
                 return name
         return None
 
@@ -168,7 +168,7 @@ class FolderTree(Tree):
             return
         # Reading a pipe or a device could last for ever.
         if stat.S_ISREG(found.st_mode):
-            self._stamps.add(name, Stamp(found.st_size, found.st_mtime_ns))
+            self._stamps.add(name, FileStamp(found.st_size, found.st_mtime_ns))
 
     def _stays_inside(self, name: str) -> bool:
         real = os.path.realpath(self._path(name))

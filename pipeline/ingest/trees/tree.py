@@ -1,4 +1,4 @@
-"""A raw tree: the files of a dump by their POSIX names, wherever they lie — in a folder, or inside an archive.
+"""A raw tree: the files of a raw dataset by their POSIX names, wherever they lie — in a folder, or inside an archive.
 
 Readers see only names and bytes. A tree never hands out what lies beyond its root: a link out of it is a name that
 cannot be read, and an archive that tries to reach outside is refused whole (`pipeline.ingest.trees.archive`).
@@ -40,7 +40,7 @@ class DamagedError(SourceError):
 
 
 class Tree(ABC):
-    """The files of one raw dump. Names are POSIX, relative to the root, and never leave it."""
+    """The files of one raw raw dataset. Names are POSIX, relative to the root, and never leave it."""
 
     def __init__(self, src: str) -> None:
         self.src = src

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.classical.baselines import DescriptorLinear, HogSvm
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 from pipeline.core.errors import DataError
 
 
@@ -19,7 +19,7 @@ def make_faces(classes, rows=60, side=112, channels=1, seed=0):
     pixels = np.clip(128 + 50 * waves + generator.normal(0, 40, waves.shape), 0, 255).astype(np.uint8)
     stacked = torch.from_numpy(pixels)[:, None].expand(-1, channels, -1, -1).contiguous()
     rest = torch.zeros(rows, 8), torch.ones(rows), torch.zeros(rows, 2), torch.zeros(rows, 2, dtype=torch.bool)
-    return Faces(stacked, torch.from_numpy(labels), *rest)
+    return FaceBatch(stacked, torch.from_numpy(labels), *rest)
 
 
 def reload(model):

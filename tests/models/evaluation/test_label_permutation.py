@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from models.evaluation.label_permutation import probe_permutation
+from models.evaluation.label_permutation import find_label_permutation
 from pipeline.core.emotions import CLASSES
 
 COUNT = len(CLASSES)
@@ -27,7 +27,7 @@ def test_each_pair_of_swapped_classes_is_named(first, second):
     predicted = predictions(labels, 0.6)
     order = np.arange(COUNT)
     order[[first, second]] = second, first
-    probe = probe_permutation(labels, order[predicted], CLASSES)
+    probe = find_label_permutation(labels, order[predicted], CLASSES)
     assert probe is not None
     assert probe.swapped == (CLASSES[first], CLASSES[second])
     assert probe.reads_as == {CLASSES[first]: CLASSES[second], CLASSES[second]: CLASSES[first]}
@@ -39,7 +39,7 @@ def test_each_pair_of_swapped_classes_is_named(first, second):
 def test_right_order_is_left_alone_however_good_the_network():
     labels = balanced_labels()
     for accuracy in (0.0, 0.1, 0.3, 0.6, 1.0):
-        assert probe_permutation(labels, predictions(labels, accuracy), CLASSES) is None
+        assert find_label_permutation(labels, predictions(labels, accuracy), CLASSES) is None
 
 
 def test_chance_is_not_taken_for_a_swap():
@@ -47,18 +47,18 @@ def test_chance_is_not_taken_for_a_swap():
     for _ in range(300):
         rows = int(rng.choice([8, 40, 200]))
         labels, predicted = rng.integers(0, COUNT, rows), rng.integers(0, COUNT, rows)
-        assert probe_permutation(labels, predicted, CLASSES) is None
+        assert find_label_permutation(labels, predicted, CLASSES) is None
 
 
 def test_a_network_that_says_one_class_is_only_bad():
     labels = balanced_labels()
-    assert probe_permutation(labels, np.full_like(labels, 4), CLASSES) is None
+    assert find_label_permutation(labels, np.full_like(labels, 4), CLASSES) is None
 
 
 def test_fear_taken_for_surprise_is_a_confusion_not_a_swap():
     labels = balanced_labels()
     predicted = np.where(labels == 3, 7, labels)
-    assert probe_permutation(labels, predicted, CLASSES) is None
+    assert find_label_permutation(labels, predicted, CLASSES) is None
 
 
 def test_a_whole_other_order_is_read_out():
@@ -68,7 +68,7 @@ def test_a_whole_other_order_is_read_out():
     labels = np.array([CLASSES.index(native[row % 7]) for row in range(700)])
     wrong = {CLASSES.index(right): CLASSES.index(taken) for right, taken in zip(native, alphabetical, strict=True)}
     predicted = np.array([wrong[label] for label in labels])
-    probe = probe_permutation(labels, predicted, CLASSES)
+    probe = find_label_permutation(labels, predicted, CLASSES)
     assert probe is not None
     assert probe.best_score == 1.0
     assert probe.reads_as == {taken: right for right, taken in zip(native, alphabetical, strict=True) if right != taken}
@@ -77,30 +77,30 @@ def test_a_whole_other_order_is_read_out():
 
 def test_absent_classes_stay_where_they_are():
     labels = np.repeat([0, 4], 100)
-    probe = probe_permutation(labels, np.repeat([4, 0], 100), CLASSES)
+    probe = find_label_permutation(labels, np.repeat([4, 0], 100), CLASSES)
     assert probe is not None
     assert (probe.swapped, probe.given_score, probe.best_score) == (("anger", "happy"), 0.0, 1.0)
     # Nothing is known of contempt: that all anger comes out as contempt is still a wrong order.
-    probe = probe_permutation(np.repeat([0, 4], 100), np.repeat([1, 4], 100), CLASSES)
+    probe = find_label_permutation(np.repeat([0, 4], 100), np.repeat([1, 4], 100), CLASSES)
     assert probe is not None
     assert probe.reads_as["contempt"] == "anger"
     # That some of it does is only a weakness.
     some = np.concatenate([np.repeat([1, 0, 6], [40, 15, 45]), np.repeat(4, 100)])
-    assert probe_permutation(np.repeat([0, 4], 100), some, CLASSES) is None
+    assert find_label_permutation(np.repeat([0, 4], 100), some, CLASSES) is None
 
 
 def test_probabilities_count_by_their_largest():
     labels = balanced_labels()
     swapped = np.where(labels == 0, 2, np.where(labels == 2, 0, labels))
-    by_class = probe_permutation(labels, swapped, CLASSES)
+    by_class = find_label_permutation(labels, swapped, CLASSES)
     assert by_class is not None
-    assert probe_permutation(labels, np.eye(COUNT)[swapped] * 0.5 + 0.05, CLASSES) == by_class
+    assert find_label_permutation(labels, np.eye(COUNT)[swapped] * 0.5 + 0.05, CLASSES) == by_class
     assert by_class.plain()["swapped"] == {"first": "anger", "second": "disgust"}
 
 
 def test_a_rare_class_proves_nothing():
     labels = np.array([0] * 400 + [1, 2])
-    assert probe_permutation(labels, np.array([0] * 400 + [2, 1]), CLASSES) is None
+    assert find_label_permutation(labels, np.array([0] * 400 + [2, 1]), CLASSES) is None
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_a_rare_class_proves_nothing():
 )
 def test_what_does_not_fit_is_refused(labels, predicted):
     with pytest.raises(ValueError, match=r"expected one class index|probabilities a row|predictions"):
-        probe_permutation(labels, predicted, CLASSES)
+        find_label_permutation(labels, predicted, CLASSES)
 
 
 def test_no_rows_say_nothing():
-    assert probe_permutation(np.array([], int), np.array([], int), CLASSES) is None
+    assert find_label_permutation(np.array([], int), np.array([], int), CLASSES) is None

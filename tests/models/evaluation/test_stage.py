@@ -14,7 +14,7 @@ from sklearn import metrics as oracle
 
 from models.checkpoint import load_checkpoint, read_info
 from models.evaluation.held_out import HeldOut, read_held_out, tie_rows
-from models.evaluation.stage import probe_datasets
+from models.evaluation.stage import find_permutations
 from models.evaluation.stage import run as evaluate
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import ModelError, UsageError
@@ -88,8 +88,8 @@ def test_metrics_are_those_of_the_predictions(result):
         for score in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece"):
             assert detail[score]["low"] <= detail[score]["value"] <= detail[score]["high"]
         common = part.label.value_counts(normalize=True).max()
-        assert detail["commonest"]["accuracy"] == pytest.approx(common, abs=1e-6)
-    assert metrics["commonest"]["accuracy"] == details["commonest"]["accuracy"]
+        assert detail["majority_class"]["accuracy"] == pytest.approx(common, abs=1e-6)
+    assert metrics["majority_class"]["accuracy"] == details["majority_class"]["accuracy"]
 
 
 AFFECTNET = (6, 7, 5, 4, 1, 0, 2, 3)
@@ -202,7 +202,7 @@ def test_metrics_name_the_snapshots_and_the_way_back(result, shards, run):
     assert metrics["network"] == {"model": "proposed", "size_px": 32, "augment": "none", "pretrained": False}
     assert metrics["snapshot"]["shards"] == metrics["snapshot"]["trained_on"] == read_snapshot(shards).id
     assert metrics["snapshot"]["run"] == read_snapshot(run).id
-    ran = {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
+    ran = {"device": "cpu", "precision": "fp32", "tf32": False, "world_size": 1}
     assert metrics["device"] == {"train": {}, "evaluate": ran}  # this run's snapshot does not say
     assert read_snapshot(result).ran == ran
     assert metrics["data"] == {}  # the faces here were made by the test, from no raw tree
@@ -271,9 +271,9 @@ def test_labels_in_another_order_are_reported(shards, run):
         np.zeros(0, int),
         np.ones(len(label), bool),
     )
-    probe = probe_datasets(rows, np.eye(8, dtype=np.float32)[swapped])["d"]
+    probe = find_permutations(rows, np.eye(8, dtype=np.float32)[swapped])["d"]
     assert set(probe.swapped) == {"disgust", "fear"}
-    assert probe_datasets(rows, np.eye(8, dtype=np.float32)[label]) == {}
+    assert find_permutations(rows, np.eye(8, dtype=np.float32)[label]) == {}
 
 
 def test_a_class_that_was_never_trained_does_not_look_swapped_with_one_that_is_not_there():
@@ -290,9 +290,9 @@ def test_a_class_that_was_never_trained_does_not_look_swapped_with_one_that_is_n
     )
     said = np.eye(8, dtype=np.float32)
     trained = set(range(8)) - {1}
-    assert probe_datasets(rows, said[np.where(label == 1, 5, label)], trained) == {}
+    assert find_permutations(rows, said[np.where(label == 1, 5, label)], trained) == {}
     planted = np.array([0, 5, 3, 2, 4, 5, 6, 7])[label]
-    assert set(probe_datasets(rows, said[planted], trained)["d"].swapped) == {"disgust", "fear"}
+    assert set(find_permutations(rows, said[planted], trained)["d"].swapped) == {"disgust", "fear"}
 
 
 def test_rows_are_tied_by_person_and_by_group_of_the_split():

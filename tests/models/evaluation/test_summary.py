@@ -6,7 +6,7 @@ from scipy import stats
 
 from models.evaluation.intervals import interval
 from models.evaluation.metrics import Answers, Bootstrap, answer, chance_ece, compare, log_loss, measure
-from models.evaluation.summary import Rows, Training, beside, brief, brief_beside, build_views, full, list_rough
+from models.evaluation.summary import TestedRows, Training, beside, brief, brief_beside, build_views, full, list_rough
 from pipeline.core.emotions import CLASSES
 
 BOOTSTRAP = Bootstrap(draws=60, seed=3, bins=10)
@@ -18,7 +18,7 @@ def make_rows(dataset, label, predicted, *, found=None, group=None, sure=0.75):
     count = len(label)
     probabilities = np.full((count, 8), (1 - sure) / 7, np.float32)
     probabilities[np.arange(count), predicted] = sure
-    return Rows(
+    return TestedRows(
         np.array(dataset), np.array(label), np.arange(count) if group is None else np.array(group),
         np.ones(count, bool) if found is None else np.array(found, bool), probabilities,
     )  # fmt: skip
@@ -44,7 +44,7 @@ def test_metrics_json_by_hand(views):
     found = brief(views)
     assert found.keys() == {
         "rows", *HEADLINES, "loss", "interval", "all_rows", "per_dataset", "within", "across", "ece", "ece_chance",
-        "per_class", "commonest",
+        "per_class", "majority_class",
     }  # fmt: skip
     assert (found["rows"], found["all_rows"]["rows"]) == (5, 7)
     assert found["accuracy"] == 0.6
@@ -54,7 +54,7 @@ def test_metrics_json_by_hand(views):
     assert found["loss"] == pytest.approx(-(3 * np.log(0.75) + 2 * np.log(0.25 / 7)) / 5, abs=1e-5)
     assert found["ece"] == pytest.approx(0.15, abs=1e-5)  # right in 0.6, sure at 0.75, all in one bin
     assert found["ece_chance"] == chance_ece(ROWS.where(ROWS.found).answers(), BOOTSTRAP) > 0
-    assert found["commonest"] == {"accuracy": 0.6}  # three of five faces are happy
+    assert found["majority_class"] == {"accuracy": 0.6}  # three of five faces are happy
     f1 = {"anger": 2 / 3, "happy": 2 * 2 / (3 + 3), "neutral": 0}
     assert {name: of["f1"] for name, of in found["per_class"].items()} == {
         name: pytest.approx(f1[name], abs=1e-6) if name in f1 else None for name in CLASSES
@@ -91,9 +91,9 @@ def test_details_json_has_every_number_with_its_interval(views):
     shared = found["shared_classes"]
     assert shared["rows"] == 5
     assert set(shared["per_class"]) == {"anger", "happy"}
-    assert found["commonest"].keys() == set(HEADLINES)
-    assert found["commonest"]["balanced_accuracy"] == 0.5
-    assert found["per_dataset"]["b"]["commonest"]["accuracy"] == 1
+    assert found["majority_class"].keys() == set(HEADLINES)
+    assert found["majority_class"]["balanced_accuracy"] == 0.5
+    assert found["per_dataset"]["b"]["majority_class"]["accuracy"] == 1
     assert found["across"]["shared_classes"]["rows"] == 2
     assert full(build_views(ROWS.where(~ROWS.found), TRAINED, BOOTSTRAP))["rows"] == 0
 
@@ -103,8 +103,8 @@ def test_without_a_face_there_are_all_rows_alone():
     found = brief(views)
     assert found["rows"] == 0
     assert found["all_rows"] == {"rows": 2, "accuracy": 0, "balanced_accuracy": 0, "macro_f1": 0, "weighted_f1": 0}
-    assert not {"ece", "per_class", "commonest"} & found.keys()
-    assert (views[()].with_face, views[()].commonest, views[()].shared_classes) == (None, None, None)
+    assert not {"ece", "per_class", "majority_class"} & found.keys()
+    assert (views[()].with_face, views[()].majority_class, views[()].shared_classes) == (None, None, None)
     assert beside(views, views) == {"per_dataset": {"a": {}, "b": {}}, "within": {}, "across": {}}
     assert brief_beside(views, views) == {}
     mixed = build_views(ROWS, TRAINED, BOOTSTRAP)

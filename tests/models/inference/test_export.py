@@ -16,12 +16,12 @@ from pipeline.core.errors import ModelError, OutputError
 CONTRACT = {"align": {"template": "t", "size_px": 112}, "classes": list(CLASSES)}
 
 
-def make_checkpoint(name="proposed", *, size_px=48, task="emotion", flips=False, zoom=1.0, temperature=1.0):
+def make_checkpoint(name="proposed", *, size_px=48, task="emotion", tta_flip=False, zoom=1.0, temperature=1.0):
     entry = find_model(name)
     torch.manual_seed(0)
     given = entry.input(size_px)
     spec = InputSpec(size_px, given.mean, given.std, zoom)
-    info = CheckpointInfo(entry.name, CLASSES, spec, CONTRACT, "id", task, flips, {}, temperature)
+    info = CheckpointInfo(entry.name, CLASSES, spec, CONTRACT, "id", task, tta_flip, {}, temperature)
     network = entry.build(8, size_px, None)
     # Untrained, the own networks answer one class with certainty, and every comparison would hold.
     if entry.kind == "own":
@@ -48,11 +48,11 @@ def faces(count, size_px=112):
     ("name", "changes"),
     [
         ("proposed", {}),
-        ("proposed", {"size_px": 112, "flips": True}),
-        ("baseline", {"zoom": 0.8, "flips": True}),
+        ("proposed", {"size_px": 112, "tta_flip": True}),
+        ("baseline", {"zoom": 0.8, "tta_flip": True}),
         ("compact", {}),
         ("compact", {"size_px": 28}),  # the faces are shrunk by two first
-        ("compact", {"temperature": 0.4, "flips": True}),
+        ("compact", {"temperature": 0.4, "tta_flip": True}),
         ("resnet10t", {"size_px": 64}),
         pytest.param("efficientnet_b0", {}, marks=pytest.mark.slow),
         pytest.param("vgg16", {}, marks=pytest.mark.slow),

@@ -22,7 +22,7 @@ from tests.run_inputs import make_run
 from tests.shard_inputs import make_inputs, shard_params
 
 SPEC = InputSpec(32, (0.5,) * 3, (0.25,) * 3)
-PARAMS = PersonalizeParams(draws=2, steps=3, learning_rate=0.001, open_blocks=1)
+PARAMS = PersonalizeParams(draws=2, steps=3, learning_rate=0.001, unfreeze_blocks=1)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_it_learns_the_faces_it_is_shown_and_leaves_the_general_network_alone(ru
     before = {name: value.clone() for name, value in general.module.state_dict().items()}
     generator = torch.Generator().manual_seed(1)
     person = Person("p", torch.randint(0, 256, (4, 3, 48, 48), dtype=torch.uint8, generator=generator), torch.arange(4))
-    params = PersonalizeParams(draws=1, steps=200, learning_rate=0.003, open_blocks=None)
+    params = PersonalizeParams(draws=1, steps=200, learning_rate=0.003, unfreeze_blocks=None)
     personal = fine_tune(general, person.images, person.labels, params, seed=1)
     assert (personal.predict(person.images).argmax(1) == np.arange(4)).all()
     assert all(torch.equal(before[name], value) for name, value in general.module.state_dict().items())

@@ -9,7 +9,7 @@ import simplejpeg
 import torch
 
 from models.core.inputs import InputSpec
-from models.data.faces import Faces, concat_faces
+from models.data.faces import FaceBatch, concat_faces
 from models.data.loader import ShardLoader
 from models.training.epochs import MemoryEpochs, Reading, StreamedEpochs, build_epochs, read_faces
 from pipeline.shards.stage import run as write_shards
@@ -53,7 +53,7 @@ def test_a_split_in_memory_is_what_was_written(inputs, shards):
 def numbered(count, size, seed=3, at=0, *, shuffle=True):
     """Faces whose labels are their places."""
     rest = (torch.zeros(count, 8), torch.ones(count), torch.zeros(count, 2), torch.zeros(count, 2, dtype=torch.bool))
-    faces = Faces(torch.zeros(count, 1, 2, 2, dtype=torch.uint8), torch.arange(count), *rest)
+    faces = FaceBatch(torch.zeros(count, 1, 2, 2, dtype=torch.uint8), torch.arange(count), *rest)
     return MemoryEpochs(faces, size, seed, lambda: at, shuffle=shuffle)
 
 
@@ -173,7 +173,7 @@ def test_the_state_of_a_stream_is_its_loaders_and_each_process_keeps_its_rank(sh
 
 def test_rows_are_taken_and_joined_in_every_column():
     generator = torch.Generator().manual_seed(1)
-    faces = Faces(
+    faces = FaceBatch(
         torch.randint(0, 256, (6, 3, 4, 4), dtype=torch.uint8, generator=generator), torch.arange(6),
         torch.rand(6, 8, generator=generator), torch.rand(6, generator=generator),
         torch.rand(6, 2, generator=generator), torch.rand(6, 2, generator=generator) < 0.5,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.core.inputs import InputSpec
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 from models.training.epochs import CPU, MemoryEpochs, Reading, build_epochs, find_home
 from models.training.feed import Feed
 from tests.models.training_inputs import make_training_shards
@@ -52,7 +52,7 @@ def numbered(batches=5):
     """Faces whose labels say which batch they are of."""
     count = 2 * batches
     rest = (torch.zeros(count, 8), torch.ones(count), torch.zeros(count, 2), torch.zeros(count, 2, dtype=torch.bool))
-    faces = Faces(torch.zeros(count, 3, 4, 4, dtype=torch.uint8), torch.arange(count) // 2, *rest)
+    faces = FaceBatch(torch.zeros(count, 3, 4, 4, dtype=torch.uint8), torch.arange(count) // 2, *rest)
     return MemoryEpochs(faces, 2, seed=1, epoch=lambda: 0, shuffle=False)
 
 
@@ -112,7 +112,7 @@ def test_faces_stay_on_a_gpu_that_has_four_times_the_room(monkeypatch, free, hom
 
 def test_faces_for_a_gpu_are_pinned_first_and_those_there_are_not(monkeypatch, road):
     pinned = []
-    monkeypatch.setattr(Faces, "pinned", lambda faces: pinned.append(faces.labels.device.type) or faces)
+    monkeypatch.setattr(FaceBatch, "pinned", lambda faces: pinned.append(faces.labels.device.type) or faces)
     list(Feed(numbered(3), None, GPU))
     assert pinned == ["cpu"] * 3
     there = numbered(3)
@@ -131,8 +131,8 @@ def test_every_tensor_is_pinned(monkeypatch):
 def test_on_the_processor_no_batch_is_ahead():
     epochs = numbered(3)
     read = []
-    take = Faces.take
+    take = FaceBatch.take
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Faces, "take", lambda faces, rows: read.append(1) or take(faces, rows))
+        patched.setattr(FaceBatch, "take", lambda faces, rows: read.append(1) or take(faces, rows))
         for number, _ in enumerate(Feed(epochs, None, CPU)):
             assert len(read) == number + 1

@@ -15,7 +15,7 @@ from models.core.runtime import Compute
 from models.data.loader import ShardLoader
 from models.registry import find_model
 from models.training import stage
-from models.training.history import Course
+from models.training.history import History
 from models.training.loss import balance_classes
 from models.training.run import Job, state_name
 from models.training.stage import run as train
@@ -104,9 +104,14 @@ def test_snapshot_and_checkpoint_say_how_it_was_made(made):
     assert [given.snapshot for given in snapshot.inputs] == [made.folder.snapshot_id]
     assert snapshot.params == {**made.params.plain(), "seed": 5} == info.params
     assert set(snapshot.tools) == {"lightning", "numpy", "scikit-learn", "timm", "torch", "torchvision"}
-    assert snapshot.ran == {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
+    assert snapshot.ran == {"device": "cpu", "precision": "fp32", "tf32": False, "world_size": 1}
     assert snapshot.contract == made.folder.contract == info.contract
-    assert (info.model, info.task, info.flips, info.shards) == ("baseline", "emotion", False, made.folder.snapshot_id)
+    assert (info.model, info.task, info.tta_flip, info.shards) == (
+        "baseline",
+        "emotion",
+        False,
+        made.folder.snapshot_id,
+    )
     assert info.classes[0] == "anger"
     assert len(info.classes) == 8
     assert info.input.size_px == 32
@@ -146,10 +151,10 @@ def test_only_the_demos_datasets_that_were_learned_from_are_named(made):
 
 
 def test_losses_are_written_to_six_decimals_and_empty_where_there_are_none(tmp_path):
-    course = Course("last")
-    course.record("features", ((2.0, 3.0, 1.0, 3.0), (0.0,) * 4), {})
-    course.record("finetune", ((1.0, 3.0, 3.0, 3.0), (1.0, 8.0, 1.0, 4.0)), {})
-    write_losses(tmp_path / "losses.csv", course)
+    history = History("last")
+    history.record("features", ((2.0, 3.0, 1.0, 3.0), (0.0,) * 4), {})
+    history.record("finetune", ((1.0, 3.0, 3.0, 3.0), (1.0, 8.0, 1.0, 4.0)), {})
+    write_losses(tmp_path / "losses.csv", history)
     assert (tmp_path / "losses.csv").read_bytes().decode() == (
         "epoch,phase,train_loss,val_loss,train_accuracy,val_accuracy\n"
         "1,features,0.666667,,0.333333,\n"

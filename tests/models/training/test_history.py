@@ -7,29 +7,29 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 
-from models.training.history import NO_SUMS, Course, score_classes, score_values
+from models.training.history import NO_SUMS, History, score_classes, score_values
 
 TRAIN = (6.0, 4.0, 9.0, 12.0)
 
 
 def recorded(select, epochs):
     """Record epochs of (val_loss, scores) and return what was said of each."""
-    course = Course(select)
-    said = [course.record("train", (TRAIN, (loss * 5, 5.0, 3.0, 10.0)), scores) for loss, scores in epochs]
-    return course, said
+    history = History(select)
+    said = [history.record("train", (TRAIN, (loss * 5, 5.0, 3.0, 10.0)), scores) for loss, scores in epochs]
+    return history, said
 
 
 def test_a_row_has_the_means_of_its_sums():
-    course, said = recorded("loss", [(0.5, {"balanced_accuracy": 0.25})])
+    history, said = recorded("loss", [(0.5, {"balanced_accuracy": 0.25})])
     assert said == [True]
-    assert course.rows == [
+    assert history.rows == [
         {"epoch": 1, "phase": "train", "train_loss": 1.5, "val_loss": 0.5, "train_accuracy": 0.75, "val_accuracy": 0.3}
     ]
-    assert course.scores == [{"balanced_accuracy": 0.25}]
-    course.record("finetune", (TRAIN, NO_SUMS), {})
-    assert (course.rows[1]["epoch"], course.rows[1]["phase"]) == (2, "finetune")
-    assert math.isnan(course.rows[1]["val_loss"])
-    assert math.isnan(course.rows[1]["val_accuracy"])
+    assert history.scores == [{"balanced_accuracy": 0.25}]
+    history.record("finetune", (TRAIN, NO_SUMS), {})
+    assert (history.rows[1]["epoch"], history.rows[1]["phase"]) == (2, "finetune")
+    assert math.isnan(history.rows[1]["val_loss"])
+    assert math.isnan(history.rows[1]["val_accuracy"])
 
 
 def score(value):
@@ -60,17 +60,17 @@ def score(value):
     ],
 )  # fmt: skip
 def test_the_epoch_that_is_kept(select, epochs, said):
-    course, found = recorded(select, epochs)
+    history, found = recorded(select, epochs)
     assert found == [bool(better) for better in said]
-    assert course.best == max(number for number, better in enumerate(said) if better)
+    assert history.best == max(number for number, better in enumerate(said) if better)
 
 
 def test_it_goes_on_from_what_it_was():
-    course, _ = recorded("loss", [(0.9, score(0.5)), (0.8, score(0.5)), (0.95, score(0.5))])
-    course.best_state = {"weight": torch.arange(3.0)}
-    again = Course("loss")
-    again.restore(course.plain())
-    assert (again.best, again.rows, again.scores) == (1, course.rows, course.scores)
+    history, _ = recorded("loss", [(0.9, score(0.5)), (0.8, score(0.5)), (0.95, score(0.5))])
+    history.best_state = {"weight": torch.arange(3.0)}
+    again = History("loss")
+    again.restore(history.plain())
+    assert (again.best, again.rows, again.scores) == (1, history.rows, history.scores)
     assert not again.best_state  # they have a file of their own
     assert not again.record("train", (TRAIN, (4.25, 5.0, 0.0, 5.0)), score(0.5))
 

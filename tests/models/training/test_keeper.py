@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.training import keeper
-from models.training.history import Course
+from models.training.history import History
 from models.training.keeper import StateKeeper
 from models.training.stage import run as train
 from tests.models.training_inputs import make_training_shards, train_params
@@ -52,13 +52,13 @@ def end_batches(kept, trainer, clock, count):
 
 @pytest.mark.parametrize(("accumulate", "expected"), [(1, [3, 6, 9, 12, 15]), (2, [4, 8, 12, 16]), (5, [5, 10, 15])])
 def test_a_state_is_saved_when_the_minutes_are_over_and_no_step_is_half_done(tmp_path, clock, accumulate, expected):
-    kept = StateKeeper(tmp_path / "a.ckpt", Course("loss"), MINUTES, accumulate)
+    kept = StateKeeper(tmp_path / "a.ckpt", History("loss"), MINUTES, accumulate)
     assert end_batches(kept, Trainer(), clock, 16) == expected
     assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
 
 
 def test_no_state_lies_between_training_and_validation_and_an_epochs_end_is_no_reason_for_one(tmp_path, clock):
-    kept, trainer = StateKeeper(tmp_path / "a.ckpt", Course("loss"), MINUTES), Trainer()
+    kept, trainer = StateKeeper(tmp_path / "a.ckpt", History("loss"), MINUTES), Trainer()
     trainer.num_training_batches = 3
     assert end_batches(kept, trainer, clock, 3) == []
     kept.on_train_epoch_end(trainer, None)
@@ -70,17 +70,17 @@ def test_no_state_lies_between_training_and_validation_and_an_epochs_end_is_no_r
 
 def test_of_several_processes_the_clock_of_the_first_decides_and_is_seldom_asked(tmp_path, clock):
     for first_says in (True, False):
-        kept, trainer = StateKeeper(tmp_path / "a.ckpt", Course("loss"), MINUTES), Trainer(2, first_says)
+        kept, trainer = StateKeeper(tmp_path / "a.ckpt", History("loss"), MINUTES), Trainer(2, first_says)
         assert end_batches(kept, trainer, clock, 40) == ([16, 32] if first_says else [])
         assert len(trainer.asked) == 2
 
 
 def test_a_state_is_replaced_whole_and_by_the_first_process_alone(tmp_path, clock):
-    kept, trainer = StateKeeper(tmp_path / "a.ckpt", Course("loss"), 0), Trainer()
+    kept, trainer = StateKeeper(tmp_path / "a.ckpt", History("loss"), 0), Trainer()
     kept.on_train_epoch_end(trainer, None)
     assert trainer.saved == ["a.writing"]
     assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
-    other, trainer = StateKeeper(tmp_path / "b.ckpt", Course("loss"), 0), Trainer(2, first_says=True)
+    other, trainer = StateKeeper(tmp_path / "b.ckpt", History("loss"), 0), Trainer(2, first_says=True)
     trainer.is_global_zero = False
     other._course.best, other._course.best_state = 0, {"weight": torch.zeros(1)}
     other.on_train_epoch_end(trainer, None)
@@ -91,17 +91,17 @@ def test_the_best_weights_are_written_when_they_change_and_found_again(tmp_path,
     written = []
     save = torch.save
     monkeypatch.setattr(torch, "save", lambda state, path: written.append(path.name) or save(state, path))
-    course = Course("loss")
-    kept, trainer = StateKeeper(tmp_path / "a.ckpt", course, 0), Trainer()
+    history = History("loss")
+    kept, trainer = StateKeeper(tmp_path / "a.ckpt", history, 0), Trainer()
     for best in (-1, 0, 0, 2, 2, 2):
-        course.best, course.best_state = best, {"weight": torch.full((2,), float(best))}
+        history.best, history.best_state = best, {"weight": torch.full((2,), float(best))}
         kept.on_train_epoch_end(trainer, None)
     assert len(trainer.saved) == 6
     assert len(written) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.best-2", "a.ckpt"]
 
-    again = Course("last")
-    again.restore(course.plain())
+    again = History("last")
+    again.restore(history.plain())
     assert not again.best_state
     kept = StateKeeper(tmp_path / "a.ckpt", again, 0)
     kept.on_train_start(trainer, None)

@@ -9,12 +9,12 @@ from torch.nn import functional
 
 from models.core.inputs import InputSpec
 from models.core.streams import Purpose, stream_seed
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 from models.networks.layers import open_last
 from models.registry import create_model
 from models.training import module
 from models.training.augment import Augmentation
-from models.training.history import Course, Phase
+from models.training.history import History, Phase
 from models.training.loss import Objective, mix
 from models.training.module import Amounts, Learner
 from pipeline.core.errors import ModelError
@@ -41,18 +41,18 @@ def some_faces(count=6, seed=1):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, 8, (count,), generator=generator)
     probs = torch.rand(count, 8, generator=generator)
-    return Faces(
+    return FaceBatch(
         torch.randint(0, 256, (count, 3, 4, 4), dtype=torch.uint8, generator=generator), labels,
         probs / probs.sum(1, keepdim=True), torch.rand(count, generator=generator) + 0.5,
         torch.rand(count, 2, generator=generator) * 2 - 1, torch.rand(count, 2, generator=generator) < 0.7,
     )  # fmt: skip
 
 
-def learner(network=None, *, course=None, steps=5, rows=0, first_epoch=0, at=0, trainer=None, seed=3, **changes):
+def learner(network=None, *, history=None, steps=5, rows=0, first_epoch=0, at=0, trainer=None, seed=3, **changes):
     params = train_params(channels_last=False, **changes)
     phase = Phase("train", first_epoch, 4, None, 0.125)
     made = Learner(
-        network or Rows(), SPEC, params, phase, Objective(params, WEIGHTS), course or Course("loss"),
+        network or Rows(), SPEC, params, phase, Objective(params, WEIGHTS), history or History("loss"),
         Amounts(steps, rows), seed,
     )  # fmt: skip
     given = {"world_size": 1, "current_epoch": at, "global_rank": 0, "should_stop": False, "precision": "32-true"}
@@ -192,7 +192,7 @@ def test_validation_of_affect_scores_what_is_given():
 
 def test_the_weights_of_the_best_epoch_are_kept_as_they_were():
     network = Rows()
-    made = learner(network, course=Course("loss"), rows=6)
+    made = learner(network, history=History("loss"), rows=6)
     faces = some_faces()
     losses, kept = [], []
     for value in (0.5, 0.0, 3.0):
@@ -267,11 +267,11 @@ def test_frozen_layers_and_the_average_stay_in_inference_mode():
 
 
 def test_how_training_went_goes_with_the_state_and_comes_back():
-    made = learner(course=Course("loss"))
+    made = learner(history=History("loss"))
     made.course.record("train", ((1.0, 2.0, 3.0, 4.0),) * 2, {"balanced_accuracy": 0.5})
     saved = {}
     made.on_save_checkpoint(saved)
-    again = learner(course=Course("loss"))
+    again = learner(history=History("loss"))
     again.on_load_checkpoint(saved)
     assert again.course.plain() == made.course.plain()
 

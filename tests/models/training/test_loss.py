@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.core.affect import affect_loss
 from models.core.inputs import InputSpec
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 from models.training.epochs import Reading, read_faces
 from models.training.loss import Objective, balance_classes, mix, soft_cross_entropy
 from pipeline.shards.stage import run as write_shards
@@ -125,7 +125,7 @@ def test_smoothing_with_class_weights_weighs_each_face_by_its_own_class(batch):
 def test_what_selects_the_epoch_depends_on_no_order(changes):
     generator = torch.Generator().manual_seed(1)
     labels = torch.arange(8).repeat_interleave(12)  # as validation lies there: sorted, a batch holds one class
-    faces = Faces(
+    faces = FaceBatch(
         torch.empty(96, 0), labels, functional.one_hot(labels, 8).float(), torch.rand(96, generator=generator) + 0.5,
         torch.rand(96, 2, generator=generator) * 2 - 1, torch.rand(96, 2, generator=generator) < 0.8,
     )  # fmt: skip
@@ -156,7 +156,7 @@ def test_columns_of_affect_are_cut_out_and_not_looked_up(task, columns):
     affect = torch.tensor([[0.5, -0.25], [-1.0, 0.75]])
     given = torch.tensor([[True, False], [True, True]])
     labels = torch.zeros(2, dtype=torch.int64)
-    faces = Faces(torch.zeros(2, 0), labels, torch.zeros(2, 8), torch.ones(2), affect, given)
+    faces = FaceBatch(torch.zeros(2, 0), labels, torch.zeros(2, 8), torch.ones(2), affect, given)
     objective = Objective(train_params(task=task), torch.ones(8))
     outputs = torch.zeros(2, len(columns))
     with Listening():

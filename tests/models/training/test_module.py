@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from models.core.inputs import InputSpec
-from models.data.faces import Faces
+from models.data.faces import FaceBatch
 from models.registry import create_model, find_model
-from models.training.history import Course, Phase
+from models.training.history import History, Phase
 from models.training.loss import Objective
 from models.training.module import Amounts, Learner
 from tests.models.training_inputs import train_params
@@ -31,7 +31,7 @@ class Listening(torch.nn.Module):
 def test_pixels_mixture_and_loss_are_the_same_under_autocast(augment):
     generator = torch.Generator().manual_seed(1)
     labels = torch.arange(16) % 8
-    faces = Faces(
+    faces = FaceBatch(
         torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8, generator=generator), labels,
         torch.nn.functional.one_hot(labels, 8).float(), torch.rand(16, generator=generator) + 0.5,
         torch.zeros(16, 2), torch.zeros(16, 2, dtype=torch.bool),
@@ -42,7 +42,7 @@ def test_pixels_mixture_and_loss_are_the_same_under_autocast(augment):
     found = []
     for context in (nullcontext(), torch.autocast("cpu", torch.bfloat16)):
         network = Listening()
-        learner = Learner(network, spec, params, phase, objective, Course("loss"), Amounts(1, 0), seed=3)
+        learner = Learner(network, spec, params, phase, objective, History("loss"), Amounts(1, 0), seed=3)
         with context:
             loss = learner.training_step(faces, 0)
         found.append((network.read, loss.detach()))
@@ -62,7 +62,7 @@ def test_a_compiled_network_is_compiled_once_whatever_the_size_of_the_last_batch
     for compiled in (True, False):
         params = train_params(model="compact", batch_size=16, compile=compiled, channels_last=True)
         learner = Learner(
-            network, spec, params, phase, Objective(params, torch.ones(8)), Course("loss"), Amounts(1, 0), seed=3
+            network, spec, params, phase, Objective(params, torch.ones(8)), History("loss"), Amounts(1, 0), seed=3
         )
         if not compiled:
             monkeypatch.setattr(network, "_compiled_call_impl", None)
@@ -82,4 +82,4 @@ def some_faces(rows):
     pixels = torch.randint(0, 256, (rows, 3, 32, 32), dtype=torch.uint8, generator=generator)
     labels = torch.arange(rows) % 8
     rest = torch.ones(rows), torch.zeros(rows, 2), torch.zeros(rows, 2, dtype=torch.bool)
-    return Faces(pixels, labels, torch.nn.functional.one_hot(labels, 8).float(), *rest)
+    return FaceBatch(pixels, labels, torch.nn.functional.one_hot(labels, 8).float(), *rest)

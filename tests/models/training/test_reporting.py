@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.training import reporting as module
-from models.training.history import Course
+from models.training.history import History
 from models.training.reporting import LiveLog, ProgressReport, quiet_dvclive
 
 
@@ -31,27 +31,27 @@ def test_progress_counts_batches_of_all_epochs_and_reads_the_loss_once_a_second(
 
 
 @pytest.fixture
-def course():
-    course = Course("loss")
+def history():
+    history = History("loss")
     for number in (1, 2, 3):
         sums = ((number * 2.0, 4.0, 1.0, 4.0), (number * 3.0, 4.0, 2.0, 4.0))
-        course.record("train", sums, {"balanced_accuracy": number / 10})
-    return course
+        history.record("train", sums, {"balanced_accuracy": number / 10})
+    return history
 
 
 def read_live(folder):
     return {path.stem: path.read_text().splitlines() for path in (folder / "plots/metrics").glob("*.tsv")}
 
 
-def test_every_epoch_is_logged_once_under_its_number(tmp_path, monkeypatch, course):
+def test_every_epoch_is_logged_once_under_its_number(tmp_path, monkeypatch, history):
     monkeypatch.chdir(tmp_path)
-    rows, scores = course.rows[:], course.scores[:]
-    course.rows, course.scores = rows[:1], scores[:1]
-    live = LiveLog(tmp_path / "live", course)
+    rows, scores = history.rows[:], history.scores[:]
+    history.rows, history.scores = rows[:1], scores[:1]
+    live = LiveLog(tmp_path / "live", history)
     for count in (1, 1, 2):
-        course.rows, course.scores = rows[:count], scores[:count]
+        history.rows, history.scores = rows[:count], scores[:count]
         live.on_train_epoch_start(trainer(), None)
-    course.rows, course.scores = rows, scores
+    history.rows, history.scores = rows, scores
     live.on_train_epoch_start(trainer(first=False), None)
     assert len(read_live(tmp_path / "live")["val_loss"]) == 3  # of the first process alone
     live.close()
@@ -66,9 +66,9 @@ def test_every_epoch_is_logged_once_under_its_number(tmp_path, monkeypatch, cour
 
 def test_what_was_not_measured_is_not_logged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    course = Course("last")
-    course.record("fit", ((1.0, 4.0, 1.0, 4.0), (0.0, 0.0, 0.0, 0.0)), {})
-    LiveLog(tmp_path / "live", course).close()
+    history = History("last")
+    history.record("fit", ((1.0, 4.0, 1.0, 4.0), (0.0, 0.0, 0.0, 0.0)), {})
+    LiveLog(tmp_path / "live", history).close()
     assert read_live(tmp_path / "live").keys() == {"train_loss", "train_accuracy"}
 
 

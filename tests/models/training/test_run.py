@@ -35,14 +35,14 @@ def job(shards, *, seed=3, **changes):
 
 
 def test_phases_are_one_or_features_and_then_fine_tuning():
-    rates = {"learning_rate": 0.5, "fine_tune_rate": 0.25, "open_blocks": 3, "epochs": 7}
-    assert build_phases(train_params(head_epochs=0, **rates)) == [Phase("train", 0, 7, 3, 0.5)]
-    assert build_phases(train_params(head_epochs=2, **rates)) == [
+    rates = {"learning_rate": 0.5, "fine_tune_rate": 0.25, "unfreeze_blocks": 3, "epochs": 7}
+    assert build_phases(train_params(frozen_epochs=0, **rates)) == [Phase("train", 0, 7, 3, 0.5)]
+    assert build_phases(train_params(frozen_epochs=2, **rates)) == [
         Phase("features", 0, 2, 0, 0.5), Phase("finetune", 2, 5, 3, 0.25),
     ]  # fmt: skip
-    assert build_phases(train_params(head_epochs=7, **rates)) == [Phase("features", 0, 7, 0, 0.5)]
-    with pytest.raises(UsageError, match=r"^train\.head_epochs: at most train\.epochs, 7, not 8$"):
-        build_phases(train_params(head_epochs=8, **rates))
+    assert build_phases(train_params(frozen_epochs=7, **rates)) == [Phase("features", 0, 7, 0, 0.5)]
+    with pytest.raises(UsageError, match=r"^train\.frozen_epochs: at most train\.epochs, 7, not 8$"):
+        build_phases(train_params(frozen_epochs=8, **rates))
 
 
 def test_a_network_reads_the_face_with_the_margin_that_is_asked_for(shards):
@@ -81,7 +81,7 @@ def test_a_state_is_of_one_snapshot_parameters_seed_and_way_to_compute(shards):
     here = job(shards)
     names = {
         state_name(here, FP32), state_name(job(shards, seed=4), FP32), state_name(job(shards, ema=0.5), FP32),
-        state_name(here, replace(FP32, precision="bf16")), state_name(here, replace(FP32, processes=2)),
+        state_name(here, replace(FP32, precision="bf16")), state_name(here, replace(FP32, world_size=2)),
         state_name(replace(here, folder=SimpleNamespace(snapshot_id="of other shards")), FP32),
     }  # fmt: skip
     assert len(names) == 6
@@ -163,24 +163,24 @@ def phase(shards, tmp_path, monkeypatch):
         file = tmp_path / "state.ckpt"
         if state:
             file.touch()
-        weights, course = torch.ones(8), run.Course("loss")
+        weights, history = torch.ones(8), run.Course("loss")
         network = build_network(here)
         objective = run.Objective(here.params, weights)
-        run._run_phase(here, network, Phase("finetune", 4, 6, 2, 0.125), objective, course, file, "live")
-        return here, network, course, file, *given
+        run._run_phase(here, network, Phase("finetune", 4, 6, 2, 0.125), objective, history, file, "live")
+        return here, network, history, file, *given
 
     return run_phase
 
 
 def test_a_phase_is_given_to_lightning_with_its_epochs_callbacks_and_data(phase):
-    here, network, course, file, made, fitted = phase(batch_size=16, accumulate=2, checkpoint_minutes=7, epochs=10)
+    here, network, history, file, made, fitted = phase(batch_size=16, accumulate=2, checkpoint_minutes=7, epochs=10)
     params, epochs, (keeper, report, live), folder = made
     assert (params, epochs, live, folder) == (here.params, 6, "live", file.parent)
-    assert (keeper._path, keeper._course, keeper._seconds, keeper._accumulate) == (file, course, 420, 2)
+    assert (keeper._path, keeper._course, keeper._seconds, keeper._accumulate) == (file, history, 420, 2)
     assert (report._before, report._epochs, report._progress) == (4, 10, here.progress)
     learner, train, val, named = fitted
     assert named == {"ckpt_path": None, "weights_only": True}
-    assert (learner.network, learner.course, learner.spec) == (network, course, here.spec)
+    assert (learner.network, learner.course, learner.spec) == (network, history, here.spec)
     assert (learner.phase.name, learner.params, learner._seed) == ("finetune", here.params, 3)
     rows = {split: count_rows(here.folder, split) for split in ("train", "val")}
     batches = -(-rows["train"] // 16)

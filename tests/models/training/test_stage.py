@@ -84,7 +84,7 @@ def test_another_seed_gives_other_weights(shards, here):
     assert not torch.equal(one["blocks.0.0.weight"], two["blocks.0.0.weight"])
 
 
-PHASES = {"head_epochs": 1, "open_blocks": 1, "epochs": 2, "augment": "thesis"}
+PHASES = {"frozen_epochs": 1, "unfreeze_blocks": 1, "epochs": 2, "augment": "thesis"}
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,12 @@ def test_a_state_of_another_precision_or_number_of_processes_is_left_with_a_word
     assert said[0] == "trains on cpu, fp32"
     assert [line.partition(":")[0] for line in said[1:]] == (["starts anew"] if other else [])
     assert (first[0] == 1) == bool(other)
-    assert read_snapshot(here / "out").ran == {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
+    assert read_snapshot(here / "out").ran == {"device": "cpu", "precision": "fp32", "tf32": False, "world_size": 1}
 
 
 def test_temperature_and_claimed_score_are_those_of_the_saved_file(shards, here):
     """On faces that it has learned, as the noise of these tests has nothing that holds on others."""
-    train(shards, here / "out", train_params(flips=True, epochs=12, learning_rate=0.003), seed=5)
+    train(shards, here / "out", train_params(tta_flip=True, epochs=12, learning_rate=0.003), seed=5)
     saved = load_checkpoint(here / "out")
     claimed = vouch(saved.module, replace(saved.info, temperature=1.0), open_shards(shards), shards, "train", range(8))
     (batch,) = ShardLoader(shards, "train", batch_size=500, shuffle=False, seed=0)
@@ -215,7 +215,7 @@ def test_temperature_and_claimed_score_are_those_of_the_saved_file(shards, here)
 
 
 def test_the_outputs_say_what_was_trained_on_what(shards, here):
-    summary = train(shards, here / "out", train_params(flips=True), seed=5)
+    summary = train(shards, here / "out", train_params(tta_flip=True), seed=5)
     rows = read_losses(here / "out")
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert list(rows[0]) == ["epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy"]
@@ -223,7 +223,7 @@ def test_the_outputs_say_what_was_trained_on_what(shards, here):
     folder = open_shards(shards)
     assert info.shards == folder.snapshot_id
     assert info.contract == folder.contract
-    assert info.flips
+    assert info.tta_flip
     assert info.params["epochs"] == 2
     assert summary["rows_in"] == summary["rows_out"] == sum(entry.rows for entry in folder.entries("train"))
     # align.margin is 0.25 there and 0.05 is to be left: (1 - 2 * 0.25) / (1 - 2 * 0.05).
@@ -336,9 +336,9 @@ def test_it_stops_early_when_nothing_gets_better(shards, here):
 
 
 def test_feature_extraction_leaves_the_base_alone_then_opens_it_from_the_end(shards, here):
-    changes = {"epochs": 2, "select": "last", "learning_rate": 0.01, "fine_tune_rate": 0.01, "open_blocks": 1}
-    train(shards, here / "features", train_params(head_epochs=2, **changes), seed=5)
-    train(shards, here / "both", train_params(head_epochs=1, **changes), seed=5)
+    changes = {"epochs": 2, "select": "last", "learning_rate": 0.01, "fine_tune_rate": 0.01, "unfreeze_blocks": 1}
+    train(shards, here / "features", train_params(frozen_epochs=2, **changes), seed=5)
+    train(shards, here / "both", train_params(frozen_epochs=1, **changes), seed=5)
     features, both = (load_checkpoint(here / name).module.state_dict() for name in ("features", "both"))
     same = [torch.equal(features[f"blocks.{n}.0.weight"], both[f"blocks.{n}.0.weight"]) for n in range(5)]
     assert same == [True, True, True, True, False]

@@ -14,7 +14,7 @@ from pipeline.align.stage import run as align
 from pipeline.align.stage import summarize
 from pipeline.core.errors import LineageError, ParamsError
 from pipeline.core.parallel.units import Units
-from pipeline.core.schema import FACES, LEDGER
+from pipeline.core.schema import DETECTIONS, FACES
 from pipeline.core.tables import part_name, read_table
 from pipeline.geometry.similarity import template_points
 from pipeline.images import decode_face
@@ -68,11 +68,11 @@ def test_every_row_is_accounted_for(aligned):
     assert summary["classes"]["sad"] == {"missed": 3, "missed_share": 0.6, "rows": 5}
     assert summary["classes"]["happy"]["missed"] == 0
     assert sum(summary["found_by"].values()) == 7
-    ledger = read_table(out / "ledger.parquet", schema=LEDGER).to_pylist()
-    assert len(ledger) == 10
-    assert [row["sample_id"] for row in ledger] == sorted(row["sample_id"] for row in ledger)
-    found = [row for row in ledger if row["status"] == "aligned"]
-    numbers = [name for name in LEDGER.names[5:] if name != "box_iou"]
+    detections = read_table(out / "detections.parquet", schema=DETECTIONS).to_pylist()
+    assert len(detections) == 10
+    assert [row["sample_id"] for row in detections] == sorted(row["sample_id"] for row in detections)
+    found = [row for row in detections if row["status"] == "aligned"]
+    numbers = [name for name in DETECTIONS.names[5:] if name != "box_iou"]
     assert all(row[name] is not None for row in found for name in numbers)
     assert all(0.3 < row["brightness"] < 0.9 and row["sharpness"] > 5 for row in found)
 
@@ -147,7 +147,7 @@ def test_thresholds_reject_with_the_reason(tree, tmp_path, threshold, reason):
     )
     result = align_part(part, Units())
     assert reason in {str(reject.reason) for reject in result.rejects}
-    refused = [row for row in result.ledger.to_pylist() if row["status"] == reason]
+    refused = [row for row in result.detections.to_pylist() if row["status"] == reason]
     assert refused
     assert all(row["face_score"] is not None for row in refused)
     assert result.rows_out + len(result.rejects) == rows
@@ -225,11 +225,11 @@ def test_a_picture_that_kills_its_process_is_rejected_and_the_rest_goes_on(tmp_p
 
 
 def _ledger(folder):
-    return read_table(folder / "ledger.parquet").to_pylist()
+    return read_table(folder / "detections.parquet").to_pylist()
 
 
 def test_misses_by_class_count_every_label(tmp_path, tree):
-    ledger = read_table(tree / "aligned" / "ledger.parquet")
-    stated = summarize(ledger, tree / "samples" / "samples.parquet")
+    detections = read_table(tree / "aligned" / "detections.parquet")
+    stated = summarize(detections, tree / "samples" / "samples.parquet")
     assert stated["missed"] == 3
     assert stated["rows"] == 10

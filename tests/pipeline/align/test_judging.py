@@ -158,19 +158,19 @@ def test_columns_and_ledger_say_what_was_found():
     shared = {"face_score": 0.75, "detector": "stub", "attempt": "first", "turn_deg": 90, "box_iou": 0.625}
     places = np.round(points * 64) / 64  # landmarks are kept to a 64th of a pixel
     assert crop.columns == shared | {"face_box": [30, 20, 80, 100], "landmarks": places.reshape(-1).tolist()}
-    assert crop.ledger.keys() == shared.keys() | {
+    assert crop.detections.keys() == shared.keys() | {
         "face_size_px", "roll_deg", "frontality", "outside_share", "points_outside", "picture_share", "sharpness",
         "brightness", "other_faces",
     }  # fmt: skip
-    assert {name: crop.ledger[name] for name in shared} == shared
-    assert crop.ledger["other_faces"] == 3
-    assert crop.ledger["face_size_px"] == pytest.approx((50 * 80) ** 0.5)
-    assert crop.ledger["picture_share"] == pytest.approx(50 * 80 / (140 * 150))
-    assert crop.ledger["points_outside"] == 0
-    assert crop.ledger["outside_share"] == 0
-    assert crop.ledger["sharpness"] == 0
+    assert {name: crop.detections[name] for name in shared} == shared
+    assert crop.detections["other_faces"] == 3
+    assert crop.detections["face_size_px"] == pytest.approx((50 * 80) ** 0.5)
+    assert crop.detections["picture_share"] == pytest.approx(50 * 80 / (140 * 150))
+    assert crop.detections["points_outside"] == 0
+    assert crop.detections["outside_share"] == 0
+    assert crop.detections["sharpness"] == 0
     # Luma of ITU-R BT.601, of red, green and blue in this order.
-    assert crop.ledger["brightness"] == pytest.approx((0.299 * 200 + 0.587 * 100 + 0.114 * 50) / 255, abs=2e-3)
+    assert crop.detections["brightness"] == pytest.approx((0.299 * 200 + 0.587 * 100 + 0.114 * 50) / 255, abs=2e-3)
     shown = decode_face(crop.image)
     assert shown.shape == (100, 100, 3)
     assert np.abs(shown[50, 50].astype(int) - (200, 100, 50)).max() <= 3
@@ -187,8 +187,8 @@ def test_light_is_measured_on_the_inner_half():
     pixels[20:60, 20:60] = (np.indices((40, 40)) // 5).sum(0) % 2 * 100
     (crop,) = cut_faces([seen(points, [0, 0, 80, 80])], [whole(pixels)], [b""], align_params(size_px=80))
     inner = pixels[20:60, 20:60]
-    assert crop.ledger["brightness"] == pytest.approx(inner.mean() / 255, abs=1e-3)
-    assert crop.ledger["sharpness"] == pytest.approx(cv2.Laplacian(inner, cv2.CV_64F).var(), rel=5e-2)
+    assert crop.detections["brightness"] == pytest.approx(inner.mean() / 255, abs=1e-3)
+    assert crop.detections["sharpness"] == pytest.approx(cv2.Laplacian(inner, cv2.CV_64F).var(), rel=5e-2)
 
 
 def test_the_border_and_the_margin_of_the_parameters_reach_the_crop():
@@ -201,7 +201,7 @@ def test_the_border_and_the_margin_of_the_parameters_reach_the_crop():
         assert shown.shape == (120, 120)
         assert abs(int(shown[0, 0]) - corner) <= 6
         # ArcFace's own crop is 0.6 of the crop's side and 0.8 of the picture's: the picture is three quarters.
-        assert crop.ledger["outside_share"] == pytest.approx(1 - 0.75**2, abs=1e-3)
+        assert crop.detections["outside_share"] == pytest.approx(1 - 0.75**2, abs=1e-3)
 
 
 @pytest.mark.parametrize(("up", "possible"), [(49, True), (70, False)])

@@ -12,7 +12,7 @@ from pipeline.align.detectors.detector import Faces, Hint, View
 from pipeline.align.search import find_faces
 from pipeline.align.stage import run as align
 from pipeline.core.params import read_params
-from pipeline.core.schema import FACES, LEDGER
+from pipeline.core.schema import DETECTIONS, FACES
 from pipeline.core.tables import read_table
 from pipeline.geometry.similarity import BOX_PLACES
 from pipeline.ingest.stage import run as ingest
@@ -77,7 +77,7 @@ def test_a_picture_that_is_no_crop_has_no_face_that_nobody_sees(made):
     summary, _ = _align(made, "folder")
     assert summary["rows_out"] == 7
     assert "whole" not in summary["found_by"]
-    status = read_table(made / "out" / "ledger.parquet", schema=LEDGER)["status"].to_pylist()
+    status = read_table(made / "out" / "detections.parquet", schema=DETECTIONS)["status"].to_pylist()
     assert status.count("no_face") == 2
 
 

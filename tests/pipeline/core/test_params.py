@@ -169,7 +169,7 @@ def test_a_source_may_have_spaces_and_dots(tmp_path: Path) -> None:
 def test_a_preset_begins_with_the_one_that_it_names() -> None:
     train = read_params(OWN).train
     chosen = train.model_validate({**train.plain(), "preset": "thesis-transfer-augmented"}).resolved()
-    assert (chosen.augment, chosen.weights, chosen.epochs, chosen.head_epochs) == ("thesis", "hub", 20, 10)
+    assert (chosen.augment, chosen.weights, chosen.epochs, chosen.frozen_epochs) == ("thesis", "hub", 20, 10)
     assert (chosen.size_px, chosen.optimizer, chosen.ema) == (224, "adam", 0)  # of `thesis`, two presets below
 
 
@@ -178,10 +178,10 @@ FREE = {"preset", "model", "compile", "channels_last", "cache_mb", "checkpoint_m
 # Another value for each key of `train`, so that none agrees with the thesis's by accident.
 OTHER = {
     "task": "valence", "size_px": 96, "margin": 0.2, "weights": "mine.pt", "weights_sha256": "0123456789abcdef",
-    "epochs": 77, "head_epochs": 3, "open_blocks": 1, "fine_tune_rate": 0.5, "batch_size": 7, "optimizer": "sgd",
+    "epochs": 77, "frozen_epochs": 3, "unfreeze_blocks": 1, "fine_tune_rate": 0.5, "batch_size": 7, "optimizer": "sgd",
     "learning_rate": 0.7, "weight_decay": 0.3, "schedule": "constant", "decay": 0.2, "warmup_epochs": 9,
     "clip_norm": 8.0, "label_smoothing": 0.4, "soft_labels": True, "class_weights": 0.6, "mixup": 0.1, "ema": 0.35,
-    "flips": True, "affect_loss": "ccc", "select": "last", "patience": 5, "augment": "strong", "precision": "bf16",
+    "tta_flip": True, "affect_loss": "ccc", "select": "last", "patience": 5, "augment": "strong", "precision": "bf16",
     "threads": 9, "accumulate": 3, "scale_rate": "linear", "sync_batchnorm": True,
 }  # fmt: skip
 

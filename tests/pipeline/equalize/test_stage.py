@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.errors import TableError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import EqualizeParams
-from pipeline.core.schema import FACES, LEDGER
+from pipeline.core.schema import DETECTIONS, FACES
 from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import digest_rows, read_table, rows_to_table
 from pipeline.equalize.stage import equalize_pixels
@@ -50,8 +50,8 @@ def make_faces(folder: Path, rows: int = 9, rows_per_part: int = 4) -> Path:
         ]
         for part, start in enumerate(range(0, rows, rows_per_part)):
             output.write_table(f"part-{part:05d}.parquet", rows_to_table(faces[start : start + rows_per_part], FACES))
-        ledger = [{"sample_id": face["sample_id"], "dataset": "toy", "status": "aligned"} for face in faces]
-        output.write_table("ledger.parquet", rows_to_table(ledger, LEDGER))
+        detections = [{"sample_id": face["sample_id"], "dataset": "toy", "status": "aligned"} for face in faces]
+        output.write_table("detections.parquet", rows_to_table(detections, DETECTIONS))
         output.contract = {"align": {"size_px": 64}}
         output.finish(rows_in=rows, rows_out=rows)
     return folder
@@ -135,7 +135,7 @@ def test_only_the_image_changes_and_the_contract_grows(tmp_path):
     for old, new in zip(before["image"].to_pylist(), after["image"].to_pylist(), strict=True):
         assert new == encode_face(equalize_pixels(decode_face(old), make_params()))
         assert decode_face(new).ndim == decode_face(old).ndim
-    assert (out / "ledger.parquet").read_bytes() == (src / "ledger.parquet").read_bytes()
+    assert (out / "detections.parquet").read_bytes() == (src / "detections.parquet").read_bytes()
     assert read_snapshot(out).contract == {"align": {"size_px": 64}, "equalize": make_params().plain()}
 
 
@@ -179,7 +179,7 @@ def test_the_rows_digest_differs_by_method(tmp_path):
 def test_a_folder_without_a_single_face_is_an_error(tmp_path, method):
     with stage_output(tmp_path / "src", stage="align", sources=[], params={}) as output:
         output.write_table("part-00000.parquet", FACES.empty_table())
-        output.write_table("ledger.parquet", LEDGER.empty_table())
+        output.write_table("detections.parquet", DETECTIONS.empty_table())
         output.finish(rows_in=0, rows_out=0)
     with pytest.raises(TableError, match="src: holds no face; run align again and see its rejects"):
         equalize(tmp_path / "src", tmp_path / "out", make_params(method), workers=1)

@@ -1,4 +1,4 @@
-"""Dumps of the datasets that come with tables, as they lie on people's disks; see test_dumps.py."""
+"""Dumps of the datasets that come with tables, as they lie on people's disks; see test_raws.py."""
 
 import tarfile
 import zipfile
@@ -12,7 +12,7 @@ JUNK = ("Thumbs.db", ".DS_Store", "desktop.ini", "readme.txt", "__MACOSX/._a.jpg
 
 @dataclass
 class Wanted:
-    """What must come out of a dump."""
+    """What must come out of a raw dataset."""
 
     format: str
     labels: dict[str, str | list[str]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from pipeline.ingest.registry import open_tree
-from pipeline.ingest.trees.file_index import Stamp, Stamps
+from pipeline.ingest.trees.file_index import FileIndex, FileStamp
 from tests.pipeline.ingest.trees import put
 
 NAMES = ["b", "a/b", "a", "a-b", "a/c", "Z", "ü", "名", "a.b"]
@@ -15,9 +15,9 @@ NAMES = ["b", "a/b", "a", "a-b", "a/c", "Z", "ü", "名", "a.b"]
 
 @pytest.fixture
 def stamps():
-    found = Stamps()
+    found = FileIndex()
     for n, name in enumerate(NAMES):
-        found.add(name, Stamp(n, -n << 40))
+        found.add(name, FileStamp(n, -n << 40))
     found.close()
     return found
 
@@ -27,14 +27,14 @@ def test_names_are_sorted_and_keep_what_is_theirs(stamps):
     stamps.keep_md5s(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest() for name in stamps.names)
     for n, name in enumerate(NAMES):
         place = stamps.place(name)
-        assert stamps.stamp(place) == Stamp(n, -n << 40)
+        assert stamps.stamp(place) == FileStamp(n, -n << 40)
         assert stamps.md5(place) == hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["", "a/", "a/a", "zz", "名名"])
 def test_name_that_is_not_there_has_no_place(stamps, name):
     assert stamps.place(name) is None
-    assert Stamps().place(name) is None
+    assert FileIndex().place(name) is None
 
 
 def test_md5_that_was_never_taken_is_none(stamps):
@@ -45,9 +45,9 @@ def test_a_file_takes_its_name_and_little_more():
     names = [f"train_set/annotations/{n}_exp.npy" for n in random.Random(1).sample(range(10**6), 50_000)]
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    found = Stamps()
+    found = FileIndex()
     for name in names:
-        found.add(name, Stamp(4096, 1_700_000_000_000_000_000))
+        found.add(name, FileStamp(4096, 1_700_000_000_000_000_000))
     found.close()
     found.keep_md5s("ab" * 16 for _ in names)
     taken = (tracemalloc.get_traced_memory()[0] - before) / len(names)

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.errors import SourceError
 from pipeline.core.params import IngestParams
 from pipeline.core.schema import Reason
-from pipeline.ingest.raw_dataset import Annotation, Dump, Refusal
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow
 from pipeline.ingest.registry import open_tree
 from pipeline.ingest.releases.counts import RELEASES
 from pipeline.ingest.releases.fingerprints import compare, expected_release
@@ -117,27 +117,27 @@ def test_mirror_that_is_another_release_is_refused(name, message, tmp_path):
 )
 def test_release_of_which_only_the_size_is_public(rows, verdict, tmp_path):
     put(tmp_path, "a.jpg")
-    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
+    raw = RawDataset(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
     listed = Listed(rows=Counter(rows))
     if isinstance(verdict, str):
         with pytest.raises(SourceError, match=verdict):
-            compare("emotic", listed, dump, name="emotic", accepted=False)
+            compare("emotic", listed, raw, name="emotic", accepted=False)
     else:
-        assert compare("emotic", listed, dump, name="emotic", accepted=False).plain() == verdict
+        assert compare("emotic", listed, raw, name="emotic", accepted=False).plain() == verdict
 
 
 def test_mirror_with_both_test_sets_of_fer2013_in_one_folder_is_the_release(tmp_path):
     put(tmp_path, "a.jpg")
-    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
+    raw = RawDataset(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
     names = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     counts = {"train": (3995, 436, 4097, 7215, 4830, 3171, 4965), "test": (958, 111, 1024, 1774, 1247, 831, 1233)}
     listed = Listed(rows=Counter({split: sum(of) for split, of in counts.items()}))
     listed.labels.update({(split, name): n for split, of in counts.items() for name, n in zip(names, of, strict=True)})
-    found = compare("folder", listed, dump, name="fer2013", accepted=False)
+    found = compare("folder", listed, raw, name="fer2013", accepted=False)
     assert found.plain() == {"verdict": "exact", "release": "FER2013", "share": 1.0}
     listed.labels["test", "angry"], listed.labels["test", "disgust"] = 111, 958
     with pytest.raises(SourceError, match="counts in test are those of FER2013 with its labels in another order"):
-        compare("folder", listed, dump, name="fer2013", accepted=False)
+        compare("folder", listed, raw, name="fer2013", accepted=False)
 
 
 def test_every_release_says_where_its_counts_are_to_be_read():
@@ -252,8 +252,8 @@ def test_automatic_list_is_never_counted_among_the_manual_ones(lists, manual, tm
     for (split, _), count in counts.items():
         listed.rows[split] += count
     put(tmp_path, "a.jpg")
-    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
-    found = compare("affectnet", listed, dump, name="affectnet", accepted=False)
+    raw = RawDataset(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
+    found = compare("affectnet", listed, raw, name="affectnet", accepted=False)
     covered = manual if lists == "both" else 0
     assert found.kind == {0: "unknown", 0.5: "subset", 1: "exact"}[covered]
     assert found.share == (pytest.approx(covered, abs=1e-4) if covered else None)
@@ -263,15 +263,15 @@ def test_automatic_list_is_never_counted_among_the_manual_ones(lists, manual, tm
     with pytest.raises(
         SourceError, match=r"in train.* AffectNet .*contempt|contempt in train, where AffectNet has 3750"
     ):
-        compare("affectnet", listed, dump, name="affectnet", accepted=False)
+        compare("affectnet", listed, raw, name="affectnet", accepted=False)
 
 
 def test_share_is_at_most_all_of_it(tmp_path):
     put(tmp_path, "a.jpg")
-    dump = Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
+    raw = RawDataset(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
     labels = {(split, name): n + 2 for split, of in RAFDB.labels.items() for name, n in of.items()}
     listed = Listed(rows=Counter(train=12271 + 14, test=3068 + 14), labels=Counter(labels))
-    found = compare("rafdb", listed, dump, name="rafdb", accepted=False)
+    found = compare("rafdb", listed, raw, name="rafdb", accepted=False)
     assert (found.kind, found.share) == ("subset", 1.0)
     assert found.notes == ("15367 of the 15339 of RAF-DB basic, 100.0%",)
 
@@ -331,7 +331,7 @@ def test_release_is_named_by_whole_words(name, release):
 
 def dump_of(tmp_path):
     put(tmp_path, "a.jpg")
-    return Dump(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
+    return RawDataset(open_tree(str(tmp_path)), "", IngestParams(**PARAMS))
 
 
 def redrawn_fer2013(val=500):
@@ -413,14 +413,14 @@ def test_a_copy_may_have_two_percent_and_five_rows_more_in_all(fmt, rows, told, 
     ("contradicted", "compared", "refused"), [(0, 0, False), (1, 2, False), (2, 3, True), (1, 1, True)]
 )
 def test_more_than_half_of_the_rows_contradict_their_folders(contradicted, compared, refused, tmp_path):
-    dump = dump_of(tmp_path)
-    dump.contradicted, dump.compared = contradicted, compared
+    raw = dump_of(tmp_path)
+    raw.contradicted, raw.compared = contradicted, compared
     if refused:
         told = f"contradicts the folders in {contradicted} of {compared} rows; --accept-mismatch, or"
         with pytest.raises(SourceError, match=told):
-            compare("folder", Listed(), dump, name="d", accepted=False)
+            compare("folder", Listed(), raw, name="d", accepted=False)
     else:
-        assert compare("folder", Listed(), dump, name="d", accepted=False).kind == "unknown"
+        assert compare("folder", Listed(), raw, name="d", accepted=False).kind == "unknown"
 
 
 def test_what_is_listed_is_counted_by_split_label_and_sequence():
@@ -432,7 +432,7 @@ def test_what_is_listed_is_counted_by_split_label_and_sequence():
         row("a/train_1_x.jpg", split="train", valence=0.5, arousal=-0.25),
         row("train_2.jpg", split="train", valence=1.0),
         row("b/c/val.jpg", ("sad",), split="train", sequence="s1", valence=0.0, arousal=0.75),
-        row("noname", ("sad", "anger"), split="val"), row(Refusal("gone_1.jpg", Reason.missing_file, "")),
+        row("noname", ("sad", "anger"), split="val"), row(RejectedRow("gone_1.jpg", Reason.missing_file, "")),
         row("x/_.jpg", ("sad",), sequence="s1"),
     ):  # fmt: skip
         listed.add(one)

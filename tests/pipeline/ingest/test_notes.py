@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.params import read_params
-from pipeline.ingest.raw_dataset import Annotation, Dump
+from pipeline.ingest.raw_dataset import Annotation, RawDataset
 from pipeline.ingest.registry import locate, open_tree
 from tests.pipeline.ingest.trees import (
     AFFECTNET_HEADER,
@@ -28,9 +28,9 @@ OWN = Path(__file__).parents[3] / "params.yaml"
 def notes_of(root: Path, fmt: str) -> tuple[list[str], list[Annotation]]:
     tree = open_tree(str(root))
     reader, base, _ = locate(tree, fmt)
-    dump = Dump(tree, base, read_params(OWN).ingest)
-    rows = [row for row in reader.read(dump) if isinstance(row, Annotation)]
-    return dump.said(), rows
+    raw = RawDataset(tree, base, read_params(OWN).ingest)
+    rows = [row for row in reader.read(raw) if isinstance(row, Annotation)]
+    return raw.said(), rows
 
 
 def test_unusable_values_of_a_csv_are_counted(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.core.params import IngestParams
 from pipeline.core.schema import Reason
-from pipeline.ingest.raw_dataset import Dump, Refusal, is_picture, join, normal, stem
+from pipeline.ingest.raw_dataset import RawDataset, RejectedRow, is_picture, join, normal, stem
 from pipeline.ingest.readers.emotic import emotic_box, mean_rating
 from pipeline.ingest.registry import open_tree
 from pipeline.ingest.samples import printable
@@ -55,7 +55,7 @@ def test_bytes_of_a_name_that_are_no_utf8_are_written_as_escapes():
 
 
 @pytest.fixture
-def dump(tmp_path):
+def raw(tmp_path):
     for name in (
         "img/a.jpg",
         "img/B.JPG",
@@ -69,7 +69,7 @@ def dump(tmp_path):
         put(tmp_path / "raw", name)
     put(tmp_path, "out/o.jpg")
     (tmp_path / "raw/img/o.jpg").symlink_to("../../out/o.jpg")
-    return Dump(open_tree(str(tmp_path / "raw")), "img", IngestParams(**PARAMS))
+    return RawDataset(open_tree(str(tmp_path / "raw")), "img", IngestParams(**PARAMS))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def dump(tmp_path):
         ("e.jpg", ["img"], "img/e.jpg"), ("U/e.jpg", ["no", "img"], "img/u/e.jpg"),
     ],
 )  # fmt: skip
-def test_picture_is_found_as_it_stands_first(given, bases, found, dump):
-    assert dump.find(given, bases, "l.csv row 2") == found
+def test_picture_is_found_as_it_stands_first(given, bases, found, raw):
+    assert raw.find(given, bases, "l.csv row 2") == found
 
 
 @pytest.mark.parametrize(
@@ -99,19 +99,19 @@ def test_picture_is_found_as_it_stands_first(given, bases, found, dump):
         ("o.jpg", ["other", "img"], Reason.outside_root, "l.csv row 2: a link out of the tree, to ../../out/o.jpg"),
     ],
 )
-def test_picture_that_is_not_there_is_refused_with_what_was_looked_for(given, bases, reason, detail, dump):
-    assert dump.find(given, bases, "l.csv row 2") == Refusal(given, reason, detail)
+def test_picture_that_is_not_there_is_refused_with_what_was_looked_for(given, bases, reason, detail, raw):
+    assert raw.find(given, bases, "l.csv row 2") == RejectedRow(given, reason, detail)
 
 
-def test_picture_is_found_by_the_end_of_its_path_where_only_one_has_it(dump):
-    assert dump.find_ending("somewhere/img/a.jpg", [""], "row") == Refusal(
+def test_picture_is_found_by_the_end_of_its_path_where_only_one_has_it(raw):
+    assert raw.find_ending("somewhere/img/a.jpg", [""], "row") == RejectedRow(
         "somewhere/img/a.jpg", Reason.missing_file, "row: no such file: somewhere/img/a.jpg"
     )
-    assert dump.find_ending("u/e.jpg", [""], "row") == "img/u/e.jpg"
-    assert dump.find_ending("a.jpg", [""], "row") == Refusal(
+    assert raw.find_ending("u/e.jpg", [""], "row") == "img/u/e.jpg"
+    assert raw.find_ending("a.jpg", [""], "row") == RejectedRow(
         "a.jpg", Reason.bad_row, "row: a.jpg may be img/a.jpg or other/a.jpg; give its folder"
     )
-    assert dump.moved == {}
+    assert raw.moved == {}
 
 
 @pytest.mark.parametrize(

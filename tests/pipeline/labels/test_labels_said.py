@@ -10,7 +10,7 @@ from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import HarmonizeParams
 from pipeline.core.schema import Reason
 from pipeline.core.tables import read_table
-from pipeline.labels.policy import Harmonizer, Refused, Settled, UnknownLabelError
+from pipeline.labels.policy import ClassLabel, Harmonizer, RejectedLabel, UnknownLabelError
 from pipeline.labels.stage import run as harmonize
 from pipeline.labels.taxonomy import Taxonomy, read_taxonomy
 from pipeline.labels.votes import majority, probability
@@ -30,15 +30,15 @@ HERE = {
 }  # fmt: skip
 
 
-def settle(labels, chosen=None, changes=None, affect=None, **policies):
-    given = {"votes": "majority", "mixed": "dominant", "several": "vote", "affect": "check"} | policies
+def choose(labels, chosen=None, changes=None, affect=None, **policies):
+    given = {"votes": "majority", "compound": "dominant", "multi_label": "vote", "affect": "check"} | policies
     harmonizer = Harmonizer(Taxonomy.model_validate(HERE | (changes or {})), HarmonizeParams(**given))
-    return harmonizer.settle(labels, chosen, affect or {})
+    return harmonizer.choose(labels, chosen, affect or {})
 
 
-def settled(**shares):
+def chosen(**shares):
     top = max(shares, key=lambda name: shares[name])
-    return Settled(CLASSES.index(top), tuple(shares.get(name, 0.0) for name in CLASSES))
+    return ClassLabel(CLASSES.index(top), tuple(shares.get(name, 0.0) for name in CLASSES))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def settled(**shares):
     [
         ([], None, {}, "unlabelled", "no label"),
         (["blank"], None, {}, "not_an_emotion", "blank: no face"),
-        (["bitter"], None, {"mixed": "reject"}, "mixed_emotions", "bitter: sad 0.75, anger 0.25"),
+        (["bitter"], None, {"compound": "reject"}, "mixed_emotions", "bitter: sad 0.75, anger 0.25"),
         (["glad", "cross", "blank"], [3, 3, 0], {}, "no_majority", "glad 3, cross 3: none has more than half"),
         (["glad", "cross"], [1, 1], {"votes": "probability"}, "no_majority",
          "glad 1, cross 1: no three names have more than half"),
@@ -57,25 +57,25 @@ def settled(**shares):
     ],
 )  # fmt: skip
 def test_why_a_row_has_no_class(labels, votes, policies, reason, detail):
-    assert settle(labels, votes, **policies) == Refused(Reason(reason), detail)
+    assert choose(labels, votes, **policies) == RejectedLabel(Reason(reason), detail)
 
 
 def test_level_votes_for_a_class_and_for_none_are_the_class():
-    assert settle(["glad", "blank"], [3, 3], votes="distribution") == settled(happy=1.0)
+    assert choose(["glad", "blank"], [3, 3], votes="distribution") == chosen(happy=1.0)
 
 
 def test_votes_weigh_the_parts_of_a_compound():
-    found = settle(["bitter", "glad"], [4, 2], votes="distribution")
-    assert found.probs == pytest.approx(settled(sad=3 / 6, anger=1 / 6, happy=2 / 6).probs)
+    found = choose(["bitter", "glad"], [4, 2], votes="distribution")
+    assert found.probs == pytest.approx(chosen(sad=3 / 6, anger=1 / 6, happy=2 / 6).probs)
     several = {"votes": "several"}
-    assert settle(["bitter", "cross"], [4, 2], several) == Refused(
+    assert choose(["bitter", "cross"], [4, 2], several) == RejectedLabel(
         Reason.mixed_emotions, "bitter, cross: sad 3, anger 3"
     )
-    assert settle(["bitter", "cross"], [4, 1], several) == settled(sad=1.0)
-    assert settle(["bitter", "cross"], [4, 0], several) == settled(sad=1.0)  # nobody chose the other
-    assert settle(["cross", "glad"], [1, 9], several, several="priority") == settled(anger=1.0)
+    assert choose(["bitter", "cross"], [4, 1], several) == chosen(sad=1.0)
+    assert choose(["bitter", "cross"], [4, 0], several) == chosen(sad=1.0)  # nobody chose the other
+    assert choose(["cross", "glad"], [1, 9], several, multi_label="priority") == chosen(anger=1.0)
     assert isinstance(
-        settle(["bitter", "level"], [1, 1], {"votes": "several", "priority": []}, several="priority"), Refused
+        choose(["bitter", "level"], [1, 1], {"votes": "several", "priority": []}, multi_label="priority"), RejectedLabel
     )
 
 
@@ -87,12 +87,12 @@ def test_votes_weigh_the_parts_of_a_compound():
     ],
 )  # fmt: skip
 def test_a_compound_is_its_larger_part_or_its_head(label, mixed, expected):
-    assert settle([label], mixed=mixed) == settled(**expected)
+    assert choose([label], compound=mixed) == chosen(**expected)
 
 
 def test_a_level_compound_keeps_its_shares_under_its_head():
-    found = settle(["torn"], mixed="distribution")
-    assert (found.label.name, found.probs) == ("happy", settled(sad=0.5, happy=0.5).probs)
+    found = choose(["torn"], compound="distribution")
+    assert (found.label.name, found.probs) == ("happy", chosen(sad=0.5, happy=0.5).probs)
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_a_level_compound_keeps_its_shares_under_its_head():
      ("dominance", -1.0, True)],
 )  # fmt: skip
 def test_affect_contradicts_from_just_beyond_its_bound(name, value, allowed):
-    found = settle(["glad"], affect={name: value})
+    found = choose(["glad"], affect={name: value})
     if allowed:
-        assert found == settled(happy=1.0)
+        assert found == chosen(happy=1.0)
     else:
         low, high = HERE["affect"]["happy"][name]
         expected = f"happy with {name} {value:.2f}, outside {low} to {high}"
-        assert found == Refused(Reason.affect_contradicts, expected)
-    assert settle(["cross"], affect={name: value}) == settled(anger=1.0)  # it has no bounds
+        assert found == RejectedLabel(Reason.affect_contradicts, expected)
+    assert choose(["cross"], affect={name: value}) == chosen(anger=1.0)  # it has no bounds
 
 
 def test_an_unknown_name_and_votes_that_do_not_fit_say_what_is_expected():
@@ -119,14 +119,14 @@ def test_an_unknown_name_and_votes_that_do_not_fit_say_what_is_expected():
         ("-7 ", "; classes are named, never numbered: `classes` in params.yaml says what codes mean"),
     ):
         with pytest.raises(UnknownLabelError) as caught:
-            settle([label])
+            choose([label])
         assert str(caught.value) == f"label {label!r} is unknown to taxonomy toy version 3{more}; {known}"
     with pytest.raises(UnknownLabelError, match=r"^1 votes for 2 names; there is one vote a name$"):
-        settle(["glad", "cross"], [1.0])
+        choose(["glad", "cross"], [1.0])
     for vote in (-0.5, math.inf, math.nan):
         with pytest.raises(UnknownLabelError, match=r"^votes \[1\.0, .*\]; a vote is a number of at least 0$"):
-            settle(["glad", "cross"], [1.0, vote])
-    assert settle(["glad", "cross"], [2.0, 0.0]) == settled(happy=1.0)
+            choose(["glad", "cross"], [1.0, vote])
+    assert choose(["glad", "cross"], [2.0, 0.0]) == chosen(happy=1.0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from pipeline.core.emotions import CLASSES
 from pipeline.core.params import HarmonizeParams
 from pipeline.core.schema import Reason
-from pipeline.labels.policy import Harmonizer, Refused, Settled, UnknownLabelError
+from pipeline.labels.policy import ClassLabel, Harmonizer, RejectedLabel, UnknownLabelError
 from pipeline.labels.taxonomy import read_taxonomy
 
 FERPLUS = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
@@ -16,12 +16,12 @@ SHARED = ["neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "co
 
 
 def make(name, **changes):
-    policies = {"votes": "majority", "mixed": "dominant", "several": "vote", "affect": "check"} | changes
+    policies = {"votes": "majority", "compound": "dominant", "multi_label": "vote", "affect": "check"} | changes
     return Harmonizer(read_taxonomy(name), HarmonizeParams(**policies))
 
 
-def settle(harmonizer, labels, votes=None, **affect):
-    return harmonizer.settle(labels, votes, affect)
+def choose(harmonizer, labels, votes=None, **affect):
+    return harmonizer.choose(labels, votes, affect)
 
 
 def one_hot(name):
@@ -29,13 +29,13 @@ def one_hot(name):
 
 
 def test_a_hard_label_is_one_hot():
-    assert settle(make("rafdb"), ["Happiness"]) == Settled(4, one_hot("happy"))
+    assert choose(make("rafdb"), ["Happiness"]) == ClassLabel(4, one_hot("happy"))
 
 
 @pytest.mark.parametrize("label", ["none", "uncertain", "no-face"])
 def test_affectnets_last_three_are_not_emotions(label):
-    found = settle(make("affectnet"), [label])
-    assert isinstance(found, Refused)
+    found = choose(make("affectnet"), [label])
+    assert isinstance(found, RejectedLabel)
     assert found.reason is Reason.not_an_emotion
     assert found.detail.startswith(label)
 
@@ -55,23 +55,23 @@ def test_ferplus_majority_is_the_authors():
     kinds = set()
     for _ in range(3000):
         votes = rng.multinomial(10, rng.dirichlet(np.full(10, 0.3))).astype(float).tolist()
-        found, best = settle(harmonizer, FERPLUS, votes), authors_majority(votes)
+        found, best = choose(harmonizer, FERPLUS, votes), authors_majority(votes)
         if best is None:
-            assert isinstance(found, Refused)
+            assert isinstance(found, RejectedLabel)
             assert found.reason is Reason.no_majority
         elif best >= 8:
-            assert isinstance(found, Refused)
+            assert isinstance(found, RejectedLabel)
             assert found.reason is Reason.not_an_emotion
         else:
-            assert found == Settled(CLASSES.index(SHARED[best]), one_hot(SHARED[best]))
+            assert found == ClassLabel(CLASSES.index(SHARED[best]), one_hot(SHARED[best]))
         kinds.add(best)
     assert kinds == {None, *range(10)}
 
 
 def test_ferplus_distribution_keeps_every_vote_for_one_of_the_eight():
     harmonizer = make("ferplus", votes="distribution")
-    found = settle(harmonizer, FERPLUS, [4, 3, 0, 1, 0, 0, 0, 0, 2, 0])
-    assert isinstance(found, Settled)
+    found = choose(harmonizer, FERPLUS, [4, 3, 0, 1, 0, 0, 0, 0, 2, 0])
+    assert isinstance(found, ClassLabel)
     assert found.label.name == "neutral"
     assert dict(zip(CLASSES, found.probs, strict=True)) == pytest.approx(
         dict.fromkeys(CLASSES, 0.0) | {"neutral": 4 / 8, "happy": 3 / 8, "sad": 1 / 8}
@@ -81,39 +81,39 @@ def test_ferplus_distribution_keeps_every_vote_for_one_of_the_eight():
 def test_ferplus_distribution_drops_what_most_take_for_none_of_the_eight():
     harmonizer = make("ferplus", votes="distribution")
     for votes in ([4, 0, 0, 0, 0, 0, 0, 0, 5, 1], [0, 0, 0, 0, 0, 0, 0, 0, 0, 10], [0] * 10):
-        found = settle(harmonizer, FERPLUS, votes)
-        assert isinstance(found, Refused)
+        found = choose(harmonizer, FERPLUS, votes)
+        assert isinstance(found, RejectedLabel)
         assert found.reason is Reason.not_an_emotion
 
 
 def test_level_votes_follow_the_datasets_order_like_argmax():
-    found = settle(make("ferplus", votes="distribution"), FERPLUS, [0, 0, 0, 5, 5, 0, 0, 0, 0, 0])
-    assert isinstance(found, Settled)
+    found = choose(make("ferplus", votes="distribution"), FERPLUS, [0, 0, 0, 5, 5, 0, 0, 0, 0, 0])
+    assert isinstance(found, ClassLabel)
     assert found.label.name == "sad"
 
 
 def test_no_votes_at_all_have_no_majority():
-    found = settle(make("ferplus"), FERPLUS, [0] * 10)
-    assert isinstance(found, Refused)
+    found = choose(make("ferplus"), FERPLUS, [0] * 10)
+    assert isinstance(found, RejectedLabel)
     assert found.reason is Reason.no_majority
 
 
 @pytest.mark.parametrize("votes", [[1.0], [1.0, float("nan")], [1.0, -1.0]])
 def test_votes_that_do_not_fit_are_refused(votes):
     with pytest.raises(UnknownLabelError, match="votes"):
-        settle(make("ferplus"), ["neutral", "happiness"], votes)
+        choose(make("ferplus"), ["neutral", "happiness"], votes)
 
 
 def test_compounds_are_their_noun_or_their_distribution_or_left_out():
     taxonomy = read_taxonomy("rafdb_compound")
     for label, entry in taxonomy.labels.items():
         noun = {"surprised": "surprise", "disgusted": "disgust", "fearful": "fear", "angry": "anger"}[label.split()[1]]
-        assert settle(make("rafdb_compound"), [label]) == Settled(CLASSES.index(noun), one_hot(noun))
-        out = settle(make("rafdb_compound", mixed="reject"), [label])
-        assert isinstance(out, Refused)
+        assert choose(make("rafdb_compound"), [label]) == ClassLabel(CLASSES.index(noun), one_hot(noun))
+        out = choose(make("rafdb_compound", compound="reject"), [label])
+        assert isinstance(out, RejectedLabel)
         assert out.reason is Reason.mixed_emotions
-        soft = settle(make("rafdb_compound", mixed="distribution"), [label])
-        assert isinstance(soft, Settled)
+        soft = choose(make("rafdb_compound", compound="distribution"), [label])
+        assert isinstance(soft, ClassLabel)
         assert {CLASSES[place] for place, share in enumerate(soft.probs) if share == 0.5} == set(entry.shares())
         assert sum(soft.probs) == 1
         assert soft.label.name == noun
@@ -124,21 +124,21 @@ def test_a_dominant_part_of_a_compound_is_its_hard_label():
     entry = harmonizer.taxonomy.labels["sadly angry"]
     changed = entry.model_copy(update={"weights": {"sad": 0.7, "anger": 0.3}})
     taxonomy = harmonizer.taxonomy.model_copy(update={"labels": {"sadly angry": changed}})
-    params = HarmonizeParams(votes="majority", mixed="dominant", several="vote", affect="check")
-    assert settle(Harmonizer(taxonomy, params), ["sadly angry"]) == Settled(6, one_hot("sad"))
+    params = HarmonizeParams(votes="majority", compound="dominant", multi_label="vote", affect="check")
+    assert choose(Harmonizer(taxonomy, params), ["sadly angry"]) == ClassLabel(6, one_hot("sad"))
 
 
 @pytest.mark.parametrize("several", ["reject", "vote", "priority"])
 def test_emotic_categories_that_agree_are_their_class_under_every_policy(several):
-    harmonizer = make("emotic", several=several)
-    assert settle(harmonizer, ["Anger", "Annoyance"]) == Settled(0, one_hot("anger"))
-    assert settle(harmonizer, ["Engagement", "Happiness", "Excitement", "Pleasure"]) == Settled(4, one_hot("happy"))
+    harmonizer = make("emotic", multi_label=several)
+    assert choose(harmonizer, ["Anger", "Annoyance"]) == ClassLabel(0, one_hot("anger"))
+    assert choose(harmonizer, ["Engagement", "Happiness", "Excitement", "Pleasure"]) == ClassLabel(4, one_hot("happy"))
 
 
 @pytest.mark.parametrize("several", ["reject", "vote", "priority"])
 def test_emotic_categories_without_a_class_leave_none(several):
-    found = settle(make("emotic", several=several), ["Engagement", "Anticipation"])
-    assert isinstance(found, Refused)
+    found = choose(make("emotic", multi_label=several), ["Engagement", "Anticipation"])
+    assert isinstance(found, RejectedLabel)
     assert found.reason is Reason.not_an_emotion
 
 
@@ -157,17 +157,17 @@ def test_emotic_categories_without_a_class_leave_none(several):
 )
 def test_emotic_categories_that_disagree_follow_the_policy(several, labels, name):
     for order in itertools.permutations(labels):
-        found = settle(make("emotic", several=several), list(order))
+        found = choose(make("emotic", multi_label=several), list(order))
         if name is None:
-            assert isinstance(found, Refused)
+            assert isinstance(found, RejectedLabel)
             assert found.reason is Reason.mixed_emotions
         else:
-            assert found == Settled(CLASSES.index(name), one_hot(name))
+            assert found == ClassLabel(CLASSES.index(name), one_hot(name))
 
 
 def test_emotic_votes_weigh_categories():
     harmonizer = make("emotic")
-    assert settle(harmonizer, ["Happiness", "Surprise"], [1.0, 3.0]) == Settled(7, one_hot("surprise"))
+    assert choose(harmonizer, ["Happiness", "Surprise"], [1.0, 3.0]) == ClassLabel(7, one_hot("surprise"))
 
 
 @pytest.mark.parametrize(
@@ -187,21 +187,21 @@ def test_emotic_votes_weigh_categories():
     ],
 )
 def test_valence_and_arousal_can_contradict_a_category(labels, affect, contradicted):
-    found = settle(make("emotic"), labels, **affect)
-    assert isinstance(found, Refused) == contradicted
-    if isinstance(found, Refused):
+    found = choose(make("emotic"), labels, **affect)
+    assert isinstance(found, RejectedLabel) == contradicted
+    if isinstance(found, RejectedLabel):
         assert found.reason is Reason.affect_contradicts
-    assert isinstance(settle(make("emotic", affect="ignore"), labels, **affect), Settled)
+    assert isinstance(choose(make("emotic", affect="ignore"), labels, **affect), ClassLabel)
 
 
 @pytest.mark.parametrize("name", ["affectnet", "affectnet_npy", "csv", "folder", "emotic_csv"])
 def test_every_dataset_with_values_is_checked_alike(name):
     happy = "Happiness" if name == "emotic_csv" else "happy"
-    found = settle(make(name), [happy], valence=-0.9)
-    assert isinstance(found, Refused)
+    found = choose(make(name), [happy], valence=-0.9)
+    assert isinstance(found, RejectedLabel)
     assert found.reason is Reason.affect_contradicts
-    assert isinstance(settle(make(name), [happy], valence=0.9), Settled)
-    assert isinstance(settle(make(name), [happy], valence=None, arousal=None), Settled)
+    assert isinstance(choose(make(name), [happy], valence=0.9), ClassLabel)
+    assert isinstance(choose(make(name), [happy], valence=None, arousal=None), ClassLabel)
 
 
 def authors_probability(votes):
@@ -232,12 +232,12 @@ def test_ferplus_probability_is_the_authors():
     for strength in (0.2, 0.5, 1.0):
         for _ in range(1500):
             votes = rng.multinomial(10, rng.dirichlet(np.full(10, strength))).astype(float).tolist()
-            found, wanted = settle(harmonizer, FERPLUS, votes), authors_probability(votes)
+            found, wanted = choose(harmonizer, FERPLUS, votes), authors_probability(votes)
             if wanted is None:
-                assert isinstance(found, Refused), votes
+                assert isinstance(found, RejectedLabel), votes
                 dropped += 1
                 continue
-            assert isinstance(found, Settled), votes
+            assert isinstance(found, ClassLabel), votes
             shares = {name: share for name, share in zip(CLASSES, found.probs, strict=True) if share}
             assert shares == pytest.approx(wanted), votes
             assert shares[found.label.name] == max(shares.values())
@@ -257,33 +257,33 @@ def test_ferplus_probability_is_the_authors():
     ],
 )
 def test_ferplus_probability_by_hand(votes, wanted):
-    found = settle(make("ferplus", votes="probability"), FERPLUS, votes)
+    found = choose(make("ferplus", votes="probability"), FERPLUS, votes)
     if wanted is None:
-        assert isinstance(found, Refused)
+        assert isinstance(found, RejectedLabel)
     else:
-        assert isinstance(found, Settled)
+        assert isinstance(found, ClassLabel)
         assert {name: p for name, p in zip(CLASSES, found.probs, strict=True) if p} == pytest.approx(wanted)
 
 
 def test_four_annotators_outweigh_the_two_names_of_a_fifth():
     votes = [4.0, 1.0, 1.0]
-    found = settle(make("emotic"), ["Happiness", "Anger", "Annoyance"], votes, valence=0.6)
-    assert found == Settled(CLASSES.index("happy"), one_hot("happy"))
+    found = choose(make("emotic"), ["Happiness", "Anger", "Annoyance"], votes, valence=0.6)
+    assert found == ClassLabel(CLASSES.index("happy"), one_hot("happy"))
 
 
 def test_an_unknown_name_says_what_is_known():
     with pytest.raises(
         UnknownLabelError, match=r"'joyous' is unknown to taxonomy rafdb version 2; it knows surprise, fear"
     ):
-        settle(make("rafdb"), ["joyous"])
+        choose(make("rafdb"), ["joyous"])
 
 
 def test_a_number_is_told_that_classes_are_named():
     with pytest.raises(UnknownLabelError, match=r"'3' .* classes are named, never numbered"):
-        settle(make("folder"), ["3"])
+        choose(make("folder"), ["3"])
 
 
 def test_no_name_at_all_is_unlabelled():
-    found = settle(make("folder"), [])
-    assert isinstance(found, Refused)
+    found = choose(make("folder"), [])
+    assert isinstance(found, RejectedLabel)
     assert found.reason is Reason.unlabelled

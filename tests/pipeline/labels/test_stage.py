@@ -16,7 +16,7 @@ from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import read_table, rows_to_table
 from pipeline.labels.stage import run as harmonize
 
-PARAMS = HarmonizeParams(votes="majority", mixed="dominant", several="vote", affect="check")
+PARAMS = HarmonizeParams(votes="majority", compound="dominant", multi_label="vote", affect="check")
 
 
 def make_samples(folder: Path, fmt: str, rows, **extra) -> Path:
@@ -149,6 +149,6 @@ def test_the_policies_for_several_categories_keep_different_rows(tmp_path):
     src = make_samples(tmp_path / "samples", "emotic", rows)
     kept = {}
     for policy in ("reject", "vote", "priority"):
-        params = PARAMS.model_copy(update={"several": policy})
+        params = PARAMS.model_copy(update={"multi_label": policy})
         kept[policy] = harmonize(src, tmp_path / policy, params)["rows_out"]
     assert kept == {"reject": 1, "vote": 2, "priority": 3}

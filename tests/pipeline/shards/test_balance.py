@@ -66,7 +66,7 @@ def test_copies_are_numbered_rows_and_weights_are_of_what_stays():
 
 
 def test_weights_and_quotas_are_of_the_rows_that_every_process_gets():
-    params = shard_params(balance="weights", processes=3, rows_per_shard=100)
+    params = shard_params(balance="weights", world_size=3, rows_per_shard=100)
     made = balanced(table(TRAINED), params, seed=3)
     assert len(made.uneven) == 2  # of eight rows, three processes get two each
     kept = Counter(
@@ -82,5 +82,5 @@ def test_weights_and_quotas_are_of_the_rows_that_every_process_gets():
         assert weight == pytest.approx(inverse[label] if split == "train" else 1.0)
     # What stays out is drawn by the seed that is given.
     plain = table(TRAINED).append_column("copy", pa.array(np.zeros(len(TRAINED), np.int16)))
-    _, over = even(plain, seed=3, rows_per_shard=100, processes=3)
+    _, over = even(plain, seed=3, rows_per_shard=100, world_size=3)
     assert made.uneven["sample_id"].to_pylist() == over["sample_id"].to_pylist()

@@ -21,8 +21,8 @@ def test_copies_of_the_largest_class_go_before_originals():
             "split": ["train"] * len(rows),
         }
     )
-    stay, over = even(table, seed=1, rows_per_shard=100, processes=3)
-    shards = place(stay, seed=1, rows_per_shard=100, processes=3)
+    stay, over = even(table, seed=1, rows_per_shard=100, world_size=3)
+    shards = place(stay, seed=1, rows_per_shard=100, world_size=3)
     assert Counter(zip(over["label"].to_pylist(), [copy > 0 for copy in over["copy"].to_pylist()], strict=True)) == {
         (0, True): 1
     }
@@ -41,8 +41,8 @@ def test_all_shards_are_equal_and_no_larger_than_asked(processes, rows_per_shard
             "split": ["train"] * rows,
         }
     )
-    stay, over = even(table, seed=1, rows_per_shard=rows_per_shard, processes=processes)
-    sizes = [len(shard.rows) for shard in place(stay, seed=1, rows_per_shard=rows_per_shard, processes=processes)]
+    stay, over = even(table, seed=1, rows_per_shard=rows_per_shard, world_size=processes)
+    sizes = [len(shard.rows) for shard in place(stay, seed=1, rows_per_shard=rows_per_shard, world_size=processes)]
     assert len(set(sizes)) == 1
     assert len(sizes) % processes == 0
     assert max(sizes) <= rows_per_shard

@@ -134,7 +134,7 @@ def test_training_rows_are_mixed_in_every_shard(shards):
 
 @pytest.mark.parametrize("processes", [2, 3, 5, 8])
 def test_whole_shards_give_every_process_the_same_number_of_rows(inputs, tmp_path, processes):
-    summary = write(inputs, tmp_path / "out", processes=processes)
+    summary = write(inputs, tmp_path / "out", world_size=processes)
     rows = [len(pq.read_table(file)) for file in sorted((tmp_path / "out/parquet").glob("train-*"))]
     assert len(rows) % processes == 0
     assert len(set(rows)) == 1
@@ -207,7 +207,7 @@ def test_weights_are_written(inputs, tmp_path):
 @pytest.mark.parametrize("policy", ["weights", "undersample", "oversample"])
 def test_what_is_said_of_the_classes_is_of_the_rows_that_processes_left(inputs, tmp_path, policy):
     changes = {"balance": policy, "balance_over": "dataset_and_class", "train_per_class": 19}
-    summary = write(inputs, tmp_path / "out", processes=9, rows_per_shard=10, **changes)
+    summary = write(inputs, tmp_path / "out", world_size=9, rows_per_shard=10, **changes)
     table = pa.concat_tables([pq.read_table(file) for file in sorted((tmp_path / "out/parquet").glob("train-*"))])
     # 9 processes do not share what the policy chose.
     assert len(table) < sum(write(inputs, tmp_path / "one", **changes)["quotas"]["train"].values())
@@ -294,4 +294,4 @@ def test_a_class_that_a_dataset_lacks_is_said(tmp_path):
 def test_more_processes_than_training_rows_is_an_error(tmp_path):
     inputs = make_inputs(tmp_path, rows=4)
     with pytest.raises(DataError, match=r"shard\.processes = 64"):
-        write(inputs, tmp_path / "out", processes=64)
+        write(inputs, tmp_path / "out", world_size=64)

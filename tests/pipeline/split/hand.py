@@ -5,7 +5,7 @@ import numpy as np
 from pipeline.split.duplicates import DUPLICATES
 from pipeline.split.links import Linked
 from pipeline.split.official import Places
-from pipeline.split.people import Rows
+from pipeline.split.people import SplitRows
 
 NONE = np.empty((0, 2), np.int64)
 
@@ -15,7 +15,7 @@ def make_rows(given):
     columns = list(zip(*given, strict=True))
     datasets, names, labels, subjects, sequences, pictures, official = columns
     paths = [f"{dataset}/{name}" for dataset, name in zip(datasets, names, strict=True)]
-    return Rows(
+    return SplitRows(
         [f"{path}#0" for path in paths], np.array(datasets), list(subjects), list(sequences), paths, list(pictures),
         list(official), np.array(labels), np.ones(len(given), bool),
     )  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.split.groups import build_groups
-from pipeline.split.people import Rows
+from pipeline.split.people import SplitRows
 
 
 def rows(*entries):
@@ -16,7 +16,7 @@ def rows(*entries):
     pictures = [md5 for *_, md5 in entries]
     none = [None] * len(ids)
     labels = np.zeros(len(ids), np.int64)
-    return Rows(ids, np.array(names), subjects, none, ids, pictures, none, labels, labels == 0)
+    return SplitRows(ids, np.array(names), subjects, none, ids, pictures, none, labels, labels == 0)
 
 
 def found(*entries, links=()):
