@@ -37,7 +37,7 @@ _SET = re.compile(r"-S ([a-z_.]+)=")
 _COMMAND = re.compile(r"(?:^|[`$|] ?)(prep|make) ([a-z][a-z-]*)([^`|\n]*)", re.MULTILINE)
 # What names of files end in: `train.csv` is no name `csv` in a module `train`.
 _FILE = re.compile(
-    r".*\.(c|csv|dvc|gif|html|jpe?g|json|lock|lst|m|mat|md|npy|parquet|png|py|safetensors|tiff?|toml|txt|yaml|zip)"
+    r".*\.(c|csv|dvc|gif|html|jpe?g|json|lock|LICENSE|lst|m|mat|md|npy|parquet|png|py|safetensors|tiff?|toml|txt|yaml|zip)"
 )
 # Names of other libraries whose first word is ours, too.
 FOREIGN = {

@@ -1,1 +1,1 @@
-"""Snapshots: how a number finds its bytes. Made (`snapshot`), walked (`walk`) and checked (`verify`)."""
+"""How a number finds its bytes: identities, snapshots and the way back; and what the code of a stage means."""

@@ -70,7 +70,7 @@ class Params(Section):
             try:
                 self.align_of(name)
             except ValidationError as error:
-                said = {"name": name, "why": explain(error)}
+                said = {"name": name, "why": explain(error, "align")}
                 raise PydanticCustomError("source", "datasets.{name}.align.{why}", said) from None
         return self
 

@@ -13,6 +13,17 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 TABLE_TAG: Final = "(table)"
 PLAIN_TAG: Final = "(plain)"
 
+# What keys were called before; who still has the old one is told the new one.
+_RENAMED: Final = {
+    "harmonize.mixed": "compound",
+    "harmonize.several": "multi_label",
+    "shard.processes": "world_size",
+    "train.head_epochs": "frozen_epochs",
+    "train.open_blocks": "unfreeze_blocks",
+    "train.flips": "tta_flip",
+    "personalize.open_blocks": "unfreeze_blocks",
+}
+
 
 class Section(BaseModel):
     """One part of params.yaml."""
@@ -24,12 +35,17 @@ class Section(BaseModel):
         return self.model_dump(mode="json")
 
 
-def explain(error: ValidationError) -> str:
-    """Say in one line which keys are wrong and what each may be."""
-    return "; ".join(_explain_one(detail) for detail in error.errors())
+def explain(error: ValidationError, section: str = "") -> str:
+    """Say in one line which keys are wrong and what each may be.
+
+    Args:
+        error: what pydantic found.
+        section: of params.yaml, where only its keys were checked.
+    """
+    return "; ".join(_explain_one(detail, section) for detail in error.errors())
 
 
-def _explain_one(detail: Any) -> str:
+def _explain_one(detail: Any, section: str) -> str:
     place = [str(part) for part in detail["loc"] if part not in {TABLE_TAG, PLAIN_TAG}]
     if detail["type"] == "source":
         return str(detail["msg"])
@@ -39,6 +55,8 @@ def _explain_one(detail: Any) -> str:
         return f"{'.'.join(place[:-1])}: {_explain_key(detail)}"
     if detail["type"] == "explained":
         return ".".join((*place, detail["msg"]))
+    if detail["type"] == "extra_forbidden" and (successor := _RENAMED.get(f"{section or place[0]}.{place[-1]}")):
+        return f"{'.'.join(place)}: unknown key; it is called {successor} now"
     return f"{'.'.join(place)}: {_explain_value(detail)}"
 
 

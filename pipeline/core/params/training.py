@@ -100,7 +100,7 @@ class TrainParams(Section):
         try:
             return self.model_validate({**self.plain(), **self._values(name, ()), "preset": "none", "presets": {}})
         except ValidationError as error:
-            given = {"name": name, "why": explain(error)}
+            given = {"name": name, "why": explain(error, "train")}
             raise PydanticCustomError("explained", "presets.{name}.{why}", given) from None
 
     def _values(self, name: str, above: tuple[str, ...]) -> dict[str, Any]:

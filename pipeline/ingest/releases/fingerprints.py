@@ -232,8 +232,7 @@ def _agreed(release: Release | None, found: Tally, *, redrawn: bool) -> Verdict:
 
 
 def _comparable(found: Tally, known: Tally) -> tuple[Tally, Tally, Counter[str]]:
-    """Return the part of a raw dataset that its release has counts of, these counts, and the rows of each split beyond
-    them.
+    """Return the part that the release has counts of, these counts, and the rows of each split beyond them.
 
     Where one of the two has no splits, all of both is compared.
     """

@@ -211,3 +211,24 @@ def test_a_preset_that_begins_with_none_that_is_there_is_refused() -> None:
     presets = {**train.presets, "thesis": {**train.presets["thesis"], "preset": "nowhere"}}
     with pytest.raises(ValueError, match="thesis has no other preset to begin with"):
         train.model_validate({**train.plain(), "presets": presets})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("head_epochs", "frozen_epochs", "frozen_epochs: 0 "),
+        ("open_blocks", "unfreeze_blocks", "unfreeze_blocks: null "),
+        ("flips", "tta_flip", "tta_flip: true "),
+        ("mixed", "compound", "compound: distribution "),
+        ("several", "multi_label", "multi_label: vote "),
+        ("processes", "world_size", "world_size: 1 "),
+    ],
+)
+def test_a_key_that_was_renamed_is_named_with_its_successor(tmp_path: Path, old: str, new: str, line: str) -> None:
+    with pytest.raises(ParamsError, match=rf"\.{old}: unknown key; it is called {new} now"):
+        read(tmp_path, f"  {line}", f"  {old}: {line.partition(': ')[2]}")
+
+
+def test_a_renamed_key_of_a_preset_is_named_too(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"presets\.thesis\.flips: unknown key; it is called tta_flip now"):
+        read(tmp_path, "tta_flip: false,", "flips: false,")
