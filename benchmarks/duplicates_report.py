@@ -33,7 +33,7 @@ SPEED = """## Time
 Colour faces of 224 px. *Nobody's* are two photographs mixed inside the outline of a third, bent at random. *Alike* are
 the 2,822 photographs, each some 35 times, bent at random by about three pixels, turned by up to six degrees, scaled and
 lit anew: other pictures, but as like each other as the frames of a video; those that the bending left alike are found.
-Two processes that shared one core, so the time of the processors says more than the clock.
+Two processes on cores that were shared with others, so the time of the processors says more than the clock.
 
 | faces | | by the clock, s | processors, s | processors, microseconds a face | pairs |
 |---|---|---|---|---|---|

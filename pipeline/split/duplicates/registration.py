@@ -25,8 +25,8 @@ _PLANE: Final = 7
 # Of a pair that goes on: the cosine of its keys and the share that the tangents explain, added up, and the share once
 # the patches are laid upon each other. On changed copies of photographs, each lets fewer than 1 in 1,000 true pairs go,
 # and 4 in 10 of the others.
-_MIN_PROMISE: Final = 1.4
-_MIN_ALIKE: Final = 0.84
+_MIN_PROMISE: Final = 1.41
+_MIN_ALIKE: Final = 0.845
 # Of a pixel that moved, what must have been shown.
 _SEEN: Final = 0.99
 _GAUSSIAN_PX: Final = 3
