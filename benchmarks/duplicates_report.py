@@ -31,9 +31,11 @@ points were thrown off, by the black square or by the white that swallowed the f
 SPEED = """## Time
 
 Colour faces of 224 px. *Nobody's* are two photographs mixed inside the outline of a third, bent at random. *Alike* are
-the 2,822 photographs, each some 35 times, bent at random by about three pixels, turned by up to six degrees, scaled and
-lit anew: other pictures, but as like each other as the frames of a video; those that the bending left alike are found.
-Two processes on cores that were shared with others, so the time of the processors says more than the clock.
+the 2,822 photographs, drawn at random (each some 35 times among 100,000), bent by about three pixels, turned by up to
+six degrees, scaled and lit anew: other pictures, but as like each other as the frames of a video; those that the
+bending left alike are found.
+Two processes on cores that were shared with others, so the time of the processors says more than the clock. Rows marked
+*before*, where there are any, are of the registration pair by pair, on the same faces in the same minutes.
 
 | faces | | by the clock, s | processors, s | processors, microseconds a face | pairs |
 |---|---|---|---|---|---|
