@@ -157,3 +157,30 @@ def test_table_of_pictures_without_labels_is_told_with_its_rows(tmp_path):
     found = Read(tmp_path / "raw", tmp_path / "out")
     told = "test.csv (2 rows), val.csv (1 rows): passed over; pictures, but no column that is known to be their label"
     assert (found.labels(), found.summary["notes"]) == ({"a.jpg": "happy"}, [told])
+
+
+@pytest.mark.parametrize("there", ["training", "validation"])
+def test_manual_list_that_is_missing_beside_the_other_is_told(there: str, tmp_path: Path) -> None:
+    lists = "Manually_Annotated_file_lists"
+    put(tmp_path, f"{lists}/{there}.csv", "\n".join([AFFECTNET_HEADER, affectnet_row("1/a.jpg", 1)]))
+    put(tmp_path, "Manually_Annotated_Images/1/a.jpg")
+    other = {"training": "validation", "validation": "training"}[there]
+    assert notes_of(tmp_path, "affectnet")[0] == [f"{lists}/{other}.csv: no such file; its rows are missing"]
+
+
+def test_automatic_list_alone_misses_no_manual_one(tmp_path: Path) -> None:
+    name = "Automatically_Annotated_file_lists/automatically_annotated.csv"
+    put(tmp_path, name, "\n".join([AFFECTNET_HEADER, affectnet_row("1/a.jpg", 1)]))
+    put(tmp_path, "Automatically_Annotated_Images/1/a.jpg")
+    notes, rows = notes_of(tmp_path, "affectnet")
+    assert rows == []  # params.yaml reads the manual lists
+    assert not any("no such file" in note for note in notes)
+
+
+def test_a_long_cell_is_shown_by_its_beginning(tmp_path: Path) -> None:
+    rows = [affectnet_row("1/a.jpg", 1), affectnet_row("1/b.jpg", "y" * 90)]
+    put(tmp_path / "raw", "training.csv", "\n".join([AFFECTNET_HEADER, *rows]))
+    for name in "ab":
+        put(tmp_path / "raw", f"1/{name}.jpg")
+    (reject,) = Read(tmp_path / "raw", tmp_path / "out").rejects
+    assert reject["detail"] == f"training.csv row 3: expected a code 0 to 10, not '{'y' * 40}'"

@@ -4,7 +4,11 @@ from collections import Counter
 
 import pytest
 
-from tests.pipeline.ingest.trees import WRITERS
+from pipeline.core.params import IngestParams
+from pipeline.ingest.registry import locate
+from pipeline.ingest.trees.open import open_tree
+from pipeline.ingest.raw_dataset import Annotation, RawDataset
+from tests.pipeline.ingest.trees import PARAMS, WRITERS
 
 SHOWN = (
     "source_split", "subject_id", "sequence_id", "source_box", "source_box_kind", "source_votes", "valence", "arousal",
@@ -313,3 +317,15 @@ def test_summary_counts_what_is_there(fmt, read, tmp_path):
     assert (summary["format"], summary["dataset"], summary["root"]) == (fmt, "d", "")
     assert summary["files"] == sum(path.is_file() for path in (tmp_path / "raw").rglob("*"))
     assert summary["cut_out"] is (fmt in CUT_OUT)
+
+
+@pytest.mark.parametrize("fmt", sorted(WRITERS))
+def test_every_row_says_in_which_file_it_stands(fmt, tmp_path):
+    WRITERS[fmt](tmp_path)
+    tree = open_tree(str(tmp_path))
+    reader, root, _ = locate(tree, fmt)
+    rows = [row for row in reader.read(Dump(tree, root, IngestParams(**PARAMS))) if isinstance(row, Annotation)]
+    places = [next((name for name in tree.names() if row.row.startswith(name)), None) for row in rows]
+    assert None not in places
+    # Where a table has several rows each says its own.
+    assert len({row.row for row in rows}) == len(rows)
