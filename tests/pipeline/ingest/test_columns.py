@@ -114,6 +114,14 @@ def test_codes_are_read_as_params_say(write, tmp_path):
     )
 
 
+def test_meanings_become_the_datasets_own_words(tmp_path):
+    write_raf_list(tmp_path / "raw", list(range(7)))
+    spelled = ("Surprised", "fear", "disgust", "happy", "sad", "angry", "neutral")
+    classes = {str(code): word for code, word in enumerate(spelled)}
+    found = Read(tmp_path / "raw", tmp_path / "out", classes=classes)
+    assert list(found.labels().values()) == list(RAF)
+
+
 def test_one_code_in_thousands_is_a_slip_of_the_pen(tmp_path):
     write_expw(tmp_path / "raw", [*range(7), 40])
     found = Read(tmp_path / "raw", tmp_path / "out")
