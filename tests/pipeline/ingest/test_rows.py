@@ -4,11 +4,12 @@ import pytest
 
 from pipeline.core.params import IngestParams
 from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.delimited import Record
 from pipeline.ingest.raw_dataset import RawDataset, RejectedRow, is_picture, join, normal, stem
 from pipeline.ingest.readers.emotic import emotic_box, mean_rating
 from pipeline.ingest.registry import open_tree
 from pipeline.ingest.samples import printable
-from tests.pipeline.ingest.trees import PARAMS, put
+from tests.pipeline.ingest.trees import PARAMS, Read, put
 
 NAN, INF = float("nan"), float("inf")
 
@@ -136,3 +137,24 @@ def test_box_of_a_body_is_its_first_four_numbers(values, box):
 )  # fmt: skip
 def test_rating_is_the_mean_of_those_given_unless_one_is_beyond_the_scale(ratings, mean):
     assert mean_rating(ratings) == mean
+
+
+def test_cell_that_a_row_has_not_is_empty():
+    record = Record(["a", " NaN ", " 3 "], "row", {"one": 0, "two": 1, "three": 2, "four": 3}, 3)
+    assert [record.at(index) for index in (-1, 0, 1, 2, 3, 9)] == ["", "a", "", "3", "", ""]
+    assert [record.get(name) for name in ("One", "two", "three", "four", "five")] == ["a", "", "3", "", ""]
+    assert [record.number(name) for name in ("one", "two", "three", "four")] == [None, None, 3.0, None]
+    assert record.surplus() is None
+    assert Record(["a", "b", " "], "row", {}, 2).surplus() is None
+    assert Record(["a", "b", "c"], "row", {}, 2).surplus() == "row: expected 2 cells, not 3"
+    assert Record(["a", "b", "c"], "row", {}).surplus() is None
+
+
+def test_both_rows_that_contradict_each_other_name_their_picture(tmp_path):
+    put(tmp_path / "raw", "l.csv", "path,label\na.jpg,happy\na.jpg,sad\nb.jpg,sad\n")
+    for name in "ab":
+        put(tmp_path / "raw", f"{name}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert found.reasons() == [("conflicting_labels", "a.jpg")] * 2
+    assert {reject["detail"] for reject in found.rejects} == {"happy in l.csv row 2, sad in l.csv row 3"}
+    assert found.labels() == {"b.jpg": "sad"}

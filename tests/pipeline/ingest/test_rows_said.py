@@ -324,7 +324,7 @@ def test_every_row_says_in_which_file_it_stands(fmt, tmp_path):
     WRITERS[fmt](tmp_path)
     tree = open_tree(str(tmp_path))
     reader, root, _ = locate(tree, fmt)
-    rows = [row for row in reader.read(Dump(tree, root, IngestParams(**PARAMS))) if isinstance(row, Annotation)]
+    rows = [row for row in reader.read(RawDataset(tree, root, IngestParams(**PARAMS))) if isinstance(row, Annotation)]
     places = [next((name for name in tree.names() if row.row.startswith(name)), None) for row in rows]
     assert None not in places
     # Where a table has several rows each says its own.
