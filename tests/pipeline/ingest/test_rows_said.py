@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from pipeline.core.params import IngestParams
+from pipeline.ingest.raw_dataset import Annotation, RawDataset
 from pipeline.ingest.registry import locate
 from pipeline.ingest.trees.open import open_tree
-from pipeline.ingest.raw_dataset import Annotation, RawDataset
 from tests.pipeline.ingest.trees import PARAMS, WRITERS
 
 SHOWN = (
