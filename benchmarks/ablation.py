@@ -113,7 +113,9 @@ def prepare(root: Path) -> list[Path]:
     kept = [row for row in legend if counts[row["emotion"].lower()] > MIN_PHOTOS]
     whole = prepared(root / "whole", kept)
     split = read_table(whole / "data" / "split" / "split.parquet").to_pylist()
-    tested = {row["sample_id"].rsplit("/", 1)[1].split("#")[0] for row in split if row["split"] == "test"}
+    labels = read_table(whole / "data" / "labels" / "mux" / "labels.parquet").to_pylist()
+    name_of = {row["sample_id"]: Path(row["source_path"]).name for row in labels}
+    tested = {name_of[row["sample_id"]] for row in split if row["split"] == "test"}
     people = prepared(root / "people", [row for row in kept if row["image"] not in tested])
     return [fold_shards(people, fold) for fold in range(FOLDS)]
 

@@ -82,6 +82,7 @@ def row(number: int, face: bytes) -> dict[str, object]:
         "sample_id": f"bench/{number:06d}.jpg#0",
         "dataset": "bench",
         "source_path": f"{number:06d}.jpg",
+        "face_number": 0,
         "source_md5": "0" * 32,
         "subject_id": f"s{number // 10}",
         "source_labels": [CLASSES[label]],

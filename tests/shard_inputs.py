@@ -76,6 +76,7 @@ def _row(name: str, n: int, size_px: int, hostile: bool) -> dict:
         "n": n,
         "dataset": name,
         "source_path": f"{odd}{n:04d}.png",
+        "face_number": 0,
         "source_md5": "0" * 32,
         "subject_id": f"s{n // 5}" if name == "one" else None,
         "source_labels": ["x"],

@@ -206,10 +206,6 @@ def _attempts(params: AlignParams) -> list[Attempt]:
     return _loaded[key]
 
 
-def _number(row: dict[str, Any]) -> int:
-    return int(row["sample_id"].rpartition("#")[2])
-
-
 class _Raw:
     """The pictures of a raw tree: checked against what was ingested, and read once though many rows are of one."""
 
@@ -228,7 +224,7 @@ class _Raw:
             ImageError: the picture cannot be used.
             LineageError: it is not the one that was ingested.
         """
-        key = row["source_path"], _number(row)
+        key = row["source_path"], row["face_number"]
         if key != self._key:
             self._content = self._pictures.read(*key)
             if self._pictures.source_md5(key[0], self._content) != row["source_md5"]:

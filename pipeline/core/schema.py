@@ -59,6 +59,7 @@ SAMPLES: Final = pa.schema(
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("dataset", pa.string(), nullable=False),
         pa.field("source_path", pa.string(), nullable=False),
+        pa.field("face_number", pa.int32(), nullable=False),  # of the faces of one picture, or the rows of one csv
         pa.field("source_md5", pa.string(), nullable=False),
         pa.field("source_box", _box),
         pa.field("source_box_kind", pa.string()),
@@ -115,6 +116,7 @@ LABELS: Final = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("dataset", pa.string(), nullable=False),
+        pa.field("source_path", pa.string(), nullable=False),
         pa.field("subject_id", pa.string()),
         pa.field("sequence_id", pa.string()),
         pa.field("source_split", pa.string()),

@@ -237,7 +237,7 @@ class Samples:
             self._kept += 1
             number = self._number(path, row.n)
             name = f"{self._dataset}/{path}#{number}"
-            self._waiting.append((name, self._dataset, path, self._tree.md5(path), *_values(row)))
+            self._waiting.append((name, self._dataset, path, number, self._tree.md5(path), *_values(row)))
             self._points.add(row.landmarks)
             if len(self._waiting) >= _BATCH_ROWS:
                 self._flush()

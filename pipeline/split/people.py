@@ -16,7 +16,7 @@ from pipeline.core.tables import read_table
 
 UNLABELLED: Final = -1
 _FACE_COLUMNS: Final = ("sample_id", "dataset", "source_path", "source_md5", "subject_id", "sequence_id")
-_LABEL_COLUMNS: Final = ("sample_id", "dataset", "subject_id", "sequence_id", "source_split", "label")
+_LABEL_COLUMNS: Final = ("sample_id", "dataset", "source_path", "subject_id", "sequence_id", "source_split", "label")
 # Files that hold many pictures: their path and md5 say nothing about one of them.
 _TABLE_SUFFIXES: Final = (".csv", ".tsv")
 
@@ -61,9 +61,7 @@ def read_rows(aligned: Mapping[str, Path], labels: Mapping[str, Path]) -> SplitR
                 raise DataError(f"{path}: {row['sample_id']!r} is there twice; a sample has one label")
     for name, folder in aligned.items():
         for row in _read(folder, name, _FACE_COLUMNS, FACES):
-            merged.setdefault(str(row["sample_id"]), row).update(
-                source_path=row["source_path"], source_md5=row["source_md5"], aligned=True
-            )
+            merged.setdefault(str(row["sample_id"]), row).update(source_md5=row["source_md5"], aligned=True)
     return _collect([merged[sample_id] for sample_id in sorted(merged)])
 
 
@@ -92,9 +90,8 @@ def _collect(rows: list[dict[str, object]]) -> SplitRows:
 
 
 def _path(row: dict[str, object]) -> str:
-    sample_id = str(row["sample_id"])
-    path = sample_id.rpartition("#")[0]
-    return sample_id if path.lower().endswith(_TABLE_SUFFIXES) or not path else path
+    path = str(row["source_path"])
+    return str(row["sample_id"] if path.lower().endswith(_TABLE_SUFFIXES) else f"{row['dataset']}/{path}")
 
 
 def _within(row: dict[str, object], *names: object) -> str | None:

@@ -36,6 +36,7 @@ def make_faces(folder: Path, rows: int = 9, rows_per_part: int = 4) -> Path:
                 "sample_id": f"toy/{number}.png#0",
                 "dataset": "toy",
                 "source_path": f"{number}.png",
+                "face_number": 0,
                 "source_md5": "0" * 32,
                 "source_labels": ["happy"],
                 "image": encode_face(make_picture(number, grey=number % 3 == 0)),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import SourceError
+from pipeline.ingest.registry import detect_format as recognise
 from pipeline.ingest.registry import open_tree
-from pipeline.ingest.stage import detect_format as recognise
 from tests.pipeline.ingest.trees import (
     AFFECTNET_HEADER,
     POINTS_68,

@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.catalog import CATALOG
 from pipeline.core.errors import SourceError
 from pipeline.ingest.registry import READERS, open_pictures, open_tree
-from pipeline.ingest.stage import detect_format as recognise
+from pipeline.ingest.registry import detect_format as recognise
 from pipeline.labels.taxonomy import read_taxonomy
 from tests.pipeline.ingest.trees import (
     POINTS_68,
@@ -34,7 +34,8 @@ def test_layout_is_recognised_and_every_picture_can_be_read(fmt, tmp_path, read)
     assert recognise(open_tree(str(tmp_path / "raw")))[0] == fmt
     pictures = open_pictures(str(tmp_path / "raw"), fmt)
     for row in found.rows:
-        content = pictures.read(row["source_path"], int(row["sample_id"].rpartition("#")[2]))
+        assert row["sample_id"] == f"d/{row['source_path']}#{row['face_number']}"
+        content = pictures.read(row["source_path"], row["face_number"])
         assert pictures.source_md5(row["source_path"], content) == row["source_md5"]
         file = (tmp_path / "raw" / row["source_path"]).read_bytes()
         assert hashlib.md5(file, usedforsecurity=False).hexdigest() == row["source_md5"]

@@ -26,6 +26,7 @@ def make_samples(folder: Path, fmt: str, rows, **extra) -> Path:
                 "sample_id": f"toy/{number:04d}.jpg#0",
                 "dataset": "toy",
                 "source_path": f"{number:04d}.jpg",
+                "face_number": 0,
                 "source_md5": "0" * 32,
                 "subject_id": f"s{number % 3}",
                 "source_split": ("train", "test")[number % 2],
@@ -50,8 +51,8 @@ def test_rows_keep_what_they_had_and_gain_label_and_probs(tmp_path):
     assert table.schema.equals(LABELS)
     first, second, third = table.to_pylist()
     assert first == {
-        "sample_id": "toy/0000.jpg#0", "dataset": "toy", "subject_id": "s0", "sequence_id": None,
-        "source_split": "train", "valence": 0.5, "arousal": -0.25, "dominance": None, "label": 4,
+        "sample_id": "toy/0000.jpg#0", "dataset": "toy", "source_path": "0000.jpg", "subject_id": "s0",
+        "sequence_id": None, "source_split": "train", "valence": 0.5, "arousal": -0.25, "dominance": None, "label": 4,
         "label_probs": [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0],
     }  # fmt: skip
     assert (second["label"], second["sequence_id"], third["label"]) == (0, "q", 5)

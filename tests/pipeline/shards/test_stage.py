@@ -293,5 +293,5 @@ def test_a_class_that_a_dataset_lacks_is_said(tmp_path):
 
 def test_more_processes_than_training_rows_is_an_error(tmp_path):
     inputs = make_inputs(tmp_path, rows=4)
-    with pytest.raises(DataError, match=r"shard\.processes = 64"):
+    with pytest.raises(DataError, match=r"shard\.world_size = 64"):
         write(inputs, tmp_path / "out", world_size=64)

@@ -66,6 +66,7 @@ class Datasets:
             "sample_id": f"{name}/{entry['path']}#{entry['n']}",
             "dataset": name,
             "source_path": entry["path"],
+            "face_number": entry["n"],
             "source_labels": [],
             "label_probs": [float(index == entry["label"]) for index in range(8)],
             "face_box": [0.0] * 4,
