@@ -6,7 +6,8 @@ from typing import Final
 from stages.say import Json, show, show_json
 
 _WIDTH: Final = 100
-_INDENT: Final = 20
+_HEAD: Final = 20
+_INDENT: Final = 10  # of what is said below: the longest address fits
 
 
 def formats(as_json: Json = False) -> None:
@@ -29,11 +30,18 @@ def formats(as_json: Json = False) -> None:
 def _block(entry: dict[str, str]) -> str:
     """Return a format as its name and dataset, and what there is to say of it below, indented."""
     name, dataset, *_ = entry.values()
-    lines = [f"{name:<{_INDENT}}{dataset}"]
+    lines = [f"{name:<{_HEAD}}{dataset}"]
     for word in ("layout", "gives", "where", "terms"):
         if entry[word]:
-            lead = f"{'':4}{word:<{_INDENT - 4}}"
+            lead = f"{'':2}{word:<{_INDENT - 2}}"
             lines.append(
-                fill(entry[word], _WIDTH, initial_indent=lead, subsequent_indent=" " * _INDENT, break_on_hyphens=False)
+                fill(
+                    entry[word],
+                    _WIDTH,
+                    initial_indent=lead,
+                    subsequent_indent=" " * _INDENT,
+                    break_on_hyphens=False,
+                    break_long_words=False,
+                )
             )
     return "\n".join(lines)

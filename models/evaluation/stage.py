@@ -90,20 +90,22 @@ def run(
             done = answer_task(test, checkpoint, output, others, progress)
         done.report["network"] = _network(checkpoint)
         done.report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
-        done.report["device"] = _device(run, checkpoint, output)
+        ran = describe_compute(network_device(classical=checkpoint.network is None)).plain()
+        done.report["device"] = {"train": _trained_on(run), "evaluate": ran}
         done.report["seeds"] = {"training": checkpoint.info.params.get("seed"), "bootstrap": seed}
         done.report["data"] = raw_inputs(shards) | raw_inputs(run)
-        output.contract = dict(checkpoint.contract)
         output.write_json(METRICS_NAME, done.report)
         output.write_json(DETAILS_NAME, done.details)
-        return _finish(output, done)
+        _reject_missing(output, done.rows)
+        answered, missing = len(done.rows.sample_id), len(done.rows.missing)
+        return output.finish(
+            rows_in=answered + missing, rows_out=answered, contract=checkpoint.contract, ran=ran, **done.summary
+        )
 
 
-def _device(run: Path, checkpoint: Checkpoint, output: StageOutput) -> dict[str, Any]:
-    """Say on what the network was trained and on what it answered."""
-    output.ran = describe_compute(network_device(classical=checkpoint.network is None)).plain()
-    trained = read_snapshot(run).ran if (run / SNAPSHOT_NAME).is_file() else {}
-    return {"train": dict(trained), "evaluate": output.ran}
+def _trained_on(run: Path) -> dict[str, Any]:
+    """Return the device that the network was trained on; nothing where the run has no snapshot."""
+    return dict(read_snapshot(run).ran) if (run / SNAPSHOT_NAME).is_file() else {}
 
 
 def _network(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -291,11 +293,9 @@ def find_permutations(
     return {name: probe for name, probe in probes.items() if probe is not None}
 
 
-def _finish(output: StageOutput, done: _Done) -> dict[str, Any]:
-    missing = done.rows.missing.to_pylist()
+def _reject_missing(output: StageOutput, rows: HeldOut) -> None:
+    missing = rows.missing.to_pylist()
     output.reject(
         Reject(row["sample_id"], row["dataset"], Reason.no_face, "no face was found; counts as wrong in all_rows")
         for row in missing
     )
-    answered = len(done.rows.sample_id)
-    return output.finish(rows_in=answered + len(missing), rows_out=answered, **done.summary)

@@ -99,13 +99,18 @@ def run(
         _check_shots(person, shots)
         with reproducible(_THREADS):
             rows = list(_curve(general, person, params, shots, seed, progress))
-        output.contract = dict(general.contract)
-        output.ran = describe_compute(network_device()).plain()
         _write_curve(output.path(CURVE_NAME), rows)
         curve = summarize(rows)
         draw_curve(output.path(PLOT_NAME), curve, subject)
         count = len(person.labels)
-        return output.finish(rows_in=count, rows_out=count, subject=subject, curve=curve)
+        return output.finish(
+            rows_in=count,
+            rows_out=count,
+            contract=general.contract,
+            ran=describe_compute(network_device()).plain(),
+            subject=subject,
+            curve=curve,
+        )
 
 
 def read_person(shards: Path, folder: ShardFolder, subject: str, spec: InputSpec) -> Person:

@@ -85,9 +85,7 @@ def run(
                 LiveLog(output.folder / "dvclive", history).close()
             else:
                 network, history = run_training(job, state, output.folder / "dvclive")
-        output.contract = dict(job.folder.contract)
-        output.ran = compute.plain()
-        summary = _write(output, job, preset, network, history)
+        summary = _write(output, job, preset, network, history, compute)
     shutil.rmtree(state, ignore_errors=True)
     return summary
 
@@ -148,7 +146,9 @@ def _sources(job: Job) -> list[Path | Source]:
     return [job.shards] if weights in {"none", "hub"} else [job.shards, Path(weights)]
 
 
-def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, history: History) -> dict[str, Any]:
+def _write(
+    output: StageOutput, job: Job, preset: str, network: nn.Module, history: History, compute: Compute
+) -> dict[str, Any]:
     info = checkpoint_info(job)
     if info.task == "emotion" and count_rows(job.folder, VAL):
         trained = set(read_labels(job.folder).tolist())
@@ -166,6 +166,8 @@ def _write(output: StageOutput, job: Job, preset: str, network: nn.Module, histo
     return output.finish(
         rows_in=rows,
         rows_out=rows,
+        contract=job.folder.contract,
+        ran=compute.plain(),
         model=job.entry.name,
         preset=preset,
         augment=job.params.augment,

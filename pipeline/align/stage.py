@@ -82,8 +82,6 @@ def run(
     with stage_output(
         out, stage="align", sources=[samples, Source(Path(src), raw)], params=params.plain(), tools=TOOLS
     ) as output:
-        output.contract = {"align": shared}
-        output.ran = describe_device(device)
         parts = [
             Part(number, first, table, min(PART_ROWS, rows - first), src, fmt, output.folder, params)
             for number, first in enumerate(range(0, rows, PART_ROWS))
@@ -93,7 +91,14 @@ def run(
         detections, rows_out = _collect(output, parts, rows, workers, params.deadline_s, progress)
         output.write_table(DETECTIONS_NAME, detections)
         # Without a face there is still the detections, which says of every row why; the command ends with an error.
-        summary = output.finish(rows_in=rows, rows_out=rows_out, empty=True, **summarize(detections, table))
+        summary = output.finish(
+            rows_in=rows,
+            rows_out=rows_out,
+            empty=True,
+            contract={"align": shared},
+            ran=describe_device(device),
+            **summarize(detections, table),
+        )
         if misses is not None:
             output.write_json_beside(misses, metrics(summary))
         return summary

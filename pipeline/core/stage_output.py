@@ -51,19 +51,25 @@ class Source:
     md5: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """What a stage says when it ends; see `StageOutput.finish`."""
+
+    summary: dict[str, Any]
+    contract: Mapping[str, Any]
+    ran: Mapping[str, Any]
+    snapshot_id: str | None
+
+
 class StageOutput:
     """What a stage writes into. Get one from `stage_output`."""
 
     def __init__(self, folder: Path, stage: str) -> None:
         self.folder = folder
         self.stage = stage
-        self.contract: dict[str, Any] = {}  # how the pixels were made; travels to the checkpoint
-        self.ran: dict[str, Any] = {}  # on which device, for stages that run networks; not part of the id
-        self.snapshot_id: str | None = None  # set where the id must be known before the files are written
-        self.extra_sources: list[Source] = []
-        self.beside: dict[Path, Path] = {}  # what is written outside the folder: its place, and where it waits
+        self._beside: dict[Path, Path] = {}  # what is written outside the folder: its place, and where it waits
         self._rejects: list[Reject] = []
-        self._summary: dict[str, Any] | None = None
+        self._finished: _Finished | None = None
 
     def path(self, name: str) -> Path:
         """Return where a file of this output is to be written; its folder exists."""
@@ -86,13 +92,13 @@ class StageOutput:
     def write_json_beside(self, place: Path, content: Mapping[str, Any]) -> None:
         """Write sorted JSON outside the folder; it is put in place with the folder, and its md5 is in the snapshot."""
         place = Path(os.path.abspath(place))
-        self.beside[place] = place.with_name(f".{place.name}{PARTIAL_SUFFIX}")
+        self._beside[place] = place.with_name(f".{place.name}{PARTIAL_SUFFIX}")
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.beside[place], content)
+        write_json(self._beside[place], content)
 
     def put_beside(self) -> None:
         """Put what is written outside the folder in place; `stage_output` calls it."""
-        for place, waiting in self.beside.items():
+        for place, waiting in self._beside.items():
             sync(waiting)
             waiting.replace(place)
             sync(place.parent)
@@ -106,10 +112,30 @@ class StageOutput:
         """Return the rows that were left out so far."""
         return self._rejects
 
-    def finish(self, *, rows_in: int, rows_out: int, empty: bool = False, **extra: Any) -> dict[str, Any]:
-        """State the counts. `extra` goes into summary.json as it is. Returns the summary.
+    def finish(
+        self,
+        *,
+        rows_in: int,
+        rows_out: int,
+        empty: bool = False,
+        contract: Mapping[str, Any] | None = None,
+        ran: Mapping[str, Any] | None = None,
+        snapshot_id: str | None = None,
+        **extra: Any,
+    ) -> dict[str, Any]:
+        """State the counts, and what the snapshot says beyond them.
 
-        Without a row left it is an error and nothing is written, unless `empty`: what else it holds is worth keeping.
+        Args:
+            rows_in: rows that came in.
+            rows_out: rows that went out; all others are rejects.
+            empty: whether no row left is no error: what else it holds is worth keeping.
+            contract: how the pixels and labels were made; travels to the checkpoint.
+            ran: on which device, for stages that run networks; not part of the id.
+            snapshot_id: the id, where it had to be known before the files were written; None: of what they hold.
+            extra: goes into summary.json as it is.
+
+        Returns:
+            The summary.
 
         Raises:
             OutputError: rows would be lost silently: rows_in is not rows_out plus the rejects.
@@ -122,18 +148,40 @@ class StageOutput:
             )
         if rows_in and not rows_out and not empty:
             raise DataError(f"{self.stage}: {nothing_left(rows_in, self._rejects)}")
-        self._summary = {
-            "rows_in": rows_in,
-            "rows_out": rows_out,
-            "rejected": dict(sorted(rejected.items())),
-            **extra,
-        }
-        return self._summary
+        counts = {"rows_in": rows_in, "rows_out": rows_out, "rejected": dict(sorted(rejected.items()))}
+        self._finished = _Finished({**counts, **extra}, contract or {}, ran or {}, snapshot_id)
+        return self._finished.summary
 
-    def close(self) -> None:
-        """Write rejects and summary; `stage_output` calls it."""
-        if self._summary is None:
+    def seal(self, inputs: Sequence[Input], params: Mapping[str, Any], tools: Sequence[str]) -> None:
+        """Write rejects, summary and, after all else, the snapshot; `stage_output` calls it."""
+        if self._finished is None:
             raise OutputError(f"{self.stage}: finished without stating its counts")
+        self._write_rejects()
+        self.write_json(SUMMARY_NAME, self._finished.summary)
+        files = folder_files(self.folder)
+        # A tar holds the rows of the Parquet shards once more; reading it again would add nothing to the id.
+        names = [file.path for file in files if not file.path.endswith(".tar")]
+        write_snapshot(
+            self.folder,
+            Snapshot(
+                stage=self.stage,
+                id=self._finished.snapshot_id or rows_id(self.folder, names),
+                inputs=tuple(inputs),
+                params=dict(params),
+                tools=tool_versions(tools),
+                files=file_table(files),
+                contract=dict(self._finished.contract),
+                ran=dict(self._finished.ran),
+                beside={relative_path(place): _entry(waiting) for place, waiting in self._beside.items()},
+            ),
+        )
+
+    def drop_beside(self) -> None:
+        """Remove what still waits to be put outside the folder; `stage_output` calls it."""
+        for waiting in self._beside.values():
+            waiting.unlink(missing_ok=True)
+
+    def _write_rejects(self) -> None:
         rejects = sorted(self._rejects, key=lambda reject: (reject.sample_id, reject.source_path or ""))
         rows = [
             {
@@ -147,7 +195,6 @@ class StageOutput:
             for reject in rejects
         ]
         self.write_table(REJECTS_NAME, rows_to_table(rows, REJECTS))
-        self.write_json(SUMMARY_NAME, self._summary)
 
 
 @contextmanager
@@ -183,15 +230,12 @@ def stage_output(
             output = StageOutput(folder, stage)
             try:
                 yield output
-                output.close()
                 _check_unchanged(sources, inputs)
-                inputs += [_input(source) for source in output.extra_sources]
-                _seal(output, inputs, params, tools)
+                output.seal(inputs, params, tools)
                 put_in_place(folder, out)
                 output.put_beside()
             finally:
-                for waiting in output.beside.values():
-                    waiting.unlink(missing_ok=True)
+                output.drop_beside()
     except OSError as error:
         raise OutputError(_explain(out, error)) from error
 
@@ -200,26 +244,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write sorted JSON with a final newline; a byte of a name that is no text is written as JSON's escape of it."""
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def _seal(output: StageOutput, inputs: list[Input], params: Mapping[str, Any], tools: Sequence[str]) -> None:
-    files = folder_files(output.folder)
-    # A tar holds the rows of the Parquet shards once more; reading it again would add nothing to the id.
-    names = [file.path for file in files if not file.path.endswith(".tar")]
-    write_snapshot(
-        output.folder,
-        Snapshot(
-            stage=output.stage,
-            id=output.snapshot_id or rows_id(output.folder, names),
-            inputs=tuple(inputs),
-            params=dict(params),
-            tools=tool_versions(tools),
-            files=file_table(files),
-            contract=output.contract,
-            ran=output.ran,
-            beside={relative_path(place): _entry(waiting) for place, waiting in output.beside.items()},
-        ),
-    )
 
 
 def _entry(path: Path) -> dict[str, Any]:

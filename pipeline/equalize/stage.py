@@ -86,8 +86,8 @@ def run(
             raise TableError(f"{src}: holds no face; run align again and see its rejects")
         if (src / DETECTIONS_NAME).is_file():
             shutil.copyfile(src / DETECTIONS_NAME, output.path(DETECTIONS_NAME))
-        output.contract = {**before.contract, "equalize": params.plain()}
-        return output.finish(rows_in=rows, rows_out=rows, method=params.method)
+        contract = {**before.contract, "equalize": params.plain()}
+        return output.finish(rows_in=rows, rows_out=rows, contract=contract, method=params.method)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,6 @@ def run(
         output.write_slices(SAMPLES_NAME, SAMPLES, samples.slices())
         output.write_slices(MANIFEST_NAME, MANIFEST, _manifest(tree))
         _check_unmoved(tree)
-        if verdict.accepted is not None:
-            output.contract = {"accepted_mismatch": verdict.accepted}
         return _finish(output, samples, reader, raw, dataset=dataset, why=why, verdict=verdict)
 
 
@@ -115,6 +113,7 @@ def _finish(
     return output.finish(
         rows_in=samples.rows_in,
         rows_out=samples.rows_out,
+        contract={} if verdict.accepted is None else {"accepted_mismatch": verdict.accepted},
         dataset=dataset,
         format=reader.name,
         terms=terms_of(dataset, reader.name, raw.told.terms),

@@ -53,14 +53,14 @@ def run(src: Path, out: Path, params: HarmonizeParams, *, progress: Progress = n
         if not labels.num_rows:
             raise DataError(f"{src / SAMPLES_NAME}: {nothing_left(samples.num_rows, output.rejects)}")
         output.write_table(LABELS_NAME, labels)
-        output.contract = {"taxonomy": harmonizer.taxonomy.contract(), "classes": list(CLASSES)}
-        if terms != name:
-            output.contract["terms"] = terms
+        taxonomy = harmonizer.taxonomy.contract()
+        others = {} if terms == name else {"terms": terms}
         return output.finish(
             rows_in=samples.num_rows,
             rows_out=labels.num_rows,
+            contract={"taxonomy": taxonomy, "classes": list(CLASSES), **others},
             format=name,
-            taxonomy=harmonizer.taxonomy.contract(),
+            taxonomy=taxonomy,
             affect_checked=_affect_rows(samples) if params.affect == "check" else 0,
             **_counts(labels),
         )

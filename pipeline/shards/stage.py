@@ -77,18 +77,21 @@ def run(  # noqa: PLR0913 - what goes in, and how
         if not shards:
             raise DataError(f"{split / 'split.parquet'}: no row of it has a face; run align again and see its rejects")
         index = index_table(shards)
-        output.contract = merged_contract(faces, labels)
-        output.snapshot_id = build_snapshot_id(sources, index, joined.missing, settings)
-        _write_all(output, joined, shards, workers, progress)
+        contract = merged_contract(faces, labels)
+        snapshot_id = build_snapshot_id(sources, index, joined.missing, settings)
+        common = {"snapshot": snapshot_id, "contract": contract}
+        _write_all(output, joined, shards, common, workers, progress)
         output.write_table(INDEX_NAME, index)
         output.write_table(MISSING_FACES_NAME, joined.missing)
-        manifest = build_manifest(output.snapshot_id, output.contract, shards, params.world_size)
+        manifest = build_manifest(snapshot_id, contract, shards, params.world_size)
         output.write_json(SHARDS_NAME, manifest)
-        output.write_json(CROISSANT_NAME, build_croissant(index, output.snapshot_id, output.contract))
+        output.write_json(CROISSANT_NAME, build_croissant(index, snapshot_id, contract))
         _keep_rejects(output, joined.missing, untested, balance, index)
         return output.finish(
             rows_in=len(whole.found) + len(whole.missing),
             rows_out=pc.count_distinct(index["sample_id"]).as_py(),
+            contract=contract,
+            snapshot_id=snapshot_id,
             rows_written=len(index),
             classes=class_counts(index, CLASSES),
             missing_classes=missing_classes(
@@ -99,7 +102,14 @@ def run(  # noqa: PLR0913 - what goes in, and how
         )
 
 
-def _write_all(output: StageOutput, joined: Joined, shards: list[Shard], workers: int, progress: Progress) -> None:
+def _write_all(
+    output: StageOutput,
+    joined: Joined,
+    shards: list[Shard],
+    common: dict[str, Any],
+    workers: int,
+    progress: Progress,
+) -> None:
     # Threads, not processes: reading and writing files and Arrow's encoding leave the interpreter's lock alone.
     with (
         tempfile.TemporaryDirectory(dir=output.folder, prefix=".spool") as scratch,
@@ -109,7 +119,6 @@ def _write_all(output: StageOutput, joined: Joined, shards: list[Shard], workers
         chosen = _chosen_rows(joined, shards)
         spooling = [SpoolJob(file, chosen[n], spools[n]) for n, file in enumerate(joined.files)]
         spooled = list(pool.map(spool_part, spooling))
-        common = {"snapshot": output.snapshot_id, "contract": output.contract}
         jobs = [_shard_job(output, shard, spools, chosen, spooled, common) for shard in shards]
         done, total = 0, sum(len(shard.rows) for shard in shards)
         for name, shard in zip(pool.map(write_shard, jobs), shards, strict=True):
@@ -137,7 +146,7 @@ def _shard_job(
     at = [int(np.searchsorted(chosen[file], row)) for file, row in zip(files, rows, strict=True)]
     places = list(zip(files.tolist(), at, strict=True))
     landmarks = np.stack([spooled[file].landmarks[number] for file, number in places])
-    in_crop = crop_landmarks(landmarks, output.contract["align"])
+    in_crop = crop_landmarks(landmarks, common["contract"]["align"])
     return ShardJob(
         name=shard.name,
         rows=shard_rows(shard.rows, in_crop),

@@ -202,7 +202,7 @@ def test_metrics_name_the_snapshots_and_the_way_back(result, shards, run):
     assert metrics["network"] == {"model": "proposed", "size_px": 32, "augment": "none", "pretrained": False}
     assert metrics["snapshot"]["shards"] == metrics["snapshot"]["trained_on"] == read_snapshot(shards).id
     assert metrics["snapshot"]["run"] == read_snapshot(run).id
-    ran = {"device": "cpu", "precision": "fp32", "tf32": False, "world_size": 1}
+    ran = {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
     assert metrics["device"] == {"train": {}, "evaluate": ran}  # this run's snapshot does not say
     assert read_snapshot(result).ran == ran
     assert metrics["data"] == {}  # the faces here were made by the test, from no raw tree

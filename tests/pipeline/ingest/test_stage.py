@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from pipeline.ingest.stage.parsing import matlab
 
 from pipeline.core.errors import LineageError, PrepError, SourceError, UsageError
 from pipeline.core.lineage.identity import identity
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import Params, TableDataset, read_params
+from pipeline.ingest.parsing import matlab
 from pipeline.ingest.parsing.matlab import read_mat
 from pipeline.ingest.parsing.subjects import subject_of
 from pipeline.ingest.registry import READERS, open_pictures, open_tree

@@ -170,10 +170,9 @@ def test_page_says_which_share_of_a_release_it_is_and_of_no_mismatch_where_none_
 
 
 def test_it_says_on_what_the_network_was_trained(shards, tmp_path):
-    ran = {"device": "cuda", "card": "NVIDIA <H100>", "precision": "bf16", "tf32": False, "world_size": 2}
+    ran = {"device": "cuda", "card": "NVIDIA <H100>", "precision": "bf16", "tf32": False, "processes": 2}
     with stage_output(tmp_path / "run", stage="train", sources=[shards], params={}) as output:
-        output.ran = ran
-        output.finish(rows_in=0, rows_out=0)
+        output.finish(rows_in=0, rows_out=0, ran=ran)
     card = build_card(shards, tmp_path / "run")
     assert card["device"] == {"train": ran}
     assert "NVIDIA &lt;H100&gt; (cuda), bf16, 2 processes" in build_page(card, {})
