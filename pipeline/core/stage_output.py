@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.core.errors import DataError, LineageError, OutputError, OutputUseError
-from pipeline.core.lineage.identity import PARTIAL_SUFFIX, file_md5, folder_files, identity
+from pipeline.core.lineage.identity import PARTIAL_SUFFIX, file_md5, folder_files
+from pipeline.core.lineage.known import KnownFiles
 from pipeline.core.lineage.snapshot import (
     Input,
     Snapshot,
@@ -64,9 +65,10 @@ class _Finished:
 class StageOutput:
     """What a stage writes into. Get one from `stage_output`."""
 
-    def __init__(self, folder: Path, stage: str) -> None:
+    def __init__(self, folder: Path, stage: str, inputs: Sequence[Input]) -> None:
         self.folder = folder
         self.stage = stage
+        self.inputs = tuple(inputs)  # what it reads, as it was before
         self._beside: dict[Path, Path] = {}  # what is written outside the folder: its place, and where it waits
         self._rejects: list[Reject] = []
         self._finished: _Finished | None = None
@@ -152,7 +154,7 @@ class StageOutput:
         self._finished = _Finished({**counts, **extra}, contract or {}, ran or {}, snapshot_id)
         return self._finished.summary
 
-    def seal(self, inputs: Sequence[Input], params: Mapping[str, Any], tools: Sequence[str]) -> None:
+    def seal(self, params: Mapping[str, Any], tools: Sequence[str]) -> None:
         """Write rejects, summary and, after all else, the snapshot; `stage_output` calls it."""
         if self._finished is None:
             raise OutputError(f"{self.stage}: finished without stating its counts")
@@ -166,7 +168,7 @@ class StageOutput:
             Snapshot(
                 stage=self.stage,
                 id=self._finished.snapshot_id or rows_id(self.folder, names),
-                inputs=tuple(inputs),
+                inputs=self.inputs,
                 params=dict(params),
                 tools=tool_versions(tools),
                 files=file_table(files),
@@ -211,7 +213,8 @@ def stage_output(
     Args:
         out: the folder to write. One that exists is replaced if it is empty or an output of ours.
         stage: the stage's name.
-        sources: everything the stage reads. Hashed before and after: one that changed meanwhile is an error.
+        sources: everything the stage reads. Hashed before; a file that looks otherwise after is hashed again, and a
+            source that changed meanwhile is an error.
         params: the parameters that shape the result, as plain JSON values.
         tools: distributions whose version can change the result.
 
@@ -226,12 +229,12 @@ def stage_output(
     try:
         with workplace(out) as folder:
             _check_replaceable(out, stage)  # once more: another run may have ended meanwhile
-            inputs = [_input(source) for source in sources]
-            output = StageOutput(folder, stage)
+            files = KnownFiles()
+            output = StageOutput(folder, stage, [_input(source, files) for source in sources])
             try:
                 yield output
-                _check_unchanged(sources, inputs)
-                output.seal(inputs, params, tools)
+                _check_unchanged(sources, output.inputs, files)
+                output.seal(params, tools)
                 put_in_place(folder, out)
                 output.put_beside()
             finally:
@@ -250,10 +253,10 @@ def _entry(path: Path) -> dict[str, Any]:
     return {"md5": file_md5(path), "size": path.stat().st_size}
 
 
-def _input(source: Path | Source) -> Input:
+def _input(source: Path | Source, files: KnownFiles) -> Input:
     given = source if isinstance(source, Source) else Source(source)
     snapshot = read_snapshot(given.path).id if (given.path / SNAPSHOT_NAME).is_file() else None
-    return Input(relative_path(given.path), given.md5 or identity(given.path), snapshot)
+    return Input(relative_path(given.path), given.md5 or files.identity(given.path), snapshot)
 
 
 def relative_path(path: Path) -> str:
@@ -261,9 +264,9 @@ def relative_path(path: Path) -> str:
     return Path(os.path.relpath(path)).as_posix()
 
 
-def _check_unchanged(sources: Sequence[Path | Source], before: Sequence[Input]) -> None:
+def _check_unchanged(sources: Sequence[Path | Source], before: Sequence[Input], files: KnownFiles) -> None:
     for source, was in zip(sources, before, strict=True):
-        if _input(source).md5 != was.md5:
+        if _input(source, files).md5 != was.md5:
             raise LineageError(f"{was.path}: changed while it was being read; run the stage again")
 
 

@@ -10,10 +10,9 @@ import pyarrow as pa
 
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.errors import DataError, LineageError, OutputError
-from pipeline.core.lineage.identity import identity
-from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.lineage.snapshot import Input, read_snapshot
 from pipeline.core.lineage.walk import owner, raw_inputs
-from pipeline.core.names import SNAPSHOT_NAME, TRAIN
+from pipeline.core.names import TRAIN
 from pipeline.shards.container import ROW_GROUP_ROWS
 from pipeline.shards.plan import Shard
 
@@ -63,14 +62,13 @@ def is_rendered(folder: Path) -> bool:
     return any(read_snapshot(found).stage == _DEMO for found in owners)
 
 
-def build_snapshot_id(sources: Sequence[Path], index: pa.Table, missing: pa.Table, settings: Mapping[str, Any]) -> str:
+def build_snapshot_id(inputs: Sequence[Input], index: pa.Table, missing: pa.Table, settings: Mapping[str, Any]) -> str:
     """Return the id of shards before they are written, from what goes in, the rows, found and missing, and settings."""
-    inputs = [read_snapshot(path).id if (path / SNAPSHOT_NAME).is_file() else identity(path) for path in sources]
     rows = hashlib.sha256()
     for table in (index, missing):
         for row in table.to_pylist():
             rows.update(json.dumps(row, sort_keys=True).encode())
-    whole = {"inputs": inputs, "params": settings, "rows": rows.hexdigest()}
+    whole = {"inputs": [given.snapshot or given.md5 for given in inputs], "params": settings, "rows": rows.hexdigest()}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

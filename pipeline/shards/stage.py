@@ -78,7 +78,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
             raise DataError(f"{split / 'split.parquet'}: no row of it has a face; run align again and see its rejects")
         index = index_table(shards)
         contract = merged_contract(faces, labels)
-        snapshot_id = build_snapshot_id(sources, index, joined.missing, settings)
+        snapshot_id = build_snapshot_id(output.inputs, index, joined.missing, settings)
         common = {"snapshot": snapshot_id, "contract": contract}
         _write_all(output, joined, shards, common, workers, progress)
         output.write_table(INDEX_NAME, index)

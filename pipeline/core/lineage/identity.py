@@ -8,7 +8,7 @@ itself.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -79,11 +79,10 @@ def walk_files(folder: Path) -> Iterator[Path]:
                 yield Path(path)
 
 
-def folder_files(folder: Path) -> list[FileIdentity]:
-    """Return the identity of every file below a folder, sorted by path."""
+def folder_files(folder: Path, md5: Callable[[Path], str] = file_md5) -> list[FileIdentity]:
+    """Return the identity of every file below a folder, sorted by path; `md5` gives that of one file."""
     files = [
-        FileIdentity(path.relative_to(folder).as_posix(), path.stat().st_size, file_md5(path))
-        for path in walk_files(folder)
+        FileIdentity(path.relative_to(folder).as_posix(), path.stat().st_size, md5(path)) for path in walk_files(folder)
     ]
     return sorted(files, key=lambda file: file.path)
 
@@ -100,12 +99,12 @@ def folder_md5(files: Iterable[FileIdentity]) -> str:
     return digest.hexdigest() + ".dir"
 
 
-def identity(path: Path) -> str:
-    """Return DVC's md5 of a file, or its ``.dir`` identity of a folder.
+def identity(path: Path, md5: Callable[[Path], str] = file_md5) -> str:
+    """Return DVC's md5 of a file, or its ``.dir`` identity of a folder; `md5` gives that of one file.
 
     Raises:
         LineageError: nothing is there, or a file below cannot be read.
     """
     if path.is_dir():
-        return folder_md5(folder_files(path))
-    return file_md5(path)
+        return folder_md5(folder_files(path, md5))
+    return md5(path)

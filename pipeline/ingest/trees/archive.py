@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from pipeline.core.errors import SourceError
+from pipeline.core.errors import LineageError, SourceError
 from pipeline.core.lineage.identity import FileIdentity, file_md5
+from pipeline.core.lineage.known import look_of
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.ingest.trees.tree import DamagedError, Tree, buffered, is_junk, stream_md5
 
@@ -62,8 +63,8 @@ class ArchiveTree(Tree):
     def __init__(self, src: str) -> None:
         super().__init__(src)
         self.file = Path(src)
-        stamp = self.file.stat()
-        self._stamp = (stamp.st_size, stamp.st_mtime_ns)
+        self._look = look_of(self.file.stat())
+        self._md5 = ""
         self._sizes: dict[str, int] = {}
         self._md5s: dict[str, str] = {}
         self._sorted: list[str] | None = None
@@ -99,7 +100,8 @@ class ArchiveTree(Tree):
     def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:  # noqa: ARG002 - one file, one reader
         """Return the md5 of the archive file, which is what DVC calls it; hashes every member as well."""
         self.hash_members(progress)
-        return file_md5(self.file)
+        self._md5 = file_md5(self.file)
+        return self._md5
 
     def hash_members(self, progress: Progress = no_progress) -> None:
         """Read every member once and keep its md5; a damaged one has none."""
@@ -131,10 +133,10 @@ class ArchiveTree(Tree):
     def moved(self) -> str | None:
         """Return the archive's name if it changed since it was opened."""
         try:
-            now = self.file.stat()
-        except OSError:
+            same = look_of(self.file.stat()) == self._look or file_md5(self.file) == self._md5
+        except (OSError, LineageError):
             return self.src
-        return None if (now.st_size, now.st_mtime_ns) == self._stamp else self.src
+        return None if same else self.src
 
     def _add(self, name: str, size: int, refuse: Refuser) -> bool:
         """Take a member; say whether it was taken: what systems leave behind is not."""

@@ -84,13 +84,13 @@ class FolderTree(Tree):
         return self._asked[name]
 
     def moved(self) -> str | None:
-        """Return the first file whose size or time of change is another than when the tree was opened."""
+        """Return the first file that is another than when the tree was opened; reads those that look otherwise."""
         for place, name in enumerate(self.names()):
             try:
                 now = os.stat(f"{self.src}/{name}")  # noqa: PTH116 - to make a Path takes longer than to look
             except OSError:
                 return name
-            if FileStamp(now.st_size, now.st_mtime_ns) != self._stamps.stamp(place):
+            if FileStamp.of(now) != self._stamps.stamp(place) and self._hash([name]) != [self._stamps.md5(place)]:
                 return name
         return None
 
@@ -168,7 +168,7 @@ class FolderTree(Tree):
             return
         # Reading a pipe or a device could last for ever.
         if stat.S_ISREG(found.st_mode):
-            self._stamps.add(name, FileStamp(found.st_size, found.st_mtime_ns))
+            self._stamps.add(name, FileStamp.of(found))
 
     def _stays_inside(self, name: str) -> bool:
         real = os.path.realpath(self._path(name))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import DataError, LineageError, OutputError, OutputUseError
-from pipeline.core.lineage.identity import identity
+from pipeline.core.lineage import known
+from pipeline.core.lineage.identity import file_md5, identity
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.schema import REJECTS, SPLIT, Reason
 from pipeline.core.stage_output import Reject, Source, stage_output
@@ -97,6 +98,50 @@ def test_an_input_that_moves_meanwhile_is_an_error(tmp_path):
         output.finish(rows_in=0, rows_out=0)
         (tmp_path / "source" / "b.txt").write_text("b")
     assert not (tmp_path / "out").exists()
+
+
+def change_unseen(path: Path) -> None:
+    """Write other bytes of the same size, and set the time of change back."""
+    before = path.stat()
+    with path.open("r+b") as stream:
+        stream.write(b"x" * before.st_size)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("age_s", [0, 1.5])
+def test_a_change_that_keeps_size_and_time_is_an_error_too(tmp_path, age_s):
+    """Just after a file was made, its times may be too coarse to tell; later, the time that nobody can set does."""
+    (tmp_path / "source/a.txt").write_text("a")
+    time.sleep(age_s)
+    with (
+        pytest.raises(LineageError, match="source: changed while it was being read"),
+        stage_output(tmp_path / "out", stage="s", sources=[Path("source")], params={}) as output,
+    ):
+        output.finish(rows_in=0, rows_out=0)
+        change_unseen(tmp_path / "source/a.txt")
+
+
+def test_a_file_that_was_only_touched_is_no_error(tmp_path):
+    with stage_output(tmp_path / "out", stage="s", sources=[Path("source")], params={}) as output:
+        output.finish(rows_in=0, rows_out=0)
+        (tmp_path / "source/a.txt").touch()
+        (tmp_path / "source/b.txt").write_bytes(b"")
+        (tmp_path / "source/b.txt").unlink()
+    assert read_snapshot(tmp_path / "out").inputs[0].md5 == identity(tmp_path / "source")
+
+
+def test_each_input_is_hashed_once_and_only_what_was_touched_again(tmp_path, monkeypatch):
+    for number in range(20):
+        (tmp_path / f"source/{number}.txt").write_text(str(number))
+    time.sleep(1.1)
+    hashed = []
+    monkeypatch.setattr(known, "file_md5", lambda path: hashed.append(path.name) or file_md5(path))
+    with stage_output(tmp_path / "out", stage="s", sources=[Path("source"), Path("source/3.txt")], params={}) as output:
+        output.finish(rows_in=0, rows_out=0)
+        assert sorted(hashed) == sorted([*(f"{number}.txt" for number in range(20)), "a.txt"])
+        (tmp_path / "source/7.txt").touch()
+    assert hashed[21:] == ["7.txt"]
 
 
 def test_a_given_identity_is_taken_as_it_is(tmp_path):

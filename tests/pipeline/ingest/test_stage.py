@@ -5,6 +5,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import struct
 import threading
 import time
@@ -63,6 +64,24 @@ def test_tree_that_changes_while_it_is_read_is_an_error(tmp_path):
     assert tree.moved() is None
     put(tmp_path / "raw", "Image/original/train_00003.jpg", b"another size")
     assert tree.moved() == "Image/original/train_00003.jpg"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_change_that_keeps_size_and_time_is_noticed_and_a_touch_is_none(tmp_path, packed):
+    write_rafdb(tmp_path / "raw")
+    file = tmp_path / "raw/Image/original/train_00003.jpg"
+    if packed:
+        file = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "raw"))
+    tree = open_tree(str(file if packed else tmp_path / "raw"))
+    tree.identity()
+    file.touch()
+    assert tree.moved() is None
+    before = file.stat()
+    with file.open("r+b") as stream:
+        stream.write(b"x" * 9)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert tree.moved() == (str(file) if packed else "Image/original/train_00003.jpg")
 
 
 def test_ingest_checks_for_changes_at_the_end(tmp_path, monkeypatch):

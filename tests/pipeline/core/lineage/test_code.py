@@ -118,7 +118,7 @@ def test_what_a_stage_loads_is_among_its_code(tmp_path):
     """Each command is run on the demo, and asked which of our modules it has loaded by then."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["demo"]["faces"] = 120
-    params["train"] |= {"model": "tiny", "epochs": 1}
+    params["train"] |= {"model": "compact", "epochs": 1}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (tmp_path / "splits").mkdir()
     steps = [("demo", "--out", "raw/demo")]
