@@ -159,7 +159,7 @@ class _Crew(Generic[Job, Result]):
         worker = self._workers[number]
         try:
             failure, result = worker.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError: it died with half of its answer sent
             self._bury(number)
             return
         if result is Started:

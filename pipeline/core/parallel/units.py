@@ -53,7 +53,7 @@ def work(pipe: Connection, unit: Any, beat: Any, function: PartFunction[Any, Any
     while True:
         try:
             job, only, lost = pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             return
         answer: tuple[Exception | None, Any]
         try:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -128,6 +129,27 @@ def _tell(_: str, units: Units) -> dict[int, str]:
 
 def test_it_is_told_how_each_unit_ended_its_process():
     assert list(map_parts(_tell, [""], 1, lambda _: 2, deadline_s=0.5)) == [{0: "died", 1: "hung"}]
+
+
+class _LastWords:
+    """Kills its process a moment after it was pickled: by then what was pickled before it is on its way."""
+
+    def __reduce__(self):
+        threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return int, ()
+
+
+def _die_while_answering(log: str, units: Units) -> object:
+    units.at(0)
+    if Path(log).exists():
+        return "whole"
+    Path(log).touch()
+    return bytes(128 << 20), _LastWords()
+
+
+def test_a_death_with_half_of_the_answer_sent_is_a_death_like_any_other(tmp_path):
+    logs = [str(tmp_path / f"{index}.log") for index in range(3)]
+    assert list(map_parts(_die_while_answering, logs, 2, lambda _: 1, deadline_s=600)) == ["whole"] * 3
 
 
 FROM_STANDARD_INPUT = """
