@@ -125,6 +125,15 @@ def test_names_that_are_utf8_without_saying_so(tmp_path):
     assert open_tree(str(tmp_path / "a.zip")).names() == ["h/Ünïcode 名前.jpg", "s/b.jpg"]
 
 
+def test_a_member_whose_two_names_differ_is_read_by_the_one_in_the_directory(tmp_path):
+    path = make_zip(tmp_path / "a.zip", [("h/a.jpg", PICTURE), ("h/b.jpg", PICTURE)])
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"h/a.jpg", b"h\\a.jpg", 1))  # in the header before the member
+    with zipfile.ZipFile(path) as packed, pytest.raises(zipfile.BadZipFile, match="differ"):
+        packed.read("h/a.jpg")
+    assert open_tree(str(path)).read("h/a.jpg") == PICTURE
+
+
 def make_zip(path: Path, members: list, **options: object) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, **options) as packed:
         for name, content in members:
