@@ -137,9 +137,8 @@ def measure_memory(shards: Path, copies: int, scratch: Path) -> float:
 def run(count: int, repeats: int, scratch: Path) -> dict[str, Any]:
     """Measure everything."""
     faces = cropped_faces(count, 224)
-    params = ShardParams.model_validate(
-        yaml.safe_load((ROOT / "params.yaml").read_text())["shard"] | {"balance": "none"}
-    )
+    changes = {"balance": "none", "containers": ["parquet", "webdataset"]}
+    params = ShardParams.model_validate(yaml.safe_load((ROOT / "params.yaml").read_text())["shard"] | changes)
     inputs = write_inputs(scratch / "inputs", faces)
     write_shards(*inputs, scratch / "ours", params, seed=0, workers=1)
     labelled = [(face, number % 8) for number, face in enumerate(faces)]

@@ -36,6 +36,7 @@ def shard_params(**changes) -> ShardParams:
         "max_copies": 10,
         "weighting": "inverse",
         "effective_beta": 0.999,
+        "containers": ["parquet", "webdataset"],
         "rows_per_shard": 40,
         "world_size": 1,
     }

@@ -28,7 +28,8 @@ _LISTS: Final = [f"{name}.list.element" for name in ("label_probs", "landmarks")
 class ShardJob:
     """One shard to write.
 
-    `rows` are `columns.ROW_SCHEMA`; picture i is `lengths[i]` bytes at `offsets[i]` of `spools[files[i]]`.
+    `rows` are `columns.ROW_SCHEMA`; picture i is `lengths[i]` bytes at `offsets[i]` of `spools[files[i]]`. A container
+    without a path is not written.
     """
 
     name: str
@@ -37,22 +38,25 @@ class ShardJob:
     files: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
-    parquet: Path
-    tar: Path
+    parquet: Path | None
+    tar: Path | None
     common: dict[str, Any]
 
 
 def write_shard(job: ShardJob) -> str:
-    """Write both containers of one shard, read their counts back, and return its name.
+    """Write the containers of one shard, read their counts back, and return its name.
 
     No more than one row group of pictures is in memory, however many rows a shard has.
 
     Raises:
         OutputError: what was written does not hold the rows that were given.
     """
-    write_parquet(job.parquet, job.name, _batches(job), job.common)
-    write_tar(job.tar, job.name, _batches(job), job.common)
-    _check_written(job)
+    if job.parquet is not None:
+        write_parquet(job.parquet, job.name, _batches(job), job.common)
+        _check_written(job.parquet, pq.read_metadata(job.parquet).num_rows, len(job.rows), "rows")
+    if job.tar is not None:
+        write_tar(job.tar, job.name, _batches(job), job.common)
+        _check_written(job.tar, count_members(job.tar), 2 * len(job.rows), "members")
     return job.name
 
 
@@ -96,13 +100,9 @@ def write_parquet(path: Path, shard: str, batches: Iterable[Batch], common: dict
             first += len(images)
 
 
-def _check_written(job: ShardJob) -> None:
-    rows = pq.read_metadata(job.parquet).num_rows
-    if rows != len(job.rows):
-        raise OutputError(f"{job.parquet}: {rows} rows were written, {len(job.rows)} were given")
-    members = count_members(job.tar)
-    if members != 2 * len(job.rows):
-        raise OutputError(f"{job.tar}: {members} members were written, {2 * len(job.rows)} were given")
+def _check_written(path: Path, written: int, given: int, what: str) -> None:
+    if written != given:
+        raise OutputError(f"{path}: {written} {what} were written, {given} were given")
 
 
 def shard_rows(rows: pa.Table, landmarks: npt.NDArray[np.float32]) -> pa.Table:

@@ -5,7 +5,7 @@ many samples of each class of each dataset every split holds; the counts are rec
 read them. `datePublished`, which Croissant recommends, is left out: the same data must be the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.core.catalog import CATALOG, CatalogEntry, terms_in
 from pipeline.core.emotions import AFFECTNET, CLASSES
-from pipeline.core.names import SPLITS
+from pipeline.core.names import PARQUET, SPLITS, WEBDATASET
 from pipeline.shards.columns import SHARD_SCHEMA
 
 _CR: Final = "http://mlcommons.org/croissant/"
@@ -57,14 +57,22 @@ _MEANINGS: Final = {
 }
 
 
-def build_croissant(index: pa.Table, snapshot_id: str, contract: Mapping[str, Any]) -> dict[str, Any]:
+def build_croissant(
+    index: pa.Table,
+    snapshot_id: str,
+    contract: Mapping[str, Any],
+    containers: Sequence[str] = (PARQUET, WEBDATASET),
+) -> dict[str, Any]:
     """Return the JSON-LD of shards.
 
     Args:
         index: `schema.INDEX`.
         snapshot_id: of the shards.
         contract: the merged preprocessing contract; its taxonomies name the releases.
+        containers: what was written. The columns are described where there is Parquet; a tar's samples are pairs of
+            files, which a record of Croissant cannot join by their names.
     """
+    splits = _splits(index)
     sources = _sources(index, contract)
     return {
         "@context": _CONTEXT,
@@ -78,9 +86,9 @@ def build_croissant(index: pa.Table, snapshot_id: str, contract: Mapping[str, An
         "license": sorted({f"{source['title']}: {source['license']}" for source in sources}),
         "citeAs": f"Aligned and harmonized faces of {', '.join(source['dataset'] for source in sources)}; "
         f"snapshot {snapshot_id}",
-        "distribution": [entry for split in _splits(index) for entry in _distribution(split)],
+        "distribution": [entry for split in splits for entry in _distribution(split, containers)],
         "recordSet": [
-            *(_samples(split) for split in _splits(index)),
+            *(_samples(split) for split in splits if PARQUET in containers),
             _inline(
                 "classes", [{"label": n, "class": name, "affectnet": AFFECTNET[name]} for n, name in enumerate(CLASSES)]
             ),
@@ -124,8 +132,8 @@ def _splits(index: pa.Table) -> list[str]:
     return [split for split in SPLITS if split in present]
 
 
-def _distribution(split: str) -> list[dict[str, Any]]:
-    kinds = {"parquet": ("parquet", "application/x-parquet"), "webdataset": ("tar", "application/x-tar")}
+def _distribution(split: str, containers: Sequence[str]) -> list[dict[str, Any]]:
+    kinds = {PARQUET: ("parquet", "application/x-parquet"), WEBDATASET: ("tar", "application/x-tar")}
     return [
         {
             "@type": "cr:FileSet",
@@ -136,6 +144,7 @@ def _distribution(split: str) -> list[dict[str, Any]]:
             "includes": f"{kind}/{split}-*.{suffix}",
         }
         for kind, (suffix, encoding) in kinds.items()
+        if kind in containers
     ]
 
 

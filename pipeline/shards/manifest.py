@@ -63,7 +63,11 @@ def is_rendered(folder: Path) -> bool:
 
 
 def build_snapshot_id(inputs: Sequence[Input], index: pa.Table, missing: pa.Table, settings: Mapping[str, Any]) -> str:
-    """Return the id of shards before they are written, from what goes in, the rows, found and missing, and settings."""
+    """Return the id of shards before they are written, from what goes in, the rows, found and missing, and settings.
+
+    In which containers they are written does not matter: the rows are the same.
+    """
+    settings = {name: value for name, value in settings.items() if name != "containers"}
     rows = hashlib.sha256()
     for table in (index, missing):
         for row in table.to_pylist():
@@ -73,7 +77,11 @@ def build_snapshot_id(inputs: Sequence[Input], index: pa.Table, missing: pa.Tabl
 
 
 def build_manifest(
-    snapshot_id: str, contract: Mapping[str, Any], shards: Sequence[Shard], world_size: int
+    snapshot_id: str,
+    contract: Mapping[str, Any],
+    shards: Sequence[Shard],
+    containers: Sequence[str],
+    world_size: int,
 ) -> dict[str, Any]:
     """Return what ``shards.json`` holds; a reader needs no other file to open the shards.
 
@@ -87,6 +95,7 @@ def build_manifest(
     return {
         "snapshot": snapshot_id,
         "contract": contract,
+        "containers": list(containers),
         "affectnet_numbers": dict(AFFECTNET),
         "row_group_rows": ROW_GROUP_ROWS,
         "processes": world_size,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import DataError, TableError
-from pipeline.core.names import SHARDS_NAME
+from pipeline.core.names import PARQUET, SHARDS_NAME, WEBDATASET
 from pipeline.core.storage import Location
 
 
@@ -30,6 +30,7 @@ class ShardFolder:
     snapshot_id: str
     contract: dict[str, Any]
     row_group_rows: int
+    containers: tuple[str, ...]
     splits: dict[str, tuple[ShardEntry, ...]]
 
     def entries(self, split: str) -> tuple[ShardEntry, ...]:
@@ -43,8 +44,17 @@ class ShardFolder:
         return self.splits[split]
 
     def parquet(self, entry: ShardEntry) -> Location:
-        """Return where the Parquet file of a shard is."""
-        return self.location / f"parquet/{entry.name}.parquet"
+        """Return where the Parquet file of a shard is.
+
+        Raises:
+            DataError: the shards were written in another container alone.
+        """
+        if PARQUET not in self.containers:
+            raise DataError(
+                f"{self.location}: holds {' and '.join(self.containers)} alone, and Parquet is what is read here; "
+                "put parquet into shard.containers of params.yaml and run prep shard again"
+            )
+        return self.location / f"{PARQUET}/{entry.name}.parquet"
 
 
 def open_shards(shards: Path | str) -> ShardFolder:
@@ -64,7 +74,10 @@ def open_shards(shards: Path | str) -> ShardFolder:
             name: tuple(ShardEntry(entry["name"], entry["rows"]) for entry in entries)
             for name, entries in content["splits"].items()
         }
-        return ShardFolder(location, content["snapshot"], content["contract"], content["row_group_rows"], splits)
+        containers = tuple(content.get("containers", (PARQUET, WEBDATASET)))  # shards of before had both
+        return ShardFolder(
+            location, content["snapshot"], content["contract"], content["row_group_rows"], containers, splits
+        )
     except OSError as error:
         raise TableError(f"{manifest}: cannot be read: {error.strerror or error}; run prep shard first") from None
     except (ValueError, KeyError, TypeError) as error:

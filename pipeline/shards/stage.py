@@ -1,7 +1,7 @@
-"""The stage: faces, labels and split of all datasets become balanced shards, each in two containers."""
+"""The stage: faces, labels and split of all datasets become balanced shards, in one container or two."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,16 @@ import pyarrow.compute as pc
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
-from pipeline.core.names import CROISSANT_NAME, INDEX_NAME, MISSING_FACES_NAME, SHARDS_NAME, SNAPSHOT_NAME, SUMMARY_NAME
+from pipeline.core.names import (
+    CROISSANT_NAME,
+    INDEX_NAME,
+    MISSING_FACES_NAME,
+    PARQUET,
+    SHARDS_NAME,
+    SNAPSHOT_NAME,
+    SUMMARY_NAME,
+    WEBDATASET,
+)
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import ShardParams
 from pipeline.core.schema import Reason
@@ -42,7 +51,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
     test_caps: Mapping[str, int] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Write ``parquet/`` and ``webdataset/`` shards, their index, and what a loader and a catalogue need to know.
+    """Write ``parquet/`` or ``webdataset/`` shards or both, their index, and what loaders and catalogues need.
 
     Args:
         faces: the folder of faces of each dataset, as equalize wrote it.
@@ -50,7 +59,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         split: the folder with split.parquet.
         out: the folder to write, or a storage address (``s3://bucket/shards``): then the folder is made in the
             temporary folder first and put there whole.
-        params: how rows are balanced and shared out.
+        params: how rows are balanced and shared out, and what is written.
         seed: of the balance and of the order of training rows.
         workers: processes; the bytes do not depend on it.
         test_caps: dataset -> how many test rows of each class a protocol tests; a dataset without one is tested whole.
@@ -80,12 +89,12 @@ def run(  # noqa: PLR0913 - what goes in, and how
         contract = merged_contract(faces, labels)
         snapshot_id = build_snapshot_id(output.inputs, index, joined.missing, settings)
         common = {"snapshot": snapshot_id, "contract": contract}
-        _write_all(output, joined, shards, common, workers, progress)
+        _write_all(output, joined, shards, params.containers, common, workers, progress)
         output.write_table(INDEX_NAME, index)
         output.write_table(MISSING_FACES_NAME, joined.missing)
-        manifest = build_manifest(snapshot_id, contract, shards, params.world_size)
+        manifest = build_manifest(snapshot_id, contract, shards, params.containers, params.world_size)
         output.write_json(SHARDS_NAME, manifest)
-        output.write_json(CROISSANT_NAME, build_croissant(index, snapshot_id, contract))
+        output.write_json(CROISSANT_NAME, build_croissant(index, snapshot_id, contract, params.containers))
         _keep_rejects(output, joined.missing, untested, balance, index)
         return output.finish(
             rows_in=len(whole.found) + len(whole.missing),
@@ -106,6 +115,7 @@ def _write_all(
     output: StageOutput,
     joined: Joined,
     shards: list[Shard],
+    containers: Collection[str],
     common: dict[str, Any],
     workers: int,
     progress: Progress,
@@ -119,7 +129,7 @@ def _write_all(
         chosen = _chosen_rows(joined, shards)
         spooling = [SpoolJob(file, chosen[n], spools[n]) for n, file in enumerate(joined.files)]
         spooled = list(pool.map(spool_part, spooling))
-        jobs = [_shard_job(output, shard, spools, chosen, spooled, common) for shard in shards]
+        jobs = [_shard_job(output, shard, spools, chosen, spooled, containers, common) for shard in shards]
         done, total = 0, sum(len(shard.rows) for shard in shards)
         for name, shard in zip(pool.map(write_shard, jobs), shards, strict=True):
             done += len(shard.rows)
@@ -140,6 +150,7 @@ def _shard_job(
     spools: tuple[Path, ...],
     chosen: list[npt.NDArray[np.int32]],
     spooled: list[Spooled],
+    containers: Collection[str],
     common: dict[str, Any],
 ) -> ShardJob:
     files, rows = shard.rows["file"].to_numpy(), shard.rows["row"].to_numpy()
@@ -154,8 +165,8 @@ def _shard_job(
         files=files,
         offsets=np.array([spooled[file].offsets[number] for file, number in places]),
         lengths=np.array([spooled[file].lengths[number] for file, number in places]),
-        parquet=output.path(f"parquet/{shard.name}.parquet"),
-        tar=output.path(f"webdataset/{shard.name}.tar"),
+        parquet=output.path(f"{PARQUET}/{shard.name}.parquet") if PARQUET in containers else None,
+        tar=output.path(f"{WEBDATASET}/{shard.name}.tar") if WEBDATASET in containers else None,
         common=common,
     )
 

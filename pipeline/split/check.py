@@ -1,6 +1,7 @@
 """The certificate held against the shards that were written: what crosses splits is counted again, on their rows."""
 
 import json
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import PrepError, TableError
-from pipeline.core.names import CERTIFICATE_NAME, INDEX_NAME, LINKS_NAME, SPLIT_NAME
+from pipeline.core.names import CERTIFICATE_NAME, INDEX_NAME, LINKS_NAME, PARQUET, SPLIT_NAME, WEBDATASET
 from pipeline.core.schema import INDEX, SPLIT
 from pipeline.core.tables import read_table
 from pipeline.split.certificate import crossing
@@ -26,7 +27,7 @@ def check(split_folder: Path, shards: Path) -> list[str]:
 
     Args:
         split_folder: with split.parquet, links.parquet and certificate.json.
-        shards: with index.parquet and the Parquet shards.
+        shards: with index.parquet and the shards: the Parquet ones, or the tars where there are no others.
 
     Returns:
         One line for each thing that does not hold, naming the file; empty when the certificate is true.
@@ -63,18 +64,36 @@ def _problems(split_folder: Path, shards: Path) -> Iterator[str]:
 
 
 def _written(shards: Path) -> Iterator[tuple[str, str, str, str | None]]:
-    """Yield sample_id, split by the shard's name, dataset and subject of every row of every Parquet shard."""
-    for file in sorted((shards / "parquet").glob("*.parquet")):
-        try:
-            names = pq.read_schema(file).names
-        except (OSError, pa.ArrowException):
-            raise TableError(f"{file}: not a readable Parquet file; write the shards again") from None
-        if not {"sample_id", "dataset"} <= set(names):
-            raise TableError(f"{file}: has no sample_id and dataset; write the shards again")
-        wanted = ["sample_id", "dataset", *(["subject_id"] if "subject_id" in names else [])]
+    """Yield sample_id, split by the shard's name, dataset and subject of every row of every shard."""
+    files = sorted((shards / PARQUET).glob("*.parquet")) or sorted((shards / WEBDATASET).glob("*.tar"))
+    for file in files:
         split = file.name.rpartition("-")[0]
-        for row in read_table(file, wanted).to_pylist():
+        for row in _tar_rows(file) if file.suffix == ".tar" else _parquet_rows(file):
             yield row["sample_id"], split, row["dataset"], row.get("subject_id")
+
+
+def _parquet_rows(file: Path) -> list[dict[str, Any]]:
+    try:
+        names = pq.read_schema(file).names
+    except (OSError, pa.ArrowException):
+        raise TableError(f"{file}: not a readable Parquet file; write the shards again") from None
+    if not {"sample_id", "dataset"} <= set(names):
+        raise TableError(f"{file}: has no sample_id and dataset; write the shards again")
+    wanted = ["sample_id", "dataset", *(["subject_id"] if "subject_id" in names else [])]
+    rows: list[dict[str, Any]] = read_table(file, wanted).to_pylist()
+    return rows
+
+
+def _tar_rows(file: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with tarfile.open(file) as archive:
+            for member in archive:
+                stream = archive.extractfile(member) if member.name.endswith(".json") else None
+                if stream is not None:
+                    row = json.loads(stream.read())
+                    yield {"sample_id": row["sample_id"], "dataset": row["dataset"], "subject_id": row["subject_id"]}
+    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError):
+        raise TableError(f"{file}: not a readable tar of samples; write the shards again") from None
 
 
 def _misplaced(

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.core.params.section import PLAIN_TAG, TABLE_TAG, Count, Section, Seed, Share, UnitShare
@@ -14,6 +14,7 @@ DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 # dvc.yaml hands it to a shell in single quotes.
 RawPath = Annotated[str, Field(pattern=r"^[^'\\\x00-\x1f]*[^'\\\x00-\x1f./][^'\\\x00-\x1f]*$")]
 Role = Literal["train", "test", "both"]
+Container = Literal["parquet", "webdataset"]
 # What `columns` of a dataset may say: the columns of a csv, the csv itself, the folder that its paths are relative to,
 # and a regular expression with one group that takes the subject from a picture's file name.
 TableKey = Literal[
@@ -200,6 +201,10 @@ class SplitParams(Section):
     fold_order: Literal["balanced", "subject"]
 
 
+def _each_once(values: list[Container]) -> list[Container]:
+    return sorted(set(values))
+
+
 class ShardParams(Section):
     """How many training rows of each class go into the shards; validation and test rows all do."""
 
@@ -209,6 +214,7 @@ class ShardParams(Section):
     max_copies: Annotated[int, Field(ge=1, le=1000)]
     weighting: Literal["inverse", "effective"]
     effective_beta: Annotated[float, Field(ge=0, lt=1)]
+    containers: Annotated[list[Container], Field(min_length=1), AfterValidator(_each_once)]
     rows_per_shard: Count
     world_size: Count
 

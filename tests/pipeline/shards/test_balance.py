@@ -87,10 +87,10 @@ def test_weights_and_quotas_are_of_the_rows_that_every_process_gets():
 
 
 def test_rows_that_no_process_gets_are_others_with_another_seed():
-    params = shard_params(balance="weights", processes=3, rows_per_shard=100)
+    params = shard_params(balance="weights", world_size=3, rows_per_shard=100)
     plain = table(TRAINED).append_column("copy", pa.array(np.zeros(len(TRAINED), np.int16)))
     found = {}
     for seed in range(6):
         found[seed] = balanced(table(TRAINED), params, seed=seed).uneven["sample_id"].to_pylist()
-        assert found[seed] == even(plain, seed=seed, rows_per_shard=100, processes=3)[1]["sample_id"].to_pylist()
+        assert found[seed] == even(plain, seed=seed, rows_per_shard=100, world_size=3)[1]["sample_id"].to_pylist()
     assert len(set(map(tuple, found.values()))) > 2

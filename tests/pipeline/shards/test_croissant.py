@@ -6,8 +6,11 @@ import mlcroissant
 import pytest
 
 from pipeline.core.emotions import CLASSES
+from pipeline.core.names import SPLITS
 from pipeline.core.tables import read_table
 from pipeline.shards.croissant import build_croissant
+from pipeline.shards.stage import run as write_shards
+from tests.shard_inputs import shard_params
 
 # The library's own use of pandas.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -33,6 +36,18 @@ def test_is_valid_croissant(dataset):
     # The one recommendation that is not followed: a date would change the bytes of every run.
     assert len(dataset.metadata.issues.warnings) == 1
     assert "datePublished" in dataset.metadata.issues.report()
+
+
+@pytest.mark.parametrize("kept", ["parquet", "webdataset"])
+def test_one_container_alone_is_valid_too(inputs, tmp_path, kept):
+    params = shard_params(containers=[kept])
+    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "out", params, seed=1, workers=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one = mlcroissant.Dataset(str(tmp_path / "out/croissant.json"))
+    assert not one.metadata.issues.errors
+    assert {fileset.id for fileset in one.metadata.distribution} == {f"{kept}-{name}" for name in SPLITS}
+    assert len(records(one, "class_counts")) == 3 * 2 * 8
 
 
 def test_samples_are_read_by_the_library(dataset, inputs):

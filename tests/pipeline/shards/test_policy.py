@@ -20,6 +20,7 @@ def params():
         "max_copies": 4,
         "weighting": "inverse",
         "effective_beta": 0.9,
+        "containers": ["parquet", "webdataset"],
         "rows_per_shard": 8,
     }
     known = {name: value for name, value in values.items() if name in ShardParams.model_fields}

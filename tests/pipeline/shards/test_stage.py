@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
@@ -14,6 +15,7 @@ from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.schema import INDEX, LABELS, SPLIT
 from pipeline.core.tables import read_table
 from pipeline.shards.policy import cap_tested
+from pipeline.shards.read import iter_shards, open_shards
 from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import ALIGN, EQUALIZE, make_inputs, shard_params
 
@@ -87,6 +89,40 @@ def test_tar_holds_the_same_rows_as_parquet(inputs, shards):
         assert {(member.mtime, member.uid, member.gid, member.uname, member.gname) for member in members} == {
             (0, 0, 0, "", "")
         }
+
+
+@pytest.mark.parametrize(("kept", "left_out"), [("parquet", "webdataset"), ("webdataset", "parquet")])
+def test_one_container_alone_has_the_same_bytes_and_the_same_id(inputs, shards, tmp_path, kept, left_out):
+    out = tmp_path / "out"
+    write(inputs, out, containers=[kept])
+    both = {file.path: file.md5 for file in folder_files(shards)}
+    files = {file.path: file.md5 for file in folder_files(out)}
+    assert files.keys() == {path for path in both if not path.startswith(left_out)}
+    assert {path for path in files if files[path] != both[path]} == {"snapshot.json", "shards.json", "croissant.json"}
+    assert read_snapshot(out).id == read_snapshot(shards).id
+    assert json.loads((out / "shards.json").read_text())["containers"] == [kept]
+
+
+def test_the_order_of_containers_does_not_matter_and_none_is_an_error():
+    assert shard_params(containers=["webdataset", "parquet", "webdataset"]).containers == ["parquet", "webdataset"]
+    for wrong in ([], ["zip"]):
+        with pytest.raises(ValidationError, match="containers"):
+            shard_params(containers=wrong)
+
+
+def test_who_reads_parquet_says_which_key_brings_it(inputs, tmp_path):
+    write(inputs, tmp_path / "out", containers=["webdataset"])
+    folder = open_shards(tmp_path / "out")
+    assert list(folder.splits) == ["test", "train", "val"]
+    with pytest.raises(DataError, match=r"out: holds webdataset alone.* put parquet into shard\.containers"):
+        next(iter_shards(folder, "train"))
+
+
+def test_shards_that_do_not_say_their_containers_have_both(shards, tmp_path):
+    manifest = json.loads((shards / "shards.json").read_text())
+    assert manifest.pop("containers") == ["parquet", "webdataset"]
+    (tmp_path / "shards.json").write_text(json.dumps(manifest))
+    assert open_shards(tmp_path).containers == ("parquet", "webdataset")
 
 
 def test_contract_and_snapshot_travel_inside_every_shard(inputs, shards):

@@ -1,4 +1,6 @@
+import io
 import json
+import tarfile
 
 import numpy as np
 import pyarrow as pa
@@ -64,6 +66,37 @@ def test_one_moved_sample_is_named_with_all_that_it_ties(folders):
     assert any(f"person d/{person} is in test and train" in line for line in problems)
     assert any(f"group subject:d/{person} is in test and train" in line for line in problems)
     assert any(f"sequence d/{person}/s is in test and train" in line for line in problems)
+
+
+def as_tars(shards, *, torn=False):
+    """The same rows as tars alone, written by Python's tarfile."""
+    (shards / "webdataset").mkdir()
+    for file in sorted((shards / "parquet").iterdir()):
+        with tarfile.open(shards / f"webdataset/{file.stem}.tar", "w") as archive:
+            for number, row in enumerate(read_table(file).to_pylist()):
+                for suffix, content in ((".jpg", b"picture"), (".json", b"{" if torn else json.dumps(row).encode())):
+                    member = tarfile.TarInfo(f"{file.stem}-{number}{suffix}")
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+        file.unlink()
+
+
+def test_tars_alone_are_counted_as_parquet_is(folders):
+    split_folder, shards = folders
+    splits = promised(split_folder)
+    moved = next(key for key, name in splits.items() if name == "train")
+    write_shards(shards, splits | {moved: "test"})
+    problems = check(split_folder, shards)
+    as_tars(shards)
+    assert check(split_folder, shards) == problems != []
+
+
+def test_a_torn_tar_is_named(folders):
+    split_folder, shards = folders
+    as_tars(shards, torn=True)
+    assert check(split_folder, shards) == [
+        f"{shards}/webdataset/test-00000.tar: not a readable tar of samples; write the shards again"
+    ]
 
 
 def test_a_shard_that_the_index_does_not_know_is_named(folders):
