@@ -6,16 +6,14 @@ from typing import Final, NamedTuple
 
 from pipeline.core.errors import ImageError
 from pipeline.core.schema import Reason
-from pipeline.images.bmp import BmpPicture
-from pipeline.images.exif import TRANSPOSED, turn, turned_size
+from pipeline.images.exif import FLIPPED_X, FLIPPED_Y, TRANSPOSED, turn, turned_size
 from pipeline.images.formats import Format, recognise
-from pipeline.images.gif import GifPicture
 from pipeline.images.jpeg import JpegPicture, open_jpeg
 from pipeline.images.picture import Picture, Pixels
 from pipeline.images.png import PngPicture
 from pipeline.images.pnm import open_pnm
+from pipeline.images.small import open_bmp, open_gif, open_webp
 from pipeline.images.tiff import TiffPicture
-from pipeline.images.webp import WebpPicture
 
 
 class Header(NamedTuple):
@@ -100,9 +98,9 @@ _OPENERS: Final[Mapping[Format, Callable[[bytes], Picture]]] = {
     Format.JPEG: open_jpeg,
     Format.PNG: PngPicture,
     Format.TIFF: TiffPicture,
-    Format.BMP: BmpPicture,
-    Format.WEBP: WebpPicture,
-    Format.GIF: GifPicture,
+    Format.BMP: open_bmp,
+    Format.WEBP: open_webp,
+    Format.GIF: open_gif,
     Format.PNM: open_pnm,
 }
 
@@ -111,8 +109,8 @@ def _build_scaled(pixels: Pixels, picture: Picture, scale: float) -> Scaled:
     # libjpeg gives ceil(size * scale): the scale is a whole number of eighths, not the ratio of the sizes. The part of
     # a pixel that was rounded up lies at the far side; a turn can bring it to the near side.
     far_x, far_y = pixels.shape[1] - picture.width * scale, pixels.shape[0] - picture.height * scale
-    near_x = far_x if picture.orientation in (2, 3, 7, 8) else 0.0
-    near_y = far_y if picture.orientation in (3, 4, 6, 7) else 0.0
+    near_x = far_x if picture.orientation in FLIPPED_X else 0.0
+    near_y = far_y if picture.orientation in FLIPPED_Y else 0.0
     if picture.orientation in TRANSPOSED:
         near_x, near_y = near_y, near_x
     width, height = turned_size(picture.width, picture.height, picture.orientation)

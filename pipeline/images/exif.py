@@ -8,6 +8,9 @@ import numpy as np
 from pipeline.images.picture import Pixels
 
 UPRIGHT: Final = 1
+# What a turn does: mirrors the stored columns, mirrors the stored rows, then exchanges the two.
+FLIPPED_X: Final = frozenset({2, 3, 7, 8})
+FLIPPED_Y: Final = frozenset({3, 4, 6, 7})
 TRANSPOSED: Final = frozenset({5, 6, 7, 8})
 _ORIENTATION_TAG: Final = 0x0112
 _SHORT: Final = 3
@@ -50,21 +53,7 @@ def turned_size(width: int, height: int, orientation: int) -> tuple[int, int]:
 
 def turn(pixels: Pixels, orientation: int) -> Pixels:
     """Return the pixels as EXIF says they are to be seen, contiguous in memory."""
-    match orientation:
-        case 2:
-            turned = pixels[:, ::-1]
-        case 3:
-            turned = pixels[::-1, ::-1]
-        case 4:
-            turned = pixels[::-1]
-        case 5:
-            turned = pixels.swapaxes(0, 1)
-        case 6:
-            turned = pixels[::-1].swapaxes(0, 1)
-        case 7:
-            turned = pixels[::-1, ::-1].swapaxes(0, 1)
-        case 8:
-            turned = pixels[:, ::-1].swapaxes(0, 1)
-        case _:
-            return pixels
-    return np.ascontiguousarray(turned)
+    if orientation == UPRIGHT:
+        return pixels
+    turned = pixels[:: -1 if orientation in FLIPPED_Y else 1, :: -1 if orientation in FLIPPED_X else 1]
+    return np.ascontiguousarray(turned.swapaxes(0, 1) if orientation in TRANSPOSED else turned)

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from pipeline.core.errors import ImageError
 from pipeline.core.schema import Reason
 from pipeline.images.deep import to_eight_bits
+from pipeline.images.exif import UPRIGHT
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
 
@@ -24,6 +26,24 @@ _OPAQUE: Final = frozenset({"1", "P", "RGBX", "CMYK", "YCbCr"})
 _KEYED: Final = frozenset({"1", "L", "P", "RGB"})
 _BAND_ROWS: Final = 256
 _CUT: Final = ("truncated", "not enough", "unexpected end", "end of file", "eof", "buffer is not large enough")
+
+
+@dataclass(frozen=True, slots=True)
+class PillowPicture:
+    """A picture of which only the size was read, and all else is Pillow's; see `Picture`."""
+
+    content: bytes
+    kind: Format
+    width: int
+    height: int
+    orientation: int = UPRIGHT
+
+    def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- Pillow has no cheaper part of these
+        """See `Picture.decode`."""
+        picture = open_pillow(self.content, self.kind)
+        if picture.size != (self.width, self.height):
+            raise ImageError(Reason.corrupt, f"{self.kind} with two sizes")
+        return load_samples(picture, self.kind)
 
 
 def open_pillow(content: bytes, kind: Format) -> Image.Image:
