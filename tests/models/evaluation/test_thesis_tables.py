@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from models.evaluation.thesis_tables import build_page, build_table, choose_runs, read_published, read_runs
 from pipeline.core.errors import UsageError
 from stages.cli import run
-from stages.tables import build_page, build_table, choose_runs, read_published, read_runs
 
 
 def revision(model, score, *, metrics=True, augment="none", shards="aa11"):
@@ -91,7 +91,7 @@ def test_published_figures_stand_beside_ours(shown, tmp_path):
 
 def test_tables_say_the_same_to_programs(shown, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stages.tables._experiments", lambda: shown)
+    monkeypatch.setattr("models.evaluation.thesis_tables.read_experiments", lambda: shown)
     assert run(["tables", "--snapshot", "aa11", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     chosen = choose_runs(list(read_runs(shown)), "aa11")

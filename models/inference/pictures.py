@@ -1,0 +1,127 @@
+"""Files of pictures in, their faces out, some at once: what `prep predict` works through."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pipeline.core.errors import DataError, ImageError, UsageError
+from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.schema import Reason
+
+if TYPE_CHECKING:
+    from models.inference.predictor import AnsweredFace, Predictor
+
+_PICTURES_AT_ONCE: Final = 16
+# Whoever gives --out such a name means one picture, not a folder.
+_PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+# In a folder, a file that is no picture at all is passed over: it was not what was meant.
+_PASSED_OVER: Final = Reason.not_an_image
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Files to answer, which of them were given by name, and where each is drawn to, if anywhere."""
+
+    paths: Sequence[Path]
+    named: frozenset[Path]
+    targets: dict[Path, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A picture with its faces, or with why it cannot be used."""
+
+    path: Path
+    faces: "list[AnsweredFace] | ImageError"
+
+
+def find_pictures(given: Sequence[Path], out: Path | None = None) -> Pictures:
+    """Return the pictures that are given or lie below a folder that is, sorted; hidden files are not looked at.
+
+    Args:
+        given: pictures, or folders of pictures.
+        out: where they are drawn to: a .png for one picture, a folder for several; None: nowhere.
+
+    Raises:
+        DataError: nothing is there, or a folder without a file.
+        UsageError: `out` is no .png, one for several pictures, or the picture itself.
+    """
+    paths = [path for place in given for path in _find(place)]
+    return Pictures(paths, frozenset(path for path in given if not path.is_dir()), _targets(paths, out))
+
+
+def answer_pictures(predictor: "Predictor", pictures: Pictures, progress: Progress = no_progress) -> Iterator[Answered]:
+    """Yield each picture with its faces, in order; draws those that are to be drawn.
+
+    A file below a folder that is no picture is passed over.
+
+    Args:
+        predictor: the network.
+        pictures: see `find_pictures`.
+        progress: called with pictures done.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    waiting, done = iter(pictures.paths), 0
+    while some := list(islice(waiting, _PICTURES_AT_ONCE)):
+        contents = [_read(path) for path in some]
+        for path, content, faces in zip(some, contents, predictor.predict(contents), strict=True):
+            done += 1
+            progress(done, len(pictures.paths), path.name)
+            if isinstance(faces, ImageError):
+                if path in pictures.named or faces.status != _PASSED_OVER:
+                    yield Answered(path, faces)
+                continue
+            if path in pictures.targets:
+                _draw(content, faces, pictures.targets[path])
+            yield Answered(path, faces)
+
+
+def _find(given: Path) -> list[Path]:
+    """Return a picture's path itself, or all files below a folder, sorted; hidden ones are not looked at."""
+    if given.is_dir():
+        files = (path for path in given.rglob("*") if path.is_file())
+        shown = sorted(path for path in files if not any(p.startswith(".") for p in path.relative_to(given).parts))
+        if not shown:
+            raise DataError(f"{given}: no file below; give a picture, or a folder with some")
+        return shown
+    if not given.is_file():
+        raise DataError(f"{given}: not there; give a picture, or a folder with some")
+    return [given]
+
+
+def _targets(paths: Sequence[Path], out: Path | None) -> dict[Path, Path]:
+    """Return where each picture is drawn to."""
+    if out is None:
+        return {}
+    suffix = out.suffix.lower()
+    if suffix in _PICTURE_SUFFIXES or (out.is_file() and suffix != ".png"):
+        raise UsageError(f"--out {out}: pictures are drawn as .png; give a name that ends so, or a folder")
+    if suffix == ".png":
+        if len(paths) > 1:
+            raise UsageError(f"--out {out}: {len(paths)} pictures need a folder, not one .png")
+        targets = {paths[0]: out}
+    else:
+        targets = {path: out / f"{number:05d}-{path.stem}.png" for number, path in enumerate(paths)}
+    for path, target in targets.items():
+        if target.exists() and target.samefile(path):
+            raise UsageError(f"--out {target}: is the picture itself; give another name")
+    return targets
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _draw(content: bytes, faces: "list[AnsweredFace]", target: Path) -> None:
+    from models.inference.predictor import draw_faces
+    from pipeline.report.sheet import write_png
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_png(target, draw_faces(content, faces))

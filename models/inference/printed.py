@@ -1,0 +1,61 @@
+"""What a network answers, as lines, as JSON and as rows of a csv."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.emotions import AFFECTNET
+
+if TYPE_CHECKING:
+    from models.checkpoint import Checkpoint
+    from models.inference.predictor import AnsweredFace
+
+
+def text_lines(name: str, faces: "list[AnsweredFace]", checkpoint: "Checkpoint") -> Iterator[str]:
+    """Yield a line for each face, its classes from the likeliest to the least; one that says so if there is none.
+
+    `name` is the picture's.
+    """
+    classes = checkpoint.classes
+    if not faces:
+        yield f"{name}: no face found"
+    for number, face in enumerate(faces, start=1):
+        x0, y0, x1, y1 = face.box
+        ranked = sorted(face.probabilities.items(), key=lambda entry: (-entry[1], classes.index(entry[0])))
+        shares = "  ".join(f"{name} {share:.3f}" for name, share in ranked)
+        place = f"{x1 - x0:.0f}x{y1 - y0:.0f} px at {x0:.0f},{y0:.0f}"
+        doubts = "".join(f" [{doubt}]" for doubt in face.doubts)
+        yield f"{name}: face {number} of {len(faces)}, {place}: {face.predicted}{doubts}   {shares}"
+
+
+def json_content(answers: "Iterable[tuple[Path, list[AnsweredFace]]]", checkpoint: "Checkpoint") -> dict[str, Any]:
+    """Return the answers as plain JSON values: boxes and landmarks in pixels of the picture."""
+    pictures = [{"picture": path.as_posix(), "faces": [_plain(face) for face in faces]} for path, faces in answers]
+    names = {"classes": list(checkpoint.classes), "affectnet_numbers": [AFFECTNET[name] for name in checkpoint.classes]}
+    return names | {"doubts": list(checkpoint.doubts.values()), "pictures": pictures}
+
+
+def _plain(face: "AnsweredFace") -> dict[str, Any]:
+    return {
+        "class": face.predicted,
+        "probabilities": {name: round(share, 6) for name, share in face.probabilities.items()},
+        "box": [round(value, 2) for value in face.box],
+        "landmarks": [round(value, 2) for value in face.landmarks],
+        "score": round(face.score, 6),
+        "attempt": face.attempt,
+    } | ({"doubts": list(face.doubts.values())} if face.doubts else {})
+
+
+def csv_head(checkpoint: "Checkpoint") -> list[str]:
+    """Return the names of the columns; `doubts` is one where the network has some."""
+    doubts = ["doubts"] * bool(checkpoint.doubts)
+    return ["picture", "face", "x0", "y0", "x1", "y1", "score", "class", *checkpoint.classes, *doubts]
+
+
+def csv_rows(path: Path, faces: "list[AnsweredFace]", checkpoint: "Checkpoint") -> Iterator[list[str]]:
+    """Yield a row for each face, in the columns of `csv_head`."""
+    for number, face in enumerate(faces, start=1):
+        box = [f"{value:.2f}" for value in face.box]
+        shares = [f"{face.probabilities[name]:.6f}" for name in checkpoint.classes]
+        said = ["; ".join(face.doubts.values())] * bool(checkpoint.doubts)
+        yield [path.as_posix(), str(number), *box, f"{face.score:.6f}", face.predicted, *shares, *said]
