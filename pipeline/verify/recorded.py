@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.core.errors import PrepError
+from pipeline.core.errors import LineageError, PrepError
 from pipeline.core.folders import PARAMS
 from pipeline.core.lineage.code import code_root, stage_code
 from pipeline.core.lineage.identity import file_md5
@@ -64,15 +64,21 @@ def check_code(folder: Path, stages: Iterable[Stage]) -> Iterator[Problem]:
         folder: what `prep code` wrote.
         stages: the stages as dvc.lock has them.
     """
-    params = read_yaml(PARAMS) if PARAMS.is_file() else {}
+    root, params = code_root(), read_yaml(PARAMS) if PARAMS.is_file() else {}
     for name in dict.fromkeys(stage.name.partition("@")[0] for stage in stages):
         taken = folder / f"{name}.json"
         if not taken.is_file():
             continue
         try:
-            before, now = json.loads(taken.read_text(encoding="utf-8")), stage_code(name, code_root(), params)
-        except (OSError, ValueError, PrepError) as error:
-            yield Problem(taken.as_posix(), " ".join(str(error).split()))
+            before = json.loads(taken.read_text(encoding="utf-8"))
+        except ValueError as error:
+            yield Problem(taken.as_posix(), f"cannot be read: {' '.join(str(error).split())}")
+            continue
+        try:
+            now = stage_code(name, root, params)
+        except LineageError as error:
+            place, _, detail = str(error).partition(": ")
+            yield Problem(Path(place).relative_to(root).as_posix(), f"{detail}; {name} ran it, as {taken} has it")
             continue
         for file in sorted({*before, *now}):
             if before.get(file) != now.get(file):
