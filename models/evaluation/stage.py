@@ -27,7 +27,7 @@ from models.evaluation.gallery import choose_affects, choose_classes, write_gall
 from models.evaluation.held_out import HeldOut, answer_logits, faces_for, read_held_out
 from models.evaluation.label_permutation import LabelPermutation, find_label_permutation
 from models.evaluation.metrics import SCORES, Answers, Bootstrap, answer, measure
-from models.evaluation.summary import TestedRows, Training, beside, brief, brief_beside, build_views, full, list_rough
+from models.evaluation.summary import AnsweredRows, Training, beside, brief, brief_beside, build_views, full, list_rough
 from models.registry import find_model
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.errors import ModelError, UsageError
@@ -232,11 +232,11 @@ def _calibration_error(rows: HeldOut, probabilities: NDArray[np.float32], bootst
     return measure(answers, replace(bootstrap, draws=1)).scores["ece"].value
 
 
-def _rows(rows: HeldOut, probabilities: NDArray[np.float32]) -> TestedRows:
+def _rows(rows: HeldOut, probabilities: NDArray[np.float32]) -> AnsweredRows:
     missing = rows.missing
     group = np.concatenate([rows.group, rows.missing_group])
     count = len(rows.sample_id)
-    return TestedRows(
+    return AnsweredRows(
         dataset=np.array([*rows.dataset, *missing["dataset"].to_pylist()]),
         label=np.concatenate([rows.label, missing["label"].to_numpy().astype(np.int64)]),
         group=group,

@@ -24,7 +24,7 @@ _DECIMALS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class TestedRows:
+class AnsweredRows:
     """The rows of a test set and one network's answers to them.
 
     Attributes:
@@ -41,9 +41,9 @@ class TestedRows:
     found: NDArray[np.bool_]
     probabilities: NDArray[np.float32]
 
-    def where(self, mask: NDArray[np.bool_]) -> "TestedRows":
+    def where(self, mask: NDArray[np.bool_]) -> "AnsweredRows":
         """Return only the rows that the mask picks."""
-        return TestedRows(
+        return AnsweredRows(
             self.dataset[mask], self.label[mask], self.group[mask], self.found[mask], self.probabilities[mask]
         )
 
@@ -72,7 +72,7 @@ class TestSlice:
     majority_class: Measured | None
 
 
-def build_views(rows: TestedRows, training: Training, bootstrap: Bootstrap) -> dict[tuple[str, ...], TestSlice]:
+def build_views(rows: AnsweredRows, training: Training, bootstrap: Bootstrap) -> dict[tuple[str, ...], TestSlice]:
     """Measure the whole and its parts.
 
     Returns:
@@ -86,7 +86,7 @@ def build_views(rows: TestedRows, training: Training, bootstrap: Bootstrap) -> d
     return {place: build_view(rows.where(mask), training, bootstrap) for place, mask in masks.items() if mask.any()}
 
 
-def build_view(rows: TestedRows, training: Training, bootstrap: Bootstrap) -> TestSlice:
+def build_view(rows: AnsweredRows, training: Training, bootstrap: Bootstrap) -> TestSlice:
     """Measure one set of rows in its three ways, and the best that one constant answer could get."""
     faces = rows.where(rows.found)
     shared = tuple(sorted(training.classes & set(faces.label.tolist())))
@@ -99,15 +99,15 @@ def build_view(rows: TestedRows, training: Training, bootstrap: Bootstrap) -> Te
     )
 
 
-def _measure(rows: TestedRows, bootstrap: Bootstrap, classes: tuple[int, ...] = _ALL) -> Measured | None:
+def _measure(rows: AnsweredRows, bootstrap: Bootstrap, classes: tuple[int, ...] = _ALL) -> Measured | None:
     return measure(rows.answers(classes), bootstrap, classes) if len(rows.label) else None
 
 
-def _constant(rows: TestedRows) -> TestedRows:
+def _constant(rows: AnsweredRows) -> AnsweredRows:
     """Return the rows answered with their own commonest class: no constant answer is more accurate."""
     counts = np.bincount(rows.label, minlength=len(CLASSES))
     probabilities = np.tile(np.eye(len(CLASSES), dtype=np.float32)[counts.argmax()], (len(rows.label), 1))
-    return TestedRows(rows.dataset, rows.label, rows.group, rows.found, probabilities)
+    return AnsweredRows(rows.dataset, rows.label, rows.group, rows.found, probabilities)
 
 
 def brief(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, Any]:

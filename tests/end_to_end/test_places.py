@@ -92,7 +92,7 @@ def test_a_folder_behind_a_link_and_packages_behind_links(make, tmp_path):
     assert harmonize(link, PREP) == SWAPPED
     # Packages that lie elsewhere are what DVC hashes here, through the links.
     (other / "pipeline").rename(tmp_path / "kept")
-    swap_in = tmp_path / "kept/taxonomies/kdef.yaml"
+    swap_in = tmp_path / "kept" / Path(TAXONOMY).relative_to("pipeline")
     swap_in.write_text((folder / TAXONOMY).read_text())
     (other / "pipeline").symlink_to(tmp_path / "kept", target_is_directory=True)
     shutil.rmtree(other / "stages")

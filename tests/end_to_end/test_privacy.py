@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 SUBJECT = "S005"
 # In the order of the work. A new command needs its line here.
 COMMANDS = {
+    "code": [[]],
     "demo": [[]],
     "ingest": [["--src", "raw/demo/ckplus"], ["--src", "raw/demo/affectnet"]],
     "align": [["--src", "raw/demo/ckplus"], ["--src", "raw/demo/affectnet"]],

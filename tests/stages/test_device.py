@@ -10,8 +10,8 @@ from stages.cli import run
 from stages.device import note_other_device, note_unused_gpu
 from tests.cards import H100, P100, pretend
 
-CPU = {"device": "cpu", "precision": "fp32", "tf32": False, "world_size": 1}
-GPU = {"device": "cuda", "card": "NVIDIA H100", "precision": "bf16", "tf32": False, "world_size": 2}
+CPU = {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
+GPU = {"device": "cuda", "card": "NVIDIA H100", "precision": "bf16", "tf32": False, "processes": 2}
 
 
 @pytest.fixture(autouse=True)

@@ -53,7 +53,7 @@ def test_harmonize_names_the_row_of_an_unknown_label(project, capsys):
 
 def test_a_bad_policy_is_a_parameter_error(project, capsys):
     text = Path("params.yaml").read_text()
-    Path("params.yaml").write_text(text.replace("several: vote", "several: guess"))
+    Path("params.yaml").write_text(text.replace("multi_label: vote", "multi_label: guess"))
     make_samples(Path("data/samples/toy"), "affectnet", [labelled("happy")])
     assert run(["harmonize", "--src", "data/samples/toy"]) == 2
     assert "harmonize.multi_label" in capsys.readouterr().err

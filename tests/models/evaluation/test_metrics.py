@@ -22,7 +22,7 @@ from models.evaluation.metrics import (
     log_loss,
     measure,
 )
-from models.evaluation.summary import TestedRows, Training, beside, build_views
+from models.evaluation.summary import AnsweredRows, Training, beside, build_views
 from pipeline.core.emotions import CLASSES
 
 BOOTSTRAP = Bootstrap(draws=200, seed=5, bins=15)
@@ -261,7 +261,7 @@ def test_each_of_several_datasets_has_the_scores_of_its_own_rows(seed, classes, 
     generator = np.random.default_rng(seed)
     dataset, found = generator.choice(list("abc"), len(answers)), generator.random(len(answers)) < 0.8
     trained = set(generator.choice(8, 5, replace=False).tolist())
-    rows = TestedRows(dataset, answers.label, answers.group, found, probabilities)
+    rows = AnsweredRows(dataset, answers.label, answers.group, found, probabilities)
     views = build_views(rows, Training(frozenset("ab"), frozenset(trained)), Bootstrap(2, 1, 15))
     places = {("per_dataset", name): dataset == name for name in sorted(set(dataset))}
     places |= {(): np.ones(len(answers), bool), ("within",): dataset != "c", ("across",): dataset == "c"}
@@ -329,7 +329,7 @@ def test_a_difference_of_calibration_errors_stands_beside_the_one_that_chance_ma
     generator = np.random.default_rng(6)
     unsure, sure = (generator.dirichlet(np.full(8, a), 300).astype(np.float32) for a in (0.4, 0.02))
     label = generator.integers(0, 8, 300)
-    rows = [TestedRows(np.full(300, "one"), label, np.arange(300), np.ones(300, bool), p) for p in (unsure, sure)]
+    rows = [AnsweredRows(np.full(300, "one"), label, np.arange(300), np.ones(300, bool), p) for p in (unsure, sure)]
     views = [build_views(of, Training(frozenset({"one"}), frozenset(range(8))), BOOTSTRAP) for of in rows]
     expected = error_by_chance(unsure, generator) - error_by_chance(sure, generator)
     assert expected > 0.02

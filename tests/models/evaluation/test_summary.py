@@ -6,7 +6,7 @@ from scipy import stats
 
 from models.evaluation.intervals import interval
 from models.evaluation.metrics import Answers, Bootstrap, answer, chance_ece, compare, log_loss, measure
-from models.evaluation.summary import TestedRows, Training, beside, brief, brief_beside, build_views, full, list_rough
+from models.evaluation.summary import AnsweredRows, Training, beside, brief, brief_beside, build_views, full, list_rough
 from pipeline.core.emotions import CLASSES
 
 BOOTSTRAP = Bootstrap(draws=60, seed=3, bins=10)
@@ -18,7 +18,7 @@ def make_rows(dataset, label, predicted, *, found=None, group=None, sure=0.75):
     count = len(label)
     probabilities = np.full((count, 8), (1 - sure) / 7, np.float32)
     probabilities[np.arange(count), predicted] = sure
-    return TestedRows(
+    return AnsweredRows(
         np.array(dataset), np.array(label), np.arange(count) if group is None else np.array(group),
         np.ones(count, bool) if found is None else np.array(found, bool), probabilities,
     )  # fmt: skip

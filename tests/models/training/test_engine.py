@@ -102,11 +102,11 @@ def test_draws_are_kept_apart_on_the_device_in_use_alone(monkeypatch):
 def test_what_is_recorded_of_a_gpu(monkeypatch):
     pretend(monkeypatch, H100)
     with reproducible(1):
-        found = describe_compute(CUDA, "bf16", world_size=2)
+        found = describe_compute(CUDA, "bf16", processes=2)
     card = "NVIDIA H100 80GB HBM3"
-    assert found.plain() == {"device": "cuda", "card": card, "precision": "bf16", "tf32": False, "world_size": 2}
+    assert found.plain() == {"device": "cuda", "card": card, "precision": "bf16", "tf32": False, "processes": 2}
     assert str(found) == f"{card} (cuda), bf16, 2 processes"
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     assert describe_compute(CUDA).tf32
-    plain = {"device": "cpu", "precision": "fp32", "tf32": False, "world_size": 1}
+    plain = {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
     assert describe_compute(Device("cpu")).plain() == plain

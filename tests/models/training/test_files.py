@@ -104,7 +104,7 @@ def test_snapshot_and_checkpoint_say_how_it_was_made(made):
     assert [given.snapshot for given in snapshot.inputs] == [made.folder.snapshot_id]
     assert snapshot.params == {**made.params.plain(), "seed": 5} == info.params
     assert set(snapshot.tools) == {"lightning", "numpy", "scikit-learn", "timm", "torch", "torchvision"}
-    assert snapshot.ran == {"device": "cpu", "precision": "fp32", "tf32": False, "world_size": 1}
+    assert snapshot.ran == {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
     assert snapshot.contract == made.folder.contract == info.contract
     assert (info.model, info.task, info.tta_flip, info.shards) == (
         "baseline",

@@ -81,7 +81,7 @@ def test_a_state_is_of_one_snapshot_parameters_seed_and_way_to_compute(shards):
     here = job(shards)
     names = {
         state_name(here, FP32), state_name(job(shards, seed=4), FP32), state_name(job(shards, ema=0.5), FP32),
-        state_name(here, replace(FP32, precision="bf16")), state_name(here, replace(FP32, world_size=2)),
+        state_name(here, replace(FP32, precision="bf16")), state_name(here, replace(FP32, processes=2)),
         state_name(replace(here, folder=SimpleNamespace(snapshot_id="of other shards")), FP32),
     }  # fmt: skip
     assert len(names) == 6
@@ -163,7 +163,7 @@ def phase(shards, tmp_path, monkeypatch):
         file = tmp_path / "state.ckpt"
         if state:
             file.touch()
-        weights, history = torch.ones(8), run.Course("loss")
+        weights, history = torch.ones(8), run.History("loss")
         network = build_network(here)
         objective = run.Objective(here.params, weights)
         run._run_phase(here, network, Phase("finetune", 4, 6, 2, 0.125), objective, history, file, "live")

@@ -181,7 +181,7 @@ def test_a_state_of_another_precision_or_number_of_processes_is_left_with_a_word
     assert said[0] == "trains on cpu, fp32"
     assert [line.partition(":")[0] for line in said[1:]] == (["starts anew"] if other else [])
     assert (first[0] == 1) == bool(other)
-    assert read_snapshot(here / "out").ran == {"device": "cpu", "precision": "fp32", "tf32": False, "world_size": 1}
+    assert read_snapshot(here / "out").ran == {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
 
 
 def test_temperature_and_claimed_score_are_those_of_the_saved_file(shards, here):
