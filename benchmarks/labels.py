@@ -17,9 +17,9 @@ _ANY: Final = "*"
 _HEAD: Final = """# Native labels
 
 Every native label of every format, the class that its taxonomy gives it, and the source of that choice. The last column
-is what the literature does instead, where we know of it. It is made by
-`make labels` from `pipeline/labels/taxonomies/` and `docs/labels.yaml`. To map a label differently, edit its taxonomy; the snapshot of every number that depends on it shows the
-edit.
+is what the literature does instead, where we know of it. `make labels` makes this page from
+`pipeline/labels/taxonomies/` and `docs/labels.yaml`. To map a label differently, edit its taxonomy; the snapshot of
+every number that depends on it shows the edit.
 """
 
 
