@@ -1,9 +1,9 @@
-"""What each ingredient of the default training brings on real faces: one is left out at a time.
+"""What each ingredient of the default training adds on real faces: one is left out at a time (`make bench-ablation`).
 
-`make bench-ablation`. The photographs are the six classes of ../shared/data/muxspace with more than 90 of them. The
-people that the default split tests on are taken away first and never looked at; the others are divided into three
-folds, and every variant is trained three times, on each two folds with a seed of its own, and tested on the third. A
-finished training below the folder is not repeated, so that an interrupted run goes on where it was.
+The photographs are those of the six classes of ../shared/data/muxspace that have more than 90. The people that the
+default split tests on are removed first and never used. The others are divided into three folds; every variant is
+trained three times, on two folds with another seed each time, and tested on the third. A finished training below the
+folder is not repeated, so an interrupted run resumes.
 
     python benchmarks/ablation.py FOLDER [EPOCHS]
 """

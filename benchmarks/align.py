@@ -1,9 +1,9 @@
-"""Finding and aligning faces beside facenet-pytorch, dlib, mtcnn and deepface: `make bench-align`.
+"""Compare face detection and alignment with facenet-pytorch, dlib, mtcnn and deepface: `make bench-align`.
 
-Every tool gets the bytes of a picture and has to give the stored crop, on one thread, in this process (mtcnn and
-deepface in one of their own: benchmarks/requirements-peers.txt in an environment whose interpreter PEERS_PYTHON names).
-All see the same pictures in interleaved chunks. Times are processor time, which other load on the machine changes less
-than the clock; what counts are the medians of the rounds' ratios.
+Every tool turns the bytes of a picture into the stored crop, on one thread, in this process. mtcnn and deepface run in
+a process of their own, with the interpreter that PEERS_PYTHON names; its environment needs
+benchmarks/requirements-peers.txt. All tools see the same pictures in interleaved chunks. Times are processor time,
+which other load on the machine changes less than the clock; the report uses medians of the rounds' ratios.
 """
 
 import json

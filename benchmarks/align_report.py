@@ -7,42 +7,51 @@ from typing import Any
 SCALING, PROFILE, REFINED = "scaling", "profile", "refined"
 OURS, FLOOR = "this project", "floor"
 DEFAULTS, TUNED = "facenet-pytorch, defaults", "facenet-pytorch, tuned"
-_HEAD = """# Faces found and aligned, beside others
+_HEAD = """# Face detection and alignment compared with other tools
 
-`make bench-align`: from the bytes of a picture to the stored 224 px crop, one thread, processor time, the same
-pictures in interleaved chunks; medians of the rounds. *Floor* is decoding in full, one warp and one JPEG. *Tuned* is a
-picture of at most 640 px and faces of at least 40. Error is the mean (median) distance of the five points over the
-distance between the eyes. Recall: the face a tool would take overlaps an annotated one by 0.3, or a face was found
-where there are no boxes; *box known*: the largest annotated face. Photographs: `../shared/data` (`landmarks68`, every
-twelfth of `muxspace`, the boxed ones of `dlib_faces`). *Tight crops* are the video frames cut to a square 1.1 times
-the extent of their 68 points, 224 px in colour and 48 px in grey; their box is the picture. *Over 0.2* is the share of
-found faces with an error of more than 0.2 distances between the eyes. mtcnn and deepface
-run in a process of their own, chunk by chunk in turn with the others, and see the first 96 pictures.
+`make bench-align` measures how long each tool takes from the bytes of a picture to the stored 224 px crop, in processor
+time on one thread. All tools get the same pictures in interleaved chunks; the tables give medians of the rounds.
+
+- *Floor* is the work that no tool can avoid: decoding in full, one warp and one JPEG.
+- *Tuned* means facenet-pytorch with pictures scaled to at most 640 px and faces of at least 40 px.
+- *Box known* means that the tool is given the box of the largest annotated face.
+- *Recall* is the share of pictures in which the chosen face overlaps an annotated one by at least 0.3 or, where there
+  are no annotated boxes, in which any face was found.
+- *Five-point error* is the mean (median) distance between the found and the true points, divided by the distance
+  between the eyes. *Over 0.2* is the share of found faces whose error is above 0.2.
+- *Tight crops* are the video frames cut to a square 1.1 times the extent of their 68 points, 224 px in colour and 48 px
+  in grey; their box is the whole picture.
+
+The photographs are those of `../shared/data`: `landmarks68`, every twelfth of `muxspace`, and those of `dlib_faces`
+that have boxes. mtcnn and deepface run in a separate process, chunk by chunk in turn with the other tools, on the first
+96 pictures.
 """
 
 
-# Measured once, beside each other, on the video frames; kept by hand.
+# Written by hand: these alternatives were measured once, against each other, on the video frames.
 _TRIED = """## What was tried
 
-With the box known, forty times facenet-pytorch's defaults cannot be had on small pictures. On tight crops the floor
-itself, decoding, warp and JPEG, is only 36 times as fast as they are. On frames it is 50, and forty leave 0.19 ms above
-it; one crop through the third network alone takes 0.24 ms.
+On small pictures, no tool can be forty times as fast as facenet-pytorch's defaults, even if the box is known. On tight
+crops, the floor (decoding, warp and JPEG) is only 36 times as fast. On frames the floor is 50 times as fast, and forty
+times would leave 0.19 ms for everything else, while one crop takes 0.24 ms in the third network alone.
 
-- *Turned looks*: a face with less than a certain score was shown to the third network twice, and one in twenty-four in
-  all four turns, on pictures turned in full. The second network, on a quarter of the pixels, now settles half of them;
-  one in fifty is looked at in four turns, cut from one pyramid, the crops turned. What remains are the attempts on the
-  turned picture for one picture in a hundred, some 12 ms each, and for those without a face.
-- *Warp*: OpenCV needs 0.37 ms for three channels and 0.17 ms for four, to the same values: it gets four. One remap
-  with float or fixed-point maps takes longer with the making of the maps.
-- *Third network*: 0.24 ms a crop in ONNX Runtime in runs of four (0.27 in runs of eight, 0.74 in OpenCV's dnn). Its
-  PReLU as one depthwise convolution and one addition instead of three convolutions saved a tenth.
-- *Second network*: one crop of the box, and other sizes only where it doubts the box: 0.0618 instead of 0.0644 with
-  three sizes always, as the box is nearly always right.
-- *First network*: smallest face 0.35 of the short side, then 0.2, then 0.1. With 0.3 and then 0.1, portraits took 15%
-  longer; with 0.4, they took 8% longer, for want of a face in the first search.
-- *Memory kept by malloc*: no difference.
-- *Landmarks*: a second pass on the corrected box, not turned, 0.0650; a third 0.0688; dlib's five-point eyes with
-  MTCNN's nose and mouth 0.0668, the mean of both eyes 0.0618: all worse than upright, or no better than none.
+- *Checking turned faces*: a face with a low score used to be shown to the third network twice, and one in twenty-four
+  in all four orientations, for which the whole picture was turned. The second network, which reads a quarter of the
+  pixels, now decides half of these cases. One face in fifty is checked in four orientations, and then only the crops
+  are turned, all cut from one pyramid. What remains are attempts on the turned picture, about 12 ms each, for one
+  picture in a hundred and for pictures without a face.
+- *Warp*: OpenCV needs 0.37 ms for three channels and 0.17 ms for four, with the same result, so it gets four channels.
+  One remap with float or fixed-point maps takes longer, because the maps must be computed.
+- *Third network*: ONNX Runtime takes 0.24 ms per crop in batches of four (0.27 in batches of eight; OpenCV's dnn takes
+  0.74). Computing PReLU by one depthwise convolution and one addition instead of three convolutions saved a tenth.
+- *Second network*: it looks at one crop of the given box, and at other sizes only if it doubts the box. The error is
+  0.0618; with three sizes every time it was 0.0644, because the box is nearly always right.
+- *First network*: it searches for faces down to 0.35 of the picture's short side, then 0.2, then 0.1. With 0.3 and then
+  0.1, portraits took 15% longer. With 0.4 first, they took 8% longer, because the first search found no face.
+- *Keeping memory in malloc*: no difference.
+- *Landmarks*: a second pass on the corrected box, not turned upright, has an error of 0.0650, a third pass 0.0688. Eyes
+  from dlib's five points with nose and mouth from MTCNN have 0.0668, the mean of both tools' eyes 0.0618. All are worse
+  than `upright`, or no better than `none`.
 """
 
 
@@ -66,7 +75,8 @@ def _table(title: str, result: dict[str, Any]) -> list[str]:
     tools = result["tools"]
     lines = [
         f"## {title}, {result['photos']} pictures\n",
-        "| tool | ms a picture | times the floor | this project is faster by | recall | five-point error | over 0.2 |",
+        "| tool | ms per picture | times the floor | this project is faster by | recall | five-point error "
+        "| over 0.2 |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, tool in tools.items():
@@ -79,8 +89,9 @@ def _table(title: str, result: dict[str, Any]) -> list[str]:
     known = tools.get("this project, box known")
     if known:
         lines.append(
-            f"\nWith the box known: {ratio(tools[DEFAULTS]['ms'], known['ms']):.1f}x facenet-pytorch's defaults, "
-            f"{ratio(tools[TUNED]['ms'], known['ms']):.1f}x tuned."
+            f"\nWith the box known, this project is {ratio(tools[DEFAULTS]['ms'], known['ms']):.1f} times as fast as "
+            f"facenet-pytorch with its defaults, and {ratio(tools[TUNED]['ms'], known['ms']):.1f} times as fast as "
+            "tuned."
         )
     lines.append(f"\nmtcnn and deepface: {result['peers']}.\n")
     return lines
@@ -90,21 +101,22 @@ def _profile(profiles: dict[str, dict[str, float]]) -> list[str]:
     parts = list(next(iter(profiles.values())))
     lines = [
         "## Where the time goes\n",
-        "Milliseconds a picture, a clock around each part (`benchmarks/align_profile.py`).\n",
+        "Milliseconds per picture, with a timer around each part (`benchmarks/align_profile.py`).\n",
         "| | " + " | ".join(profiles) + " |",
         "|---" * (len(profiles) + 1) + "|",
     ]
     columns = profiles.values()
     lines += [f"| {part} | " + " | ".join(f"{column[part]:.2f}" for column in columns) + " |" for part in parts]
     sums = " | ".join(f"{sum(column.values()):.2f}" for column in columns)
-    return [*lines, f"| together | {sums} |", ""]
+    return [*lines, f"| total | {sums} |", ""]
 
 
 def _refined(refined: dict[str, dict[str, Any]]) -> list[str]:
     lines = [
-        "## Landmarks found again (`align.refine`)\n",
-        "Video frames: the third network once more on the face turned upright, or on it and its mirror image.\n",
-        "| detector | refine | five-point error | of the mouth alone | ms a picture |",
+        "## Refined landmarks (`align.refine`)\n",
+        "On video frames, the third network runs once more on the face turned upright, or on that and its mirror "
+        "image.\n",
+        "| detector | refine | five-point error | error of the mouth | ms per picture |",
         "|---|---|---|---|---|",
     ]
     for name, row in refined.items():
@@ -115,7 +127,7 @@ def _refined(refined: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def ratio(ours: list[float], others: list[float]) -> float:
-    """Return the median of the rounds' ratios; of the medians where rounds do not pair."""
+    """Return the median of `ours` over `others`, round by round; the ratio of medians if the rounds do not pair."""
     if len(ours) != len(others):
         return median(ours) / median(others)
     return median(one / other for one, other in zip(ours, others, strict=True))
@@ -127,14 +139,14 @@ def _scaling(scaling: dict[str, Any]) -> list[str]:
     small, large = scaling[f"{few} x 2"][0][1], scaling[f"{many} x 2"][0][1]
     return [
         "## Processes and memory\n",
-        f"{4 * few} frames, whole stage with start, by the clock and with all that the machine did beside it: "
-        f"{one:.1f} s with one process, {two:.1f} s with two ({one / two:.2f}x). "
-        f"Largest process: {small:.0f} MB for {few} pictures, {large:.0f} MB for {many}. " + scaling.get("note", ""),
+        f"The whole stage, start included, aligns {4 * few} frames in {one:.1f} s with one process and in {two:.1f} s "
+        f"with two ({one / two:.2f} times as fast), by the clock and on a machine with other load. The largest process "
+        f"needs {small:.0f} MB for {few} pictures and {large:.0f} MB for {many}. " + scaling.get("note", ""),
     ]
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Draw milliseconds a picture of every tool, on a logarithmic axis."""
+    """Draw the milliseconds per picture of every tool, on a logarithmic axis."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -1,11 +1,11 @@
-"""Duplicates and identities on real photographs: recall, false pairs, the curve of the threshold, and time for many.
+"""Duplicates and identities on real photographs: recall, false pairs by threshold, and time by number of faces.
 
     python benchmarks/duplicates.py calibrate                    recall and false pairs by threshold, on muxspace
     python benchmarks/duplicates.py identities                   false merges by distance, on muxspace's names
-    python benchmarks/duplicates.py speed [--faces 100000]       seconds on two cores, and growth with the number
-    python benchmarks/duplicates.py all                          the three
+    python benchmarks/duplicates.py speed [--faces 100000]       seconds on two cores, and how they grow
+    python benchmarks/duplicates.py all                          all three
 
-The photographs are read at ../shared/data/muxspace. What is written to benchmarks/ are numbers and curves, no faces.
+The photographs are read from ../shared/data/muxspace. Only numbers and curves are written to benchmarks/, never faces.
 """
 
 import argparse
@@ -44,7 +44,7 @@ DISTANCES = (0.30, 0.35, 0.38, 0.40, 0.42, 0.45, 0.50, 0.55, 0.60)
 
 
 def align_photographs(root: Path, *, planted: bool) -> Path:
-    """Run ingest and align over the photographs and, if asked, one changed copy of each, by turns of another kind.
+    """Run ingest and align on the photographs and, if `planted`, on one changed copy of each; the changes take turns.
 
     Files are named `<number of the photograph>-<kind>`. Returns the folder of aligned faces.
     """
@@ -207,10 +207,10 @@ def time_find(parts: list[Path]) -> dict[str, Any]:
 
 
 def made_face(random: np.random.Generator, faces: list[Pixels]) -> Pixels:
-    """Return a face that is nobody's, in colour.
+    """Return a colour face that belongs to nobody.
 
-    The inner part mixes two photographs along a random mask, the outer part is of a third, and all of it is bent by a
-    random smooth field of three pixels.
+    The inner part mixes two photographs along a random mask, the outer part comes from a third, and the whole is
+    distorted by a smooth random field of about three pixels.
     """
     outer, first, second = (faces[int(index)].astype(np.float32) for index in random.integers(0, len(faces), 3))
     side = outer.shape[0]
@@ -225,10 +225,10 @@ def made_face(random: np.random.Generator, faces: list[Pixels]) -> Pixels:
 
 
 def bent_face(random: np.random.Generator, faces: list[Pixels]) -> Pixels:
-    """Return a photograph that is bent by a random smooth field of three pixels, turned, scaled and lit anew.
+    """Return a photograph distorted by a smooth random field of about three pixels, turned, scaled and relit.
 
-    Among many, each photograph is there often, so that each face has alike ones: no copies, but the same person, light
-    and background, as in the frames of a video.
+    Among many such faces each photograph appears often. The faces made from it are no copies of each other, but show
+    the same person, light and background, like the frames of a video.
     """
     face = faces[int(random.integers(0, len(faces)))].astype(np.float32)
     side = face.shape[0]
@@ -248,7 +248,7 @@ def smooth(values: NDArray[Any], side: int) -> NDArray[np.float32]:
 
 
 def tinted(random: np.random.Generator, grey: NDArray[Any]) -> Pixels:
-    """Return a grey face in random soft colours."""
+    """Return a grey face with random soft colours added."""
     tint = smooth(random.normal(0, 12, (4, 4, 3)), grey.shape[0])
     return (grey[..., None] * random.uniform(0.8, 1.1, 3) + tint).clip(0, 255).astype(np.uint8)
 

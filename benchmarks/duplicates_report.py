@@ -1,4 +1,4 @@
-"""duplicates.md, from the numbers that benchmarks/duplicates.py has left beside it."""
+"""Write benchmarks/duplicates.md from the JSON files that benchmarks/duplicates.py wrote."""
 
 import json
 from pathlib import Path
@@ -7,21 +7,29 @@ from typing import Any
 HERE = Path(__file__).parent
 SHOWN = (0.88, 0.91, 0.95)
 
+HEAD = """# Duplicates and identities
+
+`make bench-duplicates` measures how many copies `prep split` finds, how many pairs it wrongly takes for copies, how
+long it takes, and which people dlib's descriptor merges.
+"""
+
 CURVE = """## Recall and false pairs by `split.duplicate_similarity`
 
-{faces:,} faces: those that `prep align` finds in the photographs of `../shared/data/muxspace` and in one changed copy
-of each, {planted:,} planted pairs. `benchmarks/duplicates_changes.py` has the changes, by turns. Every copy is detected
-and aligned anew. *Other pairs* are of two photographs; some of these show one scene twice, so those of two people are
-given apart.
+The data are the {faces:,} faces that `prep align` finds in the photographs of `../shared/data/muxspace` and in one
+changed copy of each photograph; that makes {planted:,} planted pairs. The copies take turns through the changes in
+`benchmarks/duplicates_changes.py`; each copy is detected and aligned like any other picture. *Other pairs* are pairs of
+two different photographs that were taken for copies. Some of those show the same scene twice, so pairs that show two
+people are counted separately.
 
-| similarity | recall | other pairs | of two people | share of all different pairs |
+| similarity | recall | other pairs | of them, two people | other pairs as a share of all different pairs |
 |---|---|---|---|---|
 {rows}
 
 ![recall and other pairs by threshold](duplicates_curve.png)
 
-Recall by change, at three of these thresholds. What is missed of *cutout* and of *brightened* are mostly faces whose
-points were thrown off, by the black square or by the white that swallowed the face.
+The next table gives the recall for each change at three of these thresholds. Copies that are missed after *cutout* or
+*brightened* are mostly faces whose landmarks were found in the wrong place, because of the black square or because most
+of the face had become white.
 
 | change | {shown} |
 |---|---|---|---|
@@ -30,23 +38,27 @@ points were thrown off, by the black square or by the white that swallowed the f
 
 SPEED = """## Time
 
-Colour faces of 224 px. *Nobody's* are two photographs mixed inside the outline of a third, bent at random. *Alike* are
-the 2,822 photographs, drawn at random (each some 35 times among 100,000), bent by about three pixels, turned by up to
-six degrees, scaled and lit anew: other pictures, but as like each other as the frames of a video; those that the
-bending left alike are found.
-Two processes on cores that were shared with others, so the time of the processors says more than the clock. Rows marked
-*before*, where there are any, are of the registration pair by pair, on the same faces in the same minutes.
+The search was timed on colour faces of 224 px of two kinds:
 
-| faces | | by the clock, s | processors, s | processors, microseconds a face | pairs |
+- *nobody's*: two photographs mixed inside the outline of a third and distorted at random, so that no two faces are
+  alike;
+- *alike*: random draws from the 2,822 photographs (among 100,000 faces, each appears about 35 times), distorted by
+  about three pixels, turned by up to six degrees, scaled and relit. They are different pictures, but as similar as the
+  frames of a video. Where the distortion changed little, they are found as pairs.
+
+The search used two processes on cores with other load, so processor time says more than the clock. Rows marked *before*
+show the earlier code, which registered one pair at a time, on the same faces within the same minutes.
+
+| faces | kind | clock, s | processor, s | processor time per face, µs | pairs found |
 |---|---|---|---|---|---|
 {rows}
 """
 
-PEOPLE = """## People by dlib's descriptor, by `split.identity_distance`
+PEOPLE = """## Merging people by `split.identity_distance`
 
-{faces:,} faces of {people:,} people of muxspace, whose file names say who they are. Two faces are *merged* when a chain
-of close pairs leads from one to the other, as groups are made. A descriptor takes {descriptor_ms:.0f} ms of processor
-time.
+The data are {faces:,} faces of {people:,} people of muxspace, whose file names identify them. Two faces are *merged* if
+a chain of close pairs leads from one to the other, because that is how groups are made. Computing a descriptor takes
+{descriptor_ms:.0f} ms of processor time.
 
 | distance | false pairs | true pairs found | false merges | of different pairs | true pairs merged | largest cluster |
 |---|---|---|---|---|---|---|
@@ -55,9 +67,9 @@ time.
 
 
 def write_report() -> None:
-    """Write the tables of the runs that were made."""
+    """Write a section for each JSON file that exists."""
     makers = {"duplicates_curve": _curve, "duplicates_speed": _speed, "identities_curve": _people}
-    parts = ["# The same picture, the same person\n\n`make bench-duplicates` measures this anew.\n"]
+    parts = [HEAD]
     for name, make in makers.items():
         file = HERE / f"{name}.json"
         if file.is_file():

@@ -1,9 +1,9 @@
-"""Images a second of training fed from the shards, beside the same training fed from memory.
+"""Compare the images per second of a training fed from shards with one fed from memory: `make bench-feeding`.
 
-`make bench-feeding`, on the device that training would take (PREP_DEVICE). Each network makes the same steps (the
-augmentation `strong`, forward, backward, Adam), in turn from a batch that lies on the device, already scaled, and from
-shards of 224 px as `prep train` streams and scales them when they do not fit into memory; the ratio is the median over
-the rounds.
+It runs on the device that `prep train` would use (PREP_DEVICE). Each network makes the same steps (augmentation
+`strong`, forward, backward, Adam) in alternation from a batch that is already scaled and on the device, and from shards
+of 224 px, streamed and scaled as `prep train` does when they do not fit into memory. The ratio is the median over the
+rounds.
 
     python benchmarks/feeding.py [FACES] [ROUNDS]
 """

@@ -1,8 +1,9 @@
-"""What a GPU makes of training and of alignment, beside the CPU of the same machine: `make bench-gpu`.
+"""Compare training and alignment on a GPU with the CPU of the same machine: `make bench-gpu`.
 
-Needs a checkout and the locked wheels; faces are drawn, and photographs are the one portrait that scikit-image ships.
-Meant to take less than 8 minutes on one H100 with 16 cores; writes gpu.json and gpu.md. Where there is no GPU it
-measures nothing worth knowing, but every line of it runs: `python benchmarks/gpu.py --tiny` is a test.
+It needs a checkout and the locked wheels only: faces are drawn, and the one photograph is the portrait that
+scikit-image ships. It should take less than 8 minutes on one H100 with 16 cores, and writes gpu.json and gpu.md.
+Without a GPU its figures mean nothing, but every line of it runs, so `python benchmarks/gpu.py --tiny` serves as a
+test.
 
     python benchmarks/gpu.py [--tiny] [--out FOLDER]
 """

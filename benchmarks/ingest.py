@@ -1,8 +1,8 @@
-"""Index a tree of many small pictures: seconds, rows a second and memory, beside plain reading and hashing of it.
+"""Time ingest on a tree of many small pictures, compared with only reading and hashing it: `make bench-ingest`.
 
-`make bench-ingest`. The pictures are random bytes of the size of small JPEGs: ingest reads, it does not decode. The
-layouts affectnet and affectnet_npy have 68 points a row, the most that any reader gives; the latter has five files a
-picture.
+It prints seconds, rows per second and memory. The pictures are random bytes of the size of small JPEGs, because ingest
+reads files and does not decode them. The layouts affectnet and affectnet_npy have 68 points per row, the most that any
+reader gives; the latter has five files per picture.
 """
 
 import argparse

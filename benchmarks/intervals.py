@@ -1,7 +1,7 @@
-"""How often a 95% interval holds the true value, by the number of people: docs/intervals.md.
+"""Coverage of the 95% intervals by the number of people: writes docs/intervals.md.
 
-`make bench-intervals`. People differ in how often they are answered rightly (a beta distribution with mean 2/3), and
-have ten faces each or, log-normally, few or many. The truth is the score of 40,000 such people.
+Run with `make bench-intervals`. The accuracy of a person is drawn from a beta distribution with mean 2/3. A person has
+ten faces or a log-normal number of them. The true value is the score of 40,000 such people.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,14 @@ PEOPLE: Final = (2, 3, 5, 10, 20, 50)
 _RUNS: Final = 300
 _POPULATION: Final = 40_000
 _BOOTSTRAP: Final = Bootstrap(400, 1, 15)
-_HEAD: Final = f"""# How far an interval can be believed
+_HEAD: Final = f"""# How far to trust an interval
 
-How often a 95% interval holds the true value, simulated ({_RUNS} test sets each, so ±0.03; `make bench-intervals`).
-First the interval that metrics.json has (expanded percentile; of two to four people Student's), then in brackets the
-plain percentile one. Below 20 people or groups `evaluate` says that its intervals are rough.
+This page shows how often a 95% interval contains the true value, simulated with {_RUNS} test sets for each row, so the
+shares are accurate to ±0.03 (`make bench-intervals`). The first number is for the interval in metrics.json: the
+expanded percentile interval, or Student's for two to four people. The number in brackets is for the plain percentile
+interval. Below 20 people or groups, `evaluate` warns that its intervals are rough.
 
-| faces a person | classes | people | {" | ".join(SCORES)} |
+| faces per person | classes | people | {" | ".join(SCORES)} |
 |---|---|---|{"---|" * len(SCORES)}
 """
 

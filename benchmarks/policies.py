@@ -1,6 +1,6 @@
-"""What each policy for several categories at once makes of the demo's EMOTIC: the table in docs/harmonize.md.
+"""Labels of the demo's EMOTIC under each multi-label policy: the table in docs/harmonize.md.
 
-`make policies`. The demo is rendered anew, read and harmonized under every value of `harmonize.multi_label` and
+Run with `make policies`. The demo is rendered, read and harmonized once for every value of `harmonize.multi_label` and
 `harmonize.affect`; the counts are those of summary.json.
 """
 
@@ -25,14 +25,15 @@ def main() -> None:
         render(raw, params.demo)
         rows = ingest(str(raw / "emotic"), samples, dataset="emotic", fmt="emotic", params=params.ingest)["rows_out"]
         print(f"{rows} people\n")
-        print("|", " | ".join(("`several`", "`affect`", *CLASSES, "labelled", *(f"`{name}`" for name in REASONS))), "|")
+        heads = ("`multi_label`", "`affect`", *CLASSES, "labelled", *(f"`{name}`" for name in REASONS))
+        print("|", " | ".join(heads), "|")
         print("|", " | ".join(["---"] * 2 + ["--:"] * (len(CLASSES) + 1 + len(REASONS))), "|")
-        for several, affect in product(("reject", "vote", "priority"), ("check", "ignore")):
-            policy = params.harmonize.model_copy(update={"multi_label": several, "affect": affect})
-            found = harmonize(samples, Path(folder, f"{several}-{affect}"), policy)
+        for multi_label, affect in product(("reject", "vote", "priority"), ("check", "ignore")):
+            policy = params.harmonize.model_copy(update={"multi_label": multi_label, "affect": affect})
+            found = harmonize(samples, Path(folder, f"{multi_label}-{affect}"), policy)
             counts = [found["classes"][name] for name in CLASSES] + [found["rows_out"]]
             counts += [found["rejected"].get(reason, 0) for reason in REASONS]
-            print("|", " | ".join((f"`{several}`", f"`{affect}`", *map(str, counts))), "|")
+            print("|", " | ".join((f"`{multi_label}`", f"`{affect}`", *map(str, counts))), "|")
 
 
 if __name__ == "__main__":

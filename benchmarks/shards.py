@@ -1,8 +1,8 @@
-"""Reading and writing shards beside torchvision, webdataset, Hugging Face datasets and litdata: `make bench-shards`.
+"""Compare reading and writing shards with torchvision, webdataset, datasets and litdata: `make bench-shards`.
 
-All read the same faces in random order, decode them and yield uint8 batches of 64. Rounds are interleaved, so that
-whatever else the machine does falls on all alike, and the medians of the rounds' ratios are what counts. Besides the
-clock it takes the processor time of this process and its workers, which a busy machine hardly changes.
+All read the same faces in random order, decode them and yield uint8 batches of 64. Rounds are interleaved so that other
+load on the machine affects all of them equally; the report uses medians of the rounds' ratios. Besides the clock, it
+measures the processor time of this process and its workers, which a busy machine hardly changes.
 """
 
 import gc

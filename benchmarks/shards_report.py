@@ -1,4 +1,4 @@
-"""What benchmarks/shards.py measured, as a text with tables and as a plot."""
+"""Write what benchmarks/shards.py measured as Markdown tables and as a plot."""
 
 import statistics
 from pathlib import Path
@@ -20,7 +20,11 @@ def medians(rounds: Rounds, key: str) -> dict[str, float]:
 
 
 def ratio(rounds: Rounds, ours: str, key: str, *, more_is_better: bool) -> tuple[float, str]:
-    """Return our median ratio, round by round, to the best of the others by its median, and who that is."""
+    """Return how many times better this project is than the best of the others, and the name of that one.
+
+    The best has the best median; the ratio is the median over the rounds' ratios, because rounds are measured in
+    alternation and share the load of the machine.
+    """
     others = {name: value for name, value in medians(rounds, key).items() if not name.startswith(OURS)}
     best = (max if more_is_better else min)(others, key=others.__getitem__)
     pairs = zip(rounds[ours], rounds[best], strict=True)
@@ -31,17 +35,18 @@ def tell(measured: dict[str, Any]) -> str:
     """Return the report in Markdown."""
     facts = measured["facts"]
     lines = [
-        "# Shards beside others",
+        "# Shards compared with other libraries",
         "",
-        f"`make bench-shards`: {facts['faces']} colour faces of 224 px (crops of the photographs of "
-        f"`../shared/data/landmarks68`, JPEG 98 4:4:4, {facts['size_kb']} KB each), batches of 64, shuffled, decoded "
-        f"to uint8; {facts['repeats']} interleaved rounds on {facts['cores']} shared cores, medians. A worker is a "
-        "thread here and a process elsewhere; our calling thread decodes too instead of waiting. *Processor* is the "
-        "time of all threads and processes a face: other load on the machine changes it less than the clock.",
+        f"`make bench-shards` reads and writes {facts['faces']} colour faces of 224 px (crops of the photographs of "
+        f"`../shared/data/landmarks68`, JPEG 98 4:4:4, {facts['size_kb']} KB each). Readers yield them shuffled, in "
+        f"batches of 64, decoded to uint8. The tables give medians of {facts['repeats']} interleaved rounds on "
+        f"{facts['cores']} cores with other load. A worker is a thread in this project and a process in the others; "
+        "this project's calling thread decodes, too, instead of waiting. *Processor* is the processor time of all "
+        "threads and processes, which other load on the machine changes less than the clock.",
     ]
     for workers, rounds in measured["read"].items():
         lines += ["", f"## Reading, {workers} worker{'s' if workers > 1 else ''}", ""]
-        lines += ["| reader | faces/s | processor, µs a face | first batch, s |", "|---|---|---|---|"]
+        lines += ["| reader | faces/s | processor, µs per face | first batch, s |", "|---|---|---|---|"]
         columns = [medians(rounds, key) for key in ("rate", "cpu_us", "first_s")]
         rate, cpu, first = columns
         lines += [f"| {name} | {rate[name]:.0f} | {cpu[name]:.0f} | {first[name]:.2f} |" for name in rounds]
@@ -49,8 +54,8 @@ def tell(measured: dict[str, Any]) -> str:
         by_cpu = ratio(rounds, OURS, "cpu_us", more_is_better=False)
         lines += [
             "",
-            f"To the best of the others: **{by_clock[0]:.2f}x** by the clock ({by_clock[1]}), "
-            f"{by_cpu[0]:.2f}x by processor time ({by_cpu[1]}).",
+            f"This project is **{by_clock[0]:.2f}** times as fast as the best of the others by the clock "
+            f"({by_clock[1]}), and {by_cpu[0]:.2f} times by processor time ({by_cpu[1]}).",
         ]
     lines += ["", "## Writing, from encoded faces, one process", ""]
     lines += ["| writer | s | processor s |", "|---|---|---|"]
@@ -64,16 +69,17 @@ def tell(measured: dict[str, Any]) -> str:
         value, best = ratio(writers, f"{OURS}, {kind}", "cpu_s", more_is_better=False)
         clock, at = ratio(writers, f"{OURS}, {kind}", "seconds", more_is_better=False)
         lines.append(
-            f"- {kind}: {clock:.2f}x the fastest other writer by the clock ({at}), {value:.2f}x by processor ({best})"
+            f"- {kind}: {clock:.2f} times as fast as the fastest other writer by the clock ({at}), {value:.2f} "
+            f"times by processor time ({best})"
         )
-    lines.append(f"- {files} are no container: bare files, without labels' columns, beside it for scale.")
+    lines.append(f"- {files} are listed for scale only: they are bare files without columns for labels.")
     lines += ["", "## Memory of a reading process", "", "| shards | peak MB |", "|---|---|"]
     lines += [f"| {copies * facts['shards']} | {peak:.0f} |" for copies, peak in measured["memory"].items()]
     return "\n".join([*lines, "", "![faces a second](shards.png)", ""])
 
 
 def draw(measured: dict[str, Any], path: Path) -> None:
-    """Draw faces a second of every reader, one panel for each number of workers."""
+    """Draw the faces per second of every reader, one panel for each number of workers."""
     figure, axes = plt.subplots(1, len(measured["read"]), figsize=(11, 3.6), sharey=True, layout="constrained")
     for axis, (workers, rounds) in zip(axes, measured["read"].items(), strict=True):
         rate = medians(rounds, "rate")
