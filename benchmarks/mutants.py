@@ -120,8 +120,8 @@ AREAS: Final = {
         ),
     ),
     "balance": Area(
-        ("pipeline/core/draws.py", "pipeline/shards/policy.py", "pipeline/shards/balance.py"),
-        tuple(f"tests/pipeline/shards/test_{name}.py" for name in ("policy", "balance", "plan")),
+        ("pipeline/core/draws.py", "pipeline/shards/balance.py", "pipeline/shards/balanced_rows.py"),
+        tuple(f"tests/pipeline/shards/test_{name}.py" for name in ("balance", "balanced_rows", "plan")),
     ),
     "metrics": Area(
         (

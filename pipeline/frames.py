@@ -17,8 +17,8 @@ from pipeline.core.params import Params
 from pipeline.core.params.read import read_params
 from pipeline.core.schema import REJECTS
 from pipeline.core.tables import read_table
+from pipeline.ingest.dataset_options import DatasetOptions
 from pipeline.ingest.stage import run as ingest
-from pipeline.ingest.told import Told
 from pipeline.labels.stage import run as harmonize
 from pipeline.shards.read import iter_shards, open_shards
 
@@ -62,10 +62,10 @@ def read_dataset(
         ParamsError: no params were given and params.yaml is not here or not right.
     """
     params = params or read_params(Path("params.yaml"))
-    told = Told(columns=columns or {}, classes=classes or {})
+    options = DatasetOptions(columns=columns or {}, classes=classes or {})
     with tempfile.TemporaryDirectory(prefix="prep-") as scratch:
         samples, labels = Path(scratch, "samples"), Path(scratch, "labels")
-        ingest(str(src), samples, dataset=Path(src).name.split(".")[0], fmt=fmt, params=params.ingest, told=told)
+        ingest(str(src), samples, dataset=Path(src).name.split(".")[0], fmt=fmt, params=params.ingest, options=options)
         harmonize(samples, labels, params.harmonize)
         rows, named = read_frame(samples / SAMPLES_NAME), read_frame(labels / LABELS_NAME)
         rejects = [read_table(folder / REJECTS_NAME, schema=REJECTS) for folder in (samples, labels)]

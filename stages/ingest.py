@@ -14,7 +14,7 @@ from stages.progress import bar
 from stages.say import note, one_line, say
 
 if TYPE_CHECKING:
-    from pipeline.ingest.told import Told
+    from pipeline.ingest.dataset_options import DatasetOptions
 
 AUTO: Final = "auto"
 
@@ -36,13 +36,13 @@ def ingest(
 
 
 def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, Any]:  # noqa: A002 - the option's name
-    """Return what params.yaml says of a source, as the arguments dataset, fmt, params and told of an ingest.
+    """Return what params.yaml says of a source, as the arguments dataset, fmt, params and options of an ingest.
 
     Raises:
         ParamsError: params.yaml names a format, or under `terms` one, that there is not.
     """
+    from pipeline.ingest.dataset_options import DatasetOptions
     from pipeline.ingest.registry import READERS
-    from pipeline.ingest.told import Told
 
     known = project.dataset_of(params, src)
     entry = known[1] if known else None
@@ -57,16 +57,16 @@ def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, An
         "dataset": project.dataset_name(params, src),
         "fmt": entry.format if entry and format == AUTO else format,
         "params": params.ingest,
-        "told": Told() if entry is None else _told(entry),
+        "options": DatasetOptions() if entry is None else _options(entry),
     }
 
 
-def _told(entry: AnyDataset) -> "Told":
-    from pipeline.ingest.told import Told
+def _options(entry: AnyDataset) -> "DatasetOptions":
+    from pipeline.ingest.dataset_options import DatasetOptions
 
     if not isinstance(entry, TableDataset):
-        return Told(classes=entry.classes or {}, align=entry.align, terms=entry.terms)
-    return Told(entry.named_columns(), entry.scales(), entry.classes or {}, entry.align, entry.terms)
+        return DatasetOptions(classes=entry.classes or {}, align=entry.align, terms=entry.terms)
+    return DatasetOptions(entry.named_columns(), entry.scales(), entry.classes or {}, entry.align, entry.terms)
 
 
 def run_ingest(

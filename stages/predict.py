@@ -17,7 +17,7 @@ from stages.say import Json, one_line, say, show, show_json
 
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
-    from models.inference.pictures import Pictures
+    from models.inference.pictures import PictureFiles
     from models.inference.predictor import AnsweredFace, Predictor
 
 
@@ -31,7 +31,7 @@ class Form(StrEnum):
 
 def predict(
     pictures: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or folders of pictures.", show_default=False)
+        list[Path], typer.Argument(metavar="IMAGE", help="PictureFiles, or folders of pictures.", show_default=False)
     ],
     run: Annotated[Path, typer.Option(help="A checkpoint, or the folder with model.safetensors.")] = folders.TRAIN,
     out: Annotated[
@@ -64,7 +64,7 @@ def predict(
 
 
 def _answers(
-    predictor: "Predictor", pictures: "Pictures", problems: list[str]
+    predictor: "Predictor", pictures: "PictureFiles", problems: list[str]
 ) -> Iterator[tuple[Path, "list[AnsweredFace]"]]:
     """Yield each picture with its faces; what cannot be used is added to `problems`."""
     from models.inference.pictures import answer_pictures

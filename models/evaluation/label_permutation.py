@@ -1,4 +1,4 @@
-"""The permutation probe: does some other assignment of classes to outputs fit a dataset much better than the given one?
+"""Label permutations: does some other assignment of classes to outputs fit a dataset much better than the given one?
 
 A label map in another order (RAF-DB read alphabetically, AffectNet's anger taken for disgust) looks like a bad network.
 Here the best assignment of the confusion matrix's columns to its rows is found (H. W. Kuhn, "The Hungarian method for
@@ -86,10 +86,12 @@ def find_label_permutation(
     if given.shape != found.shape:
         raise ValueError(f"{given.size} labels for {found.size} predictions")
     counts = np.bincount(given * len(classes) + found, minlength=len(classes) ** 2).reshape(len(classes), -1)
-    return _probe(counts.astype(np.float64), classes, sorted(range(len(classes)) if among is None else among))
+    return _best_permutation(
+        counts.astype(np.float64), classes, sorted(range(len(classes)) if among is None else among)
+    )
 
 
-def _probe(counts: Matrix, classes: Sequence[str], among: Sequence[int]) -> LabelPermutation | None:
+def _best_permutation(counts: Matrix, classes: Sequence[str], among: Sequence[int]) -> LabelPermutation | None:
     fixed = ~np.isin(np.arange(len(classes)), among)
     rows = counts.sum(axis=1, keepdims=True)
     rows[fixed] = 0

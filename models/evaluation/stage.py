@@ -43,7 +43,7 @@ from pipeline.shards.read import ShardFolder, open_shards
 
 # What a network must have been trained on for its answers to mean anything here.
 _MUST_MATCH: Final = ("classes", "align", "equalize")
-# The likeliest mistake behind a warning of the permutation probe.
+# The likeliest mistake behind a warning of label permutations.
 _ORDERS: Final = "AffectNet's order is another: " + ", ".join(
     f"{name} {AFFECTNET[name]} (here {number})" for number, name in enumerate(CLASSES)
 )
@@ -171,10 +171,12 @@ def answer_classes(
         details.setdefault("beside", {})[name] = beside(views, other_views)
     chosen = choose_classes(rows.label, probabilities, rows.shown, test.params.saliency_per_class, test.params.mistakes)
     write_gallery(output, checkpoint, test.whole_faces(), *chosen)
-    probes = find_permutations(rows, probabilities, training.classes)
-    report["permutation_probe"] = {name: probe.plain() for name, probe in probes.items()}
+    found = find_permutations(rows, probabilities, training.classes)
+    report["permutation_probe"] = {name: permutation.plain() for name, permutation in found.items()}
     _write_answers(output, rows, probabilities)
-    warnings = {name: f"{name}: {probe}; is its label map right? {_ORDERS}" for name, probe in probes.items()}
+    warnings = {
+        name: f"{name}: {permutation}; is its label map right? {_ORDERS}" for name, permutation in found.items()
+    }
     warnings |= {f"{name}, intervals": f"{name}: {word}" for name, word in list_rough(views).items()}
     return _Done(rows, report, details, {"warnings": warnings, **{name: report[name] for name in SCORES}})
 
@@ -282,15 +284,16 @@ def find_permutations(
 ) -> dict[str, LabelPermutation]:
     """Return the datasets whose labels fit the answers much better in another order, as of a wrong label map.
 
-    Looked at are the classes that the network was trained on and the dataset has; silence is no proof, see `probe`.
+    Looked at are the classes that the network was trained on and the dataset has; silence is no proof, see
+    `label_permutation`.
     """
     datasets = np.array(rows.dataset)
-    probes = {}
+    found = {}
     for name in np.unique(datasets):
         mine = datasets == name
         among = set(trained) & set(rows.label[mine].tolist())
-        probes[str(name)] = find_label_permutation(rows.label[mine], probabilities[mine], CLASSES, among)
-    return {name: probe for name, probe in probes.items() if probe is not None}
+        found[str(name)] = find_label_permutation(rows.label[mine], probabilities[mine], CLASSES, among)
+    return {name: permutation for name, permutation in found.items() if permutation is not None}
 
 
 def _reject_missing(output: StageOutput, rows: HeldOut) -> None:

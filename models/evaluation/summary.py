@@ -104,7 +104,7 @@ def _measure(rows: AnsweredRows, bootstrap: Bootstrap, classes: tuple[int, ...] 
 
 
 def _constant(rows: AnsweredRows) -> AnsweredRows:
-    """Return the rows answered with their own commonest class: no constant answer is more accurate."""
+    """Return the rows answered with their own majority class: no constant answer is more accurate."""
     counts = np.bincount(rows.label, minlength=len(CLASSES))
     probabilities = np.tile(np.eye(len(CLASSES), dtype=np.float32)[counts.argmax()], (len(rows.label), 1))
     return AnsweredRows(rows.dataset, rows.label, rows.group, rows.found, probabilities)

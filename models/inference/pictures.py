@@ -21,7 +21,7 @@ _PASSED_OVER: Final = Reason.not_an_image
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class PictureFiles:
     """Files to answer, which of them were given by name, and where each is drawn to, if anywhere."""
 
     paths: Sequence[Path]
@@ -37,7 +37,7 @@ class Answered:
     faces: "list[AnsweredFace] | ImageError"
 
 
-def find_pictures(given: Sequence[Path], out: Path | None = None) -> Pictures:
+def find_pictures(given: Sequence[Path], out: Path | None = None) -> PictureFiles:
     """Return the pictures that are given or lie below a folder that is, sorted; hidden files are not looked at.
 
     Args:
@@ -49,10 +49,12 @@ def find_pictures(given: Sequence[Path], out: Path | None = None) -> Pictures:
         UsageError: `out` is no .png, one for several pictures, or the picture itself.
     """
     paths = [path for place in given for path in _find(place)]
-    return Pictures(paths, frozenset(path for path in given if not path.is_dir()), _targets(paths, out))
+    return PictureFiles(paths, frozenset(path for path in given if not path.is_dir()), _targets(paths, out))
 
 
-def answer_pictures(predictor: "Predictor", pictures: Pictures, progress: Progress = no_progress) -> Iterator[Answered]:
+def answer_pictures(
+    predictor: "Predictor", pictures: PictureFiles, progress: Progress = no_progress
+) -> Iterator[Answered]:
     """Yield each picture with its faces, in order; draws those that are to be drawn.
 
     A file below a folder that is no picture is passed over.

@@ -30,7 +30,7 @@ class StateKeeper(Checkpoint):
     """
 
     def __init__(self, path: Path, history: History, minutes: float, accumulate: int = 1) -> None:
-        self._path, self._course = path, history
+        self._path, self._history = path, history
         self._seconds = minutes * _SECONDS
         self._accumulate = accumulate
         self._kept = -1  # the epoch whose weights lie in the file
@@ -38,9 +38,9 @@ class StateKeeper(Checkpoint):
 
     def on_train_start(self, _trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
         """Take up the best weights of a state that is gone on from; begin to count the time."""
-        if self._course.best >= 0 and not self._course.best_state:
-            self._kept = self._course.best
-            self._course.best_state = torch.load(self._best_path(), map_location="cpu", weights_only=True)
+        if self._history.best >= 0 and not self._history.best_state:
+            self._kept = self._history.best
+            self._history.best_state = torch.load(self._best_path(), map_location="cpu", weights_only=True)
         self._saved_at = time.monotonic()
 
     def on_train_batch_end(
@@ -65,10 +65,10 @@ class StateKeeper(Checkpoint):
         return bool(trainer.strategy.broadcast(passed)) if trainer.world_size > 1 else passed
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        best = self._course.best
+        best = self._history.best
         if trainer.is_global_zero and best not in (-1, self._kept):
             partial = self._path.with_suffix(".best-writing")
-            torch.save(self._course.best_state, partial)
+            torch.save(self._history.best_state, partial)
             sync(partial)
             partial.replace(self._best_path())
         partial = self._path.with_suffix(".writing")
@@ -87,4 +87,4 @@ class StateKeeper(Checkpoint):
                 other.unlink()
 
     def _best_path(self) -> Path:
-        return self._path.with_suffix(f".best-{self._course.best}")
+        return self._path.with_suffix(f".best-{self._history.best}")

@@ -58,7 +58,7 @@ class Objective:
         return affect_loss(answers, targets, given, "ccc", faces.weights) * rows, rows
 
     def sums(self, outputs: Tensor, faces: FaceBatch) -> tuple[float, ...]:
-        """Return what `Course.record` takes, of all rows at once: no order and no batches can change it."""
+        """Return what `History.record` takes, of all rows at once: no order and no batches can change it."""
         exact = replace(faces, weights=faces.weights.double())
         total, weight = self.totals(outputs.double(), self.targets(faces).double(), exact)
         return (total.item(), weight.item(), self.right(outputs, faces).double().sum().item(), float(len(faces)))

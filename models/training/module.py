@@ -30,6 +30,7 @@ from pipeline.core.errors import ModelError
 from pipeline.core.params import TrainParams
 
 _TINY: Final = 1e-12
+_HISTORY: Final = "course"  # its key in a saved state, as earlier releases wrote it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Learner(lightning.LightningModule):
         self.network = network
         self.average = Average(network, params.ema) if params.ema else None
         self.spec, self.params, self.phase = spec, params, phase
-        self.objective, self.course = objective, history
+        self.objective, self.history = objective, history
         self._amounts = amounts
         self._seed = seed
         strengths = None if params.augment == "none" else params.augmentations[params.augment]
@@ -164,15 +165,15 @@ class Learner(lightning.LightningModule):
         if self.trainer.world_size > 1:
             self.sums.copy_(self.trainer.strategy.reduce(self.sums, reduce_op="sum"))
         validation, scores = self._validated()
-        if self.course.record(self.phase.name, (self.sums.tolist(), validation), scores):
+        if self.history.record(self.phase.name, (self.sums.tolist(), validation), scores):
             state = self.answering.state_dict()
-            self.course.best_state = {name: value.detach().cpu().clone() for name, value in state.items()}
-            if not_finite(self.course.best_state):
+            self.history.best_state = {name: value.detach().cpu().clone() for name, value in state.items()}
+            if not_finite(self.history.best_state):
                 raise ModelError(
-                    f"training diverged: after epoch {len(self.course.rows)} its weights are not finite numbers; "
+                    f"training diverged: after epoch {len(self.history.rows)} its weights are not finite numbers; "
                     "lower train.learning_rate, or set train.clip_norm"
                 )
-        since_best = len(self.course.rows) - 1 - self.course.best
+        since_best = len(self.history.rows) - 1 - self.history.best
         if self.params.patience and since_best >= self.params.patience:
             self.trainer.should_stop = True
 
@@ -186,11 +187,11 @@ class Learner(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep how training went with the state."""
-        checkpoint["course"] = self.course.plain()
+        checkpoint[_HISTORY] = self.history.plain()
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Go on from there."""
-        self.course.restore(checkpoint["course"])
+        self.history.restore(checkpoint[_HISTORY])
 
     def _highest_rate(self) -> float:
         """Return the phase's rate, scaled for the faces of all processes: Goyal et al. 2017 (arXiv:1706.02677)."""

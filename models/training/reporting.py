@@ -46,7 +46,7 @@ class LiveLog(Callback):
     """Logs each epoch with DVCLive, as DVC and its extensions read it; epochs before a resume are logged once more."""
 
     def __init__(self, folder: Path, history: History) -> None:
-        self._course = history
+        self._history = history
         self._logged = 0
         with quiet_dvclive():
             from dvclive.live import Live
@@ -64,7 +64,7 @@ class LiveLog(Callback):
 
     def write(self) -> None:
         """Log every epoch that has not been logged."""
-        for row, scores in list(zip(self._course.rows, self._course.scores, strict=True))[self._logged :]:
+        for row, scores in list(zip(self._history.rows, self._history.scores, strict=True))[self._logged :]:
             for name, value in {**row, **{f"val_{name}": value for name, value in scores.items()}}.items():
                 if name not in {"epoch", "phase"} and not math.isnan(value):
                     self.live.log_metric(name, value)

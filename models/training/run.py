@@ -105,7 +105,7 @@ def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, History]:
 
 
 def run_classical(job: Job) -> tuple[nn.Module, History]:
-    """Fit a classical baseline; its course is one epoch."""
+    """Fit a classical baseline; its history is one epoch."""
     model = build_network(job)
     if not isinstance(model, Classical) or job.params.task != "emotion":
         raise UsageError(f"train.task: {job.entry.name} answers emotion alone, not {job.params.task}")

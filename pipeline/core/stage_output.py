@@ -303,7 +303,7 @@ def _explain(out: Path, error: OSError) -> str:
 
 
 def nothing_left(rows: int, rejects: Sequence[Reject]) -> str:
-    """Say why no row is left: the commonest reason and the first row that has it."""
+    """Say why no row is left: the most frequent reason and the first row that has it."""
     if not rejects:
         return "holds no rows"
     reason, count = Counter(reject.reason for reject in rejects).most_common(1)[0]

@@ -53,7 +53,7 @@ _EXTENSIONS: Final = (".jpg",) * 7 + (".JPG", ".jpeg", ".png", ".PNG", ".tif", "
 
 
 @dataclass(frozen=True)
-class Row:
+class AffectNetRow:
     """One line of a list."""
 
     shot: Shot
@@ -65,13 +65,13 @@ class Row:
     planted: str | None = None
 
 
-def build_rows(count: int, seed: int) -> list[Row]:
+def build_rows(count: int, seed: int) -> list[AffectNetRow]:
     """Plan `count` faces; the people of the two lists differ."""
     training = round(count * _TRAINING_SHARE)
     return [*_plan("training", training, max(8, training // 9), seed), *_plan("validation", count - training, 10, seed)]
 
 
-def _plan(split: str, count: int, people: int, seed: int) -> list[Row]:
+def _plan(split: str, count: int, people: int, seed: int) -> list[AffectNetRow]:
     random = np.random.default_rng([seed, len(split)])
     names = [build_person(f"{NAME}-{split}-{index:03d}", seed) for index in range(people)]
     emotions = deal(_WEIGHTS, count, random)
@@ -90,7 +90,7 @@ def _plan(split: str, count: int, people: int, seed: int) -> list[Row]:
         shot = Shot(path, size, figures, (seed, len(split), index))
         given = plant not in ("uncertain", "code 10", "no valence")
         rows.append(
-            Row(
+            AffectNetRow(
                 shot,
                 split,
                 role,
@@ -117,7 +117,7 @@ def _extension(index: int, plant: str | None) -> str:
     return ".jpg" if plant == "truncated" else _EXTENSIONS[index % len(_EXTENSIONS)]
 
 
-def write(out: Path, rows: Sequence[Row], photos: Mapping[str, Photo]) -> list[Truth]:
+def write(out: Path, rows: Sequence[AffectNetRow], photos: Mapping[str, Photo]) -> list[Truth]:
     """Write the tree and return what is true of it."""
     lists: dict[str, list[list[str]]] = {"training": [], "validation": []}
     truths = []
@@ -139,7 +139,7 @@ def _write_picture(path: Path, content: bytes, planted: str | None) -> None:
         path.write_bytes(content[: len(content) * 2 // 5] if planted == "truncated" else content)
 
 
-def _line(row: Row, points: Points | None) -> list[str]:
+def _line(row: AffectNetRow, points: Points | None) -> list[str]:
     width, height = row.shot.size
     if points is None:
         box, marks = (0, 0, width, height), ""
@@ -164,7 +164,7 @@ def _write_list(path: Path, lines: Sequence[Sequence[str]], *, header: bool) -> 
     path.write_text(text.getvalue(), encoding="utf-8")
 
 
-def _truth(row: Row, points: Points | None) -> Truth:
+def _truth(row: AffectNetRow, points: Points | None) -> Truth:
     emotion = row.code < NONE
     figures = row.shot.figures
     return Truth(

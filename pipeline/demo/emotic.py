@@ -90,7 +90,7 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Row:
+class EmoticRow:
     """One picture."""
 
     shot: Shot
@@ -99,7 +99,7 @@ class Row:
     bodies: tuple[Body, ...]
 
 
-def build_rows(count: int, seed: int) -> list[Row]:
+def build_rows(count: int, seed: int) -> list[EmoticRow]:
     """Plan about `count` faces; every fifth picture shows two people, and the last ones of the test set are `CASES`."""
     rows = []
     for number, (split, share) in enumerate(_SPLITS.items()):
@@ -108,12 +108,12 @@ def build_rows(count: int, seed: int) -> list[Row]:
     return rows
 
 
-def _plan(split: str, count: int, seed: int, number: int) -> list[Row]:
+def _plan(split: str, count: int, seed: int, number: int) -> list[EmoticRow]:
     random = np.random.default_rng([seed, 26, number])
     people = [build_person(f"{NAME}-{split}-{index:03d}", seed) for index in range(max(4, count // 3))]
     emotions = deal(dict.fromkeys(Emotion, 1.0), count, random)
     actors = list(zip(cast(people, count), emotions, strict=True))
-    rows: list[Row] = []
+    rows: list[EmoticRow] = []
     while actors:
         group = [actors.pop(0)]
         if len(rows) % _TOGETHER == _TOGETHER - 1 and actors:
@@ -133,7 +133,7 @@ def _picture(
     seed: tuple[int, ...],
     random: np.random.Generator,
     planted: str | Case | None,
-) -> Row:
+) -> EmoticRow:
     database = tuple(_NAMES)[index % len(_NAMES)]
     name = _NAMES[database].format(int(random.integers(1, 10**9)))
     size = (int(random.integers(420, 560)), int(random.integers(330, 420)))
@@ -157,7 +157,7 @@ def _picture(
         else:
             bodies.append(Body(person, figure, role, categories, planted))
     shot = Shot(f"emotic/{database}/images/{name}", size, tuple(body.figure for body in bodies), (*seed, index))
-    return Row(shot, split, database, tuple(bodies))
+    return EmoticRow(shot, split, database, tuple(bodies))
 
 
 def _planted(body: Body, case: Case) -> Body:
@@ -176,7 +176,7 @@ def _annotate(split: str, emotion: Emotion, random: np.random.Generator) -> tupl
     )
 
 
-def write(out: Path, rows: Sequence[Row], photos: Mapping[str, Photo]) -> list[Truth]:
+def write(out: Path, rows: Sequence[EmoticRow], photos: Mapping[str, Photo]) -> list[Truth]:
     """Write the tree and return what is true of it."""
     items: dict[str, list[dict[str, Any]]] = {split: [] for split in _SPLITS}
     truths = []
@@ -219,7 +219,7 @@ def _cell(values: Sequence[str]) -> Any:
     return array
 
 
-def _item(row: Row) -> dict[str, Any]:
+def _item(row: EmoticRow) -> dict[str, Any]:
     width, height = row.shot.size
     return {
         "filename": Path(row.shot.path).name,
@@ -230,7 +230,7 @@ def _item(row: Row) -> dict[str, Any]:
     }
 
 
-def _person(row: Row, body: Body) -> dict[str, Any]:
+def _person(row: EmoticRow, body: Body) -> dict[str, Any]:
     given = [_struct([{"categories": _cell(names)}])[0, 0] for names in body.categories]
     categories = np.concatenate([_struct([{"categories": _cell(names)}]) for names in body.categories], axis=1)
     continuous = np.concatenate([_continuous(body) for _ in given], axis=1)
@@ -257,13 +257,13 @@ def on_scale(value: float) -> float:
     return float(round(5.5 + 4.5 * value))
 
 
-def _box(row: Row, body: Body) -> list[float]:
+def _box(row: EmoticRow, body: Body) -> list[float]:
     corners = body.figure.placement.place(_BODY)
     box = [*corners.min(0).tolist(), *corners.max(0).tolist()]
     return [*box, 1.0] if row.database == "framesdb" else box
 
 
-def _truth(row: Row, photo: Photo) -> list[Truth]:
+def _truth(row: EmoticRow, photo: Photo) -> list[Truth]:
     return [
         Truth(
             dataset=NAME,

@@ -37,7 +37,7 @@ _AUTO: Final = [17, 19, 21, 22, 24, 26, *range(36, 48), 27, 29, 30, 31, 33, 35, 
 
 
 @dataclass(frozen=True)
-class Row:
+class RafDbRow:
     """One line of the list. `stem` is the picture's name without extension."""
 
     shot: Shot
@@ -47,13 +47,13 @@ class Row:
     attributes: tuple[int, int, int]  # gender, race, age
 
 
-def build_rows(count: int, seed: int) -> list[Row]:
+def build_rows(count: int, seed: int) -> list[RafDbRow]:
     """Plan `count` faces, more in the test part: it is the part that is used."""
     train = max(len(CODES), round(count * _TRAIN_SHARE))
     return [*_plan("train", train, seed), *_plan("test", max(len(CODES), count - train), seed)]
 
 
-def _plan(split: str, count: int, seed: int) -> list[Row]:
+def _plan(split: str, count: int, seed: int) -> list[RafDbRow]:
     random = np.random.default_rng([seed, 37, len(split)])
     people = [build_person(f"{NAME}-{split}-{index:03d}", seed) for index in range(max(4, count // 4))]
     rows = []
@@ -66,11 +66,11 @@ def _plan(split: str, count: int, seed: int) -> list[Row]:
         chance = (seed, 37, len(split), index)
         shot = Shot(f"Image/original/{stem}.jpg", size, (figure,), chance, aligned_px=_ALIGNED_PX)
         attributes = (int(person.female), int(random.integers(0, 3)), int(random.integers(1, 5)))
-        rows.append(Row(shot, stem, split, role, attributes))
+        rows.append(RafDbRow(shot, stem, split, role, attributes))
     return rows
 
 
-def write(out: Path, rows: Sequence[Row], photos: Mapping[str, Photo]) -> list[Truth]:
+def write(out: Path, rows: Sequence[RafDbRow], photos: Mapping[str, Photo]) -> list[Truth]:
     """Write the tree and return what is true of it."""
     truths = []
     for row in rows:
@@ -86,7 +86,7 @@ def write(out: Path, rows: Sequence[Row], photos: Mapping[str, Photo]) -> list[T
     return truths
 
 
-def _write_annotations(folder: Path, row: Row, points: Points) -> None:
+def _write_annotations(folder: Path, row: RafDbRow, points: Points) -> None:
     box = np.concatenate([points.min(0) - 8, points.max(0) + 8])
     five = "".join(f"{x:.6f}\t{y:.6f}\n" for x, y in five_points(points))
     attributes = "".join(f"{value}\n" for value in row.attributes)
@@ -101,7 +101,7 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _truth(row: Row, points: Points) -> Truth:
+def _truth(row: RafDbRow, points: Points) -> Truth:
     figure = row.shot.figures[0]
     return Truth(
         dataset=NAME,

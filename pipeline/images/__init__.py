@@ -1,4 +1,4 @@
-"""The only door for encoded pictures that someone else made: magic bytes, limits, EXIF, colour, and one status each.
+"""The only way in for encoded pictures that someone else made: magic bytes, limits, EXIF, colour, and one status each.
 
 `decode` and `open_picture` give pixels or raise `ImageError` with a status that is a reject reason:
 

@@ -1,4 +1,4 @@
-"""Pillow behind the door: whatever the header of a file was found to hold, every mode brought to uint8 grey or RGB."""
+"""Pillow, for `decode`: whatever the header of a file was found to hold, every mode brought to uint8 grey or RGB."""
 
 import io
 import warnings

@@ -7,8 +7,8 @@ from typing import Final
 from pipeline.core.errors import SourceError
 from pipeline.core.params import IngestParams
 from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import OWN_SCALE, DatasetOptions, Scale, code_key, code_of
 from pipeline.ingest.parsing.moved_paths import Moved
-from pipeline.ingest.told import OWN_SCALE, Scale, Told, code_key, code_of
 from pipeline.ingest.trees.tree import Tree
 
 # Under this name are counted the rows of a raw dataset without splits.
@@ -69,7 +69,7 @@ class RawDataset:
     tree: Tree
     root: str
     params: IngestParams
-    told: Told = field(default_factory=Told)
+    options: DatasetOptions = field(default_factory=DatasetOptions)
     # All the paths that the raw dataset's lists give, where it has any: what paths of another machine are learned from.
     listed: Callable[[], Iterator[str]] | None = None
     scales: Mapping[str, Scale] = field(default_factory=dict)  # of the affect that rows hold; as samples have it if not
@@ -78,13 +78,13 @@ class RawDataset:
     notes: list[str] = field(default_factory=list)
     dropped: dict[str, tuple[str, int]] = field(default_factory=dict)  # what was left empty -> the first row, how many
     moved: dict[str, tuple[str, int]] = field(default_factory=dict)  # which foreign folder is which -> the same
-    meant: int = 0  # cells and folders that were read as `Told.classes` says
+    meant: int = 0  # cells and folders that were read as `DatasetOptions.classes` says
     _moved: Moved | None = None
 
     @property
     def columns(self) -> Mapping[str, str]:
         """Return the columns of a csv by their roles, as params.yaml names them."""
-        return self.told.columns
+        return self.options.columns
 
     def scale(self, what: str) -> Scale:
         """Return the scale that rows hold a kind of affect on."""
@@ -96,12 +96,12 @@ class RawDataset:
         Args:
             text: a code or a name.
             row: where it stands.
-            classes: what the codes mean, where it is not `Told.meanings`.
+            classes: what the codes mean, where it is not `DatasetOptions.meanings`.
 
         Raises:
             SourceError: params.yaml says what codes mean, but not this one.
         """
-        known = self.told.meanings() if classes is None else classes
+        known = self.options.meanings() if classes is None else classes
         meaning = known.get(code_key(text))
         if meaning is None and known and code_of(text) is not None:
             raise SourceError(

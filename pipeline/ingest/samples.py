@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pipeline.core.schema import SAMPLES, Reason
 from pipeline.core.stage_output import Reject
 from pipeline.ingest.parsing.copies import copies
-from pipeline.ingest.parsing.scales import NOT_GIVEN, Affect
+from pipeline.ingest.parsing.scales import NOT_GIVEN, AffectScales
 from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, RawDataset, RejectedRow, Row, is_picture, name_of
 from pipeline.ingest.trees.tree import DamagedError
 
@@ -133,7 +133,7 @@ class Samples:
         self._raw = raw
         self._multi_label = multi_label
         self._tree = raw.tree
-        self._affect = Affect(raw)
+        self._affect = AffectScales(raw)
         self._numbers: Counter[bytes] = Counter()  # by the key of a path
         self._first: dict[bytes, _First] = {}  # by the key of a face
         self._doubts: dict[int, str] = {}  # ordinal of a kept row -> the row that contradicts it

@@ -18,12 +18,12 @@ from pipeline.core.params import IngestParams
 from pipeline.core.schema import MANIFEST, SAMPLES
 from pipeline.core.stage_output import Source, StageOutput, nothing_left, relative_path, stage_output
 from pipeline.core.tables import rows_to_table
+from pipeline.ingest.dataset_options import DatasetOptions
 from pipeline.ingest.detect_format import unread_archives
 from pipeline.ingest.raw_dataset import RawDataset
 from pipeline.ingest.registry import Reader, Tree, locate, open_tree
-from pipeline.ingest.releases.fingerprints import Verdict, compare
+from pipeline.ingest.releases.fingerprints import Comparison, compare
 from pipeline.ingest.samples import Samples, printable
-from pipeline.ingest.told import Told
 
 # Rows between two calls of the progress bar.
 _STEP_ROWS: Final = 2000
@@ -38,7 +38,7 @@ def run(
     *,
     dataset: str,
     fmt: str,
-    told: Told | None = None,
+    options: DatasetOptions | None = None,
     accept_mismatch: bool = False,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def run(
         params: what the readers choose where a raw dataset offers more than one way.
         dataset: its name, the first part of every sample_id.
         fmt: a name of `pipeline.ingest.registry.READERS`, or "auto".
-        told: what params.yaml says of the dataset's own columns and codes; None: nothing.
+        options: what params.yaml says of the dataset's own columns and codes; None: nothing.
         accept_mismatch: read a raw dataset whose counts contradict those of its release.
         progress: called as files are hashed and rows read.
 
@@ -63,15 +63,15 @@ def run(
         UsageError: there is no such format.
         LineageError: the tree changed while it was read.
     """
-    told = told or Told()
+    options = options or DatasetOptions()
     tree = open_tree(src)
-    reader, root, why = locate(tree, fmt, told.classes)
+    reader, root, why = locate(tree, fmt, options.classes)
     md5 = tree.identity(worker_count(), progress)
-    raw = RawDataset(tree, root, params, told)
+    raw = RawDataset(tree, root, params, options)
     samples = _read(reader, raw, dataset, progress)
     accepted = accept_mismatch or dataset in params.accept_mismatch
     verdict = compare(reader.name, samples.listed, raw, name=dataset, accepted=accepted)
-    given = recorded_params(dataset, fmt, params, told)
+    given = recorded_params(dataset, fmt, params, options)
     with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
         output.reject(samples.rejects)
         output.write_slices(SAMPLES_NAME, SAMPLES, samples.slices())
@@ -80,9 +80,9 @@ def run(
         return _finish(output, samples, reader, raw, dataset=dataset, why=why, verdict=verdict)
 
 
-def recorded_params(dataset: str, fmt: str, params: IngestParams, told: Told) -> dict[str, Any]:
+def recorded_params(dataset: str, fmt: str, params: IngestParams, options: DatasetOptions) -> dict[str, Any]:
     """Return what the snapshot of an ingest keeps as its parameters; arguments as of `ingest`."""
-    return {**params.plain(), "format": fmt, "dataset": dataset, **told.plain()}
+    return {**params.plain(), "format": fmt, "dataset": dataset, **options.plain()}
 
 
 def _read(reader: Reader, raw: RawDataset, dataset: str, progress: Progress) -> Samples:
@@ -97,9 +97,9 @@ def _read(reader: Reader, raw: RawDataset, dataset: str, progress: Progress) -> 
     if not samples.rows_in:
         why = "".join(f"; {note}" for note in raw.notes)
         raise SourceError(f"{raw.tree.src}: the layout of {reader.name}, but without a single row or picture{why}")
-    if raw.told.classes and not raw.meant:
+    if raw.options.classes and not raw.meant:
         raise SourceError(
-            f"{raw.tree.src}: read as {reader.name}, where nothing is one of {', '.join(raw.told.classes)}, which "
+            f"{raw.tree.src}: read as {reader.name}, where nothing is one of {', '.join(raw.options.classes)}, which "
             "params.yaml gives a meaning under classes"
         )
     if not samples.rows_out:
@@ -108,7 +108,14 @@ def _read(reader: Reader, raw: RawDataset, dataset: str, progress: Progress) -> 
 
 
 def _finish(
-    output: StageOutput, samples: Samples, reader: Reader, raw: RawDataset, *, dataset: str, why: str, verdict: Verdict
+    output: StageOutput,
+    samples: Samples,
+    reader: Reader,
+    raw: RawDataset,
+    *,
+    dataset: str,
+    why: str,
+    verdict: Comparison,
 ) -> dict[str, Any]:
     return output.finish(
         rows_in=samples.rows_in,
@@ -116,7 +123,7 @@ def _finish(
         contract={} if verdict.accepted is None else {"accepted_mismatch": verdict.accepted},
         dataset=dataset,
         format=reader.name,
-        terms=terms_of(dataset, reader.name, raw.told.terms),
+        terms=terms_of(dataset, reader.name, raw.options.terms),
         recognised=why,
         src=relative_path(Path(raw.tree.src)),
         root=raw.root,

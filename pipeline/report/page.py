@@ -89,9 +89,9 @@ def _probe(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
         return ["<p>No other order of the classes fits a dataset much better. Silence is no proof.</p>"]
     return [
         f'<p class="note"><strong>{escape(name)}</strong>: '
-        f"{' and '.join(_numbered(probe['swapped'][place]) for place in ('first', 'second'))} look swapped, "
+        f"{' and '.join(_numbered(permutation['swapped'][place]) for place in ('first', 'second'))} look swapped, "
         "is its label map right?</p>"
-        for name, probe in found.items()
+        for name, permutation in found.items()
     ]
 
 

@@ -29,13 +29,13 @@ from pipeline.core.params import ShardParams
 from pipeline.core.schema import Reason
 from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.core.storage import staged
-from pipeline.shards.balance import Balanced, balanced, keep_tested
+from pipeline.shards.balance import missing_classes
+from pipeline.shards.balanced_rows import Balanced, balanced, keep_tested
 from pipeline.shards.container import ShardJob, shard_rows, write_shard
 from pipeline.shards.croissant import build_croissant
 from pipeline.shards.landmarks import crop_landmarks
 from pipeline.shards.manifest import build_manifest, build_snapshot_id, merged_contract
 from pipeline.shards.plan import Joined, Shard, class_counts, index_table, place, read_joined
-from pipeline.shards.policy import missing_classes
 from pipeline.shards.spool import Spooled, SpoolJob, spool_part
 
 

@@ -3,7 +3,7 @@
 Links are joined transitively: if A is the same picture as B and B the same person as C, then A, B and C are one group.
 
 A group draws its lot with the *key* of one of its members, and what joins the group later should not change which.
-No rule can hold against all that may join, so the key is what the commonest additions leave alone:
+No rule can hold against all that may join, so the key is what the most frequent additions leave alone:
 
     subject    more pictures of a person never change it, nor does a mirror of the dataset that keeps the persons' names
     sequence   the same, where there is no subject

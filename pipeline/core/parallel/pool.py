@@ -1,7 +1,7 @@
 """Work over processes: one process a core, one thread each, a part as the unit of work, results in order.
 
-`map_ordered` is for work that does not kill its process. `crew.map_parts` is for work that might, such as decoding what
-someone else made.
+`map_ordered` is for work that does not kill its process. `supervised.map_parts` is for work that might, such as
+decoding what someone else made.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
-"""Work that can kill its process: any worker of the crew may die, and the part that it worked on is done all the same.
+"""Work that can kill its process: any worker may die, and the part that it worked on is done all the same.
 
 A worker says which unit (picture) of its part it is working on. When it dies, out of memory or in a decoder, its pipe
-closes, which the crew sees at once; when it is at one unit for longer than the deadline, the crew ends it. The unit is
+closes, which is seen at once; one that is at a unit for longer than the deadline is ended. The unit is
 then tried alone in a new process; if that one ends so too, the part is done again without the unit, else it is done
 again whole.
 """
@@ -76,17 +76,17 @@ def map_parts(
     Raises:
         DataError: a part kills its process though none of its units does so alone, or no process can be started.
     """
-    crew = _Crew(function, jobs, min(workers, max(1, len(jobs))), count_units, deadline_s)
+    pool = _Pool(function, jobs, min(workers, max(1, len(jobs))), count_units, deadline_s)
     try:
         for index in range(len(jobs)):
-            while index not in crew.results:
-                crew.advance()
-            yield crew.results.pop(index)
+            while index not in pool.results:
+                pool.advance()
+            yield pool.results.pop(index)
     finally:
-        crew.dismiss()
+        pool.dismiss()
 
 
-class _Crew(Generic[Job, Result]):
+class _Pool(Generic[Job, Result]):
     def __init__(
         self,
         function: PartFunction[Job, Result],

@@ -1,4 +1,4 @@
-"""A worker of a crew: what it is told, what it tells, and how it lives."""
+"""What a worker process of `supervised` is given, what it reports, and its loop."""
 
 import signal
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ def _silent(unit: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Which units of a part to work on, and whom to tell.
+    """Which units of a part to work on, and where to report it.
 
     `at(unit)` is to be called before anything is done that could kill the process on account of that unit, and
     `at(NO_UNIT)` before what is done for several at once. `only` is set when one unit is tried alone; what the function

@@ -8,8 +8,8 @@ from collections.abc import Collection, Set
 from typing import Final
 
 from pipeline.core.errors import SourceError
+from pipeline.ingest.dataset_options import classes_line, code_of
 from pipeline.ingest.raw_dataset import RawDataset
-from pipeline.ingest.told import classes_line, code_of
 
 # A single code beyond the range, or fewer than one row in so many, are slips of the pen, refused row by row; unless all
 # codes fit the range counted from one less or one more.
@@ -29,7 +29,7 @@ class Codes:
         """Prepare an empty column.
 
         Args:
-            raw: the raw dataset; its `Told.classes` replace the codes of the dataset.
+            raw: the raw dataset; its `DatasetOptions.classes` replace the codes of the dataset.
             labels: the dataset's labels in the order of its codes.
             first: the code of the first label.
             never: sets of codes within the range that no copy of the dataset has, so that they count otherwise.
@@ -38,7 +38,7 @@ class Codes:
             ParamsError: a meaning in params.yaml is no label of the dataset.
         """
         self._raw = raw
-        self._told = raw.told.native(labels)
+        self._meanings = raw.options.native(labels)
         self._labels = labels
         self._first = first
         self._never = never
@@ -52,8 +52,8 @@ class Codes:
         Raises:
             SourceError: params.yaml says what codes mean, but not this one.
         """
-        if self._told:
-            return self._raw.meaning(text, row, self._told)
+        if self._meanings:
+            return self._raw.meaning(text, row, self._meanings)
         code = code_of(text)
         if code is None:
             return None

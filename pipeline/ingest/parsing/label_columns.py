@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pipeline.core.errors import SourceError
+from pipeline.ingest.dataset_options import code_key
 from pipeline.ingest.parsing.delimited import Delimited, number, squash
 from pipeline.ingest.parsing.label_names import class_word, common_name
-from pipeline.ingest.told import code_key
 
 _NAMES: Final = (
     "label", "emotion", "expression", "class", "emotionlabel", "labels", "emotions", "category", "target",

@@ -10,9 +10,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.ingest.dataset_options import OWN_SCALE
 from pipeline.ingest.parsing.label_names import common_name
 from pipeline.ingest.raw_dataset import Annotation, RawDataset
-from pipeline.ingest.told import OWN_SCALE
 
 KINDS: Final = ("valence", "arousal", "dominance")
 # What AffectNet says instead of a value, in every column at once.
@@ -47,7 +47,7 @@ class _Column:
         return self.unpleasant >= (1 if raised else _MIN_UNPLEASANT)
 
 
-class Affect:
+class AffectScales:
     """The three columns of valence, arousal, dominance: `see` every row, ask what is wrong, bring them to [-1, 1]."""
 
     def __init__(self, raw: RawDataset) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import code_of
 from pipeline.ingest.parsing.delimited import Delimited, Record
 from pipeline.ingest.parsing.label_names import is_split, native_label
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join, name_of
 from pipeline.ingest.readers.affectnet import CODES
 from pipeline.ingest.readers.reader import Reader
-from pipeline.ingest.told import code_of
 from pipeline.ingest.trees.tree import Tree
 
 _NAME: Final = "labels.csv"

@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterator
 
 from pipeline.core.errors import SourceError
 from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import classes_line, code_key, code_of
 from pipeline.ingest.detect_format import roots
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.label_names import class_word, is_split
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join
 from pipeline.ingest.readers.reader import Reader
-from pipeline.ingest.told import classes_line, code_key, code_of
 from pipeline.ingest.trees.tree import Tree
 
 

@@ -67,7 +67,7 @@ class Table(Reader):
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
         names = _chosen(raw)
-        raw.scales = raw.told.scales
+        raw.scales = raw.options.scales
         raw.listed = lambda: (path for name in names for path in _paths(raw, name))
         if "file" not in raw.columns:
             _note_others(raw, names)
@@ -120,7 +120,9 @@ def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
     columns = columns_of(raw.tree, name, raw.columns)
     _need(columns, raw, name)
     if "label" not in raw.columns:
-        columns["label"] = choose_label(_open(raw.tree, name, raw.columns), LABEL_NAMES, columns, raw.told.meanings())
+        columns["label"] = choose_label(
+            _open(raw.tree, name, raw.columns), LABEL_NAMES, columns, raw.options.meanings()
+        )
     split = stem(name) if is_split(stem(name)) else None
     folder = name.rpartition("/")[0]
     bases = [_images(raw)] if "images" in raw.columns else [folder, raw.root]

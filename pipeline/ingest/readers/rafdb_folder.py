@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import code_of
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import Delimited
 from pipeline.ingest.parsing.label_names import is_split
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join
 from pipeline.ingest.readers.rafdb import RafDb
 from pipeline.ingest.readers.reader import Reader
-from pipeline.ingest.told import code_of
 from pipeline.ingest.trees.tree import Tree
 
 _NAMED: Final = re.compile(r"(train|test)_\d{4,5}(?:_aligned)?\.(?:jpe?g|png)", re.IGNORECASE | re.ASCII)

@@ -38,7 +38,7 @@ _HELD_OUT: Final = frozenset({"val", "test"})
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Comparison:
     """What the counts say: `kind` is exact, subset, mismatch or unknown; `accepted` says what mismatch was accepted."""
 
     kind: str
@@ -89,7 +89,7 @@ class Tally:
             yield "", self.total, other.total
 
 
-def compare(fmt: str, listed: Listed, raw: RawDataset, *, name: str, accepted: bool) -> Verdict:
+def compare(fmt: str, listed: Listed, raw: RawDataset, *, name: str, accepted: bool) -> Comparison:
     """Compare the counts of a raw dataset with those of its release.
 
     Args:
@@ -109,7 +109,7 @@ def compare(fmt: str, listed: Listed, raw: RawDataset, *, name: str, accepted: b
         return _agreed(release, found, redrawn=release is not None and _is_redrawn(release, found, listed))
     if not accepted:
         raise SourceError(f"{raw.tree.src}: {problem}; {_ACCEPT}")
-    return Verdict("mismatch", release.name if release else None, None, (f"accepted: {problem}",), problem)
+    return Comparison("mismatch", release.name if release else None, None, (f"accepted: {problem}",), problem)
 
 
 def expected_release(fmt: str, name: str) -> Release | None:
@@ -208,11 +208,11 @@ def _with_these_counts(found: Tally) -> Release | None:
     return None
 
 
-def _agreed(release: Release | None, found: Tally, *, redrawn: bool) -> Verdict:
+def _agreed(release: Release | None, found: Tally, *, redrawn: bool) -> Comparison:
     if release is None:
         named = _with_these_counts(found)
         told = f"these are the counts of {named.name}" if named else ""
-        return Verdict("unknown", named.name if named else None, None, (told,) if told else ())
+        return Comparison("unknown", named.name if named else None, None, (told,) if told else ())
     own, known, others = _comparable(found.merged() if redrawn else found, _known(release, found))
     notes = tuple(
         f"{count} rows of {split} are not compared: {release.name} has no such split" for split, count in others.items()
@@ -221,12 +221,12 @@ def _agreed(release: Release | None, found: Tally, *, redrawn: bool) -> Verdict:
         notes = (f"splits redrawn: the rows are within those of {release.name}, their splits are not its own",)
     size = own.rows.total()
     if not size:
-        return Verdict("unknown", release.name, None, notes)
+        return Comparison("unknown", release.name, None, notes)
     if not redrawn and (own.by_split == known.by_split if known.total else own.rows == known.rows):
-        return Verdict("exact", release.name, 1.0, notes)
+        return Comparison("exact", release.name, 1.0, notes)
     # A copy may have a few rows too many; what is more than that was a problem.
     share = min(1.0, round(size / release.size(), 4))
-    return Verdict(
+    return Comparison(
         "subset", release.name, share, (*notes, f"{size} of the {release.size()} of {release.name}, {share:.1%}")
     )
 

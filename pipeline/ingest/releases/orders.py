@@ -125,7 +125,7 @@ def _best(cost: np.ndarray) -> list[int]:
 
 
 def _describe(order: Mapping[str, str], codes: Sequence[str]) -> str | None:
-    """Say which label is in truth which; the order of the alphabet is the commonest."""
+    """Say which label is in truth which; most often it is the order of the alphabet."""
     moved = {label: true for label, true in order.items() if label != true}
     if not moved:
         return None

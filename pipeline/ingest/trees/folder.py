@@ -28,22 +28,22 @@ class FolderTree(Tree):
         self._real_root = os.path.realpath(src)
         self._outside: dict[str, str] = {}
         self._dangling: dict[str, str] = {}
-        self._stamps = FileIndex()
+        self._index = FileIndex()
         self._asked: dict[str, str] = {}  # md5 of single files, where `identity` did not read them all
         if walk:
             self._walk("", (self._real_root,))
-        self._stamps.close()
+        self._index.close()
 
     def names(self) -> list[str]:
         """Return the name of every file, sorted."""
-        return self._stamps.names
+        return self._index.names
 
     def __contains__(self, name: str) -> bool:
-        return self._stamps.place(name) is not None
+        return self._index.place(name) is not None
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
-        return self._stamps.stamp(self._place(name)).size
+        return self._index.stamp(self._place(name)).size
 
     def open(self, name: str) -> BinaryIO:
         """Open a file; see `Tree.open`."""
@@ -64,18 +64,18 @@ class FolderTree(Tree):
 
     def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
         """Return DVC's ``.dir`` identity of the folder; threads, because hashing and reading release Python's lock."""
-        self._stamps.keep_md5s(self._hash_all(workers, progress))
+        self._index.keep_md5s(self._hash_all(workers, progress))
         return folder_md5(self.manifest())
 
     def manifest(self) -> Iterator[FileIdentity]:
         """Yield every file with size and md5, sorted; call after `identity`."""
         for place, name in enumerate(self.names()):
-            yield FileIdentity(name, self._stamps.stamp(place).size, self._stamps.md5(place) or "")
+            yield FileIdentity(name, self._index.stamp(place).size, self._index.md5(place) or "")
 
     def md5(self, name: str) -> str:
         """Return the md5 of a file's bytes in hex; once it was asked for, it is known."""
-        place = self._stamps.place(name)
-        known = None if place is None else self._stamps.md5(place)
+        place = self._index.place(name)
+        known = None if place is None else self._index.md5(place)
         if known is not None:
             return known
         if name not in self._asked:
@@ -90,7 +90,7 @@ class FolderTree(Tree):
                 now = os.stat(f"{self.src}/{name}")  # noqa: PTH116 - to make a Path takes longer than to look
             except OSError:
                 return name
-            if FileStamp.of(now) != self._stamps.stamp(place) and self._hash([name]) != [self._stamps.md5(place)]:
+            if FileStamp.of(now) != self._index.stamp(place) and self._hash([name]) != [self._index.md5(place)]:
                 return name
         return None
 
@@ -122,7 +122,7 @@ class FolderTree(Tree):
             raise SourceError(f"{self._path(name)}: cannot be read: {error.strerror}") from None
 
     def _place(self, name: str) -> int:
-        place = self._stamps.place(name)
+        place = self._index.place(name)
         if place is None:
             target = self.outside(name)
             raise SourceError(
@@ -168,7 +168,7 @@ class FolderTree(Tree):
             return
         # Reading a pipe or a device could last for ever.
         if stat.S_ISREG(found.st_mode):
-            self._stamps.add(name, FileStamp.of(found))
+            self._index.add(name, FileStamp.of(found))
 
     def _stays_inside(self, name: str) -> bool:
         real = os.path.realpath(self._path(name))

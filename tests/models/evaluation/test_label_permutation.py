@@ -1,4 +1,4 @@
-"""The permutation probe on label orders that are known to be wrong, and on networks that are only weak."""
+"""Label permutations on label orders that are known to be wrong, and on networks that are only weak."""
 
 import itertools
 
@@ -27,13 +27,13 @@ def test_each_pair_of_swapped_classes_is_named(first, second):
     predicted = predictions(labels, 0.6)
     order = np.arange(COUNT)
     order[[first, second]] = second, first
-    probe = find_label_permutation(labels, order[predicted], CLASSES)
-    assert probe is not None
-    assert probe.swapped == (CLASSES[first], CLASSES[second])
-    assert probe.reads_as == {CLASSES[first]: CLASSES[second], CLASSES[second]: CLASSES[first]}
+    found = find_label_permutation(labels, order[predicted], CLASSES)
+    assert found is not None
+    assert found.swapped == (CLASSES[first], CLASSES[second])
+    assert found.reads_as == {CLASSES[first]: CLASSES[second], CLASSES[second]: CLASSES[first]}
     right = [np.mean(predicted[labels == label] == label) for label in range(COUNT)]
-    assert probe.best_score == pytest.approx(np.mean(right))
-    assert "look swapped" in str(probe)
+    assert found.best_score == pytest.approx(np.mean(right))
+    assert "look swapped" in str(found)
 
 
 def test_right_order_is_left_alone_however_good_the_network():
@@ -68,22 +68,22 @@ def test_a_whole_other_order_is_read_out():
     labels = np.array([CLASSES.index(native[row % 7]) for row in range(700)])
     wrong = {CLASSES.index(right): CLASSES.index(taken) for right, taken in zip(native, alphabetical, strict=True)}
     predicted = np.array([wrong[label] for label in labels])
-    probe = find_label_permutation(labels, predicted, CLASSES)
-    assert probe is not None
-    assert probe.best_score == 1.0
-    assert probe.reads_as == {taken: right for right, taken in zip(native, alphabetical, strict=True) if right != taken}
-    assert "in an order that takes" in str(probe)
+    found = find_label_permutation(labels, predicted, CLASSES)
+    assert found is not None
+    assert found.best_score == 1.0
+    assert found.reads_as == {taken: right for right, taken in zip(native, alphabetical, strict=True) if right != taken}
+    assert "in an order that takes" in str(found)
 
 
 def test_absent_classes_stay_where_they_are():
     labels = np.repeat([0, 4], 100)
-    probe = find_label_permutation(labels, np.repeat([4, 0], 100), CLASSES)
-    assert probe is not None
-    assert (probe.swapped, probe.given_score, probe.best_score) == (("anger", "happy"), 0.0, 1.0)
+    found = find_label_permutation(labels, np.repeat([4, 0], 100), CLASSES)
+    assert found is not None
+    assert (found.swapped, found.given_score, found.best_score) == (("anger", "happy"), 0.0, 1.0)
     # Nothing is known of contempt: that all anger comes out as contempt is still a wrong order.
-    probe = find_label_permutation(np.repeat([0, 4], 100), np.repeat([1, 4], 100), CLASSES)
-    assert probe is not None
-    assert probe.reads_as["contempt"] == "anger"
+    found = find_label_permutation(np.repeat([0, 4], 100), np.repeat([1, 4], 100), CLASSES)
+    assert found is not None
+    assert found.reads_as["contempt"] == "anger"
     # That some of it does is only a weakness.
     some = np.concatenate([np.repeat([1, 0, 6], [40, 15, 45]), np.repeat(4, 100)])
     assert find_label_permutation(np.repeat([0, 4], 100), some, CLASSES) is None

@@ -271,8 +271,8 @@ def test_labels_in_another_order_are_reported(shards, run):
         np.zeros(0, int),
         np.ones(len(label), bool),
     )
-    probe = find_permutations(rows, np.eye(8, dtype=np.float32)[swapped])["d"]
-    assert set(probe.swapped) == {"disgust", "fear"}
+    found = find_permutations(rows, np.eye(8, dtype=np.float32)[swapped])["d"]
+    assert set(found.swapped) == {"disgust", "fear"}
     assert find_permutations(rows, np.eye(8, dtype=np.float32)[label]) == {}
 
 

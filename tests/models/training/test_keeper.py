@@ -82,7 +82,7 @@ def test_a_state_is_replaced_whole_and_by_the_first_process_alone(tmp_path, cloc
     assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
     other, trainer = StateKeeper(tmp_path / "b.ckpt", History("loss"), 0), Trainer(2, first_says=True)
     trainer.is_global_zero = False
-    other._course.best, other._course.best_state = 0, {"weight": torch.zeros(1)}
+    other._history.best, other._history.best_state = 0, {"weight": torch.zeros(1)}
     other.on_train_epoch_end(trainer, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ckpt", "b.writing"]
 

@@ -165,18 +165,18 @@ def test_validation_is_answered_by_the_average_over_all_its_rows_at_once():
     with torch.no_grad():
         validated(made, batches)
     parts = [expected_loss(made.average.network, faces) for faces in batches]
-    row = made.course.rows[0]
+    row = made.history.rows[0]
     assert row["val_loss"] == pytest.approx(sum(p[1] for p in parts).item() / sum(p[2] for p in parts).item(), rel=1e-6)
     labels = torch.cat([faces.labels for faces in batches])
     right = torch.cat([outputs.argmax(1) for outputs, _, _ in parts]) == labels
     assert row["val_accuracy"] == pytest.approx(right.float().mean().item())
     recalls = [right[labels == label].float().mean().item() for label in labels.unique()]
-    assert made.course.scores == [{"balanced_accuracy": pytest.approx(sum(recalls) / len(recalls))}]
+    assert made.history.scores == [{"balanced_accuracy": pytest.approx(sum(recalls) / len(recalls))}]
     # The next epoch's answers are its own.
     with torch.no_grad():
         validated(made, [some_faces(4, 3)])
     _, total, weight = expected_loss(made.average.network, some_faces(4, 3))
-    assert made.course.rows[1]["val_loss"] == pytest.approx((total / weight).item(), rel=1e-6)
+    assert made.history.rows[1]["val_loss"] == pytest.approx((total / weight).item(), rel=1e-6)
 
 
 def test_validation_of_affect_scores_what_is_given():
@@ -186,8 +186,8 @@ def test_validation_of_affect_scores_what_is_given():
     faces = some_faces()
     with torch.no_grad():
         validated(made, [faces])
-    assert made.course.scores[0]["valence_rows"] == faces.affect_given[:, 0].sum()
-    assert made.course.scores[0]["arousal_rows"] == faces.affect_given[:, 1].sum()
+    assert made.history.scores[0]["valence_rows"] == faces.affect_given[:, 0].sum()
+    assert made.history.scores[0]["arousal_rows"] == faces.affect_given[:, 1].sum()
 
 
 def test_the_weights_of_the_best_epoch_are_kept_as_they_were():
@@ -199,12 +199,12 @@ def test_the_weights_of_the_best_epoch_are_kept_as_they_were():
         with torch.no_grad():
             network.weight.copy_(torch.linspace(-value, value, 8))
             validated(made, [faces])
-        losses.append(made.course.rows[-1]["val_loss"])
-        kept.append(made.course.best_state["weight"].clone())
-    assert made.course.best == losses.index(min(losses)) < 2
-    torch.testing.assert_close(kept[-1], torch.linspace(-1, 1, 8) * (0.5, 0.0)[made.course.best])
-    assert not made.course.best_state["weight"].requires_grad
-    assert made.course.rows[0]["phase"] == "train"
+        losses.append(made.history.rows[-1]["val_loss"])
+        kept.append(made.history.best_state["weight"].clone())
+    assert made.history.best == losses.index(min(losses)) < 2
+    torch.testing.assert_close(kept[-1], torch.linspace(-1, 1, 8) * (0.5, 0.0)[made.history.best])
+    assert not made.history.best_state["weight"].requires_grad
+    assert made.history.rows[0]["phase"] == "train"
 
 
 @pytest.mark.parametrize(("patience", "stops"), [(2, [0, 0, 0, 1]), (1, [0, 0, 1, 1]), (0, [0, 0, 0, 0])])
@@ -219,7 +219,7 @@ def test_patience_counts_the_epochs_since_the_best(patience, stops):
             network.weight.copy_(labelled * mean.sign() * strength)
             validated(made, [faces])
             found.append(made.trainer.should_stop)
-    assert made.course.best == 1
+    assert made.history.best == 1
     assert found == [bool(stop) for stop in stops]
 
 
@@ -268,12 +268,12 @@ def test_frozen_layers_and_the_average_stay_in_inference_mode():
 
 def test_how_training_went_goes_with_the_state_and_comes_back():
     made = learner(history=History("loss"))
-    made.course.record("train", ((1.0, 2.0, 3.0, 4.0),) * 2, {"balanced_accuracy": 0.5})
+    made.history.record("train", ((1.0, 2.0, 3.0, 4.0),) * 2, {"balanced_accuracy": 0.5})
     saved = {}
     made.on_save_checkpoint(saved)
     again = learner(history=History("loss"))
     again.on_load_checkpoint(saved)
-    assert again.course.plain() == made.course.plain()
+    assert again.history.plain() == made.history.plain()
 
 
 def test_of_several_processes_sums_are_added_and_rows_read_twice_left_out():
@@ -287,7 +287,7 @@ def test_of_several_processes_sums_are_added_and_rows_read_twice_left_out():
         made.training_step(faces, 0)
         alone = made.sums.clone()
         validated(made, [faces])
-    row = made.course.rows[0]
+    row = made.history.rows[0]
     assert reduced == ["sum"]
     assert row["train_loss"] == pytest.approx((alone[0] / alone[1]).item())
     torch.testing.assert_close(made.sums, alone * 3)

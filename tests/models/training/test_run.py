@@ -176,11 +176,11 @@ def test_a_phase_is_given_to_lightning_with_its_epochs_callbacks_and_data(phase)
     here, network, history, file, made, fitted = phase(batch_size=16, accumulate=2, checkpoint_minutes=7, epochs=10)
     params, epochs, (keeper, report, live), folder = made
     assert (params, epochs, live, folder) == (here.params, 6, "live", file.parent)
-    assert (keeper._path, keeper._course, keeper._seconds, keeper._accumulate) == (file, history, 420, 2)
+    assert (keeper._path, keeper._history, keeper._seconds, keeper._accumulate) == (file, history, 420, 2)
     assert (report._before, report._epochs, report._progress) == (4, 10, here.progress)
     learner, train, val, named = fitted
     assert named == {"ckpt_path": None, "weights_only": True}
-    assert (learner.network, learner.course, learner.spec) == (network, history, here.spec)
+    assert (learner.network, learner.history, learner.spec) == (network, history, here.spec)
     assert (learner.phase.name, learner.params, learner._seed) == ("finetune", here.params, 3)
     rows = {split: count_rows(here.folder, split) for split in ("train", "val")}
     batches = -(-rows["train"] // 16)

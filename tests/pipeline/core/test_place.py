@@ -26,7 +26,7 @@ def work(job, units=None):
     time.sleep(60)
 
 if __name__ == "__main__":
-    if sys.argv[2] == "crew":
+    if sys.argv[2] == "supervised":
         list(map_parts(work, [1, 2], 2, int, deadline_s=600))
     else:
         list(map_ordered(work, [1, 2], 2))
@@ -164,7 +164,7 @@ def test_a_late_worker_of_a_dead_run_writes_nowhere(tmp_path):
         assert names(folder) == []
 
 
-@pytest.mark.parametrize("kind", ["crew", "pool"])
+@pytest.mark.parametrize("kind", ["supervised", "pool"])
 def test_workers_end_with_a_killed_parent(tmp_path, kind):
     script, told = tmp_path / "script.py", tmp_path / "told"
     script.write_text(WORKERS)

@@ -14,7 +14,7 @@ NAMES = ["b", "a/b", "a", "a-b", "a/c", "Z", "ü", "名", "a.b"]
 
 
 @pytest.fixture
-def stamps():
+def index():
     found = FileIndex()
     for n, name in enumerate(NAMES):
         found.add(name, FileStamp(n, -n << 40))
@@ -22,23 +22,23 @@ def stamps():
     return found
 
 
-def test_names_are_sorted_and_keep_what_is_theirs(stamps):
-    assert stamps.names == sorted(NAMES)
-    stamps.keep_md5s(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest() for name in stamps.names)
+def test_names_are_sorted_and_keep_what_is_theirs(index):
+    assert index.names == sorted(NAMES)
+    index.keep_md5s(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest() for name in index.names)
     for n, name in enumerate(NAMES):
-        place = stamps.place(name)
-        assert stamps.stamp(place) == FileStamp(n, -n << 40)
-        assert stamps.md5(place) == hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+        place = index.place(name)
+        assert index.stamp(place) == FileStamp(n, -n << 40)
+        assert index.md5(place) == hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["", "a/", "a/a", "zz", "名名"])
-def test_name_that_is_not_there_has_no_place(stamps, name):
-    assert stamps.place(name) is None
+def test_name_that_is_not_there_has_no_place(index, name):
+    assert index.place(name) is None
     assert FileIndex().place(name) is None
 
 
-def test_md5_that_was_never_taken_is_none(stamps):
-    assert stamps.md5(0) is None
+def test_md5_that_was_never_taken_is_none(index):
+    assert index.md5(0) is None
 
 
 def test_a_file_takes_its_name_and_little_more():

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import scipy.io
 
 from pipeline.core.params import IngestParams
+from pipeline.ingest.dataset_options import DatasetOptions
 from pipeline.ingest.stage import run as ingest
-from pipeline.ingest.told import Told
 
 PARAMS = {
     "ckplus_peak_frames": 3,
@@ -43,7 +43,7 @@ class Read:
             fmt=fmt,
             params=given,
             accept_mismatch=accept,
-            told=Told(columns or {}, scales or {}, classes or {}),
+            options=DatasetOptions(columns or {}, scales or {}, classes or {}),
         )
         self.rows = pq.read_table(out / "samples.parquet").to_pylist()
         self.rejects = pq.read_table(out / "rejects.parquet").to_pylist()

@@ -13,8 +13,8 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import read_params
 from pipeline.images import encode_face
+from pipeline.ingest.dataset_options import DatasetOptions
 from pipeline.ingest.stage import run as ingest
-from pipeline.ingest.told import Told
 from pipeline.labels.stage import run as harmonize
 from pipeline.report import contact
 from pipeline.report.contact import build_contact_sheets
@@ -125,7 +125,7 @@ def test_the_terms_of_a_mirror_travel_to_its_shards(tmp_path, dataset, told):
     (tmp_path / "raw/happy").mkdir(parents=True)
     Image.fromarray(np.full((64, 64), 9, np.uint8)).save(tmp_path / "raw/happy/1.png")
     params = read_params(ROOT / "params.yaml")
-    given = {"dataset": dataset, "fmt": "folder", "params": params.ingest, "told": Told(terms=told)}
+    given = {"dataset": dataset, "fmt": "folder", "params": params.ingest, "options": DatasetOptions(terms=told)}
     summary = ingest(str(tmp_path / "raw"), tmp_path / "samples", **given)
     harmonize(tmp_path / "samples", tmp_path / "labels", params.harmonize)
     expected = told or "ckplus"

@@ -14,7 +14,7 @@ from pipeline.core.lineage.identity import folder_files
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.schema import INDEX, LABELS, SPLIT
 from pipeline.core.tables import read_table
-from pipeline.shards.policy import cap_tested
+from pipeline.shards.balance import cap_tested
 from pipeline.shards.read import iter_shards, open_shards
 from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import ALIGN, EQUALIZE, make_inputs, shard_params

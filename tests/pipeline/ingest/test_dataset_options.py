@@ -6,10 +6,10 @@ import pytest
 
 from pipeline.core.errors import ParamsError
 from pipeline.core.params import IngestParams
-from pipeline.ingest.told import Told, classes_line, code_key, code_of
+from pipeline.ingest.dataset_options import DatasetOptions, classes_line, code_key, code_of
 from tests.pipeline.ingest.trees import PARAMS, Read, put
 
-TOLD = Told(
+OPTIONS = DatasetOptions(
     columns={"path": "p", "label": "q"},
     scales={"valence": (0.0, 1.0), "arousal": (1.0, 9.0)},
     classes={"1": "anger", "2.0": "happy", " Joie ": "happy"},
@@ -22,9 +22,9 @@ PLAIN = {
 
 
 def test_all_of_it_is_kept():
-    assert TOLD.plain() == PLAIN
-    assert Told().plain() == {"columns": {}, "scales": {}, "classes": {}}
-    assert Told(align={"margin": 0.2}).plain()["align"] == {"margin": 0.2}
+    assert OPTIONS.plain() == PLAIN
+    assert DatasetOptions().plain() == {"columns": {}, "scales": {}, "classes": {}}
+    assert DatasetOptions(align={"margin": 0.2}).plain()["align"] == {"margin": 0.2}
 
 
 def test_the_snapshot_of_an_ingest_has_every_choice(tmp_path):
@@ -42,11 +42,11 @@ def test_the_snapshot_of_an_ingest_has_every_choice(tmp_path):
 
 
 def test_codes_have_the_meanings_that_are_told_in_the_datasets_own_words():
-    assert TOLD.meanings() == {"1": "anger", "2": "happy", "joie": "happy"}
-    assert TOLD.native(("AN", "Happiness", "anger")) == {"1": "anger", "2": "Happiness", "joie": "Happiness"}
-    assert Told().native(("anger",)) == {}
+    assert OPTIONS.meanings() == {"1": "anger", "2": "happy", "joie": "happy"}
+    assert OPTIONS.native(("AN", "Happiness", "anger")) == {"1": "anger", "2": "Happiness", "joie": "Happiness"}
+    assert DatasetOptions().native(("anger",)) == {}
     with pytest.raises(ParamsError) as caught:
-        TOLD.native(("Anger", "Sad"))
+        OPTIONS.native(("Anger", "Sad"))
     assert str(caught.value) == "params.yaml: classes.2.0: expected Anger, Sad, not 'happy'"
 
 

@@ -1,4 +1,4 @@
-"""What params.yaml says of one dataset, for readers, who do not know params.yaml."""
+"""What params.yaml says of one dataset, as readers get it: they do not know params.yaml."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ OWN_SCALE: Final[Scale] = (-1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DatasetOptions:
     """Of a csv the columns by their roles and the scales of affect; of any codes what they mean.
 
     `align` are the dataset's own settings for that stage. They are in the samples' snapshot, so that DVC runs the stage
