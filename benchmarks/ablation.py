@@ -133,10 +133,14 @@ def prepared(folder: Path, rows: list[dict[str, str]]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     write_params(folder, {})
-    for stage in ("ingest", "align", "equalize", "harmonize"):
-        source = {"ingest": "raw", "align": "raw", "equalize": "data/aligned/mux", "harmonize": "data/samples/mux"}
-        target = {"ingest": "samples", "align": "aligned", "equalize": "faces", "harmonize": "labels"}
-        prep(folder, stage, "--src", source[stage], "--out", f"data/{target[stage]}/mux")
+    for stage, source, target in (
+        ("ingest", "raw", "samples"),
+        ("align", "raw", "aligned"),
+        ("select", "data/aligned/mux", "selected"),
+        ("equalize", "data/aligned/mux", "faces"),
+        ("harmonize", "data/samples/mux", "labels"),
+    ):
+        prep(folder, stage, "--src", source, "--out", f"data/{target}/mux")
     prep(folder, "split")
     return folder
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
-from pipeline.core.schema import FACES, LABELS, SPLIT
-from pipeline.core.tables import part_name, write_table
+from pipeline.core.schema import FACES, LABELS, REJECTS, SELECTED, SPLIT
+from pipeline.core.tables import part_name, rows_to_table, write_table
 from pipeline.images import encode_face
 
 PHOTOS = Path("../shared/data/landmarks68")
@@ -52,15 +52,17 @@ def find(name: str) -> Path:
 
 def write_inputs(
     root: Path, faces: list[bytes], split_of: Callable[[int], str] = lambda _: "train"
-) -> tuple[dict[str, Path], dict[str, Path], Path]:
-    """Write faces, labels and a split as the shard stage reads them; `split_of` says the set of a face."""
+) -> tuple[dict[str, Path], dict[str, Path], dict[str, Path], Path]:
+    """Write faces that all count, labels and a split as the shard stage reads them; `split_of` says a face's set."""
     rows = [row(number, face) for number, face in enumerate(faces)]
-    folders = {name: root / name for name in ("faces", "labels", "split")}
+    folders = {name: root / name for name in ("faces", "selected", "labels", "split")}
     for folder in folders.values():
         folder.mkdir(parents=True)
     for part, start in enumerate(range(0, len(rows), PART_ROWS)):
         chosen = [{name: entry.get(name) for name in FACES.names} for entry in rows[start : start + PART_ROWS]]
         write_table(folders["faces"] / part_name(part), pa.Table.from_pylist(chosen, FACES))
+    write_table(folders["selected"] / "selected.parquet", rows_to_table(rows, SELECTED))
+    write_table(folders["selected"] / "rejects.parquet", REJECTS.empty_table())
     labels = [{name: entry.get(name) for name in LABELS.names} for entry in rows]
     write_table(folders["labels"] / "labels.parquet", pa.Table.from_pylist(labels, LABELS))
     split = [
@@ -69,10 +71,10 @@ def write_inputs(
     ]
     write_table(folders["split"] / "split.parquet", pa.Table.from_pylist(split, SPLIT))
     align = {"template": "arcface-112", "size_px": 224, "margin": 0.25}
-    contracts = {"faces": {"align": align, "equalize": {"method": "none"}}, "labels": {}, "split": {}}
+    contracts = {"faces": {"align": align, "equalize": {"method": "none"}}, "selected": {}, "labels": {}, "split": {}}
     for name, folder in folders.items():
         write_snapshot(folder, Snapshot(name, name, (), {}, {}, {}, contracts[name]))
-    return {"bench": folders["faces"]}, {"bench": folders["labels"]}, folders["split"]
+    return *({"bench": folders[name]} for name in ("faces", "selected", "labels")), folders["split"]
 
 
 def row(number: int, face: bytes) -> dict[str, object]:

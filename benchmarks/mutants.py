@@ -150,10 +150,12 @@ AREAS: Final = {
     "geometry": Area(
         (
             *_files("pipeline/geometry"),
+            "pipeline/select/gates.py",
             *(f"pipeline/align/{name}.py" for name in ("crop", "turn", "choice", "scale", "refine")),
         ),
         (
             "tests/pipeline/geometry",
+            "tests/pipeline/select/test_gates.py",
             *(f"tests/pipeline/align/test_{name}.py" for name in ("judging", "scale", "refine")),
         ),
     ),

@@ -27,6 +27,7 @@ from stages.personalize import personalize
 from stages.predict import predict
 from stages.report import report
 from stages.say import say, show
+from stages.select import select
 from stages.settings import with_settings
 from stages.shard import shard
 from stages.split import split
@@ -52,6 +53,7 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (demo, "Render small raw trees to try everything on."),
     (ingest, "Read a raw tree into a table: one row a face."),
     (align, "Find every face and warp it to the template."),
+    (select, "Reject faces that do not pass the quality gates."),
     (equalize, "Equalize the histogram of every face."),
     (harmonize, "Give every sample one of the eight classes."),
     (split, "Keep people and pictures out of two sets."),

@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.core.errors import DataError, ParamsError, UsageError
-from pipeline.core.folders import ALIGNED, EVALUATE, FACES, LABELS, PARAMS, SAMPLES, SHARDS, SPLIT, SPLITS, TRAIN
+from pipeline.core.folders import (
+    ALIGNED,
+    EVALUATE,
+    FACES,
+    LABELS,
+    PARAMS,
+    SAMPLES,
+    SELECTED,
+    SHARDS,
+    SPLIT,
+    SPLITS,
+    TRAIN,
+)
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.core.params import Dataset, Params, read_params
@@ -14,6 +26,7 @@ from pipeline.core.params import Dataset, Params, read_params
 _MADE_BY: Final = {
     SAMPLES: "ingest",
     ALIGNED: "align",
+    SELECTED: "select",
     FACES: "equalize",
     LABELS: "harmonize",
     SPLIT: "split",

@@ -13,6 +13,7 @@ from stages.say import say
 
 def shard(
     faces: Annotated[Path, typer.Option(help="Folder with the faces of each dataset.")] = folders.FACES,
+    selected: Annotated[Path, typer.Option(help="Folder with the selected faces of each dataset.")] = folders.SELECTED,
     labels: Annotated[Path, typer.Option(help="Folder with the labels of each dataset.")] = folders.LABELS,
     split: Annotated[Path, typer.Option(help="Folder with split.parquet.")] = folders.SPLIT,
     out: Annotated[str, typer.Option(help="Folder to write, or a storage address such as s3://bucket/shards.")] = str(
@@ -28,6 +29,7 @@ def shard(
     with bar("shard") as progress:
         summary = write_shards(
             project.own_folders(params, faces),
+            project.own_folders(params, selected),
             project.own_folders(params, labels),
             split,
             out,

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
@@ -12,10 +10,9 @@ from models.registry import find_model
 from pipeline.core.emotions import CLASSES
 from pipeline.core.params import EvaluateParams
 from pipeline.core.stage_output import stage_output
-from pipeline.core.tables import write_table
 from pipeline.shards.read import open_shards
 from pipeline.shards.stage import run as write_shards
-from tests.shard_inputs import make_inputs, shard_params
+from tests.shard_inputs import make_inputs, shard_params, write_selected
 
 
 def evaluate_params(**changes) -> EvaluateParams:
@@ -33,12 +30,11 @@ def evaluate_params(**changes) -> EvaluateParams:
 def make_shards(root: Path, rows: int = 150) -> Path:
     """Write shards of two datasets; three test rows of each have no face."""
     inputs = make_inputs(root, rows=rows)
-    for folder in inputs.faces.values():
-        part = folder / "part-00000.parquet"
-        faces = pq.read_table(part)
-        tested = [key for key in faces["sample_id"].to_pylist() if inputs.rows[key]["split"] == "test"]
-        write_table(part, faces.filter(pc.invert(pc.is_in(faces["sample_id"], value_set=pa.array(tested[:3])))))
-    write_shards(inputs.faces, inputs.labels, inputs.split, root / "shards", shard_params(), seed=1, workers=1)
+    for folder in inputs.selected.values():
+        ids = pq.read_table(folder / "selected.parquet")["sample_id"].to_pylist()
+        tested = [key for key in ids if inputs.rows[key]["split"] == "test"][:3]
+        write_selected(folder, [key for key in ids if key not in tested])
+    write_shards(*inputs.tables, root / "shards", shard_params(), seed=1, workers=1)
     return root / "shards"
 
 

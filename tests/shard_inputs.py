@@ -1,5 +1,6 @@
-"""Small inputs of the shard stage, made in the test's folder: faces, labels and split of two datasets."""
+"""Small inputs of the shard stage, made in the test's folder: tables of two datasets."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pyarrow as pa
 
 from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.core.params import ShardParams
-from pipeline.core.schema import FACES, LABELS, SPLIT
-from pipeline.core.tables import part_name, write_table
+from pipeline.core.schema import FACES, LABELS, REJECTS, SELECTED, SPLIT
+from pipeline.core.tables import part_name, rows_to_table, write_table
 from pipeline.images import encode_face
 
 SIZE_PX = 48
@@ -22,10 +23,16 @@ class Inputs:
     """Where the folders are, and what was put into them by sample_id."""
 
     faces: dict[str, Path]
+    selected: dict[str, Path]
     labels: dict[str, Path]
     split: Path
     pictures: dict[str, bytes]
     rows: dict[str, dict]
+
+    @property
+    def tables(self) -> tuple[dict[str, Path], dict[str, Path], dict[str, Path], Path]:
+        """What the stage reads, in its order."""
+        return self.faces, self.selected, self.labels, self.split
 
 
 def shard_params(**changes) -> ShardParams:
@@ -45,13 +52,16 @@ def shard_params(**changes) -> ShardParams:
 
 def make_inputs(root: Path, *, rows: int = 150, size_px: int = SIZE_PX, hostile: bool = True) -> Inputs:
     """Two datasets: `one` in colour with valence and arousal and subjects, `two` in grey without any of them."""
-    faces, labels, pictures, all_rows = {}, {}, {}, {}
+    faces, selected, labels, pictures, all_rows = {}, {}, {}, {}, {}
     for name in ("one", "two"):
         made = [_row(name, number, size_px, hostile) for number in range(rows)]
         made.sort(key=lambda row: row["sample_id"])
         all_rows |= {row["sample_id"]: row for row in made}
         pictures |= {row["sample_id"]: row["image"] for row in made}
-        faces[name] = _write_faces(root / "faces" / name, [row for row in made if row["n"] % 25 != 7])
+        seen = [row for row in made if row["n"] % 25 != 7]
+        faces[name] = _write_faces(root / "faces" / name, seen)
+        selected[name] = write_selected(root / "selected" / name, [row["sample_id"] for row in seen])
+        _snapshot(selected[name], "select", {})
         labels[name] = _write_labels(root / "labels" / name, made)
     split = root / "split"
     split.mkdir()
@@ -59,7 +69,7 @@ def make_inputs(root: Path, *, rows: int = 150, size_px: int = SIZE_PX, hostile:
     entries = [{"sample_id": row["sample_id"], "split": row["split"], "group_id": row["sample_id"]} for row in ordered]
     write_table(split / "split.parquet", pa.Table.from_pylist(entries, SPLIT))
     _snapshot(split, "split", {})
-    return Inputs(faces, labels, split, pictures, all_rows)
+    return Inputs(faces, selected, labels, split, pictures, all_rows)
 
 
 def _row(name: str, n: int, size_px: int, hostile: bool) -> dict:
@@ -103,6 +113,19 @@ def _write_faces(folder: Path, rows: list[dict]) -> Path:
         chosen = [{key: row.get(key) for key in FACES.names} for row in rows[start : start + 60]]
         write_table(folder / part_name(number), pa.Table.from_pylist(chosen, FACES))
     _snapshot(folder, "equalize", {"align": ALIGN, "equalize": EQUALIZE})
+    return folder
+
+
+def write_selected(folder: Path, ids: Iterable[str], rejects: Mapping[str, str] | None = None) -> Path:
+    """Write which faces count, and of others by which reason they do not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = [{"sample_id": key, "dataset": folder.name} for key in ids]
+    left = [
+        {"sample_id": key, "dataset": folder.name, "stage": "select", "reason": reason}
+        for key, reason in (rejects or {}).items()
+    ]
+    write_table(folder / "selected.parquet", rows_to_table(kept, SELECTED))
+    write_table(folder / "rejects.parquet", rows_to_table(left, REJECTS))
     return folder
 
 

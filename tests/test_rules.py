@@ -25,6 +25,7 @@ ROOMS = {
     "pipeline/verify": "core",
     "pipeline/ingest": "core",
     "pipeline/align": "core images geometry ingest",
+    "pipeline/select": "core",
     "pipeline/equalize": "core images",
     "pipeline/split": "core images geometry",
     "pipeline/shards": "core geometry",
@@ -38,7 +39,7 @@ ROOMS = {
     "models/training": "core shards models models/core models/networks models/classical models/data models/evaluation",
     "models/inference": "core images geometry align equalize report models models/core models/data",
     "models/personal": "core shards models models/core models/networks models/data models/training models/evaluation",
-    "stages": "core demo ingest align equalize labels split shards report verify models models/training "
+    "stages": "core demo ingest align select equalize labels split shards report verify models models/training "
     "models/evaluation models/inference models/personal",
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

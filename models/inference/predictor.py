@@ -43,19 +43,11 @@ _SURE: Final = 0.9  # of the detector, for a face beside those that the cascade 
 _SAME_FACE_IOU: Final = 0.2
 _BOX_COLOUR: Final = (255, 214, 10)
 _INK: Final = (20, 20, 20)
-# Thresholds that turn faces away when a dataset is built: here every face that is found is answered.
+# Limits that turn faces away when a dataset is built: here every face that is found is answered.
 _LET_ALL_PASS: Final = {
     "yunet_file": None,
     "max_pixels": MAX_PIXELS,
     "deadline_s": 1e9,
-    "min_score": 0.0,
-    "min_box_iou": 0.0,
-    "min_face_px": 0.0,
-    "min_frontality": 0.0,
-    "min_sharpness": 0.0,
-    "min_brightness": 0.0,
-    "max_brightness": 1.0,
-    "max_outside_share": 1.0,
     "max_points_outside": 5,
     "max_picture_share": 1e9,
 }

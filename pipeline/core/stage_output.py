@@ -255,8 +255,17 @@ def _entry(path: Path) -> dict[str, Any]:
 
 def _input(source: Path | Source, files: KnownFiles) -> Input:
     given = source if isinstance(source, Source) else Source(source)
-    snapshot = read_snapshot(given.path).id if (given.path / SNAPSHOT_NAME).is_file() else None
+    folder = _output_of(given.path)
+    snapshot = read_snapshot(folder).id if (folder / SNAPSHOT_NAME).is_file() else None
     return Input(relative_path(given.path), given.md5 or files.identity(given.path), snapshot)
+
+
+def _output_of(path: Path) -> Path:
+    """Return the output folder that a file lies in, any other path as it is.
+
+    A stage may read one file of an output: that alone is hashed, and the way back leads through its folder.
+    """
+    return path.parent if path.is_file() and (path.parent / SNAPSHOT_NAME).is_file() else path
 
 
 def relative_path(path: Path) -> str:
@@ -288,7 +297,7 @@ def _check_apart(out: Path, sources: Sequence[Path | Source]) -> None:
     """Refuse to write over what is being read."""
     place = out.resolve()
     for source in sources:
-        path = (source.path if isinstance(source, Source) else source).resolve()
+        path = _output_of(source.path if isinstance(source, Source) else source).resolve()
         if place == path or place in path.parents or path in place.parents:
             raise OutputUseError(
                 f"{relative_path(out)}: is, holds or lies in {relative_path(path)}, which is read; give --out another"

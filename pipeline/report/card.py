@@ -12,8 +12,8 @@ from pipeline.core.catalog import CATALOG
 from pipeline.core.emotions import CLASSES
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import Node, iter_nodes, walk
-from pipeline.core.names import DETECTIONS_NAME, INDEX_NAME, LABELS_NAME, METRICS_NAME, PREDICTIONS_NAME, SUMMARY_NAME
-from pipeline.core.schema import DETECTIONS, INDEX, PREDICTIONS
+from pipeline.core.names import INDEX_NAME, LABELS_NAME, METRICS_NAME, PREDICTIONS_NAME, SELECTED_NAME, SUMMARY_NAME
+from pipeline.core.schema import INDEX, PREDICTIONS, SELECTED
 from pipeline.core.tables import read_table
 from pipeline.report.sets import build_sets, read_json
 
@@ -23,8 +23,7 @@ LICENCE_NOTE: Final = (
     "terms under which each dataset was given to you."
 )
 # The order in which one reads them.
-STAGES: Final = ("ingest", "align", "equalize", "harmonize")
-_ALIGNED: Final = "aligned"
+STAGES: Final = ("ingest", "align", "select", "equalize", "harmonize")
 _HEADLINE: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece", "ece_chance", "rows")
 
 
@@ -75,11 +74,11 @@ def dataset_of(node: Node) -> str:
 
 
 def dataset_nodes(root: Node, dataset: str) -> dict[str, Node]:
-    """Return the outputs that hold this dataset alone, by their stage."""
+    """Return the output folders that hold this dataset alone, by their stage."""
     found = {}
     for node in iter_nodes(root):
         behind = {dataset_of(other) for other in iter_nodes(node) if other.stage == "ingest"}
-        if node.stage is not None and behind == {dataset}:
+        if node.stage is not None and behind == {dataset} and Path(node.path).is_dir():
             found[node.stage] = node
     return found
 
@@ -110,13 +109,12 @@ def _counts(folder: Path) -> dict[str, Any]:
 
 
 def _misses(nodes: dict[str, Node]) -> dict[str, dict[str, float]]:
-    """Return for each class how many rows are labelled, how many of them have a face, and the share missed."""
-    if not {"align", "harmonize"} <= set(nodes):
+    """Return for each class how many rows are labelled, how many have a selected face, and the share missed."""
+    if not {"select", "harmonize"} <= set(nodes):
         return {}
     labels = read_table(Path(nodes["harmonize"].path) / LABELS_NAME, ["sample_id", "label"])
-    detections = read_table(Path(nodes["align"].path) / DETECTIONS_NAME, ["sample_id", "status"], DETECTIONS)
-    found = detections.filter(pc.equal(detections["status"], _ALIGNED))["sample_id"].combine_chunks()
-    has_face = pc.is_in(labels["sample_id"], value_set=found)
+    selected = read_table(Path(nodes["select"].path) / SELECTED_NAME, ["sample_id"], SELECTED)["sample_id"]
+    has_face = pc.is_in(labels["sample_id"], value_set=selected)
     labelled, with_face = Counter(labels["label"].to_pylist()), Counter(labels.filter(has_face)["label"].to_pylist())
     return {
         name: {

@@ -1,4 +1,4 @@
-"""Contact sheets of a dataset's aligned faces: some of all, and those that the detector was least sure of."""
+"""Contact sheets of a dataset's selected faces: some of all, and those that the detector was least sure of."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from pipeline.core.catalog import CATALOG, may_show
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import TableError
-from pipeline.core.names import LABELS_NAME
+from pipeline.core.names import LABELS_NAME, SELECTED_NAME
+from pipeline.core.schema import SELECTED
 from pipeline.core.tables import read_part, read_table, table_files
 from pipeline.images import decode_face
 from pipeline.report.sheet import Pixels, Tile, build_sheet
@@ -22,11 +23,12 @@ _COLUMNS: Final = 12
 _SIDE_PX: Final = 112
 
 
-def build_contact_sheets(faces: Path, labels: Path, count: int, bound: str = "") -> dict[str, Pixels]:
+def build_contact_sheets(faces: Path, selected: Path, labels: Path, count: int, bound: str = "") -> dict[str, Pixels]:
     """Draw the contact sheets of one dataset.
 
     Args:
         faces: the dataset's folder of faces.
+        selected: its folder of select.
         labels: its folder of labels.
         count: how many faces a sheet has at most.
         bound: of `catalog.terms_of`, whose terms say who may be shown.
@@ -38,7 +40,9 @@ def build_contact_sheets(faces: Path, labels: Path, count: int, bound: str = "")
     Raises:
         TableError: a table is missing or torn.
     """
+    counting = read_table(selected / SELECTED_NAME, ["sample_id"], SELECTED)["sample_id"]
     whole = _index(faces)
+    whole = whole.filter(pc.is_in(whole["sample_id"], value_set=counting)).combine_chunks()
     allowed = [may_show(bound, subject) for subject in whole["subject_id"].to_pylist()]
     index = whole.filter(pa.array(allowed, pa.bool_())).combine_chunks()
     if not len(index):

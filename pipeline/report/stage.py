@@ -49,11 +49,13 @@ def run(
         for number, name in enumerate(card["datasets"]):
             nodes = dataset_nodes(root, name)
             progress(number, len(card["datasets"]), name)
-            faces, labels = nodes.get("equalize") or nodes.get("align"), nodes.get("harmonize")
-            if faces is None or labels is None:
+            faces, selected, labels = (nodes.get(stage) for stage in ("equalize", "select", "harmonize"))
+            if faces is None or selected is None or labels is None:
                 continue
             bound = card["datasets"][name]["terms_of"]
-            drawn = build_contact_sheets(Path(faces.path), Path(labels.path), params.contact_faces, bound)
+            drawn = build_contact_sheets(
+                Path(faces.path), Path(selected.path), Path(labels.path), params.contact_faces, bound
+            )
             for kind, pixels in drawn.items():
                 path = f"contact/{name}-{kind}.png"
                 write_png(output.path(path), pixels)

@@ -17,19 +17,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.errors import DataError
-from pipeline.core.names import LABELS_NAME, SOFTENED_NAME, SPLIT_NAME, SPLITS, TRAIN
-from pipeline.core.schema import INDEX, LABELS, SPLIT
+from pipeline.core.names import (
+    DETECTIONS_NAME,
+    LABELS_NAME,
+    REJECTS_NAME,
+    SELECTED_NAME,
+    SOFTENED_NAME,
+    SPLIT_NAME,
+    SPLITS,
+    TRAIN,
+)
+from pipeline.core.schema import DETECTIONS, INDEX, LABELS, REJECTS, SELECTED, SPLIT, Reason
 from pipeline.core.tables import read_part, read_table, table_files
 
-_MISSING: Final = ["sample_id", "dataset", "subject_id", "label", "split", "group_id"]
+_MISSING: Final = ["sample_id", "dataset", "subject_id", "label", "split", "group_id", "reason"]
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
     """The rows of the split with their labels, sorted by sample_id.
 
-    `found` has a face: the columns of the labels, `split`, `group_id`, `file` (a number in `files`) and `row` in it.
-    `missing` has none: sample_id, dataset, subject_id, label, split, group_id.
+    `found` has a selected face: the columns of the labels, `split`, `group_id`, `file` (a number in `files`) and
+    `row` in it. `missing` has none: sample_id, dataset, subject_id, label, split, group_id, and the `reason` why not.
     """
 
     files: tuple[Path, ...]
@@ -46,12 +55,15 @@ class Shard:
     rows: pa.Table
 
 
-def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Path) -> Joined:
+def read_joined(
+    faces: Mapping[str, Path], selected: Mapping[str, Path], labels: Mapping[str, Path], split: Path
+) -> Joined:
     """Join the faces, labels and split of all datasets; pixels are not read.
 
     Raises:
         TableError: a table is missing or torn.
-        DataError: a sample of the split has no label, two rows have one sample_id, or a group is in two splits.
+        DataError: a sample of the split has no label, two rows have one sample_id, a group is in two splits, or a
+            face was selected that is not there.
     """
     rows = read_table(split / SPLIT_NAME, schema=SPLIT).sort_by("sample_id")
     labelled = pa.concat_tables([read_table(folder / LABELS_NAME, LABELS.names, LABELS) for folder in labels.values()])
@@ -65,14 +77,43 @@ def read_joined(faces: Mapping[str, Path], labels: Mapping[str, Path], split: Pa
     known = _softened(labelled.take(at_label.combine_chunks()), split / SOFTENED_NAME)
     for name in ("split", "group_id"):
         known = known.append_column(name, rows[name].combine_chunks())
+    places = _counting(places, selected)
     at_face = pc.index_in(rows["sample_id"], value_set=places["sample_id"]).combine_chunks()
     has_face = pc.is_valid(at_face)
     found = known.filter(has_face)
     where = places.take(at_face.filter(has_face))
     for name in ("file", "row"):
         found = found.append_column(name, where[name])
-    missing = known.filter(pc.invert(has_face)).select(_MISSING)
+    missing = known.filter(pc.invert(has_face))
+    missing = missing.append_column("reason", _reasons(missing["sample_id"], faces, selected)).select(_MISSING)
     return Joined(files, found.combine_chunks(), missing.combine_chunks())
+
+
+def _counting(places: pa.Table, selected: Mapping[str, Path]) -> pa.Table:
+    """Return the places of the selected faces.
+
+    Raises:
+        DataError: one was selected that is not there.
+    """
+    chosen = []
+    for folder in selected.values():
+        chosen.append(read_table(folder / SELECTED_NAME, ["sample_id"], SELECTED)["sample_id"])
+        gone = chosen[-1].filter(pc.invert(pc.is_in(chosen[-1], value_set=places["sample_id"])))
+        if len(gone):
+            raise DataError(f"{folder}: {gone[0].as_py()!r} is selected, but there is no such face; run select again")
+    ids = pa.chunked_array([chunk for column in chosen for chunk in column.chunks], pa.string())
+    return places.filter(pc.is_in(places["sample_id"], value_set=ids))
+
+
+def _reasons(ids: pa.ChunkedArray, faces: Mapping[str, Path], selected: Mapping[str, Path]) -> pa.ChunkedArray:
+    """Return of each sample which gate its face does not pass, or why none was found."""
+    columns = ["sample_id", "reason"]
+    tables = [read_table(folder / REJECTS_NAME, columns, REJECTS) for folder in selected.values()]
+    seen = [path for folder in faces.values() if (path := folder / DETECTIONS_NAME).is_file()]
+    tables += [read_table(path, ["sample_id", "status"], DETECTIONS).rename_columns(columns) for path in seen]
+    known = pa.concat_tables(tables)
+    at = pc.index_in(ids, value_set=known["sample_id"])
+    return pc.fill_null(known["reason"].take(at), Reason.no_face.value)
 
 
 def _softened(known: pa.Table, path: Path) -> pa.Table:

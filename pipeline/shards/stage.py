@@ -21,6 +21,7 @@ from pipeline.core.names import (
     PARQUET,
     SHARDS_NAME,
     SNAPSHOT_NAME,
+    SPLIT_NAME,
     SUMMARY_NAME,
     WEBDATASET,
 )
@@ -41,6 +42,7 @@ from pipeline.shards.spool import Spooled, SpoolJob, spool_part
 
 def run(  # noqa: PLR0913 - what goes in, and how
     faces: Mapping[str, Path],
+    selected: Mapping[str, Path],
     labels: Mapping[str, Path],
     split: Path,
     out: Path | str,
@@ -55,6 +57,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
 
     Args:
         faces: the folder of faces of each dataset, as equalize wrote it.
+        selected: the folder that select wrote for each dataset.
         labels: the folder of labels of each dataset.
         split: the folder with split.parquet.
         out: the folder to write, or a storage address (``s3://bucket/shards``): then the folder is made in the
@@ -74,17 +77,18 @@ def run(  # noqa: PLR0913 - what goes in, and how
         OutputError: the folder cannot be written.
     """
     settings = {**params.plain(), "seed": seed} | ({"test_per_class": dict(test_caps)} if test_caps else {})
-    sources = [*faces.values(), *labels.values(), split]
+    sources = [*faces.values(), *selected.values(), *labels.values(), split]
     with (
         staged(out, split.parent, SUMMARY_NAME, (SHARDS_NAME, SNAPSHOT_NAME)) as folder,
         stage_output(folder, stage="shard", sources=sources, params=settings, tools=["pyarrow"]) as output,
     ):
-        whole = read_joined(faces, labels, split)
+        whole = read_joined(faces, selected, labels, split)
         joined, untested = keep_tested(whole, test_caps or {}, seed=seed)
         balance = balanced(joined.found, params, seed=seed)
         shards = place(balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, world_size=params.world_size)
         if not shards:
-            raise DataError(f"{split / 'split.parquet'}: no row of it has a face; run align again and see its rejects")
+            why = "no row of it has a selected face; see the rejects of align and select"
+            raise DataError(f"{split / SPLIT_NAME}: {why}")
         index = index_table(shards)
         contract = merged_contract(faces, labels)
         snapshot_id = build_snapshot_id(output.inputs, index, joined.missing, settings)
@@ -175,8 +179,10 @@ def _keep_rejects(
     output: StageOutput, missing: pa.Table, untested: pa.Table, balance: Balanced, index: pa.Table
 ) -> None:
     written = set(index["sample_id"].to_pylist())
+    for row in missing.to_pylist():
+        detail = f"labelled, but without a selected face ({row['reason']}); listed in {MISSING_FACES_NAME}"
+        output.reject([Reject(row["sample_id"], row["dataset"], Reason.no_face, detail)])
     for rows, reason, detail in (
-        (missing, Reason.no_face, "labelled, but no face of it was found; listed in missing_faces.parquet"),
         (untested, Reason.over_cap, "left out by test_per_class of its dataset"),
         (balance.left_out, Reason.over_cap, "left out by the balance"),
         (balance.uneven, Reason.uneven, "left out so that every process gets the same number of rows"),

@@ -87,7 +87,7 @@ def stale(folder: Path) -> set[str]:
 
 
 def test_every_row_is_accounted_for(project):
-    for kind in ("samples", "aligned", "faces", "labels"):
+    for kind in ("samples", "aligned", "selected", "faces", "labels"):
         for name in DATASETS:
             summary = json.loads((project / "data" / kind / name / "summary.json").read_text())
             assert summary["rows_in"] == summary["rows_out"] + sum(summary["rejected"].values())
@@ -146,15 +146,17 @@ def write_photographs(folder: Path) -> None:
 def mixture(project, tmp_path_factory):
     """The folders of the demo's four datasets, and photographs of people beside them, up to the shards."""
     folder = tmp_path_factory.mktemp("mixture")
-    for name in ("raw", "runs/align", "data/samples", "data/aligned", "data/faces", "data/labels"):
+    kinds = ("samples", "aligned", "selected", "faces", "labels")
+    for name in ("raw", "runs/align", "runs/select", *(f"data/{kind}" for kind in kinds)):
         shutil.copytree(project / name, folder / name, ignore=shutil.ignore_patterns(".gitignore"))
     shutil.copy(project / "params.yaml", folder)
     set_params(folder, {"datasets": {"photographs": {"src": "raw/photographs", "format": "csv", "role": "both"}}})
     write_photographs(folder / "raw/photographs")
-    to = {name: f"data/{name}/photographs" for name in ("samples", "aligned", "faces", "labels")}
+    to = {name: f"data/{name}/photographs" for name in kinds}
     commands = (
         ("ingest", "--src", "raw/photographs", "--out", to["samples"]),
         ("align", "--src", "raw/photographs", "--out", to["aligned"]),
+        ("select", "--src", to["aligned"], "--out", to["selected"]),
         ("equalize", "--src", to["aligned"], "--out", to["faces"]),
         ("harmonize", "--src", to["samples"], "--out", to["labels"]),
         ("split",),
@@ -234,6 +236,8 @@ def test_dvc_shows_metrics_and_plots(project):
     assert "runs/evaluate/metrics.json" in shown[""]["data"]
     misses = shown[""]["data"]["runs/align/demo-rafdb.json"]["data"]
     assert misses["missed"] == json.loads((project / "data/aligned/demo-rafdb/summary.json").read_text())["missed"]
+    kept = shown[""]["data"]["runs/select/demo-rafdb.json"]["data"]
+    assert kept["kept"] == pq.read_metadata(project / "data/selected/demo-rafdb/selected.parquet").num_rows
     page = project / "plots"
     call(project, "dvc", "plots", "show", "--out", str(page))
     assert "vega" in (page / "index.html").read_text().lower()
@@ -254,6 +258,13 @@ def test_another_equalization_leaves_alignment_and_split_alone(project):
     call(project, "git", "checkout", "-q", "params.yaml")
     assert {f"equalize@{name}" for name in DATASETS} | {"shard", "train", "evaluate"} <= stages
     assert not {name for name in stages if name.partition("@")[0] in {"demo", "ingest", "align", "harmonize", "split"}}
+
+
+def test_a_gate_detects_nothing_again_and_leaves_the_split_alone(project):
+    set_params(project, {"select": {"min_sharpness": 20.0}})
+    stages = stale(project)
+    call(project, "git", "checkout", "-q", "params.yaml")
+    assert stages == {*(f"select@{name}" for name in DATASETS), "shard", "train", "evaluate", "report"}
 
 
 def test_a_split_to_keep_is_a_dependency_of_the_split_alone(project):

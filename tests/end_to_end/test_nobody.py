@@ -20,6 +20,7 @@ COMMANDS = (
     "demo",
     "ingest --src raw/demo/rafdb",
     "align --src raw/demo/rafdb",
+    "select --src data/aligned/rafdb",
     "equalize --src data/aligned/rafdb",
     "harmonize --src data/samples/rafdb",
     "split",

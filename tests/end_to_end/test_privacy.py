@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": [[]],
     "ingest": [["--src", "raw/demo/ckplus"], ["--src", "raw/demo/affectnet"]],
     "align": [["--src", "raw/demo/ckplus"], ["--src", "raw/demo/affectnet"]],
+    "select": [["--src", "data/aligned/demo-ckplus"], ["--src", "data/aligned/demo-affectnet"]],
     "equalize": [["--src", "data/aligned/demo-ckplus"], ["--src", "data/aligned/demo-affectnet"]],
     "harmonize": [["--src", "data/samples/demo-ckplus"], ["--src", "data/samples/demo-affectnet"]],
     "split": [[]],

@@ -74,6 +74,7 @@ def project(tmp_path_factory) -> Iterator[Path]:
             src = str(params.datasets[name].src)
             assert prep(["ingest", "--src", src, "--out", f"data/samples/{name}"]) == 0
             assert prep(["align", "--src", src, "--out", f"data/aligned/{name}"]) == 0
+            assert prep(["select", "--src", f"data/aligned/{name}", "--out", f"data/selected/{name}"]) == 0
             assert prep(["equalize", "--src", f"data/aligned/{name}", "--out", f"data/faces/{name}"]) == 0
             assert prep(["harmonize", "--src", f"data/samples/{name}", "--out", f"data/labels/{name}"]) == 0
         assert prep(["split"]) == 0

@@ -64,6 +64,7 @@ def test_the_base_reads_aligns_splits_and_shards(prep, project):
         "demo",
         "ingest --src raw/demo/rafdb",
         "align --src raw/demo/rafdb",
+        "select --src data/aligned/rafdb",
         "equalize --src data/aligned/rafdb --out data/faces/rafdb",
         "harmonize --src data/samples/rafdb --out data/labels/rafdb",
         "split",

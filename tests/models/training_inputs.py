@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def make_training_shards(root: Path, rows: int = 120) -> Path:
     """Write shards of two datasets, one of them with valence and arousal; faces of 48 px."""
     inputs = make_inputs(root, rows=rows, hostile=False)
-    write_shards(inputs.faces, inputs.labels, inputs.split, root / "shards", shard_params(), seed=1, workers=1)
+    write_shards(*inputs.tables, root / "shards", shard_params(), seed=1, workers=1)
     return root / "shards"
 
 

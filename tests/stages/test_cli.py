@@ -176,6 +176,7 @@ main()
     ("command", "path", "maker"),
     [
         ("equalize --src data/aligned/rafdb --out data/faces/rafdb", "data/aligned/rafdb", "align"),
+        ("select --src data/aligned/rafdb --out data/selected/rafdb", "data/aligned/rafdb", "align"),
         ("harmonize --src data/samples/rafdb --out data/labels/rafdb", "data/samples/rafdb", "ingest"),
         ("split", "data/aligned/demo-affectnet", "align"),
         ("shard", "data/split", "split"),

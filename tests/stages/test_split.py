@@ -47,6 +47,7 @@ def test_a_dataset_of_which_nothing_is_left_is_told_and_all_of_them_an_error(pro
     assert list(summary["nothing_left"]) == ["trained"]
     for name in ("free", "people", "tested"):
         shutil.rmtree(project.aligned[name])
+        shutil.rmtree(project.selected[name])
         shutil.rmtree(project.labels[name])
     text = Path("params.yaml").read_text()
     lines = [line for line in text.splitlines() if not re.match(r"  (free|people|tested): \{src", line)]
@@ -71,7 +72,11 @@ def project(tmp_path, monkeypatch):
     for name, folder in datasets.aligned.items():
         align = {"template": "arcface-112", "size_px": 48, "margin": 0.1, "border": "constant"}
         contract = {"align": align, "equalize": {"method": "none"}}
-        for place, stage, holds in ((folder, "equalize", contract), (datasets.labels[name], "harmonize", {})):
+        for place, stage, holds in (
+            (folder, "equalize", contract),
+            (datasets.selected[name], "select", {}),
+            (datasets.labels[name], "harmonize", {}),
+        ):
             write_snapshot(place, Snapshot(stage, name, (), {}, {}, file_table(folder_files(place)), holds))
     before, _, rest = (ROOT / "params.yaml").read_text().partition("datasets:\n")
     entries = "".join(ENTRY.format(name=name, role=role) for name, role in datasets.roles.items())

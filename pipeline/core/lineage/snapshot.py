@@ -22,7 +22,10 @@ from pipeline.core.tables import digest_rows
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a stage read: its path relative to the project, DVC's md5 of it, the id of its snapshot if it has one."""
+    """What a stage read: its path relative to the project, DVC's md5 of it, the id of its snapshot if it has one.
+
+    Of a file in an output folder it is the folder's snapshot.
+    """
 
     path: str
     md5: str

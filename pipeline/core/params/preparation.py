@@ -56,8 +56,8 @@ class Dataset(Section):
 
     `test_per_class` caps the test rows of each of its classes, as a protocol; null: all are tested. `classes` says what
     the codes of this dataset mean, where its layout does not: code or folder name -> label.
-    `align` are settings of the section `align` for this dataset alone. `terms` names the format in `prep formats` whose
-    terms bind its pictures; null: its own format's, or those of the dataset that it is named after.
+    `align` and `select` are settings of these sections for this dataset alone. `terms` names the format in `prep
+    formats` whose terms bind its pictures; null: its own format's, or those of the dataset that it is named after.
     """
 
     src: RawPath
@@ -71,6 +71,7 @@ class Dataset(Section):
         | None
     ) = None
     align: dict[str, Any] = Field(default_factory=dict)
+    select: dict[str, Any] = Field(default_factory=dict)
     terms: str | None = None
 
 
@@ -152,6 +153,13 @@ class AlignParams(Section):
     refine: Literal["none", "upright", "mirrored"]
     max_pixels: Count
     deadline_s: Annotated[float, Field(gt=0)]
+    max_points_outside: Annotated[int, Field(ge=0, le=5)]
+    max_picture_share: Annotated[float, Field(gt=0)]
+
+
+class SelectParams(Section):
+    """Which of the faces that were found count. params.yaml explains each limit; a face at it passes."""
+
     min_score: UnitShare
     min_box_iou: UnitShare
     min_face_px: Annotated[float, Field(ge=0)]
@@ -160,8 +168,6 @@ class AlignParams(Section):
     min_brightness: UnitShare
     max_brightness: UnitShare
     max_outside_share: UnitShare
-    max_points_outside: Annotated[int, Field(ge=0, le=5)]
-    max_picture_share: Annotated[float, Field(gt=0)]
 
 
 class EqualizeParams(Section):

@@ -2,8 +2,9 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -20,12 +21,14 @@ from pipeline.core.params.preparation import (
     HarmonizeParams,
     IngestParams,
     ReportParams,
+    SelectParams,
     ShardParams,
     SplitParams,
 )
 from pipeline.core.params.section import Section, Seed, explain
 from pipeline.core.params.training import EvaluateParams, PersonalizeParams, TrainParams
 
+_S = TypeVar("_S", bound=Section)
 # Of the section `align`, what makes the crops of several datasets alike.
 _GEOMETRY: Final = frozenset({"size_px", "margin", "border"})
 
@@ -38,6 +41,7 @@ class Params(Section):
     demo: DemoParams
     ingest: IngestParams
     align: AlignParams
+    select: SelectParams
     equalize: EqualizeParams
     harmonize: HarmonizeParams
     split: SplitParams
@@ -59,25 +63,35 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _check_aligns(self) -> Self:
-        """Refuse settings of a dataset that the section `align` would refuse, or that all crops must share."""
+    def _check_own(self) -> Self:
+        """Refuse settings of a dataset that `align` or `select` would refuse, or that all crops must share."""
         for name, dataset in self.datasets.items():
             for key in sorted(dataset.align.keys() & _GEOMETRY):
                 given = {"name": name, "key": key}
                 raise PydanticCustomError(
                     "source", "datasets.{name}.align.{key}: one for all datasets; set align.{key}", given
                 )
-            try:
-                self.align_of(name)
-            except ValidationError as error:
-                said = {"name": name, "why": explain(error, "align")}
-                raise PydanticCustomError("source", "datasets.{name}.align.{why}", said) from None
+            for section, own in (("align", self.align_of), ("select", self.select_of)):
+                try:
+                    own(name)
+                except ValidationError as error:
+                    said = {"name": name, "section": section, "why": explain(error, section)}
+                    raise PydanticCustomError("source", "datasets.{name}.{section}.{why}", said) from None
         return self
 
     def align_of(self, dataset: str) -> AlignParams:
         """Return the section `align` with what the entry of a dataset changes; as it is where there is no entry."""
         entry = self.datasets.get(dataset)
-        return AlignParams.model_validate({**self.align.model_dump(), **entry.align}) if entry else self.align
+        return _changed(self.align, entry.align) if entry else self.align
+
+    def select_of(self, dataset: str) -> SelectParams:
+        """Return the section `select` with what the entry of a dataset changes; as it is where there is no entry."""
+        entry = self.datasets.get(dataset)
+        return _changed(self.select, entry.select) if entry else self.select
+
+
+def _changed(section: _S, changes: Mapping[str, Any]) -> _S:
+    return type(section).model_validate({**section.model_dump(), **changes})
 
 
 class _DuplicateKeyError(yaml.YAMLError):

@@ -13,8 +13,16 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 TABLE_TAG: Final = "(table)"
 PLAIN_TAG: Final = "(plain)"
 
-# What keys were called before; who still has the old one is told the new one.
+# What keys were called before, or where they stood; who still has the old one is told the new one.
 _RENAMED: Final = {
+    "align.min_score": "select.min_score",
+    "align.min_box_iou": "select.min_box_iou",
+    "align.min_face_px": "select.min_face_px",
+    "align.min_frontality": "select.min_frontality",
+    "align.min_sharpness": "select.min_sharpness",
+    "align.min_brightness": "select.min_brightness",
+    "align.max_brightness": "select.max_brightness",
+    "align.max_outside_share": "select.max_outside_share",
     "harmonize.mixed": "compound",
     "harmonize.several": "multi_label",
     "shard.processes": "world_size",
@@ -56,7 +64,7 @@ def _explain_one(detail: Any, section: str) -> str:
     if detail["type"] == "explained":
         return ".".join((*place, detail["msg"]))
     if detail["type"] == "extra_forbidden" and (successor := _RENAMED.get(f"{section or place[0]}.{place[-1]}")):
-        return f"{'.'.join(place)}: unknown key; it is called {successor} now"
+        return f"{'.'.join(place)}: unknown key; it is {'' if '.' in successor else 'called '}{successor} now"
     return f"{'.'.join(place)}: {_explain_value(detail)}"
 
 

@@ -22,7 +22,7 @@ def inputs(tmp_path_factory):
 def shards(inputs, tmp_path_factory):
     out = tmp_path_factory.mktemp("written") / "shards"
     params = shard_params(rows_per_shard=130)
-    write_shards(inputs.faces, inputs.labels, inputs.split, out, params, seed=1, workers=1)
+    write_shards(*inputs.tables, out, params, seed=1, workers=1)
     return out
 
 
@@ -158,7 +158,7 @@ def test_rows_of_a_rank_that_begins_within_a_row_group_are_whole(inputs, shards)
 
 def test_more_ranks_than_rows_still_get_equal_shares(tmp_path):
     few = make_inputs(tmp_path, rows=5)
-    write_shards(few.faces, few.labels, few.split, tmp_path / "out", shard_params(), seed=1, workers=1)
+    write_shards(*few.tables, tmp_path / "out", shard_params(), seed=1, workers=1)
     shares = [ids(loader(tmp_path / "out", "test", rank=rank, world_size=9)) for rank in range(9)]
     assert {len(share) for share in shares} == {1}
 
@@ -191,7 +191,7 @@ def test_unknown_split_missing_folder_and_bad_numbers_are_named(shards, tmp_path
 
 def test_a_torn_shard_is_named(inputs, tmp_path):
     out = tmp_path / "out"
-    write_shards(inputs.faces, inputs.labels, inputs.split, out, shard_params(), seed=1, workers=1)
+    write_shards(*inputs.tables, out, shard_params(), seed=1, workers=1)
     victim = out / "parquet/train-00002.parquet"
     victim.write_bytes(victim.read_bytes()[:-100])
     with pytest.raises(TableError, match=r"train-00002\.parquet"):

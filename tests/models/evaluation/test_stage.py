@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -26,7 +25,7 @@ from pipeline.images import decode_face
 from pipeline.shards.read import open_shards
 from pipeline.shards.stage import run as write_shards
 from tests.run_inputs import evaluate_params, make_checkpoint, make_run, make_shards
-from tests.shard_inputs import make_inputs, shard_params
+from tests.shard_inputs import make_inputs, shard_params, write_selected
 
 PARAMS = evaluate_params()
 
@@ -179,11 +178,16 @@ def test_a_person_with_and_without_a_face_is_one_person(tmp_path):
     people = pa.array([f"s{inputs.rows[key]['n'] // 50}" for key in table["sample_id"].to_pylist()])
     place = table.schema.get_field_index("subject_id")
     write_table(part, table.set_column(place, table.schema.field(place), people))
-    faces = inputs.faces["one"] / "part-00000.parquet"
     tested = [row["sample_id"] for row in inputs.rows.values() if row["dataset"] == "one" and row["split"] == "test"]
-    lost = pc.is_in(pq.read_table(faces)["sample_id"], value_set=pa.array(tested[:2]))
-    write_table(faces, pq.read_table(faces).filter(pc.invert(lost)))
-    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "shards", shard_params(), seed=1, workers=1)
+    ids = pq.read_table(inputs.selected["one"] / "selected.parquet")["sample_id"].to_pylist()
+    write_selected(inputs.selected["one"], [key for key in ids if key not in tested[:2]])
+    write_shards(
+        *inputs.tables,
+        tmp_path / "shards",
+        shard_params(),
+        seed=1,
+        workers=1,
+    )
     evaluate(tmp_path / "shards", make_run(tmp_path / "shards", tmp_path / "run"), tmp_path / "out", PARAMS, seed=3)
     one = read(tmp_path / "out/details.json")["per_dataset"]["one"]
     assert one["all_rows"]["rows"] > one["rows"]
@@ -308,7 +312,13 @@ def test_groups_of_the_split_are_drawn_together(tmp_path):
     table = pq.read_table(inputs.split / "split.parquet").to_pylist()
     entries = [row | {"group_id": f"{row['split']}{n % 4}"} for n, row in enumerate(table)]
     write_table(inputs.split / "split.parquet", pa.Table.from_pylist(entries, SPLIT))
-    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "shards", shard_params(), seed=1, workers=1)
+    write_shards(
+        *inputs.tables,
+        tmp_path / "shards",
+        shard_params(),
+        seed=1,
+        workers=1,
+    )
     evaluate(tmp_path / "shards", make_run(tmp_path / "shards", tmp_path / "run"), tmp_path / "out", PARAMS, seed=3)
     two = read(tmp_path / "out/details.json")["per_dataset"]["two"]
     assert two["groups"] == two["all_rows"]["groups"] == 4

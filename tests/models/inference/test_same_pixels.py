@@ -25,6 +25,7 @@ from pipeline.core.tables import write_table
 from pipeline.equalize.stage import run as equalize
 from pipeline.ingest.stage import run as ingest
 from pipeline.labels.stage import run as harmonize
+from pipeline.select.stage import run as select
 from pipeline.shards.stage import run as write_shards
 from tests.imports import ROOT
 from tests.pictures import encoded
@@ -63,7 +64,8 @@ def shards(pictures, tmp_path_factory):
     (root / "split").mkdir()
     write_table(root / "split" / "split.parquet", pa.Table.from_pylist(rows, SPLIT))
     write_snapshot(root / "split", Snapshot("split", "split", (), {}, {}, {}, {}))
-    given = {"one": root / "faces"}, {"one": root / "labels"}, root / "split"
+    select(root / "aligned", root / "selected", params.select)
+    given = *({"one": root / name} for name in ("faces", "selected", "labels")), root / "split"
     write_shards(*given, root / "shards", shard_params(), seed=1, workers=1)
     return root / "shards"
 

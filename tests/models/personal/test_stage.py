@@ -34,7 +34,7 @@ def shards(tmp_path_factory):
     mine = [inputs.rows[key]["subject_id"] == "s2" for key in table["sample_id"].to_pylist()]
     splits = ["test" if one else old for one, old in zip(mine, table["split"].to_pylist(), strict=True)]
     write_table(inputs.split / "split.parquet", table.set_column(1, "split", pa.array(splits)).cast(SPLIT))
-    write_shards(inputs.faces, inputs.labels, inputs.split, root / "shards", shard_params(), seed=1, workers=1)
+    write_shards(*inputs.tables, root / "shards", shard_params(), seed=1, workers=1)
     return root / "shards"
 
 
@@ -60,7 +60,13 @@ def test_one_name_in_two_datasets_is_two_people(tmp_path):
     table = pq.read_table(part)
     place = table.schema.get_field_index("subject_id")
     write_table(part, table.set_column(place, table.schema.field(place), pa.array(["s2"] * len(table))))
-    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "shards", shard_params(), seed=1, workers=1)
+    write_shards(
+        *inputs.tables,
+        tmp_path / "shards",
+        shard_params(),
+        seed=1,
+        workers=1,
+    )
     folder = open_shards(tmp_path / "shards")
     with pytest.raises(UsageError, match=r"^--subject: 2 people .* called 's2'; give one of one/s2, two/s2$"):
         read_person(tmp_path / "shards", folder, "s2", SPEC)

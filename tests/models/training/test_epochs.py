@@ -26,7 +26,13 @@ def inputs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shards(inputs, tmp_path_factory):
     out = tmp_path_factory.mktemp("written") / "shards"
-    write_shards(inputs.faces, inputs.labels, inputs.split, out, shard_params(balance="weights"), seed=1, workers=1)
+    write_shards(
+        *inputs.tables,
+        out,
+        shard_params(balance="weights"),
+        seed=1,
+        workers=1,
+    )
     return out
 
 

@@ -84,7 +84,7 @@ def test_the_weight_column_of_the_shards_is_in_the_loss(tmp_path):
     """Balance by weights, written, read as training reads it; the loss is what a calculator says."""
     inputs = make_inputs(tmp_path, rows=48, hostile=False)
     params = shard_params(balance="weights")
-    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "shards", params, seed=1, workers=1)
+    write_shards(*inputs.tables, tmp_path / "shards", params, seed=1, workers=1)
     faces = read_faces(Reading(tmp_path / "shards", "train", InputSpec(32, (0.5,), (0.25,)), 16, 0, 64))
     counts = torch.bincount(faces.labels, minlength=8)
     assert len(counts[counts > 0].unique()) > 1

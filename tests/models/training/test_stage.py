@@ -324,7 +324,7 @@ def test_of_the_demos_datasets_the_checkpoint_names_those_it_learned_from(here):
         known = read_snapshot(folder)
         write_snapshot(folder, replace(known, inputs=(raw,)))
         (here / raw.path).mkdir(parents=True)
-    write_shards(inputs.faces, inputs.labels, inputs.split, here / "shards", shard_params(), seed=1, workers=1)
+    write_shards(*inputs.tables, here / "shards", shard_params(), seed=1, workers=1)
     assert open_shards(here / "shards").contract["rendered"] == ["one"]
     train(here / "shards", here / "out", train_params(epochs=1), seed=5)
     assert "demo network" in load_checkpoint(here / "out").doubts

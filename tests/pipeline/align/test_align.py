@@ -72,7 +72,7 @@ def test_every_row_is_accounted_for(aligned):
     assert len(detections) == 10
     assert [row["sample_id"] for row in detections] == sorted(row["sample_id"] for row in detections)
     found = [row for row in detections if row["status"] == "aligned"]
-    numbers = [name for name in DETECTIONS.names[5:] if name != "box_iou"]
+    numbers = [name for name in DETECTIONS.names[7:] if name != "box_iou"]
     assert all(row[name] is not None for row in found for name in numbers)
     assert all(0.3 < row["brightness"] < 0.9 and row["sharpness"] > 5 for row in found)
 
@@ -124,16 +124,11 @@ def test_contract_and_lineage(aligned):
 @pytest.mark.parametrize(
     ("threshold", "reason"),
     [
-        ({"min_score": 1.0}, "low_score"),
-        ({"min_face_px": 400.0}, "small_face"),
-        ({"min_frontality": 1.0}, "not_frontal"),
-        ({"min_sharpness": 1e6}, "blurred"),
-        ({"max_brightness": 0.1}, "bad_exposure"),
-        ({"min_brightness": 0.99}, "bad_exposure"),
+        ({"max_points_outside": -1}, "points_outside"),
         ({"max_picture_share": 0.001}, "larger_than_picture"),
     ],
 )
-def test_thresholds_reject_with_the_reason(tree, tmp_path, threshold, reason):
+def test_what_no_face_can_be_is_rejected_with_the_reason(tree, tmp_path, threshold, reason):
     rows = pq.read_metadata(tree / "samples" / "samples.parquet").num_rows
     part = Part(
         0,
@@ -230,6 +225,6 @@ def _ledger(folder):
 
 def test_misses_by_class_count_every_label(tmp_path, tree):
     detections = read_table(tree / "aligned" / "detections.parquet")
-    stated = summarize(detections, tree / "samples" / "samples.parquet")
+    stated = summarize(detections)
     assert stated["missed"] == 3
     assert stated["rows"] == 10

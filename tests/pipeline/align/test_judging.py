@@ -1,4 +1,4 @@
-"""Which face is taken, what is measured of its crop, and every threshold tried just below and just above its value."""
+"""Which face is taken, what is measured of its crop, and what no face can be, tried just below and just above."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.align.cascade import Attempt, Found
 from pipeline.align.choice import HEAD_SHARE, Choice, choose
-from pipeline.align.crop import cut_faces, is_possible, judge
+from pipeline.align.crop import cut_faces, is_possible, refuse
 from pipeline.align.detectors.detector import Faces, Hint, View
 from pipeline.align.turn import turn_back, turn_boxes, turn_points, turn_view
 from pipeline.geometry.similarity import (
@@ -23,42 +23,24 @@ from pipeline.geometry.similarity import (
 from pipeline.images import Scaled, decode_face
 from tests.pipeline.align.inputs import align_params
 
-FINE = {
-    "box_iou": 0.5, "face_score": 0.5, "face_size_px": 50.0, "frontality": 0.5, "sharpness": 50.0, "brightness": 0.5,
-    "outside_share": 0.5, "points_outside": 2, "picture_share": 0.5,
-}  # fmt: skip
-
 
 @pytest.mark.parametrize(
-    ("name", "least", "below", "reason"),
+    ("name", "most", "reason"),
     [
-        ("face_score", "min_score", True, "low_score"),
-        ("box_iou", "min_box_iou", True, "low_overlap"),
-        ("face_size_px", "min_face_px", True, "small_face"),
-        ("frontality", "min_frontality", True, "not_frontal"),
-        ("sharpness", "min_sharpness", True, "blurred"),
-        ("brightness", "min_brightness", True, "bad_exposure"),
-        ("brightness", "max_brightness", False, "bad_exposure"),
-        ("outside_share", "max_outside_share", False, "outside_picture"),
-        ("points_outside", "max_points_outside", False, "points_outside"),
-        ("picture_share", "max_picture_share", False, "larger_than_picture"),
+        ("points_outside", "max_points_outside", "points_outside"),
+        ("picture_share", "max_picture_share", "larger_than_picture"),
     ],
 )
-def test_each_threshold_holds_at_its_value_and_not_beyond_it(name, least, below, reason):
-    value = FINE[name]
-    params = align_params(**{least: value})
-    assert judge(FINE, params) == (None, "")
+def test_what_no_face_can_be_holds_at_its_limit_and_not_beyond_it(name, most, reason):
+    fine = {"points_outside": 2, "picture_share": 0.5}
+    value = fine[name]
+    params = align_params(**{most: value})
+    assert refuse(fine, params) == (None, "")
     step = 1 if name == "points_outside" else value / 100
-    beyond = value - step if below else value + step
-    found, detail = judge({**FINE, name: beyond}, params)
+    found, detail = refuse({**fine, name: value + step}, params)
     assert str(found) == reason
-    assert detail == f"{beyond:.3g}; the limit is {value:g}"
-    within = value + step if below else value - step
-    assert judge({**FINE, name: within}, params) == (None, "")
-
-
-def test_a_face_without_a_box_of_the_dataset_has_no_overlap_to_fail():
-    assert judge({**FINE, "box_iou": None}, align_params(min_box_iou=1.0)) == (None, "")
+    assert detail == f"{value + step:.3g}; the limit is {value:g}"
+    assert refuse({**fine, name: value - step}, params) == (None, "")
 
 
 def faces(*boxes):
@@ -174,9 +156,10 @@ def test_columns_and_ledger_say_what_was_found():
     shown = decode_face(crop.image)
     assert shown.shape == (100, 100, 3)
     assert np.abs(shown[50, 50].astype(int) - (200, 100, 50)).max() <= 3
-    refused, other = cut_faces([found] * 2, [whole(pixels)] * 2, [b""] * 2, align_params(size_px=100, min_score=0.76))
+    small = align_params(size_px=100, max_picture_share=0.19)
+    refused, other = cut_faces([found] * 2, [whole(pixels)] * 2, [b""] * 2, small)
     assert (refused.image, other.image) == (b"", b"")
-    assert str(refused.reason) == "low_score"
+    assert str(refused.reason) == "larger_than_picture"
     assert cut_faces([], [], [], align_params()) == []
 
 

@@ -16,6 +16,7 @@ from pipeline.core.schema import DETECTIONS, FACES
 from pipeline.core.tables import read_table
 from pipeline.geometry.similarity import BOX_PLACES
 from pipeline.ingest.stage import run as ingest
+from pipeline.select.stage import run as select
 from tests.pipeline.align.inputs import ROOT, align_params, portrait
 
 CROSS = (255, 0, 0)
@@ -93,8 +94,9 @@ def test_a_dataset_of_crops_of_your_own_may_ask_for_it(made):
 
 
 def test_a_threshold_on_the_score_leaves_them_out(made):
-    summary, _ = _align(made, "fer2013_folder", min_score=0.5)
-    assert summary["rejected"]["low_score"] == 2
+    _align(made, "fer2013_folder")
+    least = read_params(ROOT / "params.yaml").select.model_copy(update={"min_score": 0.5})
+    assert select(made / "out", made / "selected", least)["rejected"]["low_score"] == 2
 
 
 def test_turned_attempts_go_first_and_a_box_is_not_passed_over():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import ParamsError
-from pipeline.core.params import Params, read_params
+from pipeline.core.params import Params, SelectParams, read_params
 
 OWN = Path(__file__).parents[3] / "params.yaml"
 
@@ -138,25 +138,45 @@ def test_a_protocol_may_cap_the_test_rows_of_a_dataset(tmp_path: Path) -> None:
 
 def test_a_dataset_may_be_aligned_in_its_own_way(tmp_path: Path) -> None:
     entry = "demo-rafdb: {src: raw/demo/rafdb, format: rafdb, role: test"
-    params = read(tmp_path, entry, entry + ", align: {min_score: 0.5, cascade: [mtcnn-full]}")
+    params = read(tmp_path, entry, entry + ", align: {max_picture_share: 0.5, cascade: [mtcnn-full]}")
     own, shared = params.align_of("demo-rafdb"), params.align_of("demo-emotic")
-    assert (own.min_score, own.cascade) == (0.5, ["mtcnn-full"])
+    assert (own.max_picture_share, own.cascade) == (0.5, ["mtcnn-full"])
     assert own.size_px == shared.size_px
     assert shared == params.align == params.align_of("of no entry")
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("section", "key", "said"),
     [
-        ("size_px: 96", "datasets.demo-rafdb.align.size_px: one for all datasets; set align.size_px"),
-        ("min_scores: 0.5", "datasets.demo-rafdb.align.min_scores: unknown key"),
-        ("min_score: 5.0", "datasets.demo-rafdb.align.min_score: "),
+        ("align", "size_px: 96", "datasets.demo-rafdb.align.size_px: one for all datasets; set align.size_px"),
+        ("align", "max_pixel: 5", "datasets.demo-rafdb.align.max_pixel: unknown key"),
+        ("align", "max_picture_share: 0.0", "datasets.demo-rafdb.align.max_picture_share: "),
+        ("select", "min_scores: 0.5", "datasets.demo-rafdb.select.min_scores: unknown key"),
+        ("select", "min_score: 5.0", "datasets.demo-rafdb.select.min_score: "),
     ],
 )
-def test_settings_of_one_dataset_are_checked_as_those_of_all(tmp_path: Path, key: str, said: str) -> None:
+def test_settings_of_one_dataset_are_checked_as_those_of_all(tmp_path: Path, section: str, key: str, said: str) -> None:
     entry = "demo-rafdb: {src: raw/demo/rafdb, format: rafdb, role: test"
     with pytest.raises(ParamsError, match=re.escape(said)):
-        read(tmp_path, entry, f"{entry}, align: {{{key}}}")
+        read(tmp_path, entry, f"{entry}, {section}: {{{key}}}")
+
+
+def test_a_dataset_may_have_gates_of_its_own(tmp_path: Path) -> None:
+    entry = "demo-rafdb: {src: raw/demo/rafdb, format: rafdb, role: test"
+    params = read(tmp_path, entry, entry + ", select: {min_score: 0.5}")
+    own, shared = params.select_of("demo-rafdb"), params.select_of("demo-emotic")
+    assert own.plain() == shared.plain() | {"min_score": 0.5}
+    assert shared == params.select == params.select_of("of no entry")
+
+
+@pytest.mark.parametrize("key", sorted(SelectParams.model_fields))
+def test_a_gate_that_stands_where_it_stood_is_told_where_it_stands_now(tmp_path: Path, key: str) -> None:
+    said = f"align.{key}: unknown key; it is select.{key} now"
+    with pytest.raises(ParamsError, match=re.escape(said)):
+        read(tmp_path, "\nalign:\n", f"\nalign:\n  {key}: 0.5\n")
+    entry = "demo-rafdb: {src: raw/demo/rafdb, format: rafdb, role: test"
+    with pytest.raises(ParamsError, match=re.escape(f"datasets.demo-rafdb.{said}")):
+        read(tmp_path, entry, f"{entry}, align: {{{key}: 0.5}}")
 
 
 def test_a_source_may_have_spaces_and_dots(tmp_path: Path) -> None:

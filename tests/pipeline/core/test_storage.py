@@ -51,7 +51,7 @@ def names(prefix=""):
 
 
 def write(inputs, out, **params):
-    return write_shards(inputs.faces, inputs.labels, inputs.split, out, shard_params(**params), seed=1, workers=1)
+    return write_shards(*inputs.tables, out, shard_params(**params), seed=1, workers=1)
 
 
 def test_shards_go_to_a_storage_address_and_are_read_from_there(inputs, bucket, tmp_path):

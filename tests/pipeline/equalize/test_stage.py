@@ -51,7 +51,7 @@ def make_faces(folder: Path, rows: int = 9, rows_per_part: int = 4) -> Path:
         ]
         for part, start in enumerate(range(0, rows, rows_per_part)):
             output.write_table(f"part-{part:05d}.parquet", rows_to_table(faces[start : start + rows_per_part], FACES))
-        detections = [{"sample_id": face["sample_id"], "dataset": "toy", "status": "aligned"} for face in faces]
+        detections = [face | {"status": "aligned"} for face in faces]
         output.write_table("detections.parquet", rows_to_table(detections, DETECTIONS))
         output.finish(rows_in=rows, rows_out=rows, contract={"align": {"size_px": 64}})
     return folder

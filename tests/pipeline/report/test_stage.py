@@ -20,9 +20,11 @@ from pipeline.core.stage_output import stage_output
 from pipeline.equalize.stage import run as equalize
 from pipeline.ingest.stage import run as ingest
 from pipeline.labels.stage import run as harmonize
+from pipeline.report import contact
 from pipeline.report.card import build_card
 from pipeline.report.page import build_page
 from pipeline.report.stage import run as write_report
+from pipeline.select.stage import run as select
 from pipeline.shards.stage import run as write_shards
 from pipeline.split.stage import run as split
 from tests.imports import ROOT
@@ -58,7 +60,9 @@ def shards(tmp_path_factory):
     free = params.split.model_copy(update={"duplicates": "none"})
     one = {"one": root / "labels"}
     split({"one": root / "aligned"}, one, {"one": "both"}, root / "split", free, seed=1, workers=1)
-    write_shards({"one": root / "faces"}, one, root / "split", root / "shards", shard_params(), seed=1, workers=1)
+    select(root / "aligned", root / "selected", params.select)
+    faces = {"one": root / "faces"}, {"one": root / "selected"}
+    write_shards(*faces, one, root / "split", root / "shards", shard_params(), seed=1, workers=1)
     return root / "shards"
 
 
@@ -75,10 +79,38 @@ def card(out):
 
 def test_every_row_is_counted_by_stage_and_reason(card):
     stages = card["datasets"]["one"]["stages"]
-    assert list(stages) == sorted(["ingest", "align", "equalize", "harmonize"])
+    assert list(stages) == sorted(["ingest", "align", "select", "equalize", "harmonize"])
     assert stages["align"]["rows_in"] == 9
     assert stages["align"]["rows_out"] == 6
     assert stages["align"]["rejected"] == {"no_face": 2, "truncated": 1}
+    assert stages["select"] == {"rows_in": 6, "rows_out": 6, "rejected": {}}
+
+
+def test_a_face_that_was_turned_away_is_counted_missed_and_not_shown(shards, tmp_path):
+    """One gate closed until one of six faces is left out; the rest as above."""
+    root, params = shards.parent, read_params(ROOT / "params.yaml")
+    detections = pq.read_table(root / "aligned" / "detections.parquet").to_pandas()
+    faces = detections[detections.status == "aligned"].sort_values("sharpness")
+    least = params.select.model_copy(update={"min_sharpness": float(faces.sharpness.iloc[:2].mean())})
+    select(root / "aligned", tmp_path / "selected", least)
+    one = {"one": root / "labels"}
+    given = {"one": root / "faces"}, {"one": tmp_path / "selected"}, one, root / "split"
+    write_shards(*given, tmp_path / "shards", shard_params(), seed=1, workers=1)
+    facts = build_card(tmp_path / "shards")["datasets"]["one"]
+    assert facts["stages"]["select"] == {"rows_in": 6, "rows_out": 5, "rejected": {"blurred": 1}}
+    assert sum(counts["with_face"] for counts in facts["classes"].values()) == 5
+    missing = pq.read_table(tmp_path / "shards" / "missing_faces.parquet").to_pandas()
+    assert missing.sample_id[missing.reason == "blurred"].tolist() == [faces.sample_id.iloc[0]]
+    shown = []
+
+    def note(tiles, **_):
+        shown.extend(tile.lines[1] for tile in tiles)
+        return np.zeros((2, 2, 3), np.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contact, "build_sheet", note)
+        write_report(tmp_path / "shards", tmp_path / "out", ReportParams(contact_faces=9))
+    assert set(shown) == set(faces.sample_id.iloc[1:])
 
 
 def test_misses_are_told_by_class(card):

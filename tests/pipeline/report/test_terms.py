@@ -21,6 +21,7 @@ from pipeline.report.contact import build_contact_sheets
 from pipeline.shards.croissant import build_croissant
 from pipeline.shards.manifest import merged_contract
 from stages.ingest import ingest_choices
+from tests.shard_inputs import write_selected
 
 ROOT = Path(__file__).parents[3]
 # Written out anew from the agreement.
@@ -63,7 +64,7 @@ def write_faces(folder, people):
     pq.write_table(pa.table(faces), folder / "faces" / "part-00000.parquet")
     labels = {"sample_id": ids, "label": pa.array([0] * len(ids), pa.int8())}
     pq.write_table(pa.table(labels), folder / "labels" / "labels.parquet")
-    return folder / "faces", folder / "labels"
+    return folder / "faces", write_selected(folder / "selected", ids), folder / "labels"
 
 
 @pytest.mark.parametrize(("fmt", "expected"), [("ckplus", AGREED), ("ck48", AGREED), ("csv", PEOPLE)])

@@ -12,5 +12,5 @@ def inputs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def shards(inputs, tmp_path_factory):
     out = tmp_path_factory.mktemp("written") / "shards"
-    write_shards(inputs.faces, inputs.labels, inputs.split, out, shard_params(), seed=1, workers=1)
+    write_shards(*inputs.tables, out, shard_params(), seed=1, workers=1)
     return out

@@ -41,7 +41,7 @@ def test_is_valid_croissant(dataset):
 @pytest.mark.parametrize("kept", ["parquet", "webdataset"])
 def test_one_container_alone_is_valid_too(inputs, tmp_path, kept):
     params = shard_params(containers=[kept])
-    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "out", params, seed=1, workers=1)
+    write_shards(*inputs.tables, tmp_path / "out", params, seed=1, workers=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         one = mlcroissant.Dataset(str(tmp_path / "out/croissant.json"))

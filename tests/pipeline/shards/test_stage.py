@@ -12,17 +12,17 @@ from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
 from pipeline.core.lineage.identity import folder_files
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.schema import INDEX, LABELS, SPLIT
-from pipeline.core.tables import read_table
+from pipeline.core.schema import DETECTIONS, INDEX, LABELS, SPLIT
+from pipeline.core.tables import read_table, rows_to_table, write_table
 from pipeline.shards.balance import cap_tested
 from pipeline.shards.read import iter_shards, open_shards
 from pipeline.shards.stage import run as write_shards
-from tests.shard_inputs import ALIGN, EQUALIZE, make_inputs, shard_params
+from tests.shard_inputs import ALIGN, EQUALIZE, make_inputs, shard_params, write_selected
 
 
 def write(inputs, out, *, seed=1, workers=1, caps=None, **params):
     given = {"seed": seed, "workers": workers, "test_caps": caps}
-    return write_shards(inputs.faces, inputs.labels, inputs.split, out, shard_params(**params), **given)
+    return write_shards(*inputs.tables, out, shard_params(**params), **given)
 
 
 def index_rows(out):
@@ -36,12 +36,39 @@ def test_every_labelled_row_with_a_face_is_in_one_shard_and_the_others_are_named
     without = {key for key, row in inputs.rows.items() if row["n"] % 25 == 7}
     assert {row["sample_id"] for row in rows} == set(inputs.rows) - without
     assert {row["sample_id"] for row in missing} == without
-    assert list(missing[0]) == ["sample_id", "dataset", "subject_id", "label", "split", "group_id"]
+    assert list(missing[0]) == ["sample_id", "dataset", "subject_id", "label", "split", "group_id", "reason"]
+    assert {row["reason"] for row in missing} == {"no_face"}
     for row in rows:
         truth = inputs.rows[row["sample_id"]]
         assert (row["label"], row["split"], row["dataset"]) == (truth["label"], truth["split"], truth["dataset"])
         assert row["shard"].startswith(row["split"])
         assert row["copy"] == 0
+
+
+def test_a_face_that_was_turned_away_is_missing_with_the_reason(tmp_path):
+    inputs = make_inputs(tmp_path, rows=20)
+    seen = pq.read_table(inputs.selected["one"] / "selected.parquet")["sample_id"].to_pylist()
+    write_selected(inputs.selected["one"], seen[3:], dict.fromkeys(seen[:3], "blurred"))
+    without = {key: row for key, row in inputs.rows.items() if row["n"] % 25 == 7}
+    torn = next(key for key, row in without.items() if row["dataset"] == "one")
+    statuses = {key: "truncated" if key == torn else "aligned" for key in inputs.rows if key.startswith("one/")}
+    rows = [inputs.rows[key] | {"status": status} for key, status in statuses.items()]
+    write_table(inputs.faces["one"] / "detections.parquet", rows_to_table(rows, DETECTIONS))
+    summary = write(inputs, tmp_path / "out")
+    missing = read_table(tmp_path / "out" / "missing_faces.parquet").to_pylist()
+    expected = dict.fromkeys(without, "no_face") | {torn: "truncated"} | dict.fromkeys(seen[:3], "blurred")
+    assert {row["sample_id"]: row["reason"] for row in missing} == expected
+    assert {row["sample_id"] for row in index_rows(tmp_path / "out")} == inputs.rows.keys() - expected.keys()
+    assert summary["rejected"] == {"no_face": len(expected)}
+    details = {row["sample_id"]: row["detail"] for row in read_table(tmp_path / "out" / "rejects.parquet").to_pylist()}
+    assert all(f"({reason})" in details[key] for key, reason in expected.items())
+
+
+def test_a_face_that_was_selected_of_another_alignment_is_an_error(tmp_path):
+    inputs = make_inputs(tmp_path, rows=10)
+    write_selected(inputs.selected["two"], ["two/other.png#0"])
+    with pytest.raises(DataError, match=r"selected/two: 'two/other.png#0' is selected, but there is no such face"):
+        write(inputs, tmp_path / "out")
 
 
 def test_summary_counts_and_rejects(inputs, shards):
@@ -283,6 +310,7 @@ def test_a_sample_of_the_split_without_label_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"split\.parquet: 'two/.*' has no label"):
         write_shards(
             inputs.faces,
+            inputs.selected,
             {"one": inputs.labels["one"]},
             inputs.split,
             tmp_path / "out",

@@ -64,7 +64,7 @@ def test_hugging_face_datasets(hugging_face, inputs, shards, streaming, tmp_path
 def test_hugging_face_streams_equal_shares_of_whole_shards(hugging_face, inputs, tmp_path):
     out = tmp_path / "out"
     params = shard_params(world_size=4)
-    write_shards(inputs.faces, inputs.labels, inputs.split, out, params, seed=1, workers=1)
+    write_shards(*inputs.tables, out, params, seed=1, workers=1)
     stream = hugging_face.load_dataset(
         "parquet", data_files=patterns(out), split="train", streaming=True, cache_dir=str(tmp_path / "cache")
     )
@@ -96,7 +96,7 @@ def test_webdataset(inputs, shards):
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_webdataset_gives_every_process_the_same_number_of_samples(inputs, tmp_path, monkeypatch):
     params = shard_params(world_size=3)
-    write_shards(inputs.faces, inputs.labels, inputs.split, tmp_path / "out", params, seed=1, workers=1)
+    write_shards(*inputs.tables, tmp_path / "out", params, seed=1, workers=1)
     urls = [str(path) for path in sorted((tmp_path / "out/webdataset").glob("train-*.tar"))]
     shares = []
     monkeypatch.setenv("WORLD_SIZE", "3")

@@ -8,6 +8,7 @@ import pytest
 from pipeline.core.params import SplitParams
 from pipeline.core.schema import FACES, LABELS
 from pipeline.core.tables import part_name, write_table
+from tests.shard_inputs import write_selected
 
 PARAMS = {
     "train_share": 0.75,
@@ -46,7 +47,7 @@ class Datasets:
 
     def __init__(self, folder):
         self.folder = folder
-        self.aligned, self.labels, self.roles = {}, {}, {}
+        self.aligned, self.selected, self.labels, self.roles = {}, {}, {}, {}
 
     def add(self, name, role, samples):
         rows = [self._row(name, entry) for entry in samples]
@@ -56,6 +57,7 @@ class Datasets:
             table[name] = self.folder / kind / name
             table[name].mkdir(parents=True, exist_ok=True)
         write_table(self.aligned[name] / part_name(0), _table(faces, FACES))
+        self.selected[name] = write_selected(self.folder / "selected" / name, [row["sample_id"] for row in faces])
         write_table(self.labels[name] / "labels.parquet", _table(labelled, LABELS))
         self.roles[name] = role
         return self

@@ -69,7 +69,8 @@ def test_soften_gives_each_copy_the_mean_of_all(datasets, contradicting, params,
     _, counted, rows = made(contradicting, params, tmp_path / "out", contradictions="soften")
     assert counted["policy"] == "soften"
     assert rows >= COPIES
-    found = read_joined(datasets.aligned, datasets.labels, tmp_path / "out").found.to_pylist()
+    given = datasets.aligned, datasets.selected, datasets.labels
+    found = read_joined(*given, tmp_path / "out").found.to_pylist()
     for row in found:
         two_to_one = 2 / 3 * np.eye(8)[ANGER] + 1 / 3 * np.eye(8)[FEAR]
         expected = two_to_one if row["sample_id"] in COPIES else np.eye(8)[row["label"]]

@@ -126,6 +126,7 @@ def test_what_a_stage_loads_is_among_its_code(tmp_path):
         steps += [
             ("ingest", "--src", entry["src"], "--out", f"data/samples/{key}"),
             ("align", "--src", entry["src"], "--out", f"data/aligned/{key}"),
+            ("select", "--src", f"data/aligned/{key}", "--out", f"data/selected/{key}"),
             ("equalize", "--src", f"data/aligned/{key}", "--out", f"data/faces/{key}"),
             ("harmonize", "--src", f"data/samples/{key}", "--out", f"data/labels/{key}"),
         ]
