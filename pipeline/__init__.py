@@ -1,7 +1,7 @@
-"""What happens to the data. Knows no command line, no DVC and no path of the project.
+"""Everything that is done to data. Independent of the command line, of DVC and of the paths of a project.
 
-Faces are personal data, and nobody is told of them: every command, worker and use as a library imports this package
-before what would otherwise report home.
+Importing this package switches off the telemetry of the libraries it uses, because faces are personal data. Every
+command, worker and use as a library imports it before those libraries.
 """
 
 import os
@@ -20,7 +20,7 @@ os.environ.update(
 
 
 def __getattr__(name: str) -> Any:
-    """Look the version up when it is asked for: no stage depends on it, so a new one makes no result stale."""
+    """Import the version only when asked for, so that no stage depends on it and a release makes nothing stale."""
     if name == "__version__":
         return import_module("pipeline.core.version").__version__
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
-"""Tables for a notebook: a raw dataset, what the stages wrote, and shards, as pandas DataFrames.
+"""Tables for notebooks: a raw dataset, the outputs of stages, and shards, as pandas DataFrames.
 
-The stages themselves pass Arrow tables on; here is where tables meet people. pandas comes with the extra `train`.
+Stages exchange Arrow tables; this module is for people. pandas comes with the extra `train`.
 """
 
 import tempfile
@@ -29,9 +29,9 @@ class DatasetFrames(NamedTuple):
     """A dataset as it was read.
 
     Attributes:
-        rows: one row an annotated face, with the columns of `schema.SAMPLES`, `label` (one of the eight classes, or
+        rows: one row per annotated face, with the columns of `schema.SAMPLES`, `label` (one of the eight classes, or
             missing) and `label_probs` (eight numbers in the order of the classes, or missing).
-        rejects: one row for each row of the dataset that is left out, or that got no class, with the columns of
+        rejects: one row for each row of the dataset that was rejected or got no class, with the columns of
             `schema.REJECTS`.
     """
 
@@ -52,9 +52,9 @@ def read_dataset(
     Args:
         src: a folder, an archive or a folder of archives, as the dataset ships.
         fmt: a name of `prep formats`; auto: recognised by its layout.
-        columns: of a csv of one's own, role to column, as under `datasets` in params.yaml; None: their usual names.
-        classes: what codes mean, where the layout does not say it: code or folder name to label.
-        params: what becomes of ambiguous rows; None: as the params.yaml of the working folder says.
+        columns: for a csv of your own: role -> column, as under `datasets` in params.yaml; None: usual names.
+        classes: what codes mean, if the layout does not say: code or folder name -> label.
+        params: the label policy and what readers choose; None: params.yaml of the working folder.
 
     Raises:
         SourceError: nothing is there, or the layout is unknown.
@@ -117,7 +117,7 @@ def _without_pictures(table: pa.Table, wanted: Sequence[str] | None = None) -> p
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table as a DataFrame, with the names of classes for their numbers."""
+    """Return an Arrow table as a DataFrame, with class names instead of numbers."""
     frame: pd.DataFrame = table.to_pandas()
     if "label" in frame:
         frame["label"] = pd.Categorical.from_codes(frame["label"].to_numpy(), categories=pd.Index(CLASSES))

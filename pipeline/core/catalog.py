@@ -1,4 +1,4 @@
-"""What can be read, where each dataset is to be had and under which terms; `prep formats` prints it."""
+"""The datasets that can be read, where to get each and under which terms; `prep formats` prints it."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One format: the dataset, what its reader yields beyond labels, where to ask for it, the terms in short.
+    """One format: the dataset, what its reader yields besides labels, where to get it, and a summary of its terms.
 
-    `shown` are the only subjects whose faces the terms allow to be shown, with `credit` beside them; None where the
-    terms name nobody.
+    `shown` are the only subjects whose faces the terms allow to be shown, and `credit` must be printed with them. None
+    means that the terms name no subjects.
     """
 
     dataset: str
@@ -22,9 +22,9 @@ class CatalogEntry:
     credit: str = ""
 
 
-# Read at the places named: RAF-DB (readme of the release, and model4.html beside it of what may be published), JAFFE,
-# FER+, KDEF, AffectNet (what to cite), RaFD (rafd.socsci.ru.nl/FAQ.html), and where FER2013's
-# pictures come from. The other pages open to applicants only: "on request" is all that is said of them here.
+# The terms were read at the places named for RAF-DB (readme of the release; model4.html says what may be published),
+# JAFFE, FER+, KDEF, AffectNet (what to cite), RaFD (rafd.socsci.ru.nl/FAQ.html) and the source of FER2013's pictures.
+# The other pages open to applicants only, so their entries say no more than "on request".
 _ON_REQUEST: Final = "on request, for research; the agreement you sign says what else"
 _AFFECTNET: Final = ("mohammadmahoor.com/affectnet", f"{_ON_REQUEST}; who shows its pictures cites its paper")
 # The people of CK+ who agreed to be shown, as its agreement lists them.
@@ -96,27 +96,28 @@ CATALOG: Final = {
 }
 
 
-# Layouts that anybody's mirror of a dataset may have.
+# Layouts that say nothing about the dataset: a mirror of any dataset may have them.
 _GENERIC: Final = frozenset({"folder", "csv"})
-# What a dataset may be called beside its formats, without signs between.
+# Names of datasets other than those of their formats; all without separators.
 _CALLED: Final = {name.replace("_", ""): name for name in CATALOG if name not in _GENERIC} | {
     "ck": "ckplus",
     "cohnkanade": "ckplus",
     "ckextended": "ckplus_csv",
 }
+# So short a name ("ck") must be a word of its own: other words begin with it by chance.
 _SHORT: Final = 3
 
 
 def terms_of(dataset: str, fmt: str, told: str | None = None) -> str:
     """Return the name in the catalog whose terms bind a dataset.
 
-    Its format's, but of a mirror in a layout that any dataset may have, those of the dataset that it is named after:
-    terms bind the pictures, however they came.
+    These are the terms of its format. A mirror in a generic layout has the terms of the dataset that it is named after,
+    because terms apply to the pictures, in whatever layout they come.
 
     Args:
         dataset: its name in params.yaml, such as ``ckplus`` or ``my-CK48``.
         fmt: the format that it was read as.
-        told: what params.yaml says under `terms`; None: nothing.
+        told: what params.yaml says under `terms`, which is not questioned; None if it says nothing.
     """
     if told is not None or fmt not in _GENERIC:
         return told or fmt
@@ -129,9 +130,9 @@ def terms_of(dataset: str, fmt: str, told: str | None = None) -> str:
 
 
 def terms_in(contract: Mapping[str, Any]) -> dict[str, str]:
-    """Return what `terms_of` found of each dataset in shards, given their contract; "" where it does not say."""
+    """Return what `terms_of` found for each dataset in shards, given their contract; "" if that does not say."""
     told = contract.get("terms") or {}
-    # A taxonomy has the name of the format it is for.
+    # The contract records `terms` only where they differ from the format; a taxonomy has the name of its format.
     formats = {name: str((of or {}).get("name", "")) for name, of in (contract.get("taxonomy") or {}).items()}
     return formats | {name: str(terms) for name, terms in told.items()}
 
@@ -140,8 +141,8 @@ def may_show(fmt: str, subject: str | None) -> bool:
     """Say whether a face of this person may be shown under the terms of a dataset; ``S052`` and ``S52`` are one.
 
     Args:
-        fmt: of `terms_of`; one that is not listed has no terms.
-        subject: as the dataset names the person; of an unknown one nobody agreed to anything.
+        fmt: the result of `terms_of`; a name that is not in the catalog has no terms.
+        subject: as the dataset names the person; None is shown only if the terms name nobody.
     """
     entry = CATALOG.get(fmt)
     return entry is None or entry.shown is None or _plain(subject) in {_plain(name) for name in entry.shown}

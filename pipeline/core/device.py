@@ -1,6 +1,6 @@
-"""Where networks run: the one reading of PREP_DEVICE that all commands share (docs/gpu.md).
+"""The device that networks run on, from PREP_DEVICE, in one way for all commands (docs/gpu.md).
 
-Torch is imported only where a GPU may be meant, so that `prep align` on the CPU goes without it.
+Torch is imported only if a GPU may be meant, so that `prep align` on the CPU works without it.
 """
 
 import importlib.util
@@ -18,12 +18,13 @@ DEVICE: Final = "PREP_DEVICE"
 CPU: Final = "cpu"
 AUTO: Final = "auto"
 _ASKED: Final = re.compile(r"cpu|mps|auto|cuda(:\d{1,3})?")
+# How torch's messages begin on a machine without a GPU; any other message means a GPU that cannot be used.
 _NONE_THERE: Final = ("Found no NVIDIA driver", "No CUDA GPUs")
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device as torch names it: `cpu`, `cuda:1`, `mps`. `note` says why `auto` does not use a GPU that is there."""
+    """A device as torch names it: `cpu`, `cuda:1`, `mps`. `note` says why `auto` does not use an existing GPU."""
 
     name: str
     note: str = ""
@@ -35,7 +36,7 @@ class Device:
 
     @property
     def index(self) -> int | None:
-        """Return which GPU it is; None for the CPU and Apple's."""
+        """Return the number of the GPU; None for the CPU and Apple's GPU."""
         number = self.name.partition(":")[2]
         return int(number) if number else None
 
@@ -55,8 +56,8 @@ def asked_device(default: str = AUTO) -> str:
 def find_device(default: str = AUTO) -> Device:
     """Return the device that PREP_DEVICE means on this machine.
 
-    `auto` is the first NVIDIA GPU that this torch can use, else the CPU. `cuda` is the first, too; of several processes
-    that train together each has its own (LOCAL_RANK). Apple's GPUs are taken only by name.
+    `auto` is the first NVIDIA GPU that the installed torch can use, otherwise the CPU. `cuda` is the first GPU; if
+    several processes train together, each gets its own (LOCAL_RANK). Apple's GPUs are used only if named.
 
     Raises:
         ParamsError: an unknown value, or a device that is not here or that this torch cannot use.
@@ -89,11 +90,11 @@ def _cuda(asked: str) -> Device:
 
 @cache
 def gpu_problem(index: int) -> tuple[str, bool]:
-    """Return why a GPU cannot be used and what would help, empty where it can; and whether there is one at all."""
+    """Return why a GPU cannot be used and what would help, empty if it can be used; and whether there is one at all."""
     import torch
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of what is said below
+        warnings.simplefilter("ignore")  # torch warns about the same problems, in several lines
         usable = torch.cuda.is_available()
     if not usable:
         return _unusable()
@@ -147,7 +148,7 @@ def _other_torch(built: Sequence[str], capability: tuple[int, int]) -> str:
 
 
 def use_full_float32() -> None:
-    """Switch TF32 off, which rounds the factors of float32 products to ten bits: answers would differ by device."""
+    """Switch off TF32, which rounds the factors of float32 products to ten bits, so that answers differ by device."""
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -155,7 +156,10 @@ def use_full_float32() -> None:
 
 
 def describe_device(device: Device) -> dict[str, str]:
-    """Return what a snapshot says of a device: its kind, and a GPU's product name. Not its number: all do the same."""
+    """Return what a snapshot records of a device: its kind and a GPU's product name.
+
+    The number is left out, because equal cards give equal results.
+    """
     if device.kind != "cuda":
         return {"device": device.kind}
     import torch
@@ -164,7 +168,7 @@ def describe_device(device: Device) -> dict[str, str]:
 
 
 def tell_device(ran: Mapping[str, Any]) -> str:
-    """Return what a snapshot says under `ran` as a phrase: NVIDIA H100 (cuda), bf16, 2 processes."""
+    """Return what a snapshot records under `ran` as a phrase, for example: NVIDIA H100 (cuda), bf16, 2 processes."""
     card = ran.get("card")
     parts = [f"{card} ({ran['device']})" if card else str(ran.get("device", "an unknown device"))]
     parts += [ran["precision"]] if "precision" in ran else []

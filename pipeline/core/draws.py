@@ -1,4 +1,8 @@
-"""Draws that do not depend on who else takes part: which rows a cap keeps, which set a group falls into."""
+"""Random draws that do not depend on the other rows: which rows a cap keeps, which set a group is in.
+
+A generator that is called once per row would change every later draw when one row is added. A keyed hash of the row's
+own id gives the same draw whatever else is there.
+"""
 
 import hashlib
 from collections.abc import Sequence

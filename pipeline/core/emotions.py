@@ -1,4 +1,4 @@
-"""The eight shared classes and their one order, 0 to 7, which every table, shard and network of this project uses."""
+"""The eight shared classes in their order, 0 to 7, which every table, shard and network of this project uses."""
 
 from enum import IntEnum
 from typing import Final
@@ -18,7 +18,7 @@ class Emotion(IntEnum):
 
 
 CLASSES: Final[tuple[str, ...]] = tuple(emotion.name for emotion in Emotion)
-# AffectNet's own number of each class, which readers of its literature have in mind; it stands beside ours in print.
+# AffectNet's own number of each class. People who know its literature expect these, so reports print both.
 AFFECTNET: Final[dict[str, int]] = {
     "anger": 6,
     "contempt": 7,

@@ -1,9 +1,9 @@
-"""What can go wrong, as one tree. Every message is one line that names the file, the row and what would be right.
+"""All errors, in one hierarchy. Every message is one line that names the file, the row and the remedy.
 
 PrepError                 caught by the command line, printed as one line
 ├── UsageError            exit 2: the command or the parameters are wrong
 │   └── ParamsError       a key or value of params.yaml
-├── ExtraError            exit 1: a library is not installed; names the extra that brings it
+├── ExtraError            exit 1: a library is not installed; names the extra that includes it
 └── DataError             exit 1: the data cannot be used
     ├── SourceError       a raw tree: unknown layout, missing table, hostile archive
     ├── ImageError        one picture; carries its status, becomes a reject
@@ -33,11 +33,11 @@ class ParamsError(UsageError):
 
 
 class OutputUseError(UsageError):
-    """The folder to write is someone else's, another stage's, or what is being read."""
+    """The output folder holds foreign files, belongs to another stage, or is itself an input."""
 
 
 class ExtraError(PrepError):
-    """A library that the base goes without is not installed."""
+    """A library that only an extra includes is not installed."""
 
 
 class DataError(PrepError):
@@ -57,7 +57,7 @@ class ImageError(DataError):
         self.detail = detail
 
     def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
-        """Survive the way back from a worker process."""
+        """Pickle with both arguments: by default an exception is rebuilt from its message alone, which would fail."""
         return type(self), (self.status, self.detail)
 
 

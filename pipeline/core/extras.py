@@ -1,4 +1,4 @@
-"""Which extra of this package brings a library that the base goes without: the one place that says so to a person."""
+"""Which extra of this package installs a library that the base package does not include."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ EXTRAS: Final = {
 
 
 def missing_extra(error: BaseException) -> ExtraError | None:
-    """Return the error to show for one that comes of a library that is not installed; None if it comes of another."""
+    """Return the error to show if `error` was caused by a library that is not installed; None if it was not."""
     cause: BaseException | None = error
     while cause is not None:
         name = (cause.name or "").partition(".")[0] if isinstance(cause, ModuleNotFoundError) else ""

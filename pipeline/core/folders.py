@@ -1,4 +1,4 @@
-"""Where things are in a project, as dvc.yaml has them: every path stands once."""
+"""Where things are in a project. The paths are those of dvc.yaml; in the code, each is here only."""
 
 from pathlib import Path
 from typing import Final
@@ -22,5 +22,6 @@ COUNTS: Final = Path("runs/select")
 TRAIN: Final = Path("runs/train")
 EVALUATE: Final = Path("runs/evaluate")
 REPORT: Final = Path("runs/report")
-# What commands write for people to take away: no stage reads it, and no record has it.
+# Files that commands write for people to take away. No stage reads them and dvc.lock does not record them, so
+# `prep verify` does not take them for strays.
 UNRECORDED: Final = (RUNS / "export", RUNS / "tables.md")

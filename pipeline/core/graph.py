@@ -1,4 +1,4 @@
-"""Rows that belong together: links between them, and the connected components that the links make."""
+"""Rows that belong together: links between pairs of rows, and the connected components of these links."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ Links = NDArray[np.int64]
 
 
 def same_value(values: Sequence[str | None]) -> Links:
-    """Return (K, 2) links that chain the rows with the same value; None links nothing."""
+    """Return (K, 2) links from each row to the first row with the same value; None links nothing."""
     first: dict[str, int] = {}
     links = []
     for row, value in enumerate(values):

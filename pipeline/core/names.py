@@ -1,4 +1,4 @@
-"""The names of what stages write and read, and of the three sets: each stands here alone."""
+"""The names of the files that stages write and read, and of the three sets. In the code, each is here only."""
 
 from typing import Final
 

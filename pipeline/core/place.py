@@ -1,12 +1,13 @@
-"""The place of an output: locked, filled beside it, synced, and exchanged for what was there.
+"""Replacing an output folder in one step: it is locked, written beside the old one, synced, and exchanged for it.
 
-Beside `data/x` stands the hidden folder `data/.x.partial` while a run lasts. The lock is on that folder: it leaves no
-file behind, and ends with the process that holds it. In it, each run has a folder of its own: a worker that outlives
-its killed parent finds that folder gone, and never writes into the next run's. Links are resolved first and not
-followed after that.
+While a run lasts, the hidden folder `data/.x.partial` exists beside the output `data/x`. The lock is on that folder,
+because such a lock leaves no file behind and ends with the process that holds it. Each run has its own folder inside:
+a worker that outlives its killed parent finds that folder gone and can never write into the next run's. Links are
+resolved first and not followed afterwards.
 
-A result that was put in place survives a power cut: its bytes are synced before its name is. One exchange puts it there
-(renameat2, where the kernel and the file system have it), else two renames, of which the next run undoes the first.
+A finished result survives a power cut, because its bytes are synced before its name is. It is put in place by one
+exchange (renameat2) if the kernel and the file system have that, otherwise by two renames. If a run dies between these,
+the next run undoes the first.
 """
 
 import ctypes
@@ -24,7 +25,7 @@ from typing import Final
 from pipeline.core.errors import OutputError
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX
 
-# An output holds faces: nobody else's business.
+# Outputs contain faces, so only their owner may read them.
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 _AT_FDCWD: Final = -100
@@ -34,7 +35,7 @@ _OLD_NAME: Final = "old"
 
 @contextmanager
 def workplace(out: Path) -> Iterator[Path]:
-    """Lock the place of an output, and give a new folder beside it, which is removed at the end.
+    """Lock an output and yield a new folder beside it, which is removed at the end.
 
     Args:
         out: an absolute path without links.
@@ -57,10 +58,10 @@ def workplace(out: Path) -> Iterator[Path]:
 
 
 def put_in_place(folder: Path, out: Path) -> None:
-    """Put a finished folder of `workplace` where it belongs; what was there is then in the workplace.
+    """Put a finished folder of `workplace` in the place of the output; the old output is then in the workplace.
 
     Raises:
-        OSError: the disk is full or broken; what was there is there still.
+        OSError: the disk is full or broken; the old output is unchanged.
     """
     _seal(folder)
     if not out.exists():
@@ -85,7 +86,11 @@ def sync(path: Path) -> None:
 
 
 def _lock(beside: Path, out: Path) -> int:
-    """Return the descriptor of the folder, locked and in its place: the run before may have removed what was opened."""
+    """Return the locked descriptor of the folder.
+
+    The previous run may have removed the folder after it was opened here, and the lock would then be on a folder
+    without a name. So the descriptor is compared with what has the name now, and the loop tries again if they differ.
+    """
     while True:
         beside.mkdir(FOLDER_MODE, exist_ok=True)
         try:
@@ -108,7 +113,7 @@ def _lock(beside: Path, out: Path) -> int:
 
 
 def _clear(beside: Path, out: Path) -> None:
-    """Remove what dead runs left, after giving back the result that one of them had taken from its place."""
+    """Remove what dead runs left, after restoring the old result if one of them died between its two renames."""
     old = beside / _OLD_NAME
     if old.is_dir() and not out.exists():
         old.rename(out)
@@ -120,7 +125,7 @@ def _clear(beside: Path, out: Path) -> None:
 
 
 def _seal(folder: Path) -> None:
-    """Have all that lies in a folder written to the disk, readable by its owner alone."""
+    """Sync every file and folder below a folder, bottom up, and make them readable by their owner only."""
     for root, _, names in os.walk(folder, topdown=False):
         for name in names:
             path = Path(root, name)
@@ -131,7 +136,7 @@ def _seal(folder: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders at once; False where that cannot be done here."""
+    """Exchange two folders in one step; return False if this system cannot."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if rename is None:
         return False

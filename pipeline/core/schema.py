@@ -1,4 +1,4 @@
-"""The columns of every table, once. Geometry is in pixels of the source picture after its EXIF turn."""
+"""The columns of every table. Coordinates are pixels of the source picture after its EXIF rotation."""
 
 from enum import StrEnum
 from typing import Final
@@ -10,7 +10,7 @@ _points = pa.list_(pa.float32())
 
 
 class Reason(StrEnum):
-    """Why a row was left out. Fixed, so that counts compare between runs and datasets."""
+    """Why a row was rejected. The reasons are fixed, so that counts can be compared between runs and datasets."""
 
     # ingest
     missing_file = "missing_file"
@@ -49,7 +49,7 @@ class Reason(StrEnum):
     affect_contradicts = "affect_contradicts"
     # split and shard
     outside_role = "outside_role"
-    contradicted = "contradicted"  # another label stands beside a copy of the picture
+    contradicted = "contradicted"  # a copy of the picture has another label
     group_spans_splits = "group_spans_splits"
     over_cap = "over_cap"
     uneven = "uneven"  # left out so that every training process gets the same number of rows
@@ -172,7 +172,7 @@ PREDICTIONS: Final = pa.schema(
     ]
 )
 
-# What a network of valence or arousal answers; null where nothing is annotated, or where it was not trained on it.
+# Answers of a network for valence or arousal; null where nothing is annotated or the network was not trained on it.
 AFFECT_PREDICTIONS: Final = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
@@ -195,7 +195,7 @@ REJECTS: Final = pa.schema(
     ]
 )
 
-# Every file of a raw tree, so that a changed byte can be named later.
+# Every file of a raw tree, so that `prep verify` can name the file in which a byte has changed.
 MANIFEST: Final = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),

@@ -1,7 +1,7 @@
-"""Where files are: a folder, or a storage address such as ``s3://bucket/shards``, behind one small type (fsspec).
+"""Locations of files: a folder, or a storage address such as ``s3://bucket/shards``, behind one small type (fsspec).
 
-What an address needs besides (keys, an endpoint) comes from the environment and the configuration of its own tools,
-never from us: ``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` and so on for S3.
+Credentials and endpoints come from the environment and the configuration of the storage's own tools, never from this
+project: ``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` and so on for S3.
 """
 
 import tempfile
@@ -55,7 +55,7 @@ class Location:
             return bytes(filesystem.cat_file(path))
 
     def open_arrow(self) -> Any:
-        """Open for random reading by pyarrow: a local file mapped into memory, a remote one by ranges.
+        """Open for random access by pyarrow: a local file is memory-mapped, a remote one is read in ranges.
 
         Raises:
             OSError: missing, or the storage refuses.
@@ -68,7 +68,7 @@ class Location:
             return filesystem.open(path, "rb")
 
     def names(self) -> set[str]:
-        """Return the files below this folder of a storage, relative to it.
+        """Return the paths of the files below this folder of a storage, relative to it.
 
         Raises:
             OSError: the storage refuses.
@@ -76,7 +76,7 @@ class Location:
         """
         filesystem, root = self._remote()
         with _as_os_error():
-            filesystem.invalidate_cache()
+            filesystem.invalidate_cache()  # fsspec caches listings, which would hide what was just written
             return {path.removeprefix(f"{root}/") for path in filesystem.find(root)}
 
     def replace_with(self, folder: Path, first: str, last: Sequence[str]) -> None:
@@ -93,7 +93,7 @@ class Location:
         with _as_os_error():
             for name in sorted(there & set(last)):
                 filesystem.rm_file(f"{root}/{name}")
-            # Where folders are real, as at file:// or sftp://, they are not made unasked.
+            # Object stores have no folders, but at file:// or sftp:// they must exist before a file is put into them.
             for folder_name in sorted({f"{root}/{name}".rpartition("/")[0] for name in here}):
                 filesystem.makedirs(folder_name, exist_ok=True)
             for name in [first, *between, *last]:
@@ -114,7 +114,7 @@ class Location:
 
 @contextmanager
 def _as_os_error() -> Iterator[None]:
-    """Turn what a storage's own library raises into the one error that reading a file raises."""
+    """Turn the errors of a storage's own library into OSError, which reading a local file raises."""
     try:
         yield
     except OSError:
@@ -125,15 +125,15 @@ def _as_os_error() -> Iterator[None]:
 
 @contextmanager
 def staged(out: Path | str, near: Path, first: str, last: Sequence[str]) -> Iterator[Path]:
-    """Give a local folder to write: `out` itself, or one that is put at the address when the block ends well.
+    """Yield a local folder to write into: `out` itself, or one that is copied to the address if the block succeeds.
 
     Args:
         out: a folder, or a storage address.
-        near: in which folder the local one is made: faces are not put where others of this machine may look.
-        first: name of the file that is put there before all others, so that what an interrupted run left is known as
-            ours and replaced by the next.
-        last: names of the files without which a reader does not take the rest for complete: they are removed first
-            and put back at the very end, in this order.
+        near: the folder in which the local one is made; not the folder for temporary files, which others can list.
+        first: name of the file that is copied before all others. It marks what an interrupted run left as ours, so that
+            the next run may replace it.
+        last: names of the files that mark the rest as complete to a reader. They are removed first and copied last, in
+            this order, so that a reader never takes a mixture of two runs for complete.
 
     Raises:
         OutputError: something else is at the address, or it cannot be written.

@@ -1,7 +1,7 @@
-"""How people spell the words of the eight classes: the one table of it, ``taxonomies/synonyms.yaml``.
+"""Spellings of the words for the eight classes, from ``synonyms.yaml``.
 
-Readers find a dataset's own labels in what mirrors made of them by it, taxonomies the classes of labels that they do
-not list.
+Readers use them to recognise a dataset's own labels as mirrors respell them; taxonomies use them to find the class of a
+label that they do not list.
 """
 
 import re
@@ -19,16 +19,16 @@ _SEPARATORS: Final = re.compile(r"[\s_\-]+")
 
 
 def normalize(label: str) -> str:
-    """Return a label as it is compared: no case, no spaces, hyphens or underscores."""
+    """Return a label in the form in which labels are compared: casefolded, without spaces, hyphens and underscores."""
     return _SEPARATORS.sub("", label).casefold()
 
 
 @cache
 def synonyms() -> Mapping[str, str]:
-    """Return spelling -> word, both normalized, of ``synonyms.yaml``.
+    """Return spelling -> word from ``synonyms.yaml``, both normalized.
 
     Raises:
-        DataError: the table cannot be read, or has one spelling of two words.
+        DataError: the table cannot be read, or lists one spelling under two words.
     """
     shown = f"{_PATH.parent.name}/{_PATH.name}"
     try:

@@ -1,7 +1,7 @@
-"""Parquet tables: read with a clear error, written whole or not at all, and digested by their rows.
+"""Parquet tables: read with clear errors, written completely or not at all, and hashed by their rows.
 
-A table is one file (``samples.parquet``) or the parts of a folder (``part-00000.parquet`` …). What is written is the
-same bytes on every run: fixed row groups, zstd, no pandas index, no clock.
+A table is one file (``samples.parquet``) or the parts of a folder (``part-00000.parquet`` …). Row groups have a fixed
+size and nothing depends on pandas or the clock, so the same rows give the same bytes on every run.
 """
 
 import errno
@@ -22,7 +22,7 @@ _ZSTD_LEVEL: Final = 3
 
 
 def is_full(error: OSError) -> bool:
-    """Say whether the disk, or one's share of it, is full."""
+    """Return whether an error means that the disk or the user's quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -49,8 +49,9 @@ def write_slices(
     Args:
         path: the file.
         schema: of every slice.
-        slices: each but the last of a multiple of `row_group_rows` rows, for the same bytes as the whole table gives.
-        row_group_rows: rows of a row group.
+        slices: each but the last must have a multiple of `row_group_rows` rows; the bytes are then those of the whole
+            table.
+        row_group_rows: rows per row group.
 
     Raises:
         OSError: the disk is full; `stage_output` says what that means for the stage.
@@ -76,7 +77,8 @@ def write_slices(
 def _codecs(schema: pa.Schema) -> tuple[list[str], dict[str, str]]:
     """Return the columns to compress, and the codec of every column, by their names in the file.
 
-    A binary column holds encoded pictures: compressing them again, or looking for equal ones, takes time for nothing.
+    Binary columns contain encoded pictures. To compress them again or to build a dictionary of equal ones would take
+    time and save nothing.
     """
     packed, codecs = [], {}
     for field in schema:
@@ -176,10 +178,10 @@ def rows_to_table(rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> pa
 
 
 def digest_rows(path: Path) -> str:
-    """Return the SHA-256 of a table's rows, whatever the container: part sizes, row groups and codecs do not count."""
+    """Return the SHA-256 of a table's rows. It does not depend on part sizes, row groups or codecs."""
     digests: dict[str, hashlib._Hash] = {}
     for batch in iter_batches(path):
-        # A struct is digested by its fields, so that the bytes of a picture in one are hashed as bytes.
+        # A struct is flattened to its fields, so that the bytes of a picture inside it are hashed as bytes.
         flat = pa.table(batch).flatten()
         for field, column in zip(flat.schema, flat.columns, strict=True):
             digest = digests.setdefault(f"{field.name}:{field.type}", hashlib.sha256())
@@ -196,7 +198,7 @@ def _digest_column(digest: "hashlib._Hash", column: pa.Array) -> None:
             digest.update(b"null" if content is None else len(content).to_bytes(8, "little"))
             digest.update(content or b"")
     elif len(column):
-        # One call for all rows, a line each: a call a row takes several times as long.
+        # One call that puts each row on its own line: one call per row takes several times as long.
         lines = json.dumps(column.to_pylist(), separators=("\n", ": "), default=_jsonable)[1:-1]
         digest.update(lines.encode() + b"\n")
 

@@ -1,4 +1,4 @@
-"""What the crops of a folder hold: read from the contract that align left beside them."""
+"""The margin of the crops in a folder, from the contract in its snapshot."""
 
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Plane geometry of faces: the five-point template, the similarity that leads to it, boxes and their overlap.
+"""Plane geometry of faces: the five-point template, the similarity that maps onto it, boxes and their overlap.
 
-Points are x, y in pixels; a whole number is the centre of a pixel. Boxes are x0, y0, x1, y1. Arrays lead with the face:
-landmarks ``(n, 5, 2)``, boxes ``(n, 4)``, similarities ``(n, 2, 3)``.
+Points are x, y in pixels; a whole number is the centre of a pixel. Boxes are x0, y0, x1, y1. The first axis of an array
+is the face: landmarks ``(n, 5, 2)``, boxes ``(n, 4)``, similarities ``(n, 2, 3)``.
 """
 
 from typing import Final
@@ -18,14 +18,14 @@ TEMPLATE: Final[Floats] = (
     np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]) / 112
 )
 
-# Where the five points lie in MTCNN's boxes, as shares of their side: the mean over 300 video frames, made symmetric.
+# Mean positions of the five points in MTCNN's boxes over 300 video frames, made symmetric, as shares of the box's side.
 BOX_PLACES: Final[Floats] = np.array([[0.333, 0.39], [0.667, 0.39], [0.5, 0.588], [0.36, 0.767], [0.64, 0.767]])
 
 
 def template_points(size_px: int, margin: float) -> Floats:
-    """Return where the five points belong in a crop of this side, (5, 2) in pixels.
+    """Return the positions of the five points in a crop of this side, (5, 2) in pixels.
 
-    At 112 px and without a margin these are ArcFace's own numbers, where a whole number is a pixel's centre.
+    At 112 px and without a margin they are ArcFace's own numbers.
 
     Args:
         size_px: the side of the square crop.
@@ -35,9 +35,10 @@ def template_points(size_px: int, margin: float) -> Floats:
 
 
 def fit_similarity(points: Floats, target: Floats) -> Floats:
-    """Return the rotation, uniform scale and shift that bring points nearest to a target, in least squares.
+    """Return the similarity (rotation, uniform scale, shift) that maps points onto a target with least squared error.
 
-    Closed form in complex numbers of Umeyama (1991) for the plane, without reflection: no shear can come out of it.
+    This is the closed form of Umeyama (1991) for the plane, in complex numbers. A complex factor is a rotation and a
+    scale, so the result can contain neither shear nor reflection.
 
     Args:
         points: (n, k, 2).
@@ -51,6 +52,7 @@ def fit_similarity(points: Floats, target: Floats) -> Floats:
     mean_given, mean_wanted = given.mean(axis=1, keepdims=True), wanted.mean()
     centred = given - mean_given
     spread = (np.abs(centred) ** 2).sum(axis=1)
+    # The floor only avoids a division by zero when all points coincide; the numerator is 0 then, too.
     turn = (np.conj(centred) * (wanted - mean_wanted)).sum(axis=1) / np.maximum(spread, 1e-12)
     shift = mean_wanted - turn * mean_given[:, 0]
     rows = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
@@ -72,15 +74,15 @@ def invert_similarity(matrix: Floats) -> Floats:
 
 
 def roll_deg(landmarks: Floats) -> Floats:
-    """Return the turn of the line between the eyes for landmarks (n, 5, 2): degrees, clockwise positive."""
+    """Return the angle of the line between the eyes for landmarks (n, 5, 2): degrees, clockwise positive."""
     across = landmarks[:, 1] - landmarks[:, 0]
     return np.asarray(np.degrees(np.arctan2(across[:, 1], across[:, 0])))
 
 
 def frontality(landmarks: Floats) -> Floats:
-    """Return how frontal faces are: 1 when the nose is midway between the eyes, 0 when it is beside one of them.
+    """Return how frontal faces are: 1 if the nose is midway between the eyes, 0 if it is level with one of them.
 
-    Measured along the line between the eyes, from landmarks (n, 5, 2), so that roll does not count.
+    It is measured along the line between the eyes, from landmarks (n, 5, 2), so roll does not change it.
     """
     across = landmarks[:, 1] - landmarks[:, 0]
     middle = (landmarks[:, 0] + landmarks[:, 1]) / 2
@@ -96,7 +98,8 @@ def box_sizes(boxes: Floats) -> Floats:
 
 
 def points_outside(landmarks: Floats, shape: tuple[int, ...]) -> int:
-    """Return how many points (k, 2) lie beyond a picture of this shape (height, width, ...)."""
+    """Return how many points (k, 2) lie outside a picture of this shape (height, width, ...)."""
+    # Pixel 0 is centred at 0, so the picture begins at -0.5.
     beyond = (landmarks < -0.5) | (landmarks > np.array([shape[1], shape[0]]) - 0.5)
     return int(beyond.any(axis=1).sum())
 
@@ -104,7 +107,7 @@ def points_outside(landmarks: Floats, shape: tuple[int, ...]) -> int:
 def overlaps(boxes: Floats, box: Floats) -> Floats:
     """Return the intersection over union of boxes (n, 4) with one box (4,)."""
     given = box.tolist()
-    # In plain floats: the boxes are few, and one call to NumPy takes longer than a box.
+    # Plain floats, because there are few boxes and one call to NumPy takes longer than a whole box.
     return np.array([_overlap(one, given) for one in boxes.tolist()])
 
 

@@ -1,4 +1,4 @@
-"""The alignment warp: one similarity, anti-aliased where it shrinks; and how much of the crop lies outside."""
+"""The alignment warp: a similarity, anti-aliased when it shrinks; and the share of a crop outside its picture."""
 
 import math
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ def warp_face(pixels: Pixels, matrix: Floats, size_px: int, border: Border) -> P
         border: what fills the crop beyond the picture: black, the nearest pixel, or the picture mirrored.
 
     Returns:
-        (size_px, size_px) or (size_px, size_px, 3). Where the similarity shrinks, the picture is averaged over whole
-        blocks and then blurred to the crop's own resolution first: nothing finer than a crop pixel folds into it.
+        (size_px, size_px) or (size_px, size_px, 3). If the similarity shrinks, the picture is first averaged over whole
+        blocks and then blurred to the crop's resolution, so that detail finer than a crop pixel causes no aliasing.
     """
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 1:
@@ -42,7 +42,7 @@ def warp_face(pixels: Pixels, matrix: Floats, size_px: int, border: Border) -> P
     flags, value = cv2.INTER_LINEAR, (0, 0, 0)
     if pixels.ndim != _COLOUR_DIMENSIONS:
         return np.asarray(cv2.warpAffine(pixels, matrix, (size_px, size_px), None, flags, _BORDERS[border], value))
-    # OpenCV warps four channels in half the time that it takes for three, to the same values.
+    # OpenCV warps four channels in half the time of three (0.17 and 0.37 ms), with the same values.
     left, top, right, bottom = _needed(pixels, matrix, size_px, 1)
     part = cv2.cvtColor(pixels[top:bottom, left:right], cv2.COLOR_RGB2RGBA)
     matrix = np.column_stack([matrix[:, :2], matrix[:, :2] @ [left, top] + matrix[:, 2]])
@@ -51,7 +51,10 @@ def warp_face(pixels: Pixels, matrix: Floats, size_px: int, border: Border) -> P
 
 
 def _soften(pixels: Pixels, matrix: Floats, scale: float, size_px: int) -> tuple[Pixels, Floats]:
-    """Take what is finer than a crop pixel out of the part of the picture that the crop needs."""
+    """Remove detail finer than a crop pixel from the part of the picture that the crop needs.
+
+    Averaging whole blocks is much cheaper than one wide blur; the blur then covers only what is left of the scale.
+    """
     block = int(1 / scale)
     # The spread that makes a picture sampled at 1 look as if sampled at 1 / scale (Lowe 2004: half a pixel each).
     spread_px = 0.5 * float(np.sqrt(max(0.0, (1 / scale / block) ** 2 - 1)))
@@ -71,14 +74,14 @@ def _soften(pixels: Pixels, matrix: Floats, scale: float, size_px: int) -> tuple
 
 
 def _needed(pixels: Pixels, matrix: Floats, size_px: int, block: int) -> tuple[int, int, int, int]:
-    """Return the part of the picture that the crop samples, with room for the blur, in whole blocks where it can be.
+    """Return the part of the picture that the crop samples, with room for the blur, in whole blocks if possible.
 
-    A part that ends before the picture does so well outside the crop, except where blocks are cut off at the far edge.
+    If the part ends before the picture does, it ends well outside the crop, except where the last block is cut off.
     """
     height, width = pixels.shape[:2]
     (cosine, _, x), (sine, _, y) = matrix.tolist()
     squared = cosine * cosine + sine * sine
-    # The middle of the crop in the picture, and how far the turned square reaches from it.
+    # The centre of the crop in the picture, and how far the rotated square reaches from it.
     x, y = (size_px - 1) / 2 - x, (size_px - 1) / 2 - y
     x, y = (cosine * x + sine * y) / squared, (cosine * y - sine * x) / squared
     reach = (abs(cosine) + abs(sine)) * size_px / 2 / squared + 4 * block
@@ -88,7 +91,7 @@ def _needed(pixels: Pixels, matrix: Floats, size_px: int, block: int) -> tuple[i
 
 
 def _needed_along(low: float, high: float, extent: int, block: int) -> tuple[int, int]:
-    # As far as the crop reaches beyond one edge, a mirrored border reads back from it.
+    # If the crop reaches beyond an edge, a mirrored border reads as far back from that edge.
     low, high = min(low, 2 * extent - high), max(high, -low)
     first = min(max(math.floor(low), 0), extent - block)
     last = min(max(math.ceil(high), first + block), extent)
@@ -112,6 +115,7 @@ def outside_shares(shapes: Sequence[tuple[int, ...]], matrices: Floats, size_px:
     """
     corners = crop_corners(matrices, size_px)
     last = np.array([[shape[1] - 0.5, shape[0] - 0.5] for shape in shapes])
+    # Most crops lie inside their picture; only the others need the exact area.
     beyond = ((corners < -0.5) | (corners > last[:, None])).any(axis=(1, 2))
     shares = np.zeros(len(shapes))
     for index in np.flatnonzero(beyond).tolist():

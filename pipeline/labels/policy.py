@@ -1,19 +1,19 @@
-"""One row's own names chosen into one of the eight classes, or into the reason why it has none.
+"""The label policy: from the native names of a row to one of the eight classes, or to a reject reason.
 
-Each row's names are looked up in the dataset's taxonomy and become a tally of classes. One class in the tally is the
-label. More than one is chosen by what the row is:
+The names of a row are looked up in the dataset's taxonomy, which gives a tally of classes. If the tally has one class,
+that is the label. If it has more, a key of the section `harmonize` decides, depending on the kind of row:
 
-- votes of annotators who chose one name each (``source_votes``), `votes`: ``majority`` and ``probability`` by the rules
-  of FER+'s authors, which `pipeline.labels.votes` has, or ``distribution``: all votes for one of the eight, as shares;
-- one compound name (weights), `mixed`: ``dominant`` takes the class with more than half, or where none has it the
-  compound's head; ``distribution`` keeps the weights, with the same class as the hard label; ``reject`` leaves it out;
-- several names at once, `several`: ``reject``, ``vote`` (the class with most votes, alone at the top; a name has as
-  many as annotators chose it) or ``priority`` (the first in the taxonomy's order, however many chose it). Names without
-  a class give no vote.
+- votes of annotators who chose one name each (``source_votes``): `votes`. ``majority`` and ``probability`` follow
+  FER+'s authors (`pipeline.labels.votes`); ``distribution`` takes the shares of all votes for one of the eight.
+- one compound name (weights): `compound`. ``dominant`` takes the class with more than half of the weight or, if there
+  is none, the compound's head; ``distribution`` keeps the weights, with the same class as the hard label; ``reject``
+  rejects the row.
+- several names at once: `multi_label`. ``vote`` takes the class with the most votes, if it is the only one (a name has
+  as many votes as annotators chose it; names without a class have none); ``priority`` takes the first class in the
+  taxonomy's order, however many chose it; ``reject`` rejects the row.
 
-A class that the row's own valence and arousal contradict (`affect`: ``check``) is none; the taxonomy has the bounds.
-
-What cannot be chosen is a reject with its reason.
+With `affect`: ``check``, a class that contradicts the row's own valence and arousal is rejected; the taxonomy has the
+bounds.
 """
 
 import math
@@ -32,7 +32,7 @@ _HALF: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ClassLabel:
-    """One class, and the distribution over the eight that goes with it."""
+    """The class of a row, and its distribution over the eight classes, which sums to 1."""
 
     label: Emotion
     probs: tuple[float, ...]
@@ -47,11 +47,11 @@ class RejectedLabel:
 
 
 class UnknownLabelError(Exception):
-    """A label that the taxonomy does not list; the caller knows the row."""
+    """A label that the taxonomy does not list. The caller, who knows the row, names it in the message."""
 
 
 class Harmonizer:
-    """Chooses the class of rows by one taxonomy and one set of policies."""
+    """Chooses the class of rows by one taxonomy and one label policy."""
 
     def __init__(self, taxonomy: Taxonomy, params: HarmonizeParams) -> None:
         self.taxonomy = taxonomy
@@ -72,6 +72,8 @@ class Harmonizer:
         Raises:
             UnknownLabelError: a name that the taxonomy does not list, or votes that do not fit the names.
         """
+        # Few distinct combinations occur, and harmonize runs over hundreds of thousands of rows. None separates the
+        # labels from the votes, so that no two combinations give the same key.
         key = (*labels, None, *(votes or ()))
         if key not in self._known:
             self._known[key] = self._choose_by_names(labels, votes)
@@ -132,7 +134,7 @@ class Harmonizer:
             return RejectedLabel(
                 Reason.not_an_emotion, f"{_votes_text(found, votes)}: most votes are for none of the eight"
             )
-        # Where votes are level, the dataset's own order decides, as argmax over its columns does.
+        # If votes are tied, the first in the dataset's own order wins, as with argmax over its columns.
         return ClassLabel(Emotion[max(tally, key=lambda name: tally[name])], _probs(tally))
 
     def _choose_multi_label(

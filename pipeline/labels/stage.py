@@ -1,4 +1,4 @@
-"""Labels of any dataset brought to the eight classes by its taxonomy; `choose` has the rules for one row."""
+"""The stage: native labels to the eight classes by the dataset's taxonomy. `Harmonizer.choose` decides for one row."""
 
 import json
 from collections import Counter
@@ -34,11 +34,12 @@ def run(src: Path, out: Path, params: HarmonizeParams, *, progress: Progress = n
     Args:
         src: a folder with samples.parquet and summary.json, as `ingest` writes it.
         out: the folder to write: labels.parquet, sorted by sample_id, and rejects.parquet.
-        params: what becomes of labels that are not one class.
-        progress: called as rows are labelled.
+        params: the label policy.
+        progress: called with the rows labelled so far.
 
     Returns:
-        The summary, with counts by class and by split and class, and the rows whose valence or arousal was compared.
+        The summary, with counts by class and by split and class, and the number of rows whose valence or arousal was
+        compared with their class.
 
     Raises:
         DataError: no row gets a class, a label that the taxonomy does not list, or votes or affect out of range;
@@ -119,7 +120,7 @@ def _check_affect_range(src: Path, row: Mapping[str, Any]) -> None:
 
 
 def _affect_rows(samples: pa.Table) -> int:
-    """Return how many rows have a valence or an arousal that can contradict their class."""
+    """Return the number of rows with a valence or an arousal, which can contradict their class."""
     given = pc.or_(pc.is_valid(samples["valence"]), pc.is_valid(samples["arousal"]))
     return int(pc.sum(given).as_py() or 0)
 

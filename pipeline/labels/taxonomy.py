@@ -1,9 +1,9 @@
-"""Taxonomies: what a dataset's own label names mean in the eight classes, read from ``taxonomies/<format>.yaml``.
+"""Taxonomies: what a dataset's native label names mean in the eight classes, from ``taxonomies/<format>.yaml``.
 
 A taxonomy maps each native *name*, never a number, to one class, to weights over several, or to ``reject: why``. Each
-entry names the source of the choice. Names are compared without case, spaces, hyphens or underscores, and a spelling of
-``synonyms.yaml`` (angry, Anger, ANGRY) finds the native name that is a spelling of the same word; so a taxonomy
-without contempt still refuses ``contemptuous``.
+entry names the source of the choice. Names are compared without case, spaces, hyphens and underscores. A spelling in
+``synonyms.yaml`` (angry, Anger, ANGRY) finds a native name only if that is a spelling of the same word, so a taxonomy
+without contempt refuses ``contemptuous``.
 """
 
 import hashlib
@@ -21,8 +21,9 @@ from pipeline.core.errors import DataError
 from pipeline.core.synonyms import normalize, synonyms
 
 FOLDER: Final = Path(__file__).with_name("taxonomies")
-_SHARED: Final = ("synonyms", "affect")  # tables for all taxonomies, none themselves
-# Before a class in the name of its folder, to set the order; a number alone names nothing.
+_SHARED: Final = ("synonyms", "affect")  # files for all taxonomies that are not taxonomies themselves
+# A number before the class in a folder's name, which sets the order ("1_Surprise"). A number alone is not matched,
+# because it has no meaning without the dataset's own list.
 _NUMBER: Final = re.compile(r"^\s*[0-9]+[\s_.\-]+(?=[^\W\d_])")
 _WEIGHT_TOLERANCE: Final = 1e-6
 
@@ -37,9 +38,9 @@ class _Model(BaseModel):
 class TaxonomyEntry(_Model):
     """What one native name means: exactly one of `to`, `weights` and `reject`.
 
-    `to` is a class (``class:`` in the file). `weights` is a distribution over classes, and `head` the one of them that
-    is the hard label where weights are level. `reject` says why the name is none of the eight. `source` is a key of
-    the taxonomy's sources, `also` are other spellings of the name in the dataset's own copies.
+    `to` is a class (``class:`` in the file). `weights` is a distribution over classes; `head` is the one that becomes
+    the hard label if weights are equal. `reject` says why the name is none of the eight classes. `source` is a key of
+    the taxonomy's sources. `also` lists other spellings of the name in copies of the dataset.
     """
 
     to: str | None = Field(default=None, alias="class")
@@ -69,18 +70,18 @@ class TaxonomyEntry(_Model):
 
 
 class Affect(_Model):
-    """The valence and arousal, each in [-1, 1], that a class allows; beyond them the label is contradicted."""
+    """The intervals of valence and arousal, within [-1, 1], that are compatible with a class."""
 
     valence: Interval = [-1.0, 1.0]
     arousal: Interval = [-1.0, 1.0]
 
 
 class Taxonomy(_Model):
-    """One dataset's names.
+    """The label names of one dataset.
 
-    `votes` says whether an annotator chose one name or several, where there are votes. `priority` ranks the classes
-    where several names come at once. `affect` bounds them by valence and arousal; where the file has no such key, the
-    bounds are those of ``affect.yaml``.
+    `votes` says, for datasets with votes, whether an annotator chose one name or several. `priority` ranks the classes
+    for rows with several names. `affect` gives the valence and arousal of each class; without this key, the bounds are
+    those of ``affect.yaml``.
     """
 
     name: str
@@ -103,17 +104,17 @@ class Taxonomy(_Model):
 
     @property
     def digest(self) -> str:
-        """Return 12 hex digits of what the taxonomy says, comments and layout aside."""
+        """Return 12 hex digits of the SHA-256 of the taxonomy's content, without comments and layout."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def contract(self) -> dict[str, Any]:
-        """Return what travels to the shards and the checkpoint."""
+        """Return what the shards and the checkpoint record of the taxonomy."""
         return {"name": self.name, "version": self.version, "digest": self.digest}
 
 
 class Lookup:
-    """Finds the entry of a label as a dataset writes it."""
+    """Finds the entry of a label in any of its spellings."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy
@@ -125,9 +126,9 @@ class Lookup:
         self._words = {word: self._entries[key] for word, key in words.items()}
 
     def find(self, label: str) -> tuple[str, TaxonomyEntry] | None:
-        """Return the native name and its entry, without a number before it ("1_Surprise") where nothing is called so.
+        """Return the native name and its entry; None for a label that the taxonomy does not know.
 
-        None for a label that the taxonomy does not know.
+        If nothing has this name, a number before it is left out ("1_Surprise").
         """
         for key in (normalize(label), normalize(_NUMBER.sub("", label))):
             if found := self._entries.get(key) or self._words.get(synonyms().get(key, "")):
@@ -148,10 +149,10 @@ def list_taxonomies() -> list[str]:
 
 
 def read_taxonomy(name: str) -> Taxonomy:
-    """Read the taxonomy of a format. ``extends: <name>`` takes over another's entries, less those of ``without``.
+    """Read the taxonomy of a format. ``extends: <name>`` takes over another's entries, except those in ``without``.
 
     Raises:
-        DataError: there is none, or its file breaks a rule; names the file and the entry.
+        DataError: there is no such taxonomy, or its file breaks a rule; names the file and the entry.
     """
     if name not in list_taxonomies():
         raise DataError(

@@ -1,8 +1,8 @@
-"""The certificate: how much crosses splits (nothing), what was dropped for it, and the shares that were reached.
+"""The certificate: how much crosses splits (nothing), what was dropped to achieve that, and the shares reached.
 
-Nothing crosses is 0; null is said of what was not looked for: duplicates or identities that `split` does not ask for,
-subjects or sequences where no dataset names any, or names as many people as it has pictures. It is not taken on trust:
-`check.check` reads the shards that were written and counts again.
+0 means that nothing crosses. null means that there was no search: duplicates or identities that the parameters do not
+ask for; subjects or sequences, if no dataset names any or names as many people as it has pictures. Nobody has to trust
+it: `check.check` reads the written shards and counts again.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ def build_certificate(
     row_splits: NDArray[np.str_],
     params: SplitParams,
 ) -> dict[str, Any]:
-    """Return what certificate.json holds; `row_splits` is (N,), empty for rows that are not used."""
+    """Return the content of certificate.json; `row_splits` is (N,), with an empty text for rows that are not used."""
     used = np.flatnonzero(row_splits != "")
     splits = row_splits[used].tolist()
     values = link_values(rows, linked)
@@ -57,7 +57,7 @@ def build_certificate(
 
 
 def _unsought(params: SplitParams, names: Mapping[str, Sequence[str | None]]) -> set[str]:
-    """Return the kinds that nobody looked for, so that none of them is no finding."""
+    """Return the kinds that were not searched for, so that finding none of them means nothing."""
     unsought = {kind for kind in ("subjects", "sequences") if not set(names[kind]) - {None}}
     unsought |= {"duplicates"} if params.duplicates == "none" else set()
     return unsought | ({"identities"} if params.identities == "none" else set())
@@ -73,7 +73,7 @@ def crossing(names: Sequence[str | None], splits: Sequence[str]) -> dict[str, li
 
 
 def _resolved(rows: SplitRows, groups: Groups, places: Places, row_splits: NDArray[np.str_]) -> dict[str, Any]:
-    """Say which groups spanned official splits or datasets' roles, and what they lost."""
+    """Return which groups spanned official splits or roles of datasets, and how many rows they lost."""
     dropped = np.flatnonzero(places.dropped)
     lost = Counter(groups.of_row[dropped].tolist())
     kept: dict[int, set[str]] = {group: set() for group in lost}

@@ -1,4 +1,4 @@
-"""The certificate held against the shards that were written: what crosses splits is counted again, on their rows."""
+"""Checking the certificate: what crosses splits is counted again on the rows of the written shards."""
 
 import json
 import tarfile
@@ -17,7 +17,7 @@ from pipeline.split.certificate import crossing
 from pipeline.split.keep import read_splits
 from pipeline.split.links import KINDS
 
-# What is always looked for, so that the certificate must give a number.
+# What is always searched for, so that the certificate must give a number and not null.
 _ALWAYS: Final = frozenset({"groups", "files", "pictures"})
 _SHOWN: Final = 3
 
@@ -30,7 +30,7 @@ def check(split_folder: Path, shards: Path) -> list[str]:
         shards: with index.parquet and the shards: the Parquet ones, or the tars where there are no others.
 
     Returns:
-        One line for each thing that does not hold, naming the file; empty when the certificate is true.
+        One line for each claim that does not hold, naming the file; empty if the certificate is true.
     """
     try:
         return list(_problems(split_folder, shards))

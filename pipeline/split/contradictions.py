@@ -1,12 +1,13 @@
-"""One picture with two labels: what becomes of it, and how many there are.
+"""Copies of one picture with different labels: how many there are and what happens to them.
 
-Pictures that may be one are kept in one set, which costs nothing where they are two. Here they must surely be one: two
-expressions of a face, a moment apart, have two labels and both are right.
+To keep pictures in one set, it is enough that they may be copies, because a mistake costs nothing. Here they must be
+certain copies (`split.contradiction_similarity`): two expressions of a face, moments apart, have two labels that are
+both right.
 
-At least one of the labels is wrong and nobody knows which. `reject` leaves all copies out: to train on them teaches the
-wrong one, to test on them counts a right answer as an error. `soften` keeps their classes and gives each copy the mean
-of their probabilities, which training uses where `train.soft_labels` is set. `keep` leaves them as they are.
-Which policy stands, all are counted.
+At least one label of such copies is wrong, and nobody knows which. `reject` leaves out all copies: in training they
+would teach the wrong label, in testing they would count a right answer as an error. `soften` keeps their classes and
+gives each copy the mean of their probabilities, which training uses with `train.soft_labels`. `keep` leaves them
+unchanged. Under every policy, all are counted.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Contradictions:
 
 
 def find_contradictions(rows: SplitRows, linked: Linked) -> Contradictions:
-    """Find the labelled rows whose picture has more than one label; `linked` holds what surely is one picture."""
+    """Find the labelled rows whose picture has more than one label; `linked` contains certain copies only."""
     pictures = components(len(rows.sample_ids), [linked.duplicates])
     labelled = rows.labels != UNLABELLED
     seen = np.unique(np.stack([pictures[labelled], rows.labels[labelled]]), axis=1)[0]

@@ -1,4 +1,4 @@
-"""What a dataset loses because a group spans official splits, roles or a kept split: by class, of how many."""
+"""What a dataset loses, by class, because a group spans official splits, roles or a kept split."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _SPLIT: Final = {Place.free: "unsplit", Place.pool: "train"} | {
 
 
 def dropped_by_class(rows: SplitRows, places: Places) -> dict[str, Any]:
-    """Return dataset -> split that the rows belong to -> class -> `dropped`, `of` how many rows, and the `share`."""
+    """Return dataset -> official split -> class -> the number of rows `dropped`, `of` how many, and the `share`."""
     lost, held = _count(rows, places, places.dropped), _count(rows, places, places.rows != Place.outside)
     found: dict[str, Any] = {}
     for (dataset, split, label), count in sorted(lost.items()):
@@ -29,7 +29,7 @@ def dropped_by_class(rows: SplitRows, places: Places) -> dict[str, Any]:
 
 
 def whole_losses(rows: SplitRows, used: NDArray[np.int64], rejects: Sequence[Reject]) -> dict[str, str]:
-    """Return why nothing is left of a dataset that had labels, by dataset; `used` are the rows with a split."""
+    """Return, for each dataset with labels of which nothing is left, why; `used` are the rows with a split."""
     labelled = Counter(rows.datasets[rows.labels >= 0].tolist())
     left = set(rows.datasets[used].tolist())
     return {

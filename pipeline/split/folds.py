@@ -1,7 +1,7 @@
-"""k-fold: each group without an official split is the test part exactly once.
+"""k-fold cross-validation: each group without an official split is tested in exactly one fold.
 
-`balanced` fills fold after fold as `assign.choose` fills a test set: classes in equal shares. `subject` is the
-protocol published for CK+ (ten folds): people sorted by name, every k-th of them in one fold.
+`balanced` fills one fold after the other as `assign.choose` fills a test set, with equal shares of classes. `subject`
+is the protocol published for CK+ (ten folds): people are sorted by name, and every k-th of them is in one fold.
 """
 
 import numpy as np
@@ -21,12 +21,12 @@ def build_folds(
 
     Args:
         counts: (G, C) rows of each group in each cell.
-        groups: G groups, named after the subject where there is one.
-        candidates: (G,) the groups to share out.
+        groups: G groups, named after their subject if there is one.
+        candidates: (G,) the groups to divide.
         folds: k, 2 or more.
         order: `balanced` or `subject`.
         seed: of the lots.
-        tolerance: of a class share, 0..1.
+        tolerance: by how much a class share may be off, 0..1.
     """
     fold_of = np.full(len(candidates), NO_FOLD, np.int64)
     if order == "subject":
@@ -40,7 +40,7 @@ def build_folds(
             break
         share, lots = 1 / (folds - fold), draw_lots(groups.keys, seed, f"fold {fold}")
         waiting = counts * left[:, None]
-        # The asked share is of all rows, the remaining share of what is left: the same number of rows is tolerated.
+        # `share` is of the remaining rows, the tolerance of all rows; the product is the same number of rows per fold.
         rows = np.asarray(waiting.sum(axis=0), np.float64)
         band = np.maximum(tolerance * folds * share * rows, HALF_A_ROW)
         fold_of[choose(csr_array(waiting), left, np.zeros(len(left), bool), lots, share, share * rows, band)] = fold
@@ -49,7 +49,7 @@ def build_folds(
 
 
 def _fill_empty(fold_of: NDArray[np.int64], lots: Floats, folds: int) -> None:
-    """Give each fold without a group one of the fold that has most: classes of a few rows fill no share of a fold."""
+    """Give each empty fold one group of the largest fold: classes with few rows may leave a fold without any."""
     sizes = np.bincount(fold_of[fold_of != NO_FOLD], minlength=folds)
     while sizes.min() == 0 and sizes.max() > 1:
         to, largest = int(sizes.argmin()), int(sizes.argmax())
@@ -59,7 +59,7 @@ def _fill_empty(fold_of: NDArray[np.int64], lots: Floats, folds: int) -> None:
 
 
 def _by_dataset(names: list[str], candidates: Flags) -> list[NDArray[np.int64]]:
-    """Return the groups of each dataset, sorted by name; those of pictures are shared out as one."""
+    """Return the groups of each dataset, sorted by name; groups named after pictures form one list."""
     members: dict[str, list[int]] = {}
     for group in np.flatnonzero(candidates).tolist():
         kind, _, name = names[group].partition(":")

@@ -2,18 +2,19 @@
 
 Links are joined transitively: if A is the same picture as B and B the same person as C, then A, B and C are one group.
 
-A group draws its lot with the *key* of one of its members, and what joins the group later should not change which.
-No rule can hold against all that may join, so the key is what the most frequent additions leave alone:
+The lot of a group is drawn from the *key* of one of its members. Samples that join the group later should not change
+the key. No rule can guarantee that for all samples, so the key is one that the most common additions do not change:
 
-    subject    more pictures of a person never change it, nor does a mirror of the dataset that keeps the persons' names
-    sequence   the same, where there is no subject
+    subject    more pictures of a person never change it, nor does a mirror of the dataset that keeps people's names
+    sequence   the same, if there is no subject
     picture    md5 of the picture's bytes: the same picture in another dataset, under any name, never changes it
-    row        its path, where there are no bytes of its own: a row of a csv, a face that was not found
+    row        the row's path, if it has no bytes of its own: a row of a csv, a face that was not found
 
-The first kind that a group has decides, and among several keys of that kind the one whose hash is smallest: a new key
-takes the place of one of n with a chance of 1 in n + 1, wherever its name comes in the alphabet. Keys leave out the
-dataset's name, so that a renamed dataset is split as before. What can still change a key: a copy that names a person
-where nobody was named, two persons who turn out to be one, a changed copy of a picture. `split.keep` is for them.
+The first kind in this list that a group has is used. Among several keys of that kind, the one with the smallest hash
+is used: a new key then replaces the present one of n with a probability of 1 / (n + 1), wherever its name is in the
+alphabet. Keys leave out the dataset's name, so that a renamed dataset is split as before. A key can still change: if a
+copy names a person where nobody was named, if two people turn out to be one, or by a changed copy of a picture.
+`split.keep` is for these cases.
 """
 
 from collections.abc import Sequence
@@ -36,10 +37,10 @@ class Groups:
 
     Attributes:
         of_row: (N,) the group of each row.
-        names: (G,) unique name of each group, of the member that gives the key: `subject:<dataset>/<subject>`,
-            `sequence:<dataset>/<subject>/<sequence>`, `picture:<md5>` or `row:<path>`. It changes no oftener than the
-            key, but for a dataset that is renamed or that has the same subject and comes first in the alphabet.
-        keys: (G,) what lots are drawn with: the name without the dataset.
+        names: (G,) unique name of each group, after the member that gives the key: `subject:<dataset>/<subject>`,
+            `sequence:<dataset>/<subject>/<sequence>`, `picture:<md5>` or `row:<path>`. It changes no more often than
+            the key, except if a dataset is renamed, or one with the same subject comes earlier in the alphabet.
+        keys: (G,) the input of the lots: the name without the dataset.
     """
 
     of_row: NDArray[np.int64]
@@ -70,7 +71,7 @@ def build_groups(rows: SplitRows, links: Sequence[Links]) -> Groups:
 
 
 def _member(rows: SplitRows, row: int) -> tuple[int, str]:
-    """Return the number of the kind and the name of what stands for a row."""
+    """Return the kind of a row's key, as an index into `_KINDS`, and its name."""
     subject, sequence, picture = rows.subjects[row], rows.sequences[row], rows.pictures[row]
     if subject is not None:
         return 0, subject

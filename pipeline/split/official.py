@@ -1,20 +1,20 @@
-"""What a row may become by its dataset's role and official split, and what becomes of a group that spans two of them.
+"""Which sets a row may be in, by its dataset's role and official split, and which set a group goes to.
 
-    role both          official split kept; a dataset with an official validation but no test part (AffectNet) is
-                       tested on the validation part, and validation is carved out of its training part by groups
-                       no official split at all: train, val and test by groups
-    role train         never tested: its official test part is left out, its official validation part validates, and
-                       where there is none, validation is carved out of the rest by groups
-    role test          its official test part, or all rows (`held_out`), and nothing of it trains
-    no split given     in a dataset that has official splits: training
+    role both          Official splits are kept. A dataset with an official validation part but no test part (AffectNet)
+                       is tested on the validation part, and validation is taken from its training part, by groups.
+                       Without official splits: train, val and test by groups.
+    role train         Never tested: its official test part is left out and its official validation part is kept. If
+                       there is none, validation is taken from the rest, by groups.
+    role test          Its official test part, or all rows (`held_out`), is tested; nothing of it trains.
+    no split given     In a dataset with official splits, such a row trains.
 
-A group that spans goes where its most protected row is: test, then validation. Its other rows with an official split
-are dropped, so a test set is whole and a training set loses what it shares with it; only a training row out of whose
-dataset validation is carved may validate with its group. A group with any sample of a dataset of role test, used or
-not, labelled or not, never trains.
+A group that spans sets goes to the most protected one among its rows: test, then validation. Its rows with another
+official split are dropped, so that test sets are complete and training sets lose what they share with them. Only a
+training row of a dataset from which validation is taken may validate with its group. A group with any sample of a
+dataset of role test, used or not, labelled or not, never trains.
 
-A split that is kept from an earlier run (`keep`) is one more wish of the same kind: the group of such a sample goes
-there, unless something more protected is in it, and a sample that would leave the split it had is dropped instead.
+The set from an earlier run (`keep`) counts in the same way: the group of such a sample goes to that set, unless it
+contains something more protected, and then the sample is dropped.
 """
 
 from collections.abc import Mapping
@@ -31,11 +31,11 @@ from pipeline.split.people import UNLABELLED, SplitRows
 
 
 class Place(IntEnum):
-    """Where a row or a group may go. From `pool` on, the order is that of protection."""
+    """Where a row or a group may go. From `pool` on, a higher number is more protected."""
 
     outside = 0  # not used: no label, or left out by the role
-    free = 1  # any split
-    pool = 2  # train, or val where that is carved out
+    free = 1  # any set
+    pool = 2  # train, or val if that is taken from the training part
     train = 3
     val = 4
     test = 5
@@ -49,20 +49,20 @@ _OFFICIAL: Final = {
     "test": Place.test, "testing": Place.test, "privatetest": Place.test,
 }  # fmt: skip
 PLACE_OF: Final = {"train": Place.train, "val": Place.val, "test": Place.test}
-# What folders of splits are called beside that: train_set, Test-Images.
+# What may follow the name of a split in the name of a folder: train_set, Test-Images.
 _AFFIXES: Final = ("set", "images", "labels", "annotations", "data")
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What is allowed.
+    """Where rows and groups may go.
 
     Attributes:
         rows: (N,) `Place` of each row by its dataset's role and official split.
-        kept: (N,) `Place` of each row in an earlier split: train, val or test, and outside where it had none.
-        groups: (G,) `Place` of each group: test, val, train, pool or free, and outside where no row is used.
-        dropped: (N,) rows that are dropped because their group goes to another split than their official or kept one.
-        roles: train, test or both of each dataset.
+        kept: (N,) `Place` of each row in an earlier split: train, val or test; outside if it had none.
+        groups: (G,) `Place` of each group: test, val, train, pool or free; outside if no row is used.
+        dropped: (N,) rows that are dropped because their group goes to another set than their official or kept one.
+        roles: train, test or both, by dataset.
     """
 
     rows: NDArray[np.int64]
@@ -75,14 +75,14 @@ class Places:
 def build_places(
     rows: SplitRows, groups: Groups, roles: Mapping[str, str], held_out: str, kept: NDArray[np.int64]
 ) -> Places:
-    """Say where each row and each group may go.
+    """Return where each row and each group may go.
 
     Args:
         rows: all samples.
-        groups: all that must stay together.
-        roles: train, test or both of each dataset.
+        groups: the samples that must stay together.
+        roles: train, test or both, by dataset.
         held_out: which rows of a dataset of role test are tested: `official` or `all`.
-        kept: (N,) `Place` of each row in an earlier split, `Place.outside` where it had none.
+        kept: (N,) `Place` of each row in an earlier split, `Place.outside` if it had none.
 
     Raises:
         DataError: an official split has a name that is not known.
@@ -95,6 +95,7 @@ def build_places(
     placed[rows.labels == UNLABELLED] = Place.outside
     of_group = _group_places(rows, groups, roles, np.maximum(placed, kept))
     reached = of_group[groups.of_row]
+    # A row of the pool may train or validate, so it is dropped only if its group is tested.
     fixed = (placed >= Place.pool) & (reached != placed) & ~((placed == Place.pool) & (reached < Place.test))
     left = (kept != Place.outside) & (reached != kept)
     return Places(placed, kept, of_group, (placed != Place.outside) & (fixed | left), roles)

@@ -1,4 +1,4 @@
-"""All samples of all datasets in one place: who and what is in the picture, its class, and its official split."""
+"""The samples of all datasets in one table: person, sequence, picture, class and official split of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,21 +17,23 @@ from pipeline.core.tables import read_table
 UNLABELLED: Final = -1
 _FACE_COLUMNS: Final = ("sample_id", "dataset", "source_path", "source_md5", "subject_id", "sequence_id")
 _LABEL_COLUMNS: Final = ("sample_id", "dataset", "source_path", "subject_id", "sequence_id", "source_split", "label")
-# Files that hold many pictures: their path and md5 say nothing about one of them.
+# Files that contain many pictures, so that their path and md5 do not identify one of them.
 _TABLE_SUFFIXES: Final = (".csv", ".tsv")
 
 
 @dataclass(frozen=True, slots=True)
 class SplitRows:
-    """N samples sorted by sample_id: every labelled one, and every aligned one, since it can link two that are.
+    """N samples sorted by sample_id: all that are labelled or aligned.
+
+    Aligned samples without a label are included because they can link two labelled ones.
 
     Attributes:
         sample_ids, datasets: (N,) of each sample.
         subjects, sequences: (N,) names that are unique over all datasets, or None.
-        paths: (N,) `<dataset>/<source path>`, or the sample id where one file holds many pictures.
-        pictures: (N,) md5 of the picture's bytes, or None where it was not aligned or one file holds many.
+        paths: (N,) `<dataset>/<source path>`, or the sample id if one file contains many pictures.
+        pictures: (N,) md5 of the picture's bytes; None if it was not aligned or one file contains many pictures.
         official: (N,) the dataset's own name of the split, or None.
-        labels: (N,) class index, UNLABELLED where there is none.
+        labels: (N,) class index, or UNLABELLED.
         aligned: (N,) whether there is a face.
     """
 
@@ -51,7 +53,7 @@ def read_rows(aligned: Mapping[str, Path], labels: Mapping[str, Path]) -> SplitR
 
     Raises:
         TableError: a table is missing or torn.
-        DataError: a table holds rows of another dataset, or one sample twice.
+        DataError: a table contains rows of another dataset, or one sample twice.
     """
     merged: dict[str, dict[str, object]] = {}
     for name, folder in labels.items():
@@ -79,7 +81,7 @@ def _collect(rows: list[dict[str, object]]) -> SplitRows:
         sample_ids=[str(row["sample_id"]) for row in rows],
         datasets=np.array([str(row["dataset"]) for row in rows], dtype=np.str_),
         subjects=[_within(row, row["subject_id"]) for row in rows],
-        # CK+ counts sequences anew for each subject.
+        # CK+ numbers the sequences of each subject from 1, so a sequence is unique only together with its subject.
         sequences=[_within(row, row["subject_id"] or "", row["sequence_id"]) for row in rows],
         paths=paths,
         pictures=[_picture(row, path) for row, path in zip(rows, paths, strict=True)],
@@ -95,7 +97,7 @@ def _path(row: dict[str, object]) -> str:
 
 
 def _within(row: dict[str, object], *names: object) -> str | None:
-    """Return a name that is unique over all datasets; the last part decides whether there is one at all."""
+    """Return a name that is unique over all datasets; None if its last part is None."""
     return None if names[-1] is None else "/".join(str(part) for part in (row["dataset"], *names))
 
 

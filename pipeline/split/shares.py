@@ -1,4 +1,4 @@
-"""The shares of each class that a split reached, and by how much they miss what was asked."""
+"""The shares of each class that a split reached, and by how much they miss the requested ones."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ def build_shares(rows: SplitRows, row_splits: NDArray[np.str_], used: NDArray[np
 
 
 def missed_shares(rows: SplitRows, places: Places, row_splits: NDArray[np.str_], params: SplitParams) -> dict[str, Any]:
-    """Return by how much a class misses its shares where groups were too large, or kept, to reach them.
+    """Return by how much classes miss their shares, because groups are too large or are kept in an earlier set.
 
-    Shares are asked of rows without an official split, and of official training rows out of which validation is
-    carved; with folds by subject only of these. Half a row is granted to each of test and validation.
+    Shares are requested for rows without an official split, and for official training rows from which validation is
+    taken; with folds by subject, only for the latter. Test and validation may each be off by half a row.
 
     Returns:
-        Dataset -> class -> split -> share that is missed, where that is more than `tolerance_points`.
+        Dataset -> class -> split -> difference to the requested share, if it is more than `tolerance_points`.
     """
     off: dict[str, Any] = {}
     for place, asked in _asked(params).items():
@@ -42,7 +42,7 @@ def missed_shares(rows: SplitRows, places: Places, row_splits: NDArray[np.str_],
             total = sum(found.values())
             for split, share in asked.items():
                 missed = found[split] / total - share
-                # Training is what the others leave, so it is off by what both are off.
+                # Training is what the others leave, so its error is the sum of theirs.
                 granted = (0.5 if split != "train" or place == Place.pool else 1) / total
                 if abs(missed) > params.tolerance_points / 100 + granted + 1e-9:
                     off.setdefault(dataset, {}).setdefault(name, {})[split] = round(missed, 4)
@@ -58,7 +58,7 @@ def _asked(params: SplitParams) -> dict[Place, dict[str, float]]:
 
 
 def _cells(rows: SplitRows, row_splits: NDArray[np.str_], counted: NDArray[np.int64]) -> _Cells:
-    """Yield each dataset and class that has rows among the counted ones, and how many of them each split has."""
+    """Yield each dataset and class with counted rows, and the number of these in each split."""
     datasets, labels = rows.datasets[counted].tolist(), rows.labels[counted].tolist()
     counts = Counter(zip(datasets, labels, row_splits[counted].tolist(), strict=True))
     for dataset, label in sorted({(dataset, label) for dataset, label, _ in counts}):

@@ -38,7 +38,7 @@ _OUTSIDE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The split of each group, (G,) of train, val, test, and its fold, (G,), NO_FOLD where there is none."""
+    """The split of each group, (G,) of train, val and test, and its fold, (G,), NO_FOLD if it has none."""
 
     splits: NDArray[np.str_]
     folds: NDArray[np.int64]
@@ -55,25 +55,25 @@ def run(
     workers: int,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Write split.parquet, links.parquet (what binds samples together) and certificate.json.
+    """Write split.parquet, links.parquet (which samples belong together) and certificate.json.
 
     Args:
         aligned: the folder of aligned faces of each dataset, before equalization.
         labels: the folder of labels of each dataset.
-        roles: train, test or both of each dataset.
+        roles: train, test or both, by dataset.
         out: the folder to write.
-        params: shares, what counts as the same picture or person, folds, the file of an earlier split to keep.
-        seed: of the lots that groups draw.
+        params: shares, what counts as the same picture or person, folds, an earlier split to keep.
+        seed: of the lots of groups.
         workers: processes that read pictures; the result does not depend on it.
-        progress: called with faces read.
+        progress: called with the faces read so far.
 
     Returns:
-        summary.json: rows_in are the labelled samples, rows_out those with a split.
+        The content of summary.json: rows_in are the labelled samples, rows_out those with a split.
 
     Raises:
         DataError: no labelled sample, none that gets a split, an unknown official split, a dataset without role,
-            labels or faces, or samples to keep that are there twice or in no split.
-        ParamsError: `fold` is not below `folds`, or folds are asked and a split is to be kept.
+            labels or faces, or an earlier split that lists a sample twice or without a split.
+        ParamsError: `fold` is not below `folds`, or both `folds` and `keep` are set.
         TableError: an input table is missing or torn.
     """
     _check(aligned, labels, roles, params)
@@ -92,6 +92,7 @@ def run(
         certain = linked.at_least(params.contradiction_similarity)
         found = find_contradictions(rows, certain)
         rejected = found.rows & (params.contradictions == "reject")
+        # Contradicted rows stay in their groups, so that they still keep their copies and people in one set.
         placed = replace(rows, labels=np.where(rejected, UNLABELLED, rows.labels))
         places = build_places(placed, groups, roles, params.held_out, kept_places(rows, known))
         assigned = assign(rows, groups, places, params, seed)
@@ -104,7 +105,7 @@ def run(
 
 
 def assign(rows: SplitRows, groups: Groups, places: Places, params: SplitParams, seed: int) -> Assigned:
-    """Give every group its split: first test, then validation out of what is left.
+    """Assign every group: first to test, then to validation from what is left; the rest trains.
 
     Raises:
         DataError: the fold to test has no group.
@@ -114,7 +115,8 @@ def assign(rows: SplitRows, groups: Groups, places: Places, params: SplitParams,
     fold_of = np.full(len(free), NO_FOLD, np.int64)
     own = count_cells(rows, groups, (places.rows == Place.free) & ~places.dropped)
     if params.folds:
-        # Every fold is a test part once, and the last one is what the others leave.
+        # Every fold is tested once, and the last one is what the others leave, so it gathers their errors: half of the
+        # tolerance for each keeps it within.
         fold_of = build_folds(
             own, groups, free, folds=params.folds, order=params.fold_order, seed=seed, tolerance=tolerance / 2
         )
@@ -151,10 +153,11 @@ def _validation(
 
 
 def _validation_rows(counts: csr_array, own: csr_array, params: SplitParams) -> tuple[Floats, Floats]:
-    """Return (C,) how many rows of each cell validate and (C,) how many it may be off, so that training keeps within.
+    """Return (C,) how many rows of each cell validate, and (C,) by how many it may be off.
 
-    Training is what test and validation leave. Where test has x rows more than asked, validation may be off by -t to
-    t, and by -t - x to t - x for the sake of training: t rows less half of x, around x / 2 too few.
+    Training is what test and validation leave, and must be within the tolerance of t rows, too. If test has x rows too
+    many, validation may be off by -t to t for its own sake, and by -t - x to t - x for the sake of training. The
+    intersection has its centre at x / 2 rows too few, and reaches t - |x| / 2 rows to each side.
     """
     left, shared = _rows(counts), _rows(own)
     tolerated = np.maximum(params.tolerance_points / 100 * np.maximum(shared, left), HALF_A_ROW)
@@ -169,7 +172,7 @@ def _rows(counts: csr_array) -> Floats:
 
 
 def count_cells(rows: SplitRows, groups: Groups, counted: Flags) -> csr_array:
-    """Return (G, C) how many of the counted rows of each group are in each cell: a class of a dataset."""
+    """Return (G, C) the number of counted rows of each group in each cell; a cell is a class of a dataset."""
     datasets = np.unique(rows.datasets, return_inverse=True)[1]
     cells = datasets * len(CLASSES) + np.maximum(rows.labels, 0)
     shape = (len(groups.names), int(datasets.max() + 1) * len(CLASSES))

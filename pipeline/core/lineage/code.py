@@ -1,8 +1,8 @@
-"""The code that a stage can run, and what it means: wording costs nothing, changed behaviour always shows.
+"""Fingerprints of the code that a stage can run. Rewording does not change them; changed behaviour always does.
 
-A stage's code is every module of this project that its command can import, however deep, and every data file that one
-of them names (`Path(__file__).with_name("taxonomies")`). A module means what its syntax tree says without comments,
-docstrings, line breaks and other spellings of the same; a YAML file what it parses to; any other file its bytes.
+A stage's code is every module of this project that its command can import, directly or not, and every data file that
+one of these modules names (`Path(__file__).with_name("taxonomies")`). A module is hashed by its syntax tree, without
+comments, docstrings and layout; a YAML file by its parsed content; any other file by its bytes.
 """
 
 import ast
@@ -20,7 +20,8 @@ from pipeline.core.errors import LineageError
 
 PACKAGES: Final = ("pipeline", "stages", "models")
 _SIGN: Final = Path("pipeline/core/emotions.py")
-# Fields of a syntax tree that say nothing: how a text was spelled, and what the place of a name tells already.
+# Fields of a syntax tree without a meaning of their own: how a text was spelled (u"..."), type comments, and whether a
+# name is read or written, which its place already says.
 _MUTE: Final = frozenset({"kind", "ctx", "type_comment", "type_ignores"})
 _USES_PLUGINS: Final = Path("pipeline/align/cascade.py")
 _PLUGIN: Final = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*")
@@ -28,19 +29,19 @@ _YAML: Final = frozenset({".yaml", ".yml"})
 
 
 def code_root() -> Path:
-    """Return the folder with the packages that a command runs here: the working folder, or where they are installed."""
+    """Return the folder of the packages that a command runs: the working folder if it has them, or the installation."""
     here = Path.cwd()
     return here if (here / _SIGN).is_file() else Path(__file__).resolve().parents[3]
 
 
 def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
-    """Return the md5 of what each file means that a stage can run, by its path from the root, sorted.
+    """Return the fingerprint of each file that a stage can run, by its path from the root, sorted.
 
     Args:
         stage: its name, that of a file in `stages/`.
-        root: the folder that holds the packages.
-        params: the content of params.yaml: where it names detectors, their modules count for what uses them, if they
-            lie below the root.
+        root: the folder that contains the packages.
+        params: the content of params.yaml. Modules of detectors that it names count for every stage that uses the
+            cascade, if they are below the root.
 
     Raises:
         LineageError: there is no such stage, or a file cannot be parsed.
@@ -57,7 +58,7 @@ def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
 
 
 def _plugins(value: Any) -> Iterator[str]:
-    """Yield the modules of what values of params.yaml name as `my_package.my_module:MyDetector`."""
+    """Yield the module of every value in params.yaml of the form `my_package.my_module:MyDetector`."""
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _plugins(item)
@@ -66,7 +67,7 @@ def _plugins(value: Any) -> Iterator[str]:
 
 
 def meaning(path: Path) -> str:
-    """Return the md5 of what a file means, whatever the wording of its comments and docstrings.
+    """Return the md5 of a file's meaning, which does not depend on comments and docstrings.
 
     Raises:
         LineageError: it cannot be read or parsed.
@@ -89,7 +90,11 @@ def _meaning(path: Path, _: int) -> str:
 
 
 def _said(node: Any) -> Any:
-    """Return a syntax tree as tuples, the same for every Python that parses it: without positions and empty fields."""
+    """Return a syntax tree as nested tuples, without positions.
+
+    Empty fields are left out, because newer Python versions add such fields and the fingerprint should be the same for
+    all of them.
+    """
     if isinstance(node, ast.AST):
         fields = ((name, _said(value)) for name, value in ast.iter_fields(node) if name not in _MUTE)
         return type(node).__name__, tuple((name, value) for name, value in fields if value not in (None, ()))
@@ -99,12 +104,12 @@ def _said(node: Any) -> Any:
 
 
 def _is_text(node: Any) -> bool:
-    """Say whether a statement is a text that nobody uses: a docstring, of whatever it stands below."""
+    """Return whether a statement is a bare text, such as a docstring, at any level."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _reach(root: Path, starts: list[Path], packages: tuple[str, ...]) -> set[Path]:
-    """Return the starts, every file of ours that they can come to import, and the data files that those name."""
+    """Return the start files, every project file that they import directly or not, and the data files these name."""
     seen: set[Path] = set()
     named: set[str] = set()
     waiting = list(starts)

@@ -1,8 +1,7 @@
-"""The identity that DVC gives a file or a folder, computed without DVC.
+"""The hash by which DVC identifies a file or a folder, computed without importing DVC.
 
-A file's is the md5 of its bytes. A folder's is the md5 of the JSON list of ``{"md5", "relpath"}`` of its files, sorted
-by relpath, followed by ``.dir`` (dvc-data's ``Tree.digest``). tests/pipeline/core/lineage compares both with DVC
-itself.
+A file has the md5 of its bytes. A folder has the md5 of the JSON list of ``{"md5", "relpath"}`` of its files, sorted by
+relpath, followed by ``.dir`` (dvc-data's ``Tree.digest``). tests/pipeline/core/lineage compares both with DVC itself.
 """
 
 import hashlib
@@ -17,10 +16,10 @@ from pipeline.core.errors import LineageError
 
 # What an interrupted run may leave beside an output; .dvcignore names the same pattern.
 PARTIAL_SUFFIX: Final = ".partial"
-# What DVC passes over unasked (dvc.ignore), and what .dvcignore names; a worktree's `.git` is a file.
+# What DVC ignores by default (dvc.ignore), and what .dvcignore adds. `.git` is a folder, but in a worktree a file.
 _IGNORED: Final = frozenset({".git", "__pycache__"})
 _IGNORED_FOLDERS: Final = frozenset({".hg", ".dvc"})
-# With one of these inside a tree, DVC leaves out more than these names: a raw tree that has one is refused.
+# With one of these inside a folder, DVC's rules depend on its content. A raw tree that has one is therefore refused.
 DVC_CONTROLS: Final = frozenset({".dvcignore", ".dvc"})
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -51,16 +50,17 @@ def file_md5(path: Path) -> str:
 
 
 def is_ignored(name: str, *, folder: bool) -> bool:
-    """Say whether DVC passes over a file or folder of this name: by its own patterns or by the project's .dvcignore."""
+    """Return whether DVC ignores a file or folder of this name, by default or by the project's .dvcignore."""
     if name.startswith(".") and name.endswith(PARTIAL_SUFFIX):
         return True
     return name in _IGNORED or (folder and name in _IGNORED_FOLDERS)
 
 
 def walk_files(folder: Path) -> Iterator[Path]:
-    """Yield every regular file below a folder as DVC sees it, in no stated order.
+    """Yield every regular file below a folder as DVC sees it, in no particular order.
 
-    Links are followed, but none to a folder above it, which would go round for ever; nor are pipes and devices read.
+    Links are followed, except to a folder above themselves, because that would never end. Pipes and devices are
+    skipped.
     """
     opened: dict[str, tuple[str, ...]] = {str(folder): (os.path.realpath(folder),)}
     for root, folders, names in os.walk(folder, followlinks=True):
@@ -89,7 +89,7 @@ def folder_files(folder: Path, md5: Callable[[Path], str] = file_md5) -> list[Fi
 
 def folder_md5(files: Iterable[FileIdentity]) -> str:
     """Return DVC's ``.dir`` identity of a folder with these files, sorted by path as `folder_files` gives them."""
-    # The text is hashed as it is written: that of half a million files would take hundreds of megabytes.
+    # The JSON is hashed piece by piece, because for half a million files it would take hundreds of megabytes.
     digest = hashlib.md5(b"[", usedforsecurity=False)
     between = ""
     for file in files:

@@ -1,9 +1,9 @@
-"""`snapshot.json`: what an output folder is, and what it was made from.
+"""`snapshot.json`: what an output folder contains, and what it was made from.
 
-It holds the stage, an `id` (`rows_id`: a digest of the rows of Parquet files and of the bytes of all others), the
-identity DVC gives each input, the stage's parameters, the versions of the tools that touch pixels, the preprocessing
-contract and the md5 of every file beside it. No time, host, user, absolute path or git commit: a run from DVC's cache
-would bring back another run's.
+It records the stage, an `id` (`rows_id`: a digest of the rows of Parquet files and of the bytes of all others), DVC's
+hash of each input, the stage's parameters, the versions of the libraries that process pixels, the preprocessing
+contract and the md5 of every other file in the folder. It contains no time, host, user, absolute path or git commit:
+when DVC restores the output from its cache, these would be another run's.
 """
 
 import hashlib
@@ -34,10 +34,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What an output folder is. `files` maps each file beside it to its md5 and size in bytes.
+    """The content of `snapshot.json`. `files` maps each other file of the folder to its md5 and size in bytes.
 
-    `ran` says on which device its networks ran and how; it is empty for stages that run none. `beside` maps what the
-    stage wrote outside its folder, by its path relative to the project, to its md5 and size.
+    `ran` says on which device networks ran and how; it is empty for stages without networks. `beside` maps each file
+    that the stage wrote outside its folder, by its path relative to the project, to its md5 and size.
     """
 
     stage: str
@@ -63,7 +63,10 @@ def tool_versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def rows_id(folder: Path, names: Iterable[str]) -> str:
-    """Return the digest of what a folder holds: of the rows for Parquet, of the bytes for all else."""
+    """Return the digest of a folder's content: rows for Parquet files, bytes for all others.
+
+    A Parquet file's bytes depend on the version of the library that wrote it; its rows do not.
+    """
     whole = {}
     for name in sorted(names):
         path = folder / name

@@ -1,4 +1,4 @@
-"""The way back from a result to the raw bytes, along the inputs that each snapshot names."""
+"""Tracing a result back to the raw bytes, along the inputs that each snapshot names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pipeline.core.names import SNAPSHOT_NAME
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One thing on the way: what DVC calls it, the stage that made it (None for raw data) and what that stage read."""
+    """One step: a file or folder with DVC's hash, the stage that made it (None for raw data), and its inputs."""
 
     path: str
     md5: str | None
@@ -29,13 +29,13 @@ def owner(path: Path) -> Path | None:
 
 
 def walk(path: Path) -> Node:
-    """Return the way back from a result.
+    """Return the tree of inputs behind a result.
 
     Args:
         path: an output folder, or any file in one.
 
     Raises:
-        LineageError: it belongs to no output folder, or a step was made anew since the result was.
+        LineageError: the path belongs to no output folder, or an input was made again after the result.
     """
     if not path.exists():
         raise LineageError(f"{path}: nothing is there")
@@ -56,7 +56,7 @@ def raw_inputs(folder: Path) -> dict[str, str]:
 
 
 def iter_nodes(node: Node) -> Iterator[Node]:
-    """Yield a node and all behind it, each one once."""
+    """Yield a node and everything behind it, each path once."""
     seen: set[str] = set()
     waiting = [node]
     while waiting:

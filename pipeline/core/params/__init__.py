@@ -1,4 +1,4 @@
-"""params.yaml as frozen models: no defaults, no unknown keys, and an error that names the key and what it may be."""
+"""params.yaml as frozen models: no defaults, no unknown keys, and errors that name the key and its allowed values."""
 
 from pipeline.core.params.preparation import (
     AlignParams,

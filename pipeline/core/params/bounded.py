@@ -1,4 +1,8 @@
-"""YAML that is small and does not end, nested by the thousand or made of aliases of aliases, is refused unread."""
+"""A YAML loader that refuses small files that would take for ever: deeply nested ones, and aliases of aliases.
+
+params.yaml may come from somebody else's repository, and nine aliases of nine aliases, nine times over, would fill any
+memory.
+"""
 
 from typing import Any, Final
 
@@ -9,11 +13,11 @@ _MAX_NODES: Final = 100_000
 
 
 class BombError(yaml.YAMLError):
-    """Reading this would not end."""
+    """The document is nested too deeply or too large once its aliases are written out."""
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """PyYAML's safe loader for at most 32 levels and 100,000 values, each counted as often as aliases repeat it.
+    """PyYAML's safe loader, limited to 32 levels and 100,000 values; a value counts once for each alias of it.
 
     Raises:
         BombError: there are more.
@@ -39,7 +43,11 @@ class BoundedLoader(yaml.SafeLoader):
 
 
 def _written_out(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return how many values a node holds; `known` has those of the nodes counted so far, 0 of one being counted."""
+    """Return how many values a node contains.
+
+    `known` has the counts of the nodes so far; 0 marks a node that is being counted, so that an alias to its own parent
+    is noticed.
+    """
     if id(node) in known:
         if not known[id(node)]:
             raise BombError("an alias refers to what it is part of")

@@ -1,4 +1,4 @@
-"""The parts of params.yaml for the stages from raw trees to shards, and for the data card."""
+"""The sections of params.yaml for the stages from raw trees to shards, and for the data card."""
 
 import re
 from typing import Annotated, Any, Final, Literal, Self
@@ -8,10 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.core.params.section import PLAIN_TAG, TABLE_TAG, Count, Section, Seed, Share, UnitShare
 
-# It is part of folder names, of every sample_id and of the stages that dvc.yaml makes of each dataset; to DVC a dot
-# would part two keys.
+# A dataset's name is part of folder names, of every sample_id and of the names of stages in dvc.yaml, where DVC would
+# take a dot for the separator of two keys.
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-# dvc.yaml hands it to a shell in single quotes.
+# dvc.yaml passes the path to a shell in single quotes, so it may contain neither these nor control characters.
 RawPath = Annotated[str, Field(pattern=r"^[^'\\\x00-\x1f]*[^'\\\x00-\x1f./][^'\\\x00-\x1f]*$")]
 Role = Literal["train", "test", "both"]
 Container = Literal["parquet", "webdataset"]
@@ -52,12 +52,12 @@ def _with_text_keys(value: Any) -> Any:
 
 
 class Dataset(Section):
-    """One raw tree.
+    """One raw dataset.
 
-    `test_per_class` caps the test rows of each of its classes, as a protocol; null: all are tested. `classes` says what
-    the codes of this dataset mean, where its layout does not: code or folder name -> label.
-    `align` and `select` are settings of these sections for this dataset alone. `terms` names the format in `prep
-    formats` whose terms bind its pictures; null: its own format's, or those of the dataset that it is named after.
+    `test_per_class` caps the test rows of each of its classes, if a protocol asks for it; null: all are tested.
+    `classes` maps codes or folder names to labels, if the layout does not. `align` and `select` override keys of these
+    sections for this dataset. `terms` names the format in `prep formats` whose terms apply to its pictures; null: those
+    of its own format, or of the dataset that it is named after.
     """
 
     src: RawPath
@@ -76,13 +76,13 @@ class Dataset(Section):
 
 
 class TableDataset(Dataset):
-    """A raw tree whose csv needs its columns named: role of a column -> its name; also where the pictures are."""
+    """A raw dataset whose csv has unusual columns: `columns` maps a role to a column, and says where pictures are."""
 
     columns: Annotated[dict[TableKey, Column], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
-        """Refuse what would be passed over: columns of a layout that has none, a pattern that takes nothing."""
+        """Refuse what would be silently ignored: columns of a layout without a csv, a pattern without a group."""
         if self.format not in ("auto", "csv"):
             for key in sorted(self.columns.keys() - {"subject_pattern"}):
                 given = {"key": key, "fmt": self.format}
@@ -97,7 +97,7 @@ class TableDataset(Dataset):
         return self
 
     def named_columns(self) -> dict[str, str]:
-        """Return `columns` for readers, who do not know params.yaml."""
+        """Return `columns` as plain role -> name, for readers, which do not know params.yaml."""
         named = self.columns.items()
         return {str(role): one.column if isinstance(one, ScaledColumn) else one for role, one in named}
 
@@ -133,7 +133,7 @@ class DemoParams(Section):
 
 
 class IngestParams(Section):
-    """What the readers choose where a raw dataset offers more than one way."""
+    """What readers use when a raw dataset can be read in more than one way."""
 
     ckplus_peak_frames: Count
     ckplus_neutral_frames: Annotated[int, Field(ge=0)]
@@ -180,7 +180,7 @@ class EqualizeParams(Section):
 
 
 class HarmonizeParams(Section):
-    """What becomes of labels that are not one class."""
+    """The label policy: how rows with more than one label get a class."""
 
     votes: Literal["majority", "probability", "distribution"]
     compound: Literal["reject", "dominant", "distribution"]
@@ -189,7 +189,7 @@ class HarmonizeParams(Section):
 
 
 class SplitParams(Section):
-    """How rows without an official split are shared out."""
+    """How rows without an official split are divided, and what must stay together."""
 
     train_share: Annotated[float, Field(gt=0, lt=1)]
     val_share: Share
@@ -212,7 +212,7 @@ def _each_once(values: list[Container]) -> list[Container]:
 
 
 class ShardParams(Section):
-    """How many training rows of each class go into the shards; validation and test rows all do."""
+    """How many training rows of each class go into the shards; validation and test rows are never left out."""
 
     balance: Literal["none", "cap", "undersample", "oversample", "weights"]
     train_per_class: Count
@@ -227,7 +227,7 @@ class ShardParams(Section):
     @model_validator(mode="before")
     @classmethod
     def _check_gone(cls, values: Any) -> Any:
-        """Say what became of the cap that all datasets once shared."""
+        """Name the successor of the cap that all datasets once shared."""
         if isinstance(values, dict) and "test_per_class" in values:
             raise PydanticCustomError(
                 "explained", "test_per_class: test sets are whole now; to cap one give datasets.NAME.test_per_class"

@@ -1,4 +1,4 @@
-"""The whole of params.yaml, and how the file is read."""
+"""The model of params.yaml as a whole, and reading the file."""
 
 import os
 import re
@@ -29,7 +29,7 @@ from pipeline.core.params.section import Section, Seed, explain
 from pipeline.core.params.training import EvaluateParams, PersonalizeParams, TrainParams
 
 _S = TypeVar("_S", bound=Section)
-# Of the section `align`, what makes the crops of several datasets alike.
+# Keys of `align` that one dataset may not override: crops of all datasets go through one network.
 _GEOMETRY: Final = frozenset({"size_px", "margin", "border"})
 
 
@@ -64,7 +64,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _check_own(self) -> Self:
-        """Refuse settings of a dataset that `align` or `select` would refuse, or that all crops must share."""
+        """Refuse overrides of a dataset that are invalid in `align` or `select`, or that all crops must share."""
         for name, dataset in self.datasets.items():
             for key in sorted(dataset.align.keys() & _GEOMETRY):
                 given = {"name": name, "key": key}
@@ -80,12 +80,12 @@ class Params(Section):
         return self
 
     def align_of(self, dataset: str) -> AlignParams:
-        """Return the section `align` with what the entry of a dataset changes; as it is where there is no entry."""
+        """Return the section `align` with the overrides of a dataset; unchanged if there is no such dataset."""
         entry = self.datasets.get(dataset)
         return _changed(self.align, entry.align) if entry else self.align
 
     def select_of(self, dataset: str) -> SelectParams:
-        """Return the section `select` with what the entry of a dataset changes; as it is where there is no entry."""
+        """Return the section `select` with the overrides of a dataset; unchanged if there is no such dataset."""
         entry = self.datasets.get(dataset)
         return _changed(self.select, entry.select) if entry else self.select
 
@@ -99,7 +99,10 @@ class _DuplicateKeyError(yaml.YAMLError):
 
 
 class Loader(BoundedLoader):
-    """PyYAML's safe loader with the floats of YAML 1.2, as DVC writes them (3e-05), and no key given twice."""
+    """PyYAML's safe loader, with floats as in YAML 1.2, and no key given twice.
+
+    DVC writes 0.00003 as 3e-05, which YAML 1.1, and so PyYAML, reads as a text.
+    """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Refuse a key that is given twice."""
@@ -113,7 +116,7 @@ class Loader(BoundedLoader):
         return node
 
 
-# Behind PyYAML's own resolvers, so that whole numbers stay whole.
+# PyYAML asks its resolvers in order. This one comes after its own, so that whole numbers stay integers.
 Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"),

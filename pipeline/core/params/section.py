@@ -1,4 +1,4 @@
-"""What all parts of params.yaml share: the frozen model, the ranges, and the words for what is wrong."""
+"""What all sections of params.yaml share: the frozen model, common ranges, and error messages in one line."""
 
 from typing import Annotated, Any, Final
 
@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 Share = Annotated[float, Field(ge=0, lt=1)]
 UnitShare = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-# What numpy and torch both take.
+# The range that both numpy and torch accept.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-# The tags of the two kinds of dataset; they never show in an error.
+# pydantic puts the tag of the chosen kind of dataset into the location of an error; `explain` takes it out again.
 TABLE_TAG: Final = "(table)"
 PLAIN_TAG: Final = "(plain)"
 
-# What keys were called before, or where they stood; who still has the old one is told the new one.
+# Former names and places of keys, so that the error for an old params.yaml names the new one.
 _RENAMED: Final = {
     "align.min_score": "select.min_score",
     "align.min_box_iou": "select.min_box_iou",

@@ -1,4 +1,4 @@
-"""The parts of params.yaml for networks: how they are trained, fitted to a person and tested."""
+"""The sections of params.yaml for networks: training, personalizing and evaluating."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -9,7 +9,7 @@ from pipeline.core.params.section import Count, Section, Share, explain
 
 
 class AugmentParams(Section):
-    """How strongly each operation changes a face while training; 0 leaves it out.
+    """How strongly each operation changes a face during training; 0 switches it off.
 
     `shift`, `zoom`, `crop` and `pad` are shares of the side, `flip` and `erase` probabilities, `noise` a standard
     deviation for pixels in [0, 1], `blur_px` the largest sigma; `brightness` and `contrast` are relative.
@@ -30,14 +30,14 @@ class AugmentParams(Section):
 
 
 class TrainParams(Section):
-    """The network and how it is trained. `preset` names one of `presets`, whose keys replace those beside it.
+    """The network and how it is trained. `preset` names one of `presets`, whose keys replace those of this section.
 
-    A preset is a protocol for any network and never names one, so that `model` is always the one that stands here.
+    A preset is a protocol for any network, so it never sets `model`.
 
-    `weights` is none, hub (the published ones) or a file; `size_px` null takes the network's own; `margin` is what is
-    left of align.margin around the face, so that the network sees the same whatever was aligned. For `frozen_epochs`
-    the base is frozen, then its last `unfreeze_blocks` blocks train too (null: all) at `fine_tune_rate`, until
-    `epochs`.
+    `weights` is none, hub (published weights) or a file. `size_px` null means the network's own size. `margin` is how
+    much of align.margin the network sees around the face, so that its input does not depend on align.margin. The base
+    is frozen for `frozen_epochs`; then its last `unfreeze_blocks` blocks (null: all) train, too, at `fine_tune_rate`,
+    until `epochs`.
     """
 
     preset: str
@@ -83,7 +83,7 @@ class TrainParams(Section):
 
     @model_validator(mode="after")
     def _check_presets(self) -> Self:
-        """Hold every preset to the same rules, whether it is chosen or not."""
+        """Check every preset, chosen or not, so that a mistake shows before the training that uses it."""
         if self.preset != "none" and self.preset not in self.presets:
             known = ", ".join(("none", *self.presets))
             raise PydanticCustomError("explained", "preset: expected one of {known}", {"known": known})
@@ -104,7 +104,7 @@ class TrainParams(Section):
             raise PydanticCustomError("explained", "presets.{name}.{why}", given) from None
 
     def _values(self, name: str, above: tuple[str, ...]) -> dict[str, Any]:
-        """Return the keys of a preset, on top of those of the one it names as its own `preset`."""
+        """Return the keys of a preset, merged over those of the preset that it starts from."""
         if name not in self.presets or name in above:
             raise PydanticCustomError(
                 "explained", "presets: {name} has no other preset to begin with", {"name": above[-1]}
@@ -119,7 +119,7 @@ class TrainParams(Section):
 
 
 class PersonalizeParams(Section):
-    """How a network is fine-tuned on one person; `unfreeze_blocks` of its base train beside the head (null: all)."""
+    """How a network is fine-tuned on one person: the head and the last `unfreeze_blocks` of its base (null: all)."""
 
     draws: Annotated[int, Field(ge=1, le=1000)]
     steps: Count
@@ -128,7 +128,7 @@ class PersonalizeParams(Section):
 
 
 class EvaluateParams(Section):
-    """How a checkpoint is tested. `bootstrap_draws` are of the 95% intervals, `calibration_bins` of confidence."""
+    """How a checkpoint is tested. `bootstrap_draws` are for the 95% intervals, `calibration_bins` divide confidence."""
 
     batch_size: Count
     bootstrap_draws: Annotated[int, Field(ge=100, le=100_000)]

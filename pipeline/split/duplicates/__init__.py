@@ -1,20 +1,20 @@
-"""The same picture twice, or turned, mirrored, zoomed, cropped, sheared, brightened, blurred or partly painted over.
+"""Finding copies of a picture: identical, turned, mirrored, zoomed, cropped, sheared, brightened or painted over.
 
-Aligned faces all look alike, so a hash alone would call strangers the same. Four steps, none of which compares all
-pairs of a large set:
+Aligned faces look so similar that a perceptual hash alone would take strangers for copies. Four steps narrow down the
+pairs, and none of them compares all pairs of a large set:
 
-1. `patches`: each face's coarse detail, 30 x 30 bytes, its black border masked.
-2. `keys` and `neighbours`: what tells pictures apart in 64 numbers, for the whole face and each half; the nearest
-   keys, as they are or mirrored, are candidates.
-3. `registration`: patches are laid upon each other by an affine motion; most strangers are let go.
-4. `confirm`: the same for the pixels, which then must agree wherever both faces show something.
+1. `patches`: the coarse detail of each face, 30 x 30 bytes, with its black border masked.
+2. `keys` and `neighbours`: 64 numbers that distinguish pictures, for the whole face and each half. The pairs with the
+   nearest keys, as they are or mirrored, are candidates.
+3. `registration`: the patches of a pair are registered by an affine motion, which discards most strangers.
+4. `confirm`: the pixels are registered, and must then agree wherever both faces show something.
 """
 
 from typing import Final
 
 from pipeline.split.duplicates.find import DUPLICATES, Duplicates, find_duplicates
 
-# What a pair may differ by and still be found; benchmarks/duplicates.md has the recall of each.
+# Changes by which a copy may differ and still be found; benchmarks/duplicates.md has the recall for each.
 SOUGHT_CHANGES: Final = (
     "turned by up to 30 degrees",
     "mirrored",

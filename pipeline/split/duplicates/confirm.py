@@ -1,10 +1,10 @@
-"""Are these two faces one picture? The pixels are laid upon each other and compared place by place.
+"""Deciding whether two faces are one picture: their pixels are registered and compared.
 
-What is left after the best affine motion is the fine detail, in which two pictures of one scene differ and two copies
-of one picture do not. All of it counts, wherever both show something: what a copy has painted over is not shown, and
-two expressions of one face differ in the little that moved.
+After the best affine motion, two copies of one picture agree in fine detail, and two pictures of one scene do not. All
+pixels count that both faces show. What a copy has painted over is not shown, and two expressions of one face differ in
+the little that moved.
 
-Most pairs are let go at half the size, so few faces are held at the whole.
+Most pairs are discarded at half the size, so that few faces must be in memory at full size.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A size at which pixels are compared, its face, the scales of `build_band` and the steps of `lay_upon`."""
+    """A size at which pixels are compared: the sides of the region and of the face in it, and two settings.
+
+    Attributes:
+        side_px: side of the compared region.
+        face_px: side of ArcFace's crop within it.
+        band_px: the two scales of `build_band`.
+        steps: iterations of `lay_upon`.
+    """
 
     side_px: int
     face_px: int
@@ -38,17 +45,18 @@ class Level:
 
 FINE: Final = Level(side_px=96, face_px=64, band_px=(1.0, 5.0), steps=5)
 COARSE: Final = Level(side_px=48, face_px=32, band_px=(0.7, 4.0), steps=3)
-# Of the true pairs among changed photographs that get here, 1 in 1,000 is less alike at the coarse level, and none of
-# 2,657 at the fine one before it is laid anew.
+# Among the true pairs of changed photographs that reach this step, 1 in 1,000 is less similar at the coarse level, and
+# none of 2,657 at the fine level before it is registered again.
 _COARSE_ALIKE: Final = 0.85
 _FINE_ALIKE: Final = 0.78
+# A registration that stretches more has lost its way: no change that is looked for is so strong.
 _MAX_STRETCH: Final = 1.6
-# Of a face, what both must show.
+# The share of the region that both faces must show, so that a few pixels cannot decide.
 _SHOWN_SHARE: Final = 0.12
 
 
 def build_detail(grey: Pixels, margin: float, level: Level) -> Bands:
-    """Return a grey face (H, W), aligned with a margin, and a quarter around it, band-passed: (side_px, side_px)."""
+    """Return the fine detail of a grey face (H, W), aligned with a margin, and its surroundings: (side_px, side_px)."""
     region, shown = (values.astype(np.float32) for values in build_region(grey, margin, FINE.face_px, FINE.side_px))
     if level != FINE:
         size = (level.side_px, level.side_px)
@@ -61,11 +69,11 @@ def build_detail(grey: Pixels, margin: float, level: Level) -> Bands:
 def confirm(
     pairs: Pairs, warps: Floats, read: Callable[[NDArray[np.int64], Level], Bands], *, workers: int
 ) -> NDArray[np.float64]:
-    """Return (K,) how alike the faces of each pair are once laid upon each other: 1 the same, 0 if no motion is found.
+    """Return (K,) the similarity of each pair after registration: 1 for the same pixels, 0 if no motion is found.
 
     Args:
-        pairs: (K, 3) of `resembling`.
-        warps: (K, 2, 3) of `resembling`, where to begin.
+        pairs: (K, 3) as from `resembling`.
+        warps: (K, 2, 3) as from `resembling`, where registration starts.
         read: returns the details of these faces at this level, (N, side_px, side_px).
         workers: threads; the result does not depend on it.
     """
@@ -102,18 +110,18 @@ def _each(
         second = details[at[number, 1]]
         return score(details[at[number, 0]], second[:, ::-1] if pairs[number, 2] else second, number)
 
-    # OpenCV lets go of the interpreter, so threads do, and share the pixels.
+    # OpenCV releases the interpreter's lock, so threads are enough, and share the pixels.
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(of_pair, range(len(pairs))))
 
 
 def _lay_coarsely(first: Bands, second: Bands, warp: Floats) -> tuple[float, Floats]:
-    """Return how alike two coarse details are, -1..1, and the warp for the fine ones, given that of the patches."""
+    """Return the correlation of two coarse details, -1..1, and the warp for the fine level, given that of patches."""
     start = rescale(warp, PATCH_PX, COARSE.side_px, COARSE.face_px / PATCH_FACE_PX)
     try:
         alike, found = lay_upon(first, second, start, COARSE.steps)
     except cv2.error:
-        # A flat picture, or two that have nothing in common: the iteration does not converge.
+        # The iteration does not converge: a flat picture, or two pictures with nothing in common.
         return 0.0, start
     return alike, rescale(found, COARSE.side_px, FINE.side_px, FINE.face_px / COARSE.face_px)
 
@@ -135,7 +143,7 @@ def _similarity(first: Bands, second: Bands, start: Floats) -> float:
 
 
 def _agreement(first: Bands, second: Bands, warp: Floats) -> float:
-    """Return the correlation of what both show."""
+    """Return the correlation, 0..1, of the pixels that both show; 0 if these are too few."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (FINE.side_px, FINE.side_px)
     moved = cv2.warpAffine(np.where(second == MASKED, 0, second).astype(np.float32), warp, size, flags=flags)

@@ -1,4 +1,4 @@
-"""Duplicates over the parts of all datasets: read once for the hash, once more for the pixels of the candidates."""
+"""Duplicates in the parts of all datasets, which are read once for patches and again for the pixels of candidates."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ DUPLICATES: Final = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Pairs of faces that are one picture: `table` has the columns of `DUPLICATES`, sorted."""
+    """Pairs of faces that are one picture; `table` has the columns of `DUPLICATES` and is sorted."""
 
     table: pa.Table
 
@@ -49,7 +49,7 @@ class Duplicates:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one part gives: sample ids, a digest of each picture as it is stored, and its patch."""
+    """What is read from one part: sample ids, a digest of each stored picture, and its patch."""
 
     ids: list[str]
     digests: list[bytes]
@@ -65,13 +65,14 @@ def find_duplicates(
     workers: int,
     progress: Progress = no_progress,
 ) -> Duplicates:
-    """Find the faces that are one picture, within and across datasets.
+    """Find faces that are one picture, within and across datasets.
 
     Args:
         parts: Parquet files of aligned faces, each in a folder with the snapshot of align.
-        near: look for changed copies too, not only for identical pixels.
-        threshold: smallest similarity of the confirmed pixels, 0..1.
-        together: the group that samples are already in; a pair within one group is not looked at again.
+        near: search for changed copies, too, not only for identical pixels.
+        threshold: lowest similarity of two copies after registration, 0..1.
+        together: the groups that samples are already in; a pair within one group is not compared, because it would
+            change nothing.
         workers: processes and threads; the result does not depend on it.
         progress: called with parts read.
 
@@ -101,7 +102,7 @@ def find_duplicates(
 
 
 def _read_part(file: Path) -> _Part:
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(1)  # every worker process would start threads of its own
     margin = read_margin(file.parent)
     table = read_part(file, ["sample_id", "image"])
     ids, images = table["sample_id"].to_pylist(), table["image"].to_pylist()
@@ -119,7 +120,10 @@ def _decode(file: Path, sample_id: str, image: bytes | None, min_side_px: int) -
 
 
 def _same_pixels(digests: Sequence[bytes]) -> Pairs:
-    """Chain the rows with one digest: (K, 3), never mirrored."""
+    """Return pairs (K, 3) that chain the rows with the same digest, none mirrored.
+
+    A chain is enough to put them into one group, and n equal pictures give n - 1 pairs instead of n² / 2.
+    """
     last: dict[bytes, int] = {}
     pairs = []
     for row, digest in enumerate(digests):
@@ -137,7 +141,7 @@ def _not_together(pairs: Pairs, ids: Sequence[str], same: Pairs, together: Mappi
 
 @dataclass(frozen=True, slots=True)
 class _Details:
-    """Reads the details of faces by their number among all faces of these parts."""
+    """Reads the details of faces by their index among the faces of all parts."""
 
     parts: Sequence[Path]
     starts: NDArray[np.int64]
@@ -151,7 +155,7 @@ class _Details:
             if bounds[number] < bounds[number + 1]
         ]
         cv2.setNumThreads(1)
-        # Decoder and OpenCV let go of the interpreter, so threads do.
+        # The decoder and OpenCV release the interpreter's lock, so threads are enough.
         with ThreadPoolExecutor(self.workers) as pool:
             return np.concatenate(list(pool.map(_details_of, jobs)))
 

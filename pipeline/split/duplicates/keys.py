@@ -1,8 +1,9 @@
-"""Keys: what tells one picture of a face from another, in few numbers, for the whole face and for each half.
+"""Keys: a few numbers that distinguish pictures of faces, for the whole face and for each half.
 
-A linear discriminant (Fisher, 1936) whose classes are pictures: the directions along which pictures differ most for
-what two alignments of one picture differ by. The latter is made: patches are moved, turned, stretched and partly
-painted over at random. A copy of which half is hidden keeps the key of another half.
+They come from a linear discriminant (Fisher, 1936) whose classes are pictures: the directions along which pictures
+differ most, relative to how much two alignments of one picture differ. The second kind of difference is simulated:
+patches are moved, turned, stretched and partly painted over at random. A copy of which half is hidden keeps the key of
+the other half.
 """
 
 from dataclasses import dataclass
@@ -21,17 +22,20 @@ WINDOWS: Final = (
     WINDOW,
     *(WINDOW * bump(*place) for place in ((0, -5, 11, 6), (0, 6, 11, 6), (-5, 0, 6, 11), (5, 0, 6, 11))),
 )
+# The discriminant is fitted on so many patches, each with so many random alignments.
 _SAMPLED, _MOVED = 1024, 3
+# Standard deviations of the random alignments: what detection leaves between two copies after both were aligned.
 _TURN_DEG, _GROWTH, _SHIFT_PX, _SHEAR = 4.0, 0.05, 0.75, 0.05
 _CHUNK: Final = 8192
+# A square of this side is painted over in this share of them.
 _HIDDEN_PX, _HIDDEN_SHARE = 10, 0.3
-# Of the mean variance within a picture, added to each direction: what was not made may still differ.
+# Added to each direction, as a share of the mean variance within a picture: copies also differ in ways not simulated.
 _FLOOR: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """Of sampled patches, mirrored too: `mean` (D,), what pictures differ by (M, D), and alignments (L, D)."""
+    """Statistics of patches and mirror images: `mean` (D,), `between` pictures (M, D), `within` a picture (L, D)."""
 
     mean: Floats
     between: Floats
@@ -39,7 +43,7 @@ class Scatter:
 
 
 def build_scatter(patches: Patches) -> Scatter:
-    """Sample patches (N, SIDE_PX, SIDE_PX), evenly spaced, and move each at random."""
+    """Sample patches (N, SIDE_PX, SIDE_PX), evenly spaced, and align each again at random."""
     rows = np.unique(np.linspace(0, len(patches) - 1, _SAMPLED).astype(np.int64))
     sample = values_of(patches[rows])
     random = np.random.default_rng(0)
@@ -50,7 +54,7 @@ def build_scatter(patches: Patches) -> Scatter:
 
 
 def build_keys(patches: Patches, scatter: Scatter, window: Floats) -> Floats:
-    """Return (N, KEY_LENGTH or fewer) keys of patches, seen through a window, each of unit length."""
+    """Return (N, KEY_LENGTH or fewer) keys of patches, weighted by a window, each of unit length."""
     through = _flat(window[None])[0]
     within, between = _covariance(scatter.within * through), _covariance(scatter.between * through)
     within += np.eye(len(within), dtype=np.float32) * (np.trace(within) / len(within) * _FLOOR + 1e-3)
@@ -67,7 +71,7 @@ def build_keys(patches: Patches, scatter: Scatter, window: Floats) -> Floats:
 
 
 def _flat(values: Floats) -> Floats:
-    """Return (N, 225): patches at half their side, which is all that the discriminant needs."""
+    """Return (N, 225): patches at half their side, which is enough for the discriminant and sixteen times cheaper."""
     half = SIDE_PX // 2
     return np.asarray(values.reshape(len(values), half, 2, half, 2).mean(axis=(2, 4)).reshape(len(values), -1))
 

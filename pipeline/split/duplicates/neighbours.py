@@ -1,7 +1,8 @@
-"""Candidate pairs without comparing all pairs: each key with those of the cells of space that are nearest to it.
+"""Candidate pairs, without comparing all pairs: each key is compared with the keys in the cells nearest to it.
 
-Keys are shared out to cells around keys drawn at random (an inverted file, as in Sivic and Zisserman, ICCV 2003); a key
-is compared, exactly, with those in the cells nearest to it. A few thousand are one cell. Time grows as N to the 1.5.
+Every key belongs to the cell of the nearest of some randomly drawn keys (an inverted file, as in Sivic and Zisserman,
+ICCV 2003), and is compared exactly with the keys in its nearest cells. A few thousand keys form one cell. The time
+grows as N to the power of 1.5.
 """
 
 from collections.abc import Sequence
@@ -17,24 +18,27 @@ from pipeline.split.duplicates.region import Floats
 
 Pairs = NDArray[np.int64]
 
-# So few are all compared.
+# Up to so many faces, all pairs are candidates; a discriminant could not be fitted on so few.
 ALL_PAIRS: Final = 64
 _MIN_COSINE: Final = 0.5
-# Of the keys as they are, and mirrored.
+# How many of the nearest keys become candidates: of keys as they are, and of mirrored ones.
 _NEAREST: Final = (2, 1)
+# Up to so many keys, one matrix product compares all of them.
 _ONE_CELL: Final = 4096
-_PROBED: Final = 24
-_CHUNK: Final = 4096
+_PROBED: Final = 24  # cells that a key is compared with
+_CHUNK: Final = 4096  # rows of one matrix product, to bound memory
 
 
 def candidate_pairs(patches: Patches, *, workers: int) -> tuple[Pairs, Floats]:
-    """Return (K, 3) pairs of faces that may be one picture: first < second, and 1 where the second is to be mirrored.
-
-    And (K,) the best cosine of their keys, 0.5..1; 1 where so few faces are all paired.
+    """Return pairs of faces that may be one picture, and the similarity of their keys.
 
     Args:
-        patches: (N, SIDE_PX, SIDE_PX) of `build_patch`.
+        patches: (N, SIDE_PX, SIDE_PX) as from `build_patch`.
         workers: threads; the result does not depend on it.
+
+    Returns:
+        (K, 3) first, second and 1 if the second must be mirrored, with first < second; and (K,) the best cosine of
+        their keys, 0.5..1, or 1 if there are so few faces that all are paired.
     """
     if len(patches) <= ALL_PAIRS:
         first, second = np.triu_indices(len(patches), 1)
@@ -56,9 +60,9 @@ def candidate_pairs(patches: Patches, *, workers: int) -> tuple[Pairs, Floats]:
 
 
 def _nearest(keys: Floats, others: Floats, mirror: int, workers: int) -> tuple[Pairs, Floats]:
-    """Pair each key with the nearest of the others, but for the one of its own face, and return their cosines."""
+    """Pair each key with the nearest of the others, except that of its own face; return pairs and cosines."""
     cells, probes = _cells(keys, others)
-    # Arithmetic on arrays lets go of the interpreter, so threads do, and share the keys.
+    # Array arithmetic releases the interpreter's lock, so threads are enough, and share the keys.
     with ThreadPoolExecutor(workers) as pool:
         parts = list(pool.map(lambda rows, cell: _close(keys, others, rows, cell, _NEAREST[mirror]), probes, cells))
     rows, columns, cosines = (np.concatenate(values) for values in zip(*parts, strict=True))
@@ -71,7 +75,7 @@ def _nearest(keys: Floats, others: Floats, mirror: int, workers: int) -> tuple[P
 
 
 def _cells(keys: Floats, others: Floats) -> tuple[Sequence[NDArray[np.int64]], Sequence[NDArray[np.int64]]]:
-    """Return the others in each cell, and the keys that are to be compared with these."""
+    """Return, for each cell, the others in it, and the keys that must be compared with these."""
     everyone = np.arange(len(keys))
     if len(keys) <= _ONE_CELL:
         return [everyone] * -(-len(keys) // _CHUNK), np.split(everyone, range(_CHUNK, len(keys), _CHUNK))
@@ -93,10 +97,10 @@ def _by_cell(cells: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> l
 def _close(
     keys: Floats, others: Floats, rows: NDArray[np.int64], members: NDArray[np.int64], nearest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Pair each of these keys with the nearest of one cell's members, which are sorted, but for itself."""
+    """Pair each of these keys with the nearest members of one cell, except itself; members are sorted."""
     nearby = others[members].T
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
-    # Of equal keys that are centres, one alone has members.
+    # If two centres are equal, only the first has members, so a cell may be empty.
     for start in range(0, len(rows) if len(members) else 0, _CHUNK):
         part = rows[start : start + _CHUNK]
         cosines = keys[part] @ nearby

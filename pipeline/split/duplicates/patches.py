@@ -1,6 +1,6 @@
-"""The perceptual hash: a small patch of a face's coarse detail, (30, 30) bytes.
+"""The perceptual hash: a small patch with the coarse detail of a face, (30, 30) bytes.
 
-Everything before the pixels are read again is made of patches alone.
+All steps use only patches until the pixels of the last candidates are read again.
 """
 
 from typing import Final
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pipeline.split.duplicates.region import MASKED, Floats, Pixels, build_band, build_region
 
 SIDE_PX: Final = 30
-FACE_PX: Final = 24
-_FINER: Final = 2
+FACE_PX: Final = 24  # side of ArcFace's crop within a patch; the rest shows what surrounds it
+_FINER: Final = 2  # the region is built at twice the size, so that a narrow painted or black border is seen
 _BAND_PX: Final = (0.8, 4.0)
 _WINDOW_PX: Final = (9.0, 10.0)
 
@@ -31,12 +31,12 @@ def bump(x_px: float, y_px: float, wide_px: float, high_px: float) -> Floats:
     return np.asarray(np.exp(-((((x - x_px) / wide_px) ** 2 + ((y - y_px) / high_px) ** 2) ** 2)), np.float32)
 
 
-# What of a patch is face: hair and background come and go with a crop.
+# The part of a patch that is face. Hair and background count less, because cropping changes them.
 WINDOW: Final = bump(0, 1, *_WINDOW_PX)
 
 
 def build_patch(grey: Pixels, margin: float) -> Patches:
-    """Return the patch of a grey face (H, W), aligned with a margin: (SIDE_PX, SIDE_PX), MASKED where nothing is."""
+    """Return the patch of a grey face (H, W), aligned with a margin: (SIDE_PX, SIDE_PX), MASKED where none is shown."""
     region, shown = build_region(grey, margin, FACE_PX * _FINER, SIDE_PX * _FINER)
     size = (SIDE_PX, SIDE_PX)
     small = cv2.resize(region, size, interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The same part of every face, whatever margin it was aligned with, and which of its pixels say anything."""
+"""The same region of every face, whatever margin it was aligned with, and which of its pixels show anything."""
 
 from typing import Final
 
@@ -9,23 +9,26 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-# What a band says of a pixel that is outside the photograph, or painted over.
+# The value of a pixel in a band that is outside the photograph or painted over.
 MASKED: Final = -128
-# A band has about unit spread; int8 holds four of them.
+# A band has about unit spread, and int8 then holds four spreads to each side.
 _UNITS: Final = 32.0
+# Grey levels between the darkest and brightest pixel of a neighbourhood that still count as flat.
 _FLAT: Final = 4
+# Added to the local spread in grey levels, so that noise in even skin is not amplified.
 _LEAST_SPREAD: Final = 2.0
 
 
 def build_region(grey: Pixels, margin: float, face_px: int, side_px: int) -> tuple[Pixels, Pixels]:
-    """Return a square around the face, (side_px, side_px), and the same size with 1 where it shows something, else 0.
+    """Return a square around the face, (side_px, side_px), and a mask of the same size, 1 where it shows something.
 
-    Nothing is shown beyond the crop, where the photograph ends (black, or pixels repeated) and where a patch was
-    painted over: all of these are flat, as skin with its grain is not. Two crops would be alike for them.
+    The mask is 0 beyond the crop, where the photograph ends (black or repeated pixels) and where something was painted
+    over. All of these are flat, which skin with its grain is not. Without the mask, two crops would be similar because
+    of them.
 
     Args:
         grey: an aligned face (H, W), square.
-        margin: the one it was aligned with.
+        margin: the margin it was aligned with, as a share of the side.
         face_px: the side that ArcFace's own crop, the face without margin, gets.
         side_px: the side of the square.
     """
@@ -45,7 +48,7 @@ def build_region(grey: Pixels, margin: float, face_px: int, side_px: int) -> tup
 def _shown(small: Pixels) -> Pixels:
     reach = max(3, len(small) // 40 * 2 + 1)
     square = np.ones((reach, reach), np.uint8)
-    # Beyond the crop it goes on as at its end: a black edge is seen that is narrower than the square.
+    # The edge is repeated beyond the crop, so that a black border narrower than the square is seen as flat, too.
     small = np.asarray(cv2.copyMakeBorder(small, reach, reach, reach, reach, cv2.BORDER_REPLICATE), np.uint8)
     flat = (cv2.dilate(small, square) - cv2.erode(small, square) <= _FLAT).astype(np.uint8)
     wide = np.ones((reach + 2, reach + 2), np.uint8)
@@ -54,18 +57,19 @@ def _shown(small: Pixels) -> Pixels:
 
 
 def build_band(region: Floats, shown: Floats, fine_px: float, coarse_px: float) -> NDArray[np.int8]:
-    """Return the detail between two scales, where the region shows any, each place at the contrast of all others.
+    """Return the detail between two scales, with local contrast normalized.
 
-    A difference of Gaussians over its own spread nearby: brightness, contrast and the light across the face drop out.
+    This is a difference of Gaussians, divided by its spread in the neighbourhood, so that brightness, contrast and
+    uneven light do not change it.
 
     Args:
         region: (S, S).
         shown: (S, S), 0..1.
-        fine_px: the spread of the Gaussian that takes noise away.
-        coarse_px: that of what is taken away, and of what counts as nearby.
+        fine_px: standard deviation of the Gaussian that removes noise.
+        coarse_px: standard deviation of the Gaussian that is subtracted, and of the neighbourhood.
 
     Returns:
-        (S, S), 32 a unit; MASKED where less than half of a pixel is shown.
+        (S, S), in units of 1/32 of the local spread; MASKED where less than half of a pixel is shown.
     """
     weight = _blur(shown, coarse_px) + 1e-3
     detail = (region - _blur(region * shown, coarse_px) / weight) * shown

@@ -1,11 +1,11 @@
-"""Candidates that cannot be one picture, however it was aligned, are let go before their pixels are read.
+"""Discarding candidates that cannot be one picture under any alignment, before their pixels are read.
 
-First by the tangent distance (Simard, LeCun and Denker, NIPS 1993), a step of Lucas and Kanade's registration (IJCAI
-1981): what a small affine motion does to a patch is, to first order, a sum of six pictures, made of its slopes. The
-share of another patch that a sum of the patch and these six explains, where both show something, is what a better
-alignment could make of their likeness, and the sum says which motion it is. Then once more with that motion made: by
-then a copy is all but explained. Both are arithmetic on many pairs at once, a tenth of the time of an iteration for
-each pair by itself.
+The first step uses the tangent distance (Simard, LeCun and Denker, NIPS 1993), which is one step of Lucas and Kanade's
+registration (IJCAI 1981): to first order, a small affine motion adds to a patch a sum of six pictures, made from its
+gradients. The share of another patch that the patch and these six pictures explain, where both show something, is the
+similarity that a better alignment could reach, and the factors of the sum give the motion. The second step repeats this
+after that motion, by which time a copy is almost completely explained. Both steps are arithmetic on many pairs at once,
+and take a tenth of the time of iterating for each pair separately.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -19,17 +19,16 @@ from pipeline.split.duplicates.neighbours import Pairs
 from pipeline.split.duplicates.patches import SIDE_PX, WINDOW, Patches, values_of
 from pipeline.split.duplicates.region import MASKED, Floats
 
-# So few planes stay in the processor's cache.
+# Pairs per block: so few planes fit into the processor's cache.
 _BLOCK: Final = 256
-_PLANE: Final = 7
-# Of a pair that goes on: the cosine of its keys and the share that the tangents explain, added up, and the share once
-# the patches are laid upon each other. On changed copies of photographs, each lets fewer than 1 in 1,000 true pairs go,
-# and 4 in 10 of the others.
+_PLANE: Final = 7  # the patch and its six tangents
+# Lowest sum of the cosine of a pair's keys and the share that the tangents explain, and lowest share after the first
+# motion. On changed copies of photographs, each discards fewer than 1 in 1,000 true pairs and 4 in 10 of the others.
 _MIN_PROMISE: Final = 1.41
 _MIN_ALIKE: Final = 0.845
-# Of a pixel that moved, what must have been shown.
+# After a motion, a pixel counts as shown if it was interpolated almost completely from shown pixels.
 _SEEN: Final = 0.99
-_GAUSSIAN_PX: Final = 3
+_GAUSSIAN_PX: Final = 3  # the smallest smoothing that findTransformECC allows besides none
 _CENTRE: Final = np.float32((SIDE_PX - 1) / 2)
 
 
@@ -45,7 +44,7 @@ def register(pairs: Pairs, patches: Patches, *, workers: int) -> tuple[Floats, F
 
 
 def _step(pairs: Pairs, motions: Floats | None, patches: Patches, workers: int) -> tuple[Floats, Floats]:
-    """Do what `register` does, each second patch moved as its motion (K, 2, 3) says."""
+    """Do what `register` does after moving each second patch by its motion (K, 2, 3)."""
 
     def of_block(start: int) -> tuple[Floats, Floats]:
         block = pairs[start : start + _BLOCK]
@@ -60,7 +59,7 @@ def _step(pairs: Pairs, motions: Floats | None, patches: Patches, workers: int) 
         return explained, _after(motion, found)
 
     none = (np.empty(0, np.float32), np.empty((0, 2, 3), np.float32))
-    # Arithmetic on arrays lets go of the interpreter, so threads do, and share the patches.
+    # Array arithmetic releases the interpreter's lock, so threads are enough, and share the patches.
     with ThreadPoolExecutor(workers) as pool:
         made = list(pool.map(of_block, range(0, len(pairs), _BLOCK)))
     alike, after = (np.concatenate(values) for values in zip(none, *made, strict=True))
@@ -70,7 +69,7 @@ def _step(pairs: Pairs, motions: Floats | None, patches: Patches, workers: int) 
 def _explain(
     firsts: NDArray[np.int64], patches: Patches, second: Floats, shown: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
-    """Return what `register` does, of the first patches with these numbers and the second ones as they are."""
+    """Return what `register` returns, for first patches with these indices and second patches as given."""
     faces, at = np.unique(firsts, return_inverse=True)
     first = patches[faces]
     seen = ((first != MASKED)[at] & shown) * WINDOW
@@ -78,6 +77,7 @@ def _explain(
     planes = _tangent_planes(values_of(first))[at]
     weighted = planes * weights[:, None]
     normal = weighted @ planes.transpose(0, 2, 1)
+    # A little of the identity keeps the system solvable for patches without detail.
     normal += np.eye(_PLANE, dtype=np.float32) * (1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] / _PLANE + 1)
     toward = (weighted @ wanted[:, :, None])[:, :, 0]
     factors = np.linalg.solve(normal, toward[:, :, None])[:, :, 0]
@@ -87,7 +87,7 @@ def _explain(
 
 
 def _moved(values: Floats, shown: NDArray[np.bool_], motions: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return second patches (K, S, S) and what of them is shown, laid upon the first ones by their motions."""
+    """Return second patches (K, S, S), moved onto the first ones by their motions, and which pixels they show."""
     laid, seen = np.empty_like(values), np.empty(values.shape, np.float32)
     size, flags = (SIDE_PX, SIDE_PX), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for number, (warp, value, mask) in enumerate(
@@ -99,14 +99,17 @@ def _moved(values: Floats, shown: NDArray[np.bool_], motions: Floats) -> tuple[F
 
 
 def _after(earlier: Floats, later: Floats) -> Floats:
-    """Return motions (K, 2, 3): the earlier ones, followed by the later."""
+    """Return motions (K, 2, 3): the earlier ones followed by the later ones."""
     linear = later[:, :, :2] @ earlier[:, :, :2]
     moved = later[:, :, :2] @ earlier[:, :, 2:] + later[:, :, 2:]
     return np.asarray(np.concatenate([linear, moved], axis=2), np.float32)
 
 
 def _tangent_planes(faces: Floats) -> Floats:
-    """Return (N, 7, SIDE_PX ** 2): each patch and its six derivatives, the four of its slopes by their lever."""
+    """Return (N, 7, SIDE_PX ** 2): each patch and its derivatives by the six parameters of an affine motion.
+
+    These are the two gradients, for the shifts, and their four products with x and y, for the linear part.
+    """
     down, right = np.gradient(faces, axis=(1, 2))
     y, x = (np.mgrid[0:SIDE_PX, 0:SIDE_PX].astype(np.float32) - _CENTRE) / _CENTRE
     moved = np.stack([faces, right, down, right * x, right * y, down * x, down * y], axis=1)
@@ -114,7 +117,9 @@ def _tangent_planes(faces: Floats) -> Floats:
 
 
 def _motions(factors: Floats) -> Floats:
-    """Return (K, 2, 3): about the patches' centre, where a point of the second patch is in the first, in half sides."""
+    """Return (K, 2, 3) motions from second to first patches, about the patches' centre, in units of half a side."""
+    # The first factor is the contrast between the patches. If it is near 0 they are unrelated, and dividing by it would
+    # give an arbitrary motion.
     gain = np.where(np.abs(factors[:, :1]) > 0.1, factors[:, :1], 1)
     right, down, right_x, right_y, down_x, down_y = (factors[:, 1:] / gain).T
     scale = _CENTRE
@@ -123,7 +128,7 @@ def _motions(factors: Floats) -> Floats:
 
 
 def _warps_of(motions: Floats) -> Floats:
-    """Return the (K, 2, 3) warps that lead from first patches' pixels to the second ones', for OpenCV, of motions."""
+    """Return motions as (K, 2, 3) warps from pixels of first patches to pixels of second ones, as OpenCV expects."""
     whole = np.tile(np.eye(3), (len(motions), 1, 1))
     whole[:, :2] = motions
     inverse = np.linalg.inv(whole)[:, :2]
@@ -133,13 +138,13 @@ def _warps_of(motions: Floats) -> Floats:
 
 
 def rescale(warp: Floats, from_px: int, to_px: int, zoom: float) -> Floats:
-    """Return a (2, 3) warp between squares of one size as one between squares of another, about their centres.
+    """Convert a (2, 3) warp between squares of one size into one between squares of another size, about their centres.
 
     Args:
-        warp: of `lay_upon`.
+        warp: as from `lay_upon`.
         from_px: the side of its squares.
-        to_px: the side of the others.
-        zoom: how many of their pixels one of its pixels is.
+        to_px: the side of the other squares.
+        zoom: how many pixels of the other squares correspond to one of its pixels.
     """
     linear = warp[:, :2]
     centre, other = (np.full(2, (side_px - 1) / 2, np.float32) for side_px in (from_px, to_px))
@@ -148,9 +153,9 @@ def rescale(warp: Floats, from_px: int, to_px: int, zoom: float) -> Floats:
 
 
 def lay_upon(first: NDArray[np.int8], second: NDArray[np.int8], start: Floats, steps: int) -> tuple[float, Floats]:
-    """Return how alike two bands are where the second shows something, -1..1, and the warp that makes them so.
+    """Register two bands: return their correlation where the second shows something, -1..1, and the warp.
 
-    By the enhanced correlation coefficient (Evangelidis and Psarakis, PAMI 2008).
+    The method is the enhanced correlation coefficient (Evangelidis and Psarakis, PAMI 2008).
 
     Raises:
         cv2.error: they have nothing in common.
@@ -163,9 +168,9 @@ def lay_upon(first: NDArray[np.int8], second: NDArray[np.int8], start: Floats, s
 
 
 def _clearer_first(pairs: Pairs, patches: Patches) -> Pairs:
-    """Swap the pairs of which the second shows more.
+    """Swap each pair whose second face shows more than the first.
 
-    `lay_upon` leaves out what the second does not show, but cannot leave out what the first does not.
+    `lay_upon` can ignore what the second face does not show, but not what the first does not show.
     """
     shown = (patches != MASKED).sum(axis=(1, 2))
     swapped = shown[pairs[:, 1]] > shown[pairs[:, 0]]
@@ -173,7 +178,7 @@ def _clearer_first(pairs: Pairs, patches: Patches) -> Pairs:
 
 
 def resembling(pairs: Pairs, cosines: Floats, patches: Patches, *, workers: int) -> tuple[Pairs, Floats]:
-    """Return those of the pairs (K, 3) whose patches can be laid upon each other, and (K, 2, 3) by which warp.
+    """Return those of the pairs (K, 3) whose patches can be registered, and (K, 2, 3) the warps.
 
     In each pair returned, the face that shows more comes first. The warps are in pixels of the patches.
 
