@@ -1,11 +1,17 @@
 """A progress bar on stderr, drawn only where a person watches."""
 
+import math
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from pipeline.core.parallel.pool import Progress, no_progress
 from stages.say import is_quiet
+
+# Each face may say that it is done: the bar is drawn no more often than this.
+_STEP_S: Final = 0.1
 
 
 @contextmanager
@@ -27,8 +33,13 @@ def bar(description: str) -> Iterator[Progress]:
     )
     with Bars(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(description, total=None, note="")
+        drawn = -math.inf
 
         def advance(done: int, total: int, note: str) -> None:
+            nonlocal drawn
+            if 0 < done < total and time.monotonic() - drawn < _STEP_S:
+                return
+            drawn = time.monotonic()
             speed = bars.tasks[0].speed
             rate = f"{speed:.0f}/s " if speed else ""
             bars.update(task, completed=done, total=total, note=rate + note)

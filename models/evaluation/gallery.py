@@ -3,8 +3,9 @@
 They show faces of the dataset, so they stay below runs/, out of git; those of CK+ are of the people who agreed to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -18,6 +19,7 @@ from models.data.loader import ShardLoader
 from models.evaluation.affect_report import AffectRows
 from models.evaluation.saliency import Maps, Pixels, cam_maps, choose_layer, gradient_maps, occlusion_maps, place
 from pipeline.core.emotions import CLASSES
+from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.stage_output import StageOutput
 from pipeline.report.sheet import Tile, build_sheet, write_png
 
@@ -129,6 +131,7 @@ def write_gallery(
     loader: ShardLoader,
     typical: Sequence[Chosen],
     wrong: Sequence[Chosen],
+    progress: Progress = no_progress,
 ) -> None:
     """Write saliency/classes.png and saliency/mistakes.png.
 
@@ -138,15 +141,20 @@ def write_gallery(
         loader: the answered faces, in order.
         typical: the faces that the mean maps are made of.
         wrong: the mistakes.
+        progress: called with maps done.
     """
     if checkpoint.network is None:
         typical, wrong = [next(of) for _, of in groupby(typical, lambda chosen: chosen.truth)], wrong[:_OCCLUDED]
+    total, before = len(typical) + len(wrong), 0
+    progress(0, total, "saliency maps")
     pixels = read_faces(loader, {chosen.row for chosen in (*typical, *wrong)})
     for name, rows, build in (("classes", typical, build_class_sheet), ("mistakes", wrong, build_mistake_sheet)):
         faces = [Face(pixels[chosen.row], chosen.truth, chosen.answer, chosen.target) for chosen in rows]
         targets = [face.target for face in faces]
-        sheet = build(faces, explain(checkpoint, [face.pixels for face in faces], targets)) if faces else _NOTHING
-        write_png(output.path(f"saliency/{name}.png"), sheet)
+        report = partial(_report, progress, before, total)
+        maps = explain(checkpoint, [face.pixels for face in faces], targets, report)
+        write_png(output.path(f"saliency/{name}.png"), build(faces, maps) if faces else _NOTHING)
+        before += len(faces)
 
 
 def read_faces(loader: ShardLoader, rows: set[int]) -> dict[int, Pixels]:
@@ -160,13 +168,31 @@ def read_faces(loader: ShardLoader, rows: set[int]) -> dict[int, Pixels]:
     return found
 
 
-def explain(checkpoint: Checkpoint, faces: Sequence[Pixels], targets: Sequence[int]) -> dict[str, Maps]:
-    """Return each kind of map (N, H, W) of faces (H, W, 3): by gradients, or by occlusion where there are none."""
+def _report(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total, "saliency maps")
+
+
+def explain(
+    checkpoint: Checkpoint,
+    faces: Sequence[Pixels],
+    targets: Sequence[int],
+    report: Callable[[int], None] | None = None,
+) -> dict[str, Maps]:
+    """Return each kind of map (N, H, W) of faces (H, W, 3): by gradients, or by occlusion where there are none.
+
+    Args:
+        checkpoint: the network.
+        faces: as stored.
+        targets: the output of each that is explained.
+        report: called with faces done.
+    """
     parts: dict[str, list[Maps]] = {}
     for start in range(0, len(faces), _FACES_AT_ONCE):
         some = np.stack(faces[start : start + _FACES_AT_ONCE])
         for kind, maps in _explain_some(checkpoint, some, targets[start : start + _FACES_AT_ONCE]).items():
             parts.setdefault(kind, []).append(maps)
+        if report is not None:
+            report(start + len(some))
     return {kind: np.concatenate(maps) for kind, maps in parts.items()}
 
 

@@ -154,7 +154,7 @@ def answer_classes(
     logits = answer_logits(checkpoint, test.faces_for(checkpoint), progress)
     probabilities, raw = (to_probabilities(logits, heat).numpy() for heat in (checkpoint.info.temperature, 1.0))
     training = read_training(test.run, test.shards)
-    views = build_views(_rows(rows, probabilities), training, test.bootstrap)
+    views = build_views(_rows(rows, probabilities), training, test.bootstrap, progress)
     report, details = brief(views), full(views)
     report["ece_raw"] = _calibration_error(rows, raw, test.bootstrap)
     details["affectnet_numbers"] = dict(AFFECTNET)
@@ -166,11 +166,11 @@ def answer_classes(
         answers = to_probabilities(
             answer_logits(rival, test.faces_for(rival), progress), rival.info.temperature
         ).numpy()
-        other_views = build_views(_rows(rows, answers), read_training(other, test.shards), test.bootstrap)
+        other_views = build_views(_rows(rows, answers), read_training(other, test.shards), test.bootstrap, progress)
         report.setdefault("beside", {})[name] = brief_beside(views, other_views)
         details.setdefault("beside", {})[name] = beside(views, other_views)
     chosen = choose_classes(rows.label, probabilities, rows.shown, test.params.saliency_per_class, test.params.mistakes)
-    write_gallery(output, checkpoint, test.whole_faces(), *chosen)
+    write_gallery(output, checkpoint, test.whole_faces(), *chosen, progress)
     found = find_permutations(rows, probabilities, training.classes)
     report["permutation_probe"] = {name: permutation.plain() for name, permutation in found.items()}
     _write_answers(output, rows, probabilities)
@@ -192,7 +192,7 @@ def answer_values(
     true = read_affects(test.folder, TEST)
     affects = AffectRows(checkpoint.info.task, rows.sample_id, np.array(rows.dataset), true, answers)
     chosen = choose_affects(affects, rows.shown, test.params.saliency_per_class, test.params.mistakes)
-    write_gallery(output, checkpoint, test.whole_faces(), *chosen)
+    write_gallery(output, checkpoint, test.whole_faces(), *chosen, progress)
     report = describe_affects(affects)
     output.write_table(PREDICTIONS_NAME, build_affect_table(affects))
     _write_pairs(output, list_signs(affects))

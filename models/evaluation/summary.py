@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.evaluation.intervals import FEW_GROUPS, Interval
 from models.evaluation.metrics import NO_ANSWER, Answers, Bootstrap, Measured, answer, compare, log_loss, measure
 from pipeline.core.emotions import CLASSES
+from pipeline.core.parallel.pool import Progress, no_progress
 
 _ALL: Final = tuple(range(len(CLASSES)))
 # The scores that stand in metrics.json for every set of rows, on the rows with a face and on all rows.
@@ -72,8 +73,16 @@ class TestSlice:
     majority_class: Measured | None
 
 
-def build_views(rows: AnsweredRows, training: Training, bootstrap: Bootstrap) -> dict[tuple[str, ...], TestSlice]:
+def build_views(
+    rows: AnsweredRows, training: Training, bootstrap: Bootstrap, progress: Progress = no_progress
+) -> dict[tuple[str, ...], TestSlice]:
     """Measure the whole and its parts.
+
+    Args:
+        rows: the test set with its answers.
+        training: what the network learned from.
+        bootstrap: how intervals are drawn.
+        progress: called with parts done.
 
     Returns:
         By their place in the metrics: () the whole, ("per_dataset", name), ("within",) the datasets that the network
@@ -83,7 +92,13 @@ def build_views(rows: AnsweredRows, training: Training, bootstrap: Bootstrap) ->
     masks: dict[tuple[str, ...], NDArray[np.bool_]] = {(): np.ones(len(rows.label), bool)}
     masks |= {("per_dataset", str(name)): rows.dataset == name for name in np.unique(rows.dataset)}
     masks |= {("within",): known, ("across",): ~known}
-    return {place: build_view(rows.where(mask), training, bootstrap) for place, mask in masks.items() if mask.any()}
+    masks = {place: mask for place, mask in masks.items() if mask.any()}
+    views: dict[tuple[str, ...], TestSlice] = {}
+    for place, mask in masks.items():
+        progress(len(views), len(masks), "scores and their intervals")
+        views[place] = build_view(rows.where(mask), training, bootstrap)
+    progress(len(views), len(masks), "scores and their intervals")
+    return views
 
 
 def build_view(rows: AnsweredRows, training: Training, bootstrap: Bootstrap) -> TestSlice:

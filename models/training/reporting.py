@@ -30,6 +30,11 @@ class ProgressReport(Callback):
         self._epochs = epochs
         self._loss, self._read_at = math.nan, -math.inf
 
+    def on_train_epoch_start(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
+        """Say how much there is in all before the first batch is done."""
+        an_epoch, epoch = int(trainer.num_training_batches), self._before + trainer.current_epoch
+        self._progress(epoch * an_epoch, self._epochs * an_epoch, f"epoch {epoch + 1}")
+
     def on_train_batch_end(
         self, trainer: lightning.Trainer, _module: lightning.LightningModule, outputs: Any, _batch: Any, batch_idx: int
     ) -> None:

@@ -122,6 +122,7 @@ def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, un
         sample.crop, sample.reason, sample.detail = crop, crop.reason, crop.detail
     for sample in samples:
         sample.picture, sample.content = None, b""
+    units.finish(len(samples))
 
 
 def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> Iterator[list[_Sample]]:
@@ -137,6 +138,7 @@ def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> I
             sample.content, sample.picture = raw.decode(sample.row, sample.hint, part.params)
         except ImageError as error:
             sample.reason, sample.detail = Reason(error.status), error.detail
+            units.finish(1)
             continue
         batch.append(sample)
         pixels += sample.picture.pixels.size

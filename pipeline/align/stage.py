@@ -135,12 +135,20 @@ def _collect(
     output: StageOutput, parts: list[Part], rows: int, workers: int, deadline_s: float, progress: Progress
 ) -> tuple[pa.Table, int]:
     ledgers, done, rows_out = [DETECTIONS.empty_table()], 0, 0
-    results = map_parts(align_part, parts, workers, count_units, deadline_s=deadline_s)
+    progress(0, rows, "")
+    results = map_parts(
+        align_part,
+        parts,
+        workers,
+        count_units,
+        deadline_s=deadline_s,
+        report=lambda finished: progress(finished, rows, f"{done - rows_out} missed"),
+    )
     for part, result in zip(parts, results, strict=True):
         output.reject(result.rejects)
         ledgers.append(result.detections)
         done, rows_out = done + part.rows, rows_out + result.rows_out
-        progress(done, rows, f"{done - rows_out} missed")
+    progress(rows, rows, f"{done - rows_out} missed")
     return pa.concat_tables(ledgers), rows_out
 
 

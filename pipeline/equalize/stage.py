@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from pipeline.core.errors import ImageError, TableError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.names import DETECTIONS_NAME
-from pipeline.core.parallel.pool import Progress, map_ordered, no_progress
+from pipeline.core.parallel.pool import Progress, finish_units, map_ordered, no_progress
 from pipeline.core.params import EqualizeParams
 from pipeline.core.schema import FACES
 from pipeline.core.stage_output import stage_output
-from pipeline.core.tables import read_part, table_files, write_table
+from pipeline.core.tables import count_rows, read_part, table_files, write_table
 from pipeline.images import decode_face, encode_face
 
 _TOOLS: Final = ("numpy", "opencv-python-headless", "simplejpeg")
@@ -65,7 +65,7 @@ def run(
         out: the folder to write: the same files.
         params: how to equalize.
         workers: processes; a part is the unit of work. The result does not depend on it.
-        progress: told the parts done.
+        progress: called with faces done.
 
     Returns:
         The summary.
@@ -78,10 +78,9 @@ def run(
     before = read_snapshot(src)
     with stage_output(out, stage="equalize", sources=[src], params=params.plain(), tools=_TOOLS) as output:
         jobs = [_Part(part, output.path(part.name), params) for part in parts]
-        rows = 0
-        for done, part_rows in enumerate(map_ordered(_equalize_part, jobs, workers), start=1):
-            rows += part_rows
-            progress(done, len(jobs), f"{rows} faces")
+        total = sum(map(count_rows, parts))
+        progress(0, total, "faces")
+        rows = sum(map_ordered(_equalize_part, jobs, workers, lambda done: progress(done, total, "faces")))
         if not rows:
             raise TableError(f"{src}: holds no face; run align again and see its rejects")
         if (src / DETECTIONS_NAME).is_file():
@@ -101,6 +100,7 @@ def _equalize_part(part: _Part) -> int:
     table = read_part(part.src, schema=FACES)
     if part.params.method == "none":
         shutil.copyfile(part.src, part.out)
+        finish_units(table.num_rows)
         return int(table.num_rows)
     function = _plane_function(part.params)
     with _one_thread():
@@ -116,9 +116,11 @@ def _equalize_part(part: _Part) -> int:
 
 def _equalize_face(part: _Part, sample_id: str, image: bytes, function: _Plane) -> bytes:
     try:
-        return encode_face(_apply(decode_face(image), function, part.params))
+        equalized = encode_face(_apply(decode_face(image), function, part.params))
     except ImageError as error:
         raise TableError(f"{part.src}: {sample_id}: {error}; run align again") from None
+    finish_units(1)
+    return equalized
 
 
 def _apply(pixels: Pixels, function: _Plane, params: EqualizeParams) -> Pixels:

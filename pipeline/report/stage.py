@@ -60,6 +60,7 @@ def run(
                 path = f"contact/{name}-{kind}.png"
                 write_png(output.path(path), pixels)
                 sheets.setdefault(name, []).append(path)
+        progress(len(card["datasets"]), len(card["datasets"]), "")
         output.write_json("card.json", card)
         output.path("index.html").write_text(build_page(card, sheets), encoding="utf-8")
         rows = sum(sum(counts.values()) for facts in card["datasets"].values() for counts in facts["splits"].values())

@@ -1,7 +1,7 @@
 """One shard made from the spool, as Parquet and as tar: the unit of work of a worker."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,10 @@ _LEAVES: Final = [*(field.name for field in SHARD_SCHEMA if not pa.types.is_nest
 _LISTS: Final = [f"{name}.list.element" for name in ("label_probs", "landmarks")]
 
 
+def _unheard(rows: int) -> None:
+    """Say nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShardJob:
     """One shard to write.
@@ -41,6 +45,7 @@ class ShardJob:
     parquet: Path | None
     tar: Path | None
     common: dict[str, Any]
+    wrote: Callable[[int], None] = _unheard  # called with the rows of each row group, for each container
 
 
 def write_shard(job: ShardJob) -> str:
@@ -69,6 +74,7 @@ def _batches(job: ShardJob) -> Iterator[Batch]:
             places = (column[part].tolist() for column in (job.files, job.offsets, job.lengths))
             images = [os.pread(opened[file], length, offset) for file, offset, length in zip(*places, strict=True)]
             yield job.rows.slice(start, ROW_GROUP_ROWS), images
+            job.wrote(len(images))
     finally:
         for descriptor in opened.values():
             os.close(descriptor)

@@ -1,7 +1,8 @@
 """The stage: faces, labels and split of all datasets become balanced shards, in one container or two."""
 
 import tempfile
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -66,7 +67,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         seed: of the balance and of the order of training rows.
         workers: processes; the bytes do not depend on it.
         test_caps: dataset -> how many test rows of each class a protocol tests; a dataset without one is tested whole.
-        progress: called with rows written.
+        progress: called with faces read, then with rows written, those of each container.
 
     Returns:
         summary.json: rows_in are the rows of the split, rows_out the samples that are in a shard at least once.
@@ -115,6 +116,20 @@ def run(  # noqa: PLR0913 - what goes in, and how
         )
 
 
+class _Counted:
+    """Counts over threads, and says how many of all there are."""
+
+    def __init__(self, progress: Progress, total: int, note: str) -> None:
+        self._progress, self._total, self._note = progress, total, note
+        self._done, self._lock = 0, threading.Lock()
+        progress(0, total, note)
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            self._progress(self._done, self._total, self._note)
+
+
 def _write_all(
     output: StageOutput,
     joined: Joined,
@@ -132,12 +147,16 @@ def _write_all(
         spools = tuple(Path(scratch, f"{number:05d}") for number in range(len(joined.files)))
         chosen = _chosen_rows(joined, shards)
         spooling = [SpoolJob(file, chosen[n], spools[n]) for n, file in enumerate(joined.files)]
-        spooled = list(pool.map(spool_part, spooling))
-        jobs = [_shard_job(output, shard, spools, chosen, spooled, containers, common) for shard in shards]
-        done, total = 0, sum(len(shard.rows) for shard in shards)
-        for name, shard in zip(pool.map(write_shard, jobs), shards, strict=True):
-            done += len(shard.rows)
-            progress(done, total, name)
+        read = _Counted(progress, sum(map(len, chosen)), "faces read")
+        spooled = []
+        for one in pool.map(spool_part, spooling):
+            spooled.append(one)
+            read.add(len(one.lengths))
+        rows = sum(len(shard.rows) for shard in shards)
+        written = _Counted(progress, rows * len(containers), f"rows written, {' and '.join(containers)}")
+        jobs = [_shard_job(output, shard, spools, chosen, spooled, containers, common, written.add) for shard in shards]
+        for _ in pool.map(write_shard, jobs):
+            pass
 
 
 def _chosen_rows(joined: Joined, shards: list[Shard]) -> list[npt.NDArray[np.int32]]:
@@ -156,6 +175,7 @@ def _shard_job(
     spooled: list[Spooled],
     containers: Collection[str],
     common: dict[str, Any],
+    wrote: Callable[[int], None],
 ) -> ShardJob:
     files, rows = shard.rows["file"].to_numpy(), shard.rows["row"].to_numpy()
     at = [int(np.searchsorted(chosen[file], row)) for file, row in zip(files, rows, strict=True)]
@@ -172,6 +192,7 @@ def _shard_job(
         parquet=output.path(f"{PARQUET}/{shard.name}.parquet") if PARQUET in containers else None,
         tar=output.path(f"{WEBDATASET}/{shard.name}.tar") if WEBDATASET in containers else None,
         common=common,
+        wrote=wrote,
     )
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError, ModelError, TableError
-from pipeline.core.parallel.pool import Progress, map_ordered, no_progress
-from pipeline.core.tables import read_part
+from pipeline.core.parallel.pool import Progress, finish_units, map_ordered, no_progress
+from pipeline.core.tables import count_rows, read_part
 from pipeline.geometry.margin import read_margin
 from pipeline.geometry.similarity import fit_similarity, template_points
 from pipeline.geometry.warp import warp_face
@@ -48,7 +48,7 @@ def find_identities(
         parts: Parquet files of aligned faces, each in a folder with the snapshot of align.
         threshold: largest Euclidean distance between two descriptors of one person.
         workers: processes; the result does not depend on it.
-        progress: called with parts read.
+        progress: called with faces read.
 
     Raises:
         TableError: a part is torn, or holds a face that cannot be decoded.
@@ -57,10 +57,12 @@ def find_identities(
     """
     ids: list[str] = []
     found: list[Descriptors] = []
-    for done, (names, descriptors) in enumerate(map_ordered(_describe_part, list(parts), workers), 1):
+    total = sum(map(count_rows, parts))
+    progress(0, total, "faces described")
+    described = map_ordered(_describe_part, list(parts), workers, lambda done: progress(done, total, "faces described"))
+    for names, descriptors in described:
         ids += names
         found.append(descriptors)
-        progress(done, len(parts), "faces described")
     if not ids:
         return []
     return [(ids[first], ids[second]) for first, second in close_pairs(np.concatenate(found), threshold).tolist()]
@@ -92,8 +94,10 @@ def describe(faces: Sequence[NDArray[np.uint8]], margin: float) -> Descriptors:
     Raises:
         ModelError: the weights are not installed.
     """
-    network = _network()
-    rows = [network.compute_face_descriptor(_chip(face, margin)) for face in faces]
+    network, rows = _network(), []
+    for face in faces:
+        rows.append(network.compute_face_descriptor(_chip(face, margin)))
+        finish_units(1)
     return np.array(rows, np.float64).reshape(-1, 128)
 
 

@@ -10,13 +10,14 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pipeline.core.errors import DataError, ParamsError
 
@@ -24,6 +25,8 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _PR_SET_PDEATHSIG: Final = 1
+# How long to wait for a part before looking how far all are.
+_LOOK_S: Final = 0.25
 
 # Called as work advances: units done, units in all, a short note for the progress bar.
 Progress = Callable[[int, int, str], None]
@@ -81,22 +84,79 @@ def without_missing_main() -> Iterator[None]:
         main.__file__ = file
 
 
-def map_ordered(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+class _Tally:
+    """How many units are done in this process, or over all workers, and who wants to know."""
+
+    count: Any = None  # shared memory, in a worker
+    report: Callable[[int], None] | None = None
+    done = 0
+
+
+def finish_units(count: int) -> None:
+    """Say, inside of what `map_ordered` runs, that so many more units are done."""
+    if _Tally.count is not None:
+        with _Tally.count.get_lock():
+            _Tally.count.value += count
+    elif _Tally.report is not None:
+        _Tally.done += count
+        _Tally.report(_Tally.done)
+
+
+def map_ordered(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    workers: int,
+    report: Callable[[int], None] | None = None,
+) -> Iterator[Result]:
     """Yield `function(job)` for each job in order, over processes when there is more than one of both.
 
     `function` and the jobs are pickled; the processes are spawned, so that no lock or thread is inherited.
+
+    Args:
+        function: what is done; may call `finish_units`.
+        jobs: the parts.
+        workers: how many processes.
+        report: called with the units that are done, of all jobs.
 
     Raises:
         DataError: a process died, most often because the memory ran out.
     """
     if workers <= 1 or len(jobs) <= 1:
-        yield from map(function, jobs)
+        yield from _map_here(function, jobs, report)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=end_with_parent) as pool:
+    count = context.Value("q", 0)
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker, (count,)) as pool:
         try:
             with without_missing_main():
-                results = pool.map(function, jobs)
-            yield from results
+                futures = deque(pool.submit(function, job) for job in jobs)
+            while futures:
+                future = futures.popleft()  # its result is not kept beyond here
+                while report is not None and not wait([future], _LOOK_S).done:
+                    report(count.value)
+                yield future.result()
         except BrokenProcessPool:
             raise DataError("a worker process died, perhaps for want of memory; try a smaller PREP_WORKERS") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        if report is not None:
+            report(count.value)
+
+
+def _map_here(
+    function: Callable[[Job], Result], jobs: Sequence[Job], report: Callable[[int], None] | None
+) -> Iterator[Result]:
+    done = 0
+    for job in jobs:
+        # Set for each job anew: what is done between two of them may be other work of this kind.
+        _Tally.report, _Tally.done = report, done
+        try:
+            result = function(job)
+        finally:
+            done, _Tally.report = _Tally.done, None
+        yield result
+
+
+def _start_worker(count: Any) -> None:
+    end_with_parent()
+    _Tally.count = count

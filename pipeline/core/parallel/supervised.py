@@ -25,10 +25,16 @@ from pipeline.core.parallel.units import NO_UNIT, Job, Lost, PartFunction, Resul
 _SEVERAL: Final = 10
 # Workers that end while they start: as many as this, and none will ever start.
 _BIRTHS: Final = 2
+# How long to wait for a worker before looking how far they all are.
+_LOOK_S: Final = 0.25
 # A part that dies this often without one unit being to blame is given up.
 _DEATHS: Final = 3
 # The libraries of numbers start one thread a core unless told before they are loaded.
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def _unheard(done: int) -> None:
+    """Say nothing."""
 
 
 @dataclass(slots=True)
@@ -49,6 +55,7 @@ class _Worker:
     pipe: Connection
     unit: Any  # shared memory: the unit being worked on
     beat: Any  # shared memory: how often it has said so
+    done: Any  # shared memory: units of its part that are done
     started: bool = False
     hung: bool = False
     heard: tuple[int, float] = (0, 0.0)  # the last beat that was seen, and when
@@ -63,6 +70,7 @@ def map_parts(
     count_units: Callable[[Job], int],
     *,
     deadline_s: float,
+    report: Callable[[int], None] = _unheard,
 ) -> Iterator[Result]:
     """Yield `function(job, units)` for each job in order, over processes that may die.
 
@@ -72,6 +80,7 @@ def map_parts(
         workers: how many processes; there is always at least one, so that this one survives.
         count_units: how many units a job has, for the case that it died where no unit was named.
         deadline_s: seconds by the clock that a unit may take.
+        report: called with the units that are done, of all parts; never with fewer than before.
 
     Raises:
         DataError: a part kills its process though none of its units does so alone, or no process can be started.
@@ -81,6 +90,7 @@ def map_parts(
         for index in range(len(jobs)):
             while index not in pool.results:
                 pool.advance()
+                report(pool.count_done())
             yield pool.results.pop(index)
     finally:
         pool.dismiss()
@@ -100,6 +110,8 @@ class _Pool(Generic[Job, Result]):
         self._count_units = count_units
         self._deadline_s = deadline_s
         self._births = 0
+        self._finished = 0  # units of the parts whose result is here
+        self._most = 0
         self._context = multiprocessing.get_context("spawn")
         self._tasks: deque[_Task[Job]] = deque(_Task(index, job) for index, job in enumerate(jobs))
         self._workers = [self._hire() for _ in range(size)] if jobs else []
@@ -110,10 +122,16 @@ class _Pool(Generic[Job, Result]):
             if worker.task is None and self._tasks:
                 self._assign(number, self._tasks.popleft())
         busy = {worker.pipe: number for number, worker in enumerate(self._workers) if worker.task is not None}
-        for pipe in multiprocessing.connection.wait(list(busy), min(1.0, self._deadline_s / 4)):
+        for pipe in multiprocessing.connection.wait(list(busy), min(_LOOK_S, self._deadline_s / 4)):
             self._hear(busy[pipe])  # type: ignore[index]  # wait() gives back the very pipes it was given
         for worker in self._workers:
             self._end_hung(worker)
+
+    def count_done(self) -> int:
+        """Return how many units are done; what is done again after a death does not count twice."""
+        running = sum(worker.done.value for worker in self._workers if worker.task is not None and worker.only is None)
+        self._most = max(self._most, self._finished + running)
+        return self._most
 
     def dismiss(self) -> None:
         """End every worker."""
@@ -125,8 +143,8 @@ class _Pool(Generic[Job, Result]):
 
     def _hire(self) -> _Worker:
         pipe, far_end = self._context.Pipe()
-        unit, beat = self._context.RawValue("q", NO_UNIT), self._context.RawValue("q", 0)
-        process = self._context.Process(target=work, args=(far_end, unit, beat, self._function), daemon=True)
+        unit, beat, done = (self._context.RawValue("q", value) for value in (NO_UNIT, 0, 0))
+        process = self._context.Process(target=work, args=(far_end, unit, beat, done, self._function), daemon=True)
         before = {name: os.environ.get(name) for name in _THREADS}
         os.environ.update(dict.fromkeys(_THREADS, "1"))
         try:
@@ -135,7 +153,7 @@ class _Pool(Generic[Job, Result]):
         finally:
             _restore(before)
         far_end.close()  # or the end of the process would not close the pipe
-        return _Worker(process, pipe, unit, beat)
+        return _Worker(process, pipe, unit, beat, done)
 
     def _end_hung(self, worker: _Worker) -> None:
         """End a worker that has been at one unit for too long; its death is noticed like any other."""
@@ -150,6 +168,7 @@ class _Pool(Generic[Job, Result]):
         worker = self._workers[number]
         worker.task, worker.only = task, task.suspects[0] if task.suspects else None
         worker.unit.value, worker.heard = NO_UNIT, (worker.beat.value, time.monotonic())
+        worker.done.value = 0
         try:
             worker.pipe.send((task.job, worker.only, dict(task.lost)))
         except (BrokenPipeError, ConnectionResetError):
@@ -172,6 +191,7 @@ class _Pool(Generic[Job, Result]):
             return
         if only is None:
             self.results[task.index] = result
+            self._finished += self._count_units(task.job)
             return
         task.suspects.remove(only)
         task.cleared.add(only)

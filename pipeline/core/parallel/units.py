@@ -26,9 +26,11 @@ class Units:
     `at(unit)` is to be called before anything is done that could kill the process on account of that unit, and
     `at(NO_UNIT)` before what is done for several at once. `only` is set when one unit is tried alone; what the function
     returns then is thrown away. `lost` are to be left out: those that ended the process, with the reason.
+    `finish(count)` says that so many more are done, for the progress bar.
     """
 
     at: Callable[[int], None] = _silent
+    finish: Callable[[int], None] = _silent
     only: int | None = None
     lost: Mapping[int, Lost] = field(default_factory=dict)
 
@@ -40,7 +42,7 @@ class Started:
     """What a worker reports before its first part."""
 
 
-def work(pipe: Connection, unit: Any, beat: Any, function: PartFunction[Any, Any]) -> None:
+def work(pipe: Connection, unit: Any, beat: Any, done: Any, function: PartFunction[Any, Any]) -> None:
     """Live as a worker: take a part, do it, report; until the pipe closes."""
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers; they need not each say so
@@ -48,6 +50,9 @@ def work(pipe: Connection, unit: Any, beat: Any, function: PartFunction[Any, Any
     def at(number: int) -> None:
         unit.value = number
         beat.value += 1
+
+    def finish(count: int) -> None:
+        done.value += count
 
     pipe.send((None, Started))
     while True:
@@ -57,7 +62,7 @@ def work(pipe: Connection, unit: Any, beat: Any, function: PartFunction[Any, Any
             return
         answer: tuple[Exception | None, Any]
         try:
-            answer = None, function(job, Units(at, only, lost))
+            answer = None, function(job, Units(at, finish, only, lost))
         except Exception as error:  # noqa: BLE001  whatever it is, the parent raises it
             answer = error, None
         try:

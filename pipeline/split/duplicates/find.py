@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError, TableError
 from pipeline.core.graph import components, same_value
-from pipeline.core.parallel.pool import Progress, map_ordered, no_progress
-from pipeline.core.tables import read_part
+from pipeline.core.parallel.pool import Progress, finish_units, map_ordered, no_progress
+from pipeline.core.tables import count_rows, read_part
 from pipeline.geometry.margin import read_margin
 from pipeline.images import decode_grey_face
 from pipeline.split.duplicates.confirm import FINE, Bands, Level, build_detail, confirm
@@ -74,16 +74,15 @@ def find_duplicates(
         together: the groups that samples are already in; a pair within one group is not compared, because it would
             change nothing.
         workers: processes and threads; the result does not depend on it.
-        progress: called with parts read.
+        progress: called with faces read.
 
     Raises:
         TableError: a part is torn, or holds a face that cannot be decoded.
         LineageError: a folder does not say how its faces were aligned.
     """
-    read = []
-    for done, part in enumerate(map_ordered(_read_part, list(parts), workers), 1):
-        read.append(part)
-        progress(done, len(parts), "faces hashed")
+    total = sum(map(count_rows, parts))
+    progress(0, total, "faces hashed")
+    read = list(map_ordered(_read_part, list(parts), workers, lambda done: progress(done, total, "faces hashed")))
     ids = [sample_id for part in read for sample_id in part.ids]
     rows = _same_pixels([digest for part in read for digest in part.digests])
     table = _table(ids, rows, np.ones(len(rows)), "pixels")
@@ -109,6 +108,7 @@ def _read_part(file: Path) -> _Part:
     patches = np.zeros((len(ids), SIDE_PX, SIDE_PX), np.int8)
     for row, (sample_id, image) in enumerate(zip(ids, images, strict=True)):
         patches[row] = build_patch(_decode(file, sample_id, image, 2 * SIDE_PX), margin)
+        finish_units(1)
     return _Part(ids, [hashlib.blake2b(image, digest_size=16).digest() for image in images], patches)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import DataError, ParamsError
-from pipeline.core.parallel.pool import map_ordered, worker_count
+from pipeline.core.parallel.pool import finish_units, map_ordered, worker_count
 from pipeline.core.parallel.supervised import map_parts
 from pipeline.core.parallel.units import Units
 
@@ -31,6 +31,46 @@ def _die(number: int) -> int:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_results_come_in_order(workers):
     assert list(map_ordered(_square, range(7), workers)) == [number * number for number in range(7)]
+
+
+def _slowly(units: int) -> int:
+    for _ in range(units):
+        time.sleep(0.06)
+        finish_units(1)
+    return units
+
+
+def _slow_part(job: int, units: Units) -> int:
+    for unit in range(job) if units.only is None else [units.only]:
+        units.at(unit)
+        time.sleep(0.06)
+        units.finish(1)
+    return job
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("supervised", [False, True])
+def test_progress_moves_within_a_part(workers, supervised):
+    heard: list[int] = []
+    jobs = [20, 12]
+    if supervised:
+        results = map_parts(_slow_part, jobs, workers, lambda job: job, deadline_s=60, report=heard.append)
+    else:
+        results = map_ordered(_slowly, jobs, workers, heard.append)
+    assert list(results) == jobs
+    assert heard == sorted(heard)
+    assert heard[-1] == 32
+    assert len({done for done in heard if 0 < done < 32 and done not in jobs}) > 2
+
+
+def test_what_is_done_twice_counts_once(tmp_path):
+    """The part dies at its third unit, which is tried alone, and the others are done again without it."""
+    heard: list[int] = []
+    jobs = [("counted", 4, str(tmp_path / "log"))]
+    (result,) = map_parts(_part, jobs, 1, _count, deadline_s=600, report=heard.append)
+    assert result[1] == [0, 1, 3]
+    assert heard == sorted(heard)
+    assert heard[-1] == 4
 
 
 def test_a_dead_process_is_one_line():
@@ -78,6 +118,7 @@ def _part(job: tuple[str, int, str], units: Units) -> tuple[int, list[int], bool
         if kind == "error":
             raise DataError("row 3 of b.csv: wrong")
         done.append(unit)
+        units.finish(1)
     threads = all(os.environ.get(name) == "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"))
     return os.getpid(), done, threads
 
