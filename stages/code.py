@@ -20,9 +20,10 @@ def code(
 
     `dvc repro` begins with it, and runs a stage again whose code has another meaning; a new wording costs nothing.
     """
-    from pipeline.verify.dvc_lock import STAGES, read_yaml
+    from pipeline.verify.dvc_lock import PIPELINES, STAGES, read_yaml
 
-    names = sorted(set(_commands(read_yaml(STAGES).get("stages") or {})) - {"code"})
+    described = [read_yaml(file) for file, _ in PIPELINES if file == STAGES or file.is_file()]
+    names = sorted({name for one in described for name in _commands(one.get("stages") or {})} - {"code"})
     if not names:
         raise UsageError(f"{STAGES}: no stage runs prep here; prep code is for the folder of a project")
     out.mkdir(parents=True, exist_ok=True)

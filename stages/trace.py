@@ -70,7 +70,7 @@ def _find_commits(path: str, md5: str) -> list[str] | None:
     None where there is no git repository.
     """
     try:
-        found = _git("log", f"-S{md5}", "--format=%h %cs", "--", "dvc.lock", "*.dvc")
+        found = _git("log", f"-S{md5}", "--format=%h %cs", "--", "dvc.lock", "raw/dvc.lock", "*.dvc")
         if not found and _git("ls-files", "--", path) and not _git("status", "--porcelain", "--", path):
             # What git itself holds as it lies here, such as a split that is kept.
             found = _git("log", "-1", "--format=%h %cs", "--", path)

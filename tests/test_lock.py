@@ -9,7 +9,11 @@ from pipeline.core.lineage.code import stage_code
 from pipeline.core.lineage.identity import identity
 from tests.imports import ROOT
 
-LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+LOCK = {
+    name: stage
+    for file in ("dvc.lock", "raw/dvc.lock")
+    for name, stage in yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["stages"].items()
+}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 AGAIN = "run `make repro`, commit dvc.lock and runs/"
 

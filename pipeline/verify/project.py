@@ -12,7 +12,7 @@ from pipeline.core.names import CERTIFICATE_NAME, INDEX_NAME, SNAPSHOT_NAME
 from pipeline.core.stage_output import relative_path
 from pipeline.verify.dvc_lock import (
     LOCK,
-    STAGES,
+    PIPELINES,
     Cache,
     LockEntry,
     Stage,
@@ -106,11 +106,16 @@ class _Lock:
 
 
 def _read_lock(note: Say) -> _Lock:
-    stages = read_lock()
-    wants = wanted(read_yaml(places.PARAMS)) if stages else {}
-    if old := left_over(stages, wants) if stages else ():
-        note(f"{LOCK} still has {', '.join(sorted(old))}, which {STAGES} no longer has")
-        stages = [stage for stage in stages if stage.name not in old]
+    stages: list[Stage] = []
+    wants: dict[str, Wanted] = {}
+    for yaml, lock in PIPELINES:
+        if not (here := read_lock(lock)):
+            continue
+        wanted_here = wanted(read_yaml(places.PARAMS), yaml)
+        if old := left_over(here, wanted_here, yaml):
+            note(f"{lock} still has {', '.join(sorted(old))}, which {yaml} no longer has")
+        stages += [stage for stage in here if stage.name not in old]
+        wants |= wanted_here
     return _Lock(stages, wants, tracked([places.RAW, places.SPLITS]))
 
 

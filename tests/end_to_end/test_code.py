@@ -190,3 +190,27 @@ def test_an_edit_while_dvc_runs_is_an_error_and_not_a_result(tmp_path):
     said = call(tmp_path, "dvc", "repro", code=255)
     assert "error: pipeline/core/tables.py: changed while dvc was running; run it again" in said
     assert not (tmp_path / "data/labels").exists()
+
+
+def test_the_demo_is_rendered_only_where_a_dataset_lies_in_it(tmp_path):
+    write_tracked(tmp_path)
+    shutil.copy(ROOT / "raw/dvc.yaml", tmp_path / "raw")
+    commit(tmp_path)
+    assert "prep demo" not in call(tmp_path, "dvc", "repro")
+    assert labels(tmp_path) == CODES
+    assert not (tmp_path / "raw/demo").exists()
+    assert not (tmp_path / "raw/dvc.lock").exists()
+    assert "raw/demo" not in call(tmp_path, "prep", "verify")
+    params = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    params["datasets"]["rendered"] = {"src": "raw/demo/rafdb", "format": "rafdb", "role": "test"}
+    params["demo"]["faces"] = 64
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    assert call(tmp_path, "dvc", "repro").count("> prep demo") == 1
+    assert pq.read_metadata(tmp_path / "data/labels/rendered/labels.parquet").num_rows
+    locked = yaml.safe_load((tmp_path / "raw/dvc.lock").read_text())["stages"]["demo"]
+    assert {dep["path"] for dep in locked["deps"]} == {"runs/code/demo.json"}
+    call(tmp_path, "git", "add", ".")
+    assert "raw/dvc.lock" in call(tmp_path, "git", "status", "--porcelain")
+    assert "holds   raw/demo" in call(tmp_path, "prep", "verify")
+    (tmp_path / "raw/demo/truth.parquet").write_bytes(b"x")
+    assert "raw/demo/truth.parquet" in call(tmp_path, "prep", "verify", code=1)

@@ -50,7 +50,8 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     for name in ("pipeline", "stages", "models", "splits"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
+    (folder / "raw").mkdir()
+    for name in ("dvc.yaml", "raw/dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     set_params(folder, SMALL)
     call(folder, "git", "init", "-q")
@@ -68,8 +69,9 @@ def examples(page: str) -> str:
 
 def stale(folder: Path) -> set[str]:
     """Return the names of the stages that DVC calls changed, and of all that are made from what those write."""
-    changed = set(json.loads(call(folder, "dvc", "status", "--json"))) - {"code"}
-    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    changed = {name.rpartition(":")[2] for name in json.loads(call(folder, "dvc", "status", "--json"))} - {"code"}
+    locks = [yaml.safe_load((folder / name).read_text())["stages"] for name in ("dvc.lock", "raw/dvc.lock")]
+    lock = locks[0] | locks[1]
     paths = {
         name: {kind: {Path(entry["path"]) for entry in stage.get(kind, ())} for kind in ("deps", "outs")}
         for name, stage in lock.items()
