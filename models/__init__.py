@@ -1,6 +1,6 @@
-"""Networks, their data, training, metrics and saliency. Code only: weights go to runs/.
+"""Networks, their data, training, metrics and saliency. This package contains code only; weights go to runs/.
 
-`import models` is light: torch is imported by the first `create_model`, or with `Predictor`.
+`import models` is fast: torch is imported by the first `create_model`, or with `Predictor`.
 """
 
 import atexit
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["AnsweredFace", "Predictor", "__version__", "create_model"]
 
-# What is imported when it is first asked for, and where it is. Stages import it from there: then their code is known.
+# Names that are imported when they are first used, and their modules. Stages import from these modules directly,
+# because the fingerprint of a stage's code follows import statements.
 LAZY: Final = {"AnsweredFace": "models.inference.predictor", "Predictor": "models.inference.predictor"}
 
-# What libraries would leave behind: matplotlib a list of fonts below HOME, torch's compiler a folder in the temporary
-# one. Workers inherit the place; it goes with the process.
+# matplotlib would leave a list of fonts below HOME, and torch's compiler a folder among the temporary files. They get a
+# folder that workers inherit and that is removed when the process ends.
 _LEAVERS = {"MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"} - os.environ.keys()
 if _LEAVERS:
     _scratch = tempfile.mkdtemp(prefix="prep-")

@@ -1,8 +1,8 @@
-"""A trained network in one safetensors file: the weights, and all that is needed to use them again.
+"""A trained network in one safetensors file: the weights, and everything that is needed to use them.
 
-What travels in the metadata, as one key of sorted JSON so that the same training is the same bytes: the network's name,
-the classes in order, what it reads (side, colour, normalization), the preprocessing contract of the shards, the id of
-their snapshot and the training parameters. Nothing is pickled.
+The metadata contains the network's name, its classes in order, its input (side, colour, normalization), the
+preprocessing contract of the shards, the id of their snapshot and the training parameters, as one key with sorted JSON,
+so that the same training gives the same bytes. Nothing is pickled.
 """
 
 import json
@@ -27,29 +27,29 @@ from pipeline.core.errors import ModelError, UsageError
 
 CHECKPOINT_NAME: Final = "model.safetensors"
 METADATA_KEY: Final = "prep"
-# Faces at once. On the CPU sums depend on it in their last bits, so that it is the same for every caller.
+# Faces at once. On the CPU, the last bits of sums depend on this number, so it is fixed for every caller.
 _CPU_ROWS: Final = 64
 _GPU_ROWS: Final = 256
-# A network that is less of the way from chance to perfect on validation is hardly better than guessing.
+# A network that covers less of the way from chance to perfect on validation counts as hardly better than guessing.
 _LEAST_ABOVE_CHANCE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointInfo:
-    """What a checkpoint says of itself.
+    """The metadata of a checkpoint.
 
     Attributes:
         model: the network's name in the registry.
-        classes: names of the outputs in order; of a task other than emotion, the names of its values.
+        classes: names of the outputs in order; for a task other than emotion, the names of its values.
         input: what the network reads.
         contract: how the pixels of the shards were made (alignment, equalization, taxonomies, classes).
         shards: id of the snapshot it was trained on.
         task: emotion, or valence, arousal or affect (both).
-        tta_flip: whether an answer is the mean over the face and its mirror image.
+        tta_flip: test-time flip: whether an answer is the mean over the face and its mirror image.
         params: the training parameters, as plain JSON.
         temperature: of its logits, see `models.core.calibration`.
-        validation: what it scored there: `rows`, `balanced_accuracy` with `low` and `high`, and `chance`; empty where
-            there was none.
+        validation: the validation score: `rows`, `balanced_accuracy` with `low` and `high`, and `chance`; empty without
+            a validation set.
     """
 
     model: str
@@ -80,10 +80,10 @@ class CheckpointInfo:
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "CheckpointInfo":
-        """Build from plain JSON, which may be of a file that somebody else made.
+        """Build from plain JSON. Every value is checked, because the file may come from somebody else.
 
         Raises:
-            ValueError: a value is missing, of another type or out of range; names it, in one line.
+            ValueError: a value is missing, of another type or out of range; names it in one line.
         """
         try:
             return TypeAdapter(cls).validate_python(values)
@@ -96,7 +96,7 @@ class Checkpoint:
     """A trained network, ready to answer.
 
     Attributes:
-        info: what the checkpoint says of itself.
+        info: the metadata.
         module: normalized images (N, channels, size_px, size_px) to raw outputs (N, classes), in inference mode.
     """
 
@@ -111,7 +111,7 @@ class Checkpoint:
 
     @property
     def feature_layers(self) -> list[nn.Module]:
-        """The layers with a feature map, for HiResCAM; none where there is no such map."""
+        """The layers with a feature map, for HiResCAM; empty for a network without such maps."""
         return [] if self.network is None else feature_layers(self.network)
 
     @property
@@ -121,17 +121,17 @@ class Checkpoint:
 
     @property
     def contract(self) -> Mapping[str, Any]:
-        """How the pixels it was trained on were made."""
+        """The preprocessing contract of the pixels that the network was trained on."""
         return self.info.contract
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of its outputs in order."""
+        """The names of the outputs in order."""
         return self.info.classes
 
     @property
     def doubts(self) -> dict[str, str]:
-        """Why its answers should not be believed, short -> in a sentence; empty where nothing speaks against it."""
+        """Reasons not to trust the network's answers, keyword -> sentence; empty if there are none."""
         found = {}
         if rendered := self.contract.get("rendered"):
             names = ", ".join(rendered)
@@ -161,7 +161,7 @@ class Checkpoint:
         return self.info.input.prepare(_as_tensor(images).to(self.device))
 
     def logits(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
-        """Return the raw outputs (V, N, classes), float32 on the CPU, of faces and, with `tta_flip`, of their mirrors.
+        """Return the raw outputs (V, N, classes), float32 on the CPU. V is 2 with `tta_flip`: faces and mirror images.
 
         Args:
             images: see `prepare`.
@@ -173,7 +173,7 @@ class Checkpoint:
         return torch.cat(parts, dim=1).cpu() if parts else torch.zeros(1, 0, len(self.info.classes))
 
     def outputs(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
-        """Return the answers (N, classes) on the CPU, float32: probabilities, or valence and arousal."""
+        """Return the answers (N, classes), float32 on the CPU: probabilities, or values of affect in [-1, 1]."""
         logits = self.logits(images)
         if self.info.task == "emotion":
             return to_probabilities(logits, self.info.temperature)
@@ -230,10 +230,10 @@ class Checkpoint:
 
 
 def _near_chance(validation: Mapping[str, Any]) -> bool:
-    """Say whether a score is hardly above chance, or could be chance by its interval."""
+    """Return whether a score is hardly above chance, or its interval includes chance."""
     score, chance, low = validation["balanced_accuracy"], validation["chance"], validation.get("low")
     if chance >= 1:
-        return True  # one class alone: nothing was told apart
+        return True  # there is only one class, so nothing was distinguished
     return (score - chance) / (1 - chance) < _LEAST_ABOVE_CHANCE or (low is not None and low <= chance)
 
 
@@ -241,12 +241,12 @@ def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> Non
     """Write a checkpoint, the same bytes for the same weights and info."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     text = json.dumps(info.plain(), sort_keys=True, ensure_ascii=False)
-    # Not save_file: it makes a file that its owner alone may read, whatever the umask says.
+    # Not save_file, which makes the file readable by its owner only, whatever the umask says.
     path.write_bytes(save(dict(sorted(state.items())), metadata={METADATA_KEY: text}))
 
 
 def read_info(path: Path) -> CheckpointInfo:
-    """Read what a checkpoint says of itself, without its weights.
+    """Read the metadata of a checkpoint, without its weights.
 
     Raises:
         ModelError: see `load_checkpoint`.
@@ -258,7 +258,7 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
     """Read a checkpoint.
 
     Args:
-        path: the file, or the folder that holds `model.safetensors`.
+        path: the file, or the folder that contains `model.safetensors`.
         device: where the network goes, as torch names it.
 
     Raises:
@@ -281,7 +281,7 @@ def load_checkpoint(path: Path, device: str = "cpu") -> Checkpoint:
 
 
 def not_finite(state: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the first tensor with a value that is no number or infinite; its answers mean nothing."""
+    """Return the name of the first tensor with a NaN or an infinite value; a network with one answers nonsense."""
     return next((name for name, value in state.items() if not value.isfinite().all()), None)
 
 

@@ -1,6 +1,6 @@
-"""Everything that can be trained, by name: the project's own networks, pretrained ones, two classical baselines.
+"""All networks that can be trained, by name: the project's own, pretrained ones and two classical baselines.
 
-Any other name is looked up in timm. Spelling is forgiving: EfficientNetB0, efficientnet-b0 and efficientnet_b0 are one.
+Any other name is looked up in timm. EfficientNetB0, efficientnet-b0 and efficientnet_b0 are the same name.
 """
 
 from collections.abc import Callable
@@ -25,17 +25,17 @@ _FACENET_SIZE_PX: Final = 160
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One thing that can be trained.
+    """One network or baseline that can be trained.
 
     Attributes:
         name: as `create_model` takes it.
         kind: own, pretrained, classical or timm.
         what: one line for `prep models`.
-        build: (classes, size_px, state) to a network that gives logits (N, classes).
-        input: what it reads, for a side in pixels or None for its own.
-        hub: where its published weights are, if there are any.
-        min_size_px: the smallest side it takes.
-        whole_crop: it looks for the face in the crop itself, and wants all of it.
+        build: (classes, size_px, state) -> network with logits (N, classes).
+        input: the input for a side in pixels; None means the network's own side.
+        hub: the source of its published weights, if there are any.
+        min_size_px: the smallest side it accepts.
+        whole_crop: whether it searches for the face itself and therefore needs the crop with its margin.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ModelEntry:
 
 
 def list_models() -> list[ModelEntry]:
-    """Return what is registered, in the order of the thesis's tables; timm's other names come on top."""
+    """Return the registered networks, in the order of the thesis's tables; timm's networks can be used in addition."""
     return list(_ENTRIES.values())
 
 
@@ -96,11 +96,11 @@ def create_model(
         pretrained: load the published weights into the base.
         size_px: side of the input; None for the network's own (`find_model(name).input(None).size_px`).
         weights: a local file of weights for the base, instead of the published ones.
-        weights_sha256: what that file's SHA-256 must be.
+        weights_sha256: the SHA-256 that the file must have.
 
     Raises:
-        UsageError: unknown name, or a side that the network cannot take.
-        ModelError: weights that do not exist, cannot be had or do not fit.
+        UsageError: unknown name, or a side that the network does not accept.
+        ModelError: weights that do not exist, cannot be downloaded or do not fit.
     """
     entry = find_model(name)
     side = entry.input(size_px).size_px

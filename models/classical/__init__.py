@@ -1,1 +1,1 @@
-"""Baselines without a network of their own."""
+"""Classical baselines: fixed features and a classifier of scikit-learn."""

@@ -1,10 +1,10 @@
 """The two classical baselines as modules: HOG with an RBF SVM, and a linear classifier on dlib's face descriptor.
 
-They are fitted by scikit-learn and answer from their own tensors, so that they are saved like any network and nothing
-is pickled. Gradients do not flow through them.
+scikit-learn fits them, but they answer from their own tensors, so that they are saved like any network and nothing is
+pickled. They have no gradients.
 
-HOG: Dalal and Triggs 2005. SVM: Cortes and Vapnik 1995, one against one as libsvm has it. Descriptor: dlib's ResNet,
-128 numbers a face. Probabilities are a softmax over the decisions, tempered as any network's
+HOG: Dalal and Triggs 2005. SVM: Cortes and Vapnik 1995, one against one as in libsvm. Descriptor: dlib's ResNet, 128
+numbers per face. Probabilities are the softmax of the decisions, with a temperature like any network's
 (`models.core.calibration`).
 """
 
@@ -24,14 +24,15 @@ from pipeline.core.errors import DataError
 
 Floats = NDArray[np.float64]
 
-_ABSENT_LOGIT: Final = -100.0  # of a class that no training face has
+_ABSENT_LOGIT: Final = -100.0  # for a class without training faces: its probability is 0, yet its loss is finite
 _STRENGTHS: Final = (0.1, 1.0, 3.0, 10.0, 30.0)  # C, chosen on validation
 _HOG_SIZE_PX: Final = 112
 _HOG_CELL_PX: Final = 14
 _HOG_DIRECTIONS: Final = 8
-_CHIP_PX: Final = 150  # what dlib's network reads
-_CHIP_PADDING: Final = 0.25
-_FACE_IN_CROP: Final = (0.25, 0.3, 0.75, 0.8)  # where an aligned crop with its margin holds the face
+_CHIP_PX: Final = 150  # the side that dlib's network reads
+_CHIP_PADDING: Final = 0.25  # dlib's own default
+# The box of the face in an aligned crop with its margin, as shares of the side.
+_FACE_IN_CROP: Final = (0.25, 0.3, 0.75, 0.8)
 _FEWEST_CLASSES: Final = 2
 
 
@@ -70,10 +71,10 @@ class Classical(nn.Module):
         return self._logits(self._standardized(self.extract(_as_pixels(images))))
 
     def fit(self, faces: FaceBatch, validation: FaceBatch | None) -> tuple[Tensor, Tensor | None]:
-        """Fit features and classifier; the strength is chosen by balanced accuracy on validation.
+        """Fit the standardization and the classifier; its strength is chosen by balanced accuracy on validation.
 
         Returns:
-            The logits (N, classes) of both sets, so that no feature is extracted twice.
+            The logits (N, classes) of both sets, so that features need not be extracted again.
 
         Raises:
             DataError: all faces have the same class.
@@ -98,11 +99,11 @@ class Classical(nn.Module):
         return self._logits(known), None if validation is None else self._logits(asked)
 
     def _apply(self, *_args: Any, **_kwargs: Any) -> "Classical":
-        """Stay on the CPU and in float64, whoever moves or casts it: scikit-image and dlib make the features there."""
+        """Ignore moves and casts: the features come from scikit-image and dlib, which need the CPU and float64."""
         return self
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Take the shapes from the file: how many features and vectors there are is known after fitting alone."""
+        """Take the shapes from the file: the numbers of features and support vectors are known only after fitting."""
         for name in list(self._buffers):
             if prefix + name in state_dict:
                 setattr(self, name, state_dict[prefix + name].clone())
@@ -156,7 +157,7 @@ class HogSvm(Classical):
         machine = SVC(C=strength, kernel="rbf", gamma=gamma, class_weight="balanced").fit(features, labels)
         self.vectors = torch.from_numpy(machine.support_vectors_.copy())
         self.dual = torch.from_numpy(machine.dual_coef_.copy())
-        # With two classes scikit-learn turns libsvm's signs around; the pairs below expect libsvm's own.
+        # With two classes scikit-learn inverts libsvm's signs; `decide` expects libsvm's own.
         sign = -1 if len(machine.classes_) == _FEWEST_CLASSES else 1
         self.intercept = torch.from_numpy(sign * machine.intercept_)
         self.dual = sign * self.dual
@@ -164,7 +165,7 @@ class HogSvm(Classical):
         self.gamma = torch.tensor([gamma], dtype=torch.float64)
 
     def decide(self, features: Tensor) -> Tensor:
-        """Return each class's votes among the pairs, ties broken by how sure they are."""
+        """Return the votes of each class over all pairs, with ties broken by the sum of its decisions."""
         kernel = torch.exp(-self.gamma * torch.cdist(features, self.vectors).square())
         starts = [0, *torch.cumsum(self.counts, 0).tolist()]
         size = len(self.counts)
@@ -178,7 +179,7 @@ class HogSvm(Classical):
             votes[:, second] += found <= 0
             sureness[:, first] += found
             sureness[:, second] -= found
-        # A vote weighs more than any sureness: squeezed into (-1/3, 1/3), as scikit-learn has it.
+        # The sum is squeezed into (-1/3, 1/3), as in scikit-learn, so that it can never outweigh a vote.
         return votes + sureness / (3 * (sureness.abs() + 1))
 
 
@@ -194,17 +195,17 @@ class DescriptorLinear(Classical):
             self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
 
     def extract(self, pixels: NDArray[np.uint8]) -> Floats:
-        """Return the descriptors (N, 128); the face is looked for in the middle of the crop."""
+        """Return the descriptors (N, 128); the landmarks are searched in the middle of the crop."""
         return np.stack([_descriptor(face) for face in pixels])
 
     def solve(self, features: Floats, labels: NDArray[np.int64], strength: float) -> None:
         """Fit with scikit-learn."""
         from sklearn.linear_model import LogisticRegression
 
-        # Standardized descriptors are nearly separable: the strengths that help are a hundredth of an SVM's.
+        # Standardized descriptors are nearly separable, so useful strengths are a hundredth of those of the SVM.
         model = LogisticRegression(C=strength / 100, class_weight="balanced", max_iter=2000).fit(features, labels)
         weight, bias = model.coef_, model.intercept_
-        if len(weight) == 1:  # two classes: scikit-learn keeps the second's decision alone
+        if len(weight) == 1:  # for two classes, scikit-learn keeps only the decision of the second
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         self.weight, self.bias = torch.from_numpy(weight.copy()), torch.from_numpy(bias.copy())
 
@@ -219,7 +220,7 @@ def hog_input(size_px: int | None) -> InputSpec:
 
 
 def descriptor_input(_size_px: int | None) -> InputSpec:
-    """Return the input of `DescriptorLinear`: RGB, with room around the face for dlib's own alignment."""
+    """Return the input of `DescriptorLinear`: RGB, large enough for dlib's own alignment and crop."""
     return InputSpec(2 * _CHIP_PX, (0.0,) * 3, (1.0,) * 3)
 
 

@@ -1,1 +1,1 @@
-"""What all networks stand on."""
+"""What all networks share."""

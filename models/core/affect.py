@@ -1,4 +1,4 @@
-"""Valence and arousal: the loss where a dataset may give none, and the three scores of the field.
+"""Valence and arousal: a loss that skips rows without annotations, and the three scores common in the field.
 
 CCC is Lin's concordance correlation coefficient (Lin 1989, Biometrics 45:255), with population moments.
 """
@@ -19,13 +19,13 @@ _TINY: Final = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class AffectScore:
-    """How well one of the two was answered.
+    """How well valence or arousal was answered.
 
     Attributes:
-        rows: how many samples give it.
-        ccc: concordance correlation in [-1, 1]; 0 where either side does not vary.
+        rows: number of annotated samples.
+        ccc: concordance correlation in [-1, 1]; 0 if either side does not vary.
         rmse: root of the mean squared error, for values in [-1, 1].
-        sign_agreement: share of samples whose sign is right; a true 0 is left out.
+        sign_agreement: share of samples whose sign is right; samples with a true 0 are left out.
     """
 
     rows: int
@@ -45,11 +45,11 @@ def score_affect(
 
     Args:
         predicted: (N,) answers.
-        true: (N,) annotations; whatever stands where none is given is not read.
-        given: (N,) where there is an annotation.
+        true: (N,) annotations; values without an annotation are ignored.
+        given: (N,) whether there is an annotation.
 
     Returns:
-        The scores, or None where no sample gives one.
+        The scores, or None if no sample is annotated.
     """
     if not given.any():
         return None
@@ -70,19 +70,20 @@ def concordance(first: NDArray[np.float64], second: NDArray[np.float64]) -> floa
 
 
 def affect_loss(answers: Tensor, true: Tensor, given: Tensor, kind: str, weights: Tensor) -> Tensor:
-    """Return the weighted loss over what is given; 0, with a gradient of 0, where nothing is.
+    """Return the weighted loss over the annotated values; 0, with a gradient of 0, if there are none.
 
     Args:
         answers: (N, K) in [-1, 1].
-        true: (N, K), likewise.
-        given: (N, K) bool, where there is an annotation.
-        kind: mse, or ccc for 1 - CCC of each column.
-        weights: (N,) of each sample; one of weight 2 counts like two.
+        true: (N, K) in [-1, 1].
+        given: (N, K) bool, whether there is an annotation.
+        kind: mse, or ccc for the mean over columns of 1 - CCC.
+        weights: (N,) of each sample; a sample of weight 2 counts like two.
     """
     if kind == "mse":
         total, weight = squared_error(answers, true, given, weights)
         return total / weight.clamp(min=_TINY)
-    # Weights of 0 and not rows left out: how many are left a GPU would have to tell first.
+    # Rows without an annotation get a weight of 0. To leave them out, the processor would have to wait for a GPU to say
+    # how many rows remain.
     counted = given * weights[:, None]
     columns = [_ccc_loss(answers[:, k], true[:, k], counted[:, k], given[:, k]) for k in range(true.shape[1])]
     return torch.stack(columns).mean() + 0 * answers.sum()

@@ -1,7 +1,7 @@
-"""How sure answers may be: one temperature a network, fitted on validation (Guo et al. 2017, arXiv:1706.04599).
+"""Calibrating probabilities: one temperature per network, fitted on validation (Guo et al. 2017, arXiv:1706.04599).
 
-Logits are divided by it before the softmax, so that the probabilities fit the held-out labels best; which class is the
-most probable hardly changes, and not at all without mirror images.
+Logits are divided by the temperature before the softmax, so that the probabilities fit the held-out labels best. The
+most probable class stays the same, except rarely with the test-time flip, where two softmaxes are averaged.
 """
 
 from collections.abc import Collection
@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
+# Beyond these, probabilities are all 0 or 1, or all equal.
 _BOUNDS: Final = (0.02, 50.0)
 _DECIMALS: Final = 6
 
@@ -24,19 +25,20 @@ def to_probabilities(logits: Tensor, temperature: float) -> Tensor:
 
 
 def fit_temperature(logits: Tensor, labels: NDArray[np.int64], trained: Collection[int]) -> float:
-    """Return the temperature with the smallest log loss over the rows, and over a few more that speak for 1.
+    """Return the temperature with the smallest log loss over the rows and a few artificial rows that favour 1.
 
-    Few rows that are nearly all right would make any network far too sure. So the fit sees as many more rows as there
-    are classes, labelled by the answers of the network as it is: the catalytic prior of Huang, Stein, Rubin and Kou
-    (PNAS 117(22), 2020), whose simpler model is the temperature 1. A hundred rows outweigh them.
+    A few rows that are nearly all right would make a network far too confident. So the fit gets as many additional rows
+    as there are classes, labelled by the network's own probabilities at temperature 1. This is the catalytic prior of
+    Huang, Stein, Rubin and Kou (PNAS 117(22), 2020), with the temperature 1 as the simpler model. A hundred rows
+    outweigh it.
 
     Args:
-        logits: (V, N, C), of each face and, where the network answers for both, of its mirror image.
+        logits: (V, N, C), of each face and, with the test-time flip, of its mirror image.
         labels: (N,) the true classes.
-        trained: the classes that were trained; the loss of others says nothing of how sure the network may be.
+        trained: the classes that were trained; rows of other classes are ignored, because no temperature fits them.
 
     Returns:
-        The temperature; 1 where there is no such row, or no other is better.
+        The temperature; 1 if there are no rows of trained classes, or no other value is better.
     """
     known = np.isin(labels, sorted(trained))
     if not known.any():

@@ -1,4 +1,4 @@
-"""How a face becomes the input of a network: side, colour and normalization, which travel with the weights."""
+"""How a face becomes the input of a network: side, colour and normalization, which are saved with the weights."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final
@@ -8,14 +8,15 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-# Luma of ITU-R BT.601, as OpenCV and libjpeg weigh red, green and blue. In thousandths, whose sums float32 holds
-# exactly: one pixel in a thousand would else be rounded up here and down on another device or runtime.
+# Luma of ITU-R BT.601, the weights of red, green and blue in OpenCV and libjpeg. They are in thousandths, because
+# float32 represents their sums exactly. Otherwise one pixel in a thousand would be rounded differently on another
+# device or runtime.
 _LUMA: Final = (299.0, 587.0, 114.0)
 _LUMA_UNIT: Final = 1000
 _FINE: Final = 1024
-_FACTORS: Final = (8, 4, 2)  # by which a JPEG decoder shrinks
-_LEAST_OVER: Final = 2  # what is shrunk still has so many times the input's side
-_LARGEST_PX: Final = 4096  # no network here reads as much; a damaged file may ask for more than there is memory
+_FACTORS: Final = (8, 4, 2)  # factors by which a JPEG decoder can shrink
+_LEAST_OVER: Final = 2  # a shrunk face still has at least this many times the input's side
+_LARGEST_PX: Final = 4096  # more than any network reads; a damaged checkpoint could ask for more than fits into memory
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -27,9 +28,9 @@ class InputSpec:
 
     Attributes:
         size_px: side of the square input.
-        mean: of each channel, for pixels in [0, 1]; one value makes the input grey, three RGB.
-        std: of each channel, likewise.
-        zoom: share of the face crop's side that is kept around its centre, in (0, 1].
+        mean: of each channel, for pixels in [0, 1]; one value means grey input, three mean RGB.
+        std: of each channel, for pixels in [0, 1].
+        zoom: share of the crop's side that the network sees, around the centre, in (0, 1].
     """
 
     size_px: Annotated[int, Field(ge=1, le=_LARGEST_PX)]
@@ -47,15 +48,15 @@ class InputSpec:
         return len(self.mean)
 
     def factor(self, side_px: int) -> int:
-        """Return by how much a face may be shrunk before it is cut and scaled: 1, 2, 4 or 8.
+        """Return by how much a face may be shrunk before it is cropped and scaled: 1, 2, 4 or 8.
 
-        A JPEG decoder does it nearly for nothing (`shrink`), which leaves less to send and to scale. What is left has
-        at least twice the input's side, so that the scaling still decides what the network sees: from 224 px to 48,
-        shrunk by two first, pixels are off by half a grey level, and by four they would be by two and a half. And the
-        cut falls on the same place.
+        A JPEG decoder shrinks almost for free, and fewer pixels must then be sent and scaled. The shrunk face has at
+        least twice the input's side, so that the scaling still determines what the network sees: from 224 px to 48,
+        shrinking by two first changes pixels by half a grey level, by four it would be two and a half. The crop must
+        also fall on whole pixels of the shrunk face.
 
         Args:
-            side_px: of the face.
+            side_px: the side of the face in pixels.
         """
         edge = _edge(side_px, self.zoom)
         for factor in _FACTORS:
@@ -66,10 +67,10 @@ class InputSpec:
         return 1
 
     def resize(self, images: Tensor) -> Tensor:
-        """Cut and scale faces to the input's side.
+        """Crop and scale faces to the input's side.
 
         Args:
-            images: (N, 3, H, W) RGB, or (N, 1, H, W) grey, uint8; in full, or as decoded for this input.
+            images: (N, 3, H, W) RGB or (N, 1, H, W) grey, uint8, at full size or as decoded for this input.
 
         Returns:
             (N, channels, size_px, size_px) uint8.
@@ -80,7 +81,7 @@ class InputSpec:
         return self.scale(_cut(images, self.zoom))
 
     def scale(self, images: Tensor) -> Tensor:
-        """Return what `resize` makes of faces that are shrunk and cut: channels and side of the input."""
+        """Return shrunk and cropped faces with the channels and the side of the input; the last step of `resize`."""
         pixels = _to_channels(images, self.channels)
         if pixels.shape[-2:] == (self.size_px, self.size_px):
             return pixels
@@ -90,22 +91,23 @@ class InputSpec:
         return round_exactly(scaled).clamp_(0, 255).to(torch.uint8)
 
     def normalize(self, pixels: Tensor) -> Tensor:
-        """Turn (N, channels, S, S) uint8, or float in [0, 1], into the float32 that the network reads."""
+        """Convert (N, channels, S, S), uint8 or float in [0, 1], to the float32 that the network reads."""
         scaled = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
         return (scaled - per_channel(self.mean, pixels.device)) / per_channel(self.std, pixels.device)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Turn uint8 faces (N, 3, H, W) into the network's float32 input (N, channels, size_px, size_px)."""
+        """Convert uint8 faces (N, 3, H, W) to the network's float32 input (N, channels, size_px, size_px)."""
         return self.normalize(self.resize(images))
 
 
 def shrink(images: Tensor, factor: int) -> Tensor:
     """Return the means of squares of `factor` pixels, (N, C, H / factor, W / factor) uint8.
 
-    It is what libjpeg-turbo makes of a stored face that it decodes at this scale (jidctred.c), within a grey level.
+    Within a grey level, this equals what libjpeg-turbo gives when it decodes at this scale (jidctred.c). So a face that
+    arrives decoded at full size gets almost the same input as one from the shards.
 
     Args:
-        images: (N, C, H, W) uint8, whose sides the factor divides.
+        images: (N, C, H, W) uint8; the factor divides both sides.
         factor: 1, 2, 4 or 8.
     """
     if factor == 1:
@@ -114,16 +116,16 @@ def shrink(images: Tensor, factor: int) -> Tensor:
 
 
 def round_exactly(scaled: Tensor) -> Tensor:
-    """Round in place, so that a value meant to be halfway goes the same way on every device and runtime.
+    """Round in place, so that values halfway between two integers are rounded alike on every device and runtime.
 
-    Scaling gives many exact halves (as many as one in a hundred at a factor of two), and the last bits of a sum would
-    decide them. They are brought to the half first.
+    Scaling gives many exact halves (up to one in a hundred at a factor of two), and otherwise the last bits of a sum
+    would decide. Rounding to 1/1024 first removes these bits.
     """
     return scaled.mul_(_FINE).round_().div_(_FINE).round_()
 
 
 def per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Return (1, C, 1, 1) float32, made on the device: for a copy to a GPU the processor would wait at each step."""
+    """Return (1, C, 1, 1) float32, made on the device, because copying it to a GPU would make each step wait."""
     return torch.cat([torch.full((1, 1, 1, 1), value, device=device) for value in values], 1)
 
 
@@ -136,7 +138,7 @@ def _cut(images: Tensor, zoom: float) -> Tensor:
 
 
 def _edge(side_px: int, zoom: float) -> int:
-    """Return how many pixels are cut off at each end of a side."""
+    """Return how many pixels are cropped at each end of a side."""
     return round(side_px * (1 - zoom) / 2)
 
 

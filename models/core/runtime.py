@@ -1,4 +1,4 @@
-"""Where networks run and that they give the same bits again: device, threads, algorithms, memory."""
+"""The device that networks run on, and what makes their results reproducible: threads, algorithms, memory."""
 
 import ctypes
 import logging
@@ -25,27 +25,28 @@ _LARGE_BYTES: Final = 1 << 30
 
 @contextmanager
 def reproducible(threads: int) -> Iterator[None]:
-    """Fix what the last bits of a sum depend on: the number of threads and the algorithms.
+    """Fix what the last bits of sums depend on, the number of threads and the algorithms, and restore it afterwards.
 
     Args:
-        threads: of one operation on the CPU.
+        threads: per operation on the CPU.
     """
     use_full_float32()
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(threads)
-    # cuBLAS sums in one order only with a workspace of fixed size; it reads this when it is first used.
+    # cuBLAS adds in a fixed order only if its workspace has a fixed size. It reads this variable when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # A few backward passes have no deterministic CUDA kernel; there a rerun may differ in the last bits.
+    # A few backward passes have no deterministic CUDA kernel. They only cause a warning, and a rerun may then differ in
+    # the last bits.
     device = find_device()
     torch.use_deterministic_algorithms(mode=True, warn_only=device.kind != CPU)
-    # Filling fresh memory guards against operations that read what they never wrote; none here does, and it takes
-    # a third of a step on the CPU.
+    # In deterministic mode, torch fills new memory, in case an operation reads memory that was never written. None here
+    # does, and filling takes a third of a step on the CPU.
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     keep_freed_memory()
     try:
-        # Of the other GPUs no draw is made, and to fork all of them would take memory on each.
+        # Only the generator of the GPU in use is saved: to save those of all GPUs would take memory on each.
         with torch.random.fork_rng([] if device.index is None else [device.index]), _quiet():
             yield
     finally:
@@ -56,14 +57,14 @@ def reproducible(threads: int) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """On what networks ran and how, as snapshots, metrics and the report record it.
+    """The device that networks ran on and how, as snapshots, metrics and the report record it.
 
     Attributes:
         device: cpu, cuda or mps.
         card: a GPU's product name, empty for the CPU.
         precision: fp32, bf16 or fp16, never auto.
         tf32: whether float32 products may be rounded to TF32.
-        processes: that train together.
+        processes: how many train together.
     """
 
     device: str
@@ -82,14 +83,14 @@ class Compute:
 
 
 def describe_compute(device: Device, precision: str = "fp32", processes: int = 1) -> Compute:
-    """Return what is to be recorded of networks that run on a device."""
+    """Return what is recorded about networks that run on a device."""
     known = describe_device(device)
     tf32 = device.kind == "cuda" and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
     return Compute(known["device"], known.get("card", ""), precision, tf32, processes)
 
 
 def network_device(*, classical: bool = False) -> Device:
-    """Return where a classifier runs: what PREP_DEVICE means, but the CPU for the classical baselines, TF32 off.
+    """Return the device of a network, as PREP_DEVICE says, and switch off TF32; always the CPU for classical baselines.
 
     Raises:
         ParamsError: see `device.find_device`.
@@ -103,7 +104,7 @@ def network_device(*, classical: bool = False) -> Device:
 
 
 def accelerator() -> str:
-    """Return the device that trains as Lightning calls it: gpu, cpu or mps."""
+    """Return Lightning's name of the training device: gpu, cpu or mps."""
     kind = find_device().kind
     return "gpu" if kind == "cuda" else kind
 
@@ -134,18 +135,19 @@ def resolve_precision(asked: str, device: Device) -> str:
 
 
 def send(made: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor that was made on the CPU on another device.
+    """Return a copy of a CPU tensor on another device.
 
-    To a GPU it goes from pinned memory: from any other the driver may first wait for all that the GPU was given.
+    It goes to a GPU from pinned memory. From any other memory, the driver may first wait for all queued work of the
+    GPU.
     """
     return (made.pin_memory() if device.type == "cuda" else made).to(device, non_blocking=True)
 
 
 def keep_freed_memory() -> None:
-    """Let malloc keep freed blocks of up to 1 GiB for the next batch, where the C library is glibc.
+    """Let malloc keep freed blocks of up to 1 GiB for the next batch, if the C library is glibc.
 
-    By default each large activation is mapped anew for every batch and its pages are faulted in one by one: in a
-    step of the default network that took longer than its convolutions.
+    By default, memory for each large activation is mapped again for every batch, and its pages are faulted in one by
+    one. In a step of the default network this took longer than the convolutions.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -157,7 +159,7 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's advice from the person who typed the command; its errors still come through."""
+    """Hide Lightning's advice, which is about code and not about the command; its errors still come through."""
     logger = logging.getLogger("lightning.pytorch")
     before = logger.level
     logger.setLevel(logging.ERROR)

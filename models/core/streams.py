@@ -1,7 +1,7 @@
-"""The seeds of random streams: each has a purpose, so that no two draws of a training come from one stream.
+"""Seeds of random streams. Each stream has a purpose, so that no two kinds of draws in a training share a stream.
 
-NumPy takes (seed, epoch) and (seed, epoch, 0, 0) for the same, and two sums of products may be equal: a purpose
-number and a hash of all numbers (NumPy's SeedSequence) keep streams apart.
+NumPy treats (seed, epoch) and (seed, epoch, 0, 0) as the same seed, and seeds that are computed by arithmetic can
+coincide. A purpose number and a hash of all numbers (NumPy's SeedSequence) keep the streams apart.
 """
 
 from enum import IntEnum
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What a stream is drawn for; the numbers are never given out again."""
+    """What a stream is used for. A number is never reused, so that old seeds keep their meaning."""
 
     row_groups = 1
     window = 2
@@ -22,10 +22,10 @@ class Purpose(IntEnum):
 
 
 def stream(purpose: Purpose, *numbers: int) -> np.random.SeedSequence:
-    """Return the stream of a purpose and of all numbers that it depends on, none negative: the seed, the epoch ..."""
+    """Return the stream for a purpose and for all numbers that it depends on, such as seed and epoch; none negative."""
     return np.random.SeedSequence([int(purpose), *numbers])
 
 
 def stream_seed(purpose: Purpose, *numbers: int) -> int:
-    """Return the same as one number for torch's generators, from 0 to below 2 ** 63."""
+    """Return the seed of the same stream as one number for torch's generators, in [0, 2 ** 63)."""
     return int(stream(purpose, *numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,1 +1,1 @@
-"""Shards as batches."""
+"""Batches from shards."""

@@ -1,7 +1,7 @@
-"""Decoding over threads, and by the thread that waits.
+"""Decoding with threads, including the one that waits for the result.
 
 simplejpeg (libjpeg-turbo) releases the interpreter's lock while it decodes, so threads scale like processes here and
-share memory for nothing. Whoever shows faces to a network decodes them here, so that it sees the same pixels.
+share memory at no cost. Every path to a network decodes here, so that all of them give the same pixels.
 """
 
 import sys
@@ -18,14 +18,14 @@ from models.core.inputs import InputSpec
 from models.data.encoded import EncodedRows
 from pipeline.core.errors import DataError
 
-_CHUNK_ROWS: Final = 8  # what a thread decodes at a time: some milliseconds
+_CHUNK_ROWS: Final = 8  # pictures that a thread decodes at a time, which takes some milliseconds
 
 Pixels = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
 
 
 class Task(Generic[Result]):
-    """Work for a thread of the pool, or for whoever asks for the result before a thread has begun it."""
+    """Work for a thread of the pool, or for the thread that asks for the result before the pool has begun."""
 
     def __init__(self, work: Callable[[], Result], pool: Executor | None) -> None:
         self._work = work
@@ -45,17 +45,17 @@ class Task(Generic[Result]):
 
 
 class Blocks:
-    """Blocks of pixels, given out again when nobody holds them any more.
+    """A pool of pixel blocks, which are reused when nothing refers to them any more.
 
-    Fresh memory costs some percent of the decoding, because the kernel clears it first. A block that is still held, by
-    a tensor, by a view of one or by a thread, is never given out.
+    New memory costs some percent of the decoding time, because the kernel clears it first. A block that a tensor, a
+    view or a thread still refers to is never reused.
     """
 
     def __init__(self, most: int) -> None:
         self._blocks: deque[Pixels] = deque(maxlen=most)
 
     def take(self, shape: tuple[int, ...]) -> Pixels:
-        """Return a block of this shape with whatever is in it."""
+        """Return a block of this shape with arbitrary content."""
         for block in self._blocks:
             if block.shape == shape and sys.getrefcount(block) == _UNHELD:
                 return block
@@ -65,7 +65,10 @@ class Blocks:
 
 
 def _references_of_an_unheld_block() -> int:
-    """Count what the container, the loop and the call hold, in a loop like that of `Blocks.take`."""
+    """Return the reference count of a block that only the pool refers to, measured in a loop like `Blocks.take`.
+
+    The count includes the references of the container, the loop and the call, and these differ between Python versions.
+    """
     return max(sys.getrefcount(block) for block in deque([np.empty(1, np.uint8)]))
 
 
@@ -73,13 +76,13 @@ _UNHELD: Final = _references_of_an_unheld_block()
 
 
 class Decoding:
-    """The pictures of one batch on their way to one block of memory (B, H, W, 3).
+    """The pictures of one batch while they are decoded into one block of memory (B, H, W, 3).
 
     Args:
-        rows: with the pictures.
-        pool: whose threads help.
-        blocks: of memory.
-        spec: the input that they are for, which says at what scale they are decoded; None: in full.
+        rows: with the encoded pictures.
+        pool: threads that help; None: none.
+        blocks: where memory comes from.
+        spec: the network's input, which determines the scale of decoding; None: full size.
     """
 
     def __init__(self, rows: EncodedRows, pool: Executor | None, blocks: Blocks, spec: InputSpec | None) -> None:
@@ -92,7 +95,7 @@ class Decoding:
         self._tasks = [Task(_Chunk(self, start), pool) for start in range(0, len(rows), _CHUNK_ROWS)]
 
     def pixels(self) -> Pixels:
-        """Return the decoded pictures; helps decoding while it waits.
+        """Return the decoded pictures; the calling thread helps to decode instead of waiting.
 
         Raises:
             DataError: a picture cannot be decoded or has another size than the first; names its sample.
@@ -101,7 +104,7 @@ class Decoding:
             task.steal()
         for task in self._tasks:
             task.result()
-        self._tasks = []  # they hold this object in turn, and with it the pixels
+        self._tasks = []  # they refer to this object, and so would keep the pixels in memory
         return self._pixels
 
     def decode(self, start: int) -> None:
@@ -126,7 +129,7 @@ class _Chunk:
 
 
 def decode_for(contents: Sequence[bytes], spec: InputSpec) -> Pixels:
-    """Return stored faces of one size as (N, H, W, 3), at the scale that an input needs.
+    """Decode stored faces of one size to (N, H, W, 3), at the scale that an input needs.
 
     Raises:
         ValueError: one cannot be decoded, or has another size than the first.

@@ -1,4 +1,4 @@
-"""Rows in memory, still encoded: what a window holds and a batch is cut from."""
+"""Rows in memory with encoded pictures; windows consist of them, and batches are taken from them."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -62,7 +62,11 @@ def concat_rows(parts: Sequence[EncodedRows]) -> EncodedRows:
 
 
 class PieceReader:
-    """Reads pieces of one split; safe to use from several threads. Keeps the last few footers, not the files."""
+    """Reads pieces of one split; thread-safe.
+
+    It keeps the last few footers, because parsing one takes longer than reading a row group, but no open files, because
+    a split may have thousands.
+    """
 
     def __init__(self, folder: ShardFolder, entries: Sequence[ShardEntry]) -> None:
         self._folder = folder
@@ -107,7 +111,7 @@ def _rows(batch: pa.RecordBatch) -> EncodedRows:
 
 
 def _numbers(column: pa.Array, dtype: type[np.generic]) -> Array:
-    """Return numbers, NaN for null. Arrow's own way to NumPy would first import pandas: half a second."""
+    """Return numbers, NaN for null. Arrow's own conversion to NumPy would import pandas, which takes half a second."""
     if column.null_count:
         return np.array([np.nan if value is None else value for value in column.to_pylist()], dtype)
     return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * np.dtype(dtype).itemsize)

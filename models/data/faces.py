@@ -13,15 +13,15 @@ from models.data.loader import Batch
 
 @dataclass(frozen=True, slots=True)
 class FaceBatch:
-    """Faces and what is known of them. All tensors have the same first dimension and lie on one device.
+    """Faces and their annotations. All tensors have the same first dimension and are on one device.
 
     Attributes:
-        pixels: uint8 (N, channels, size_px, size_px); before `scaled`, as they were decoded, (N, 3, H, W).
+        pixels: uint8 (N, channels, size_px, size_px); before `scaled`, as decoded, (N, 3, H, W).
         labels: int64 (N,).
         probs: float32 (N, 8), soft labels.
         weights: float32 (N,), of each sample in the loss.
-        affect: float32 (N, 2), valence and arousal, 0 where none is given.
-        affect_given: bool (N, 2).
+        affect: float32 (N, 2), valence and arousal in [-1, 1], 0 if not annotated.
+        affect_given: bool (N, 2), whether it is annotated.
     """
 
     pixels: Tensor
@@ -39,15 +39,15 @@ class FaceBatch:
         return FaceBatch(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def without_pixels(self) -> "FaceBatch":
-        """Return what an answer is measured against, and not the pixels: they would take gigabytes."""
+        """Return the annotations only, without the pixels, which for a whole validation set would take gigabytes."""
         return replace(self, pixels=self.pixels.new_empty(len(self), 0))
 
     def scaled(self, spec: InputSpec) -> "FaceBatch":
-        """Return decoded faces as the network reads them; where they lie, the scaling is done."""
+        """Return decoded faces scaled to the network's input, on the device that they are on."""
         return replace(self, pixels=spec.resize(self.pixels).contiguous())
 
     def pinned(self) -> "FaceBatch":
-        """Return a copy in memory from which a GPU fetches by itself, so that nobody waits for it."""
+        """Return a copy in pinned memory, from which a GPU can copy while the program goes on."""
         return FaceBatch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
 
     def to(self, device: torch.device) -> "FaceBatch":
@@ -56,7 +56,7 @@ class FaceBatch:
 
 
 def faces_of(batch: Batch) -> FaceBatch:
-    """Return what training needs of a batch of the shards, as it was decoded."""
+    """Return a batch of the shards as a `FaceBatch`, with pixels as decoded."""
     return FaceBatch(
         pixels=batch.images,
         labels=batch.labels,

@@ -1,9 +1,9 @@
-"""Shards as batches for training: shuffled, resumable in the middle of an epoch, the same for any number of workers.
+"""Batches from shards: shuffled, resumable in the middle of an epoch, the same for any number of workers.
 
-Notable: workers are threads, because decoding a JPEG releases the interpreter's lock; a batch is decoded in place into
-one block of memory, so nothing is collated, copied or sent between processes; and the thread that waits for a batch
-decodes what no worker has begun. `images` has the shape (B, 3, H, W) in channels_last memory, as the decoder writes it
-and as convolutions like it.
+Workers are threads, because decoding a JPEG releases the interpreter's lock. A batch is decoded directly into one block
+of memory, so nothing is collated, copied or sent between processes. The thread that waits for a batch decodes what no
+worker has begun. `images` has the shape (B, 3, H, W) in channels_last memory: the decoder writes it that way, and
+convolutions are faster on it.
 """
 
 import math
@@ -61,20 +61,20 @@ class Batch:
 
 
 class ShardLoader:
-    """Batches of one split. Iterate it once an epoch; the next iteration is the next epoch.
+    """Batches of one split. Each iteration is one epoch; the next iteration is the next epoch.
 
     Args:
-        shards: the folder that `prep shard` wrote, or a storage address of it.
+        shards: the folder that `prep shard` wrote, or its storage address.
         split: train, val or test.
-        batch_size: samples a batch; the last one of an epoch may be smaller.
-        shuffle: mix anew in every epoch; otherwise rows come as they are stored.
+        batch_size: samples per batch; the last batch of an epoch may be smaller.
+        shuffle: shuffle again in every epoch; otherwise rows come as they are stored.
         seed: of the order.
-        workers: decoding threads beside the calling one; the batches do not depend on it.
-        spec: the network's input that the faces are for. They are decoded at the scale that it needs, which may be half
-            the size or less; None: in full.
-        rank: this process among those that train together.
-        world_size: how many there are. Each gets the same number of samples and batches; where the rows do not
-            divide, the first few of the epoch's order come twice (recognisable by their sample_id).
+        workers: decoding threads besides the calling one; the batches do not depend on it.
+        spec: the network's input. Faces are decoded at the scale that it needs, which may be half the size or less;
+            None: full size.
+        rank: number of this process among those that train together.
+        world_size: number of these processes. Each gets the same number of samples and batches; if the rows cannot be
+            divided equally, the first few of the epoch's order come twice (recognisable by their sample_id).
 
     Raises:
         TableError: the shards are missing or torn.
@@ -113,7 +113,7 @@ class ShardLoader:
         self._epoch = 0
         self._position = 0  # samples yielded in this epoch
         self._resume = False
-        self._blocks = Blocks(2 * workers + 4)  # what is ahead, and what a training loop holds
+        self._blocks = Blocks(2 * workers + 4)  # the batches decoded ahead, and those that a training loop refers to
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch: the same for every rank."""
@@ -130,19 +130,19 @@ class ShardLoader:
         return self._epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next. One that `load_state_dict` has just restored goes on where it was."""
+        """Set the next epoch. If `load_state_dict` has just restored this epoch, it resumes where it was."""
         if epoch != self._epoch:
             self._epoch, self._position, self._resume = epoch, 0, False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where this loader is, as plain JSON values: after the last batch it has yielded."""
+        """Return the position of this loader, after the last batch it has yielded, as plain JSON values."""
         return {**self._identity(), "epoch": self._epoch, "position": self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken: the next iteration yields the samples that had not been yielded.
+        """Resume where `state_dict` was taken: the next iteration yields the samples that had not been yielded.
 
         Raises:
-            ModelError: the state is of other shards, or of another order of them; names what differs.
+            ModelError: the state belongs to other shards or to another order; names what differs.
         """
         here = self._identity()
         for key in _STATE_KEYS:
@@ -162,7 +162,7 @@ class ShardLoader:
         }
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of this epoch, or what is left of it after `load_state_dict`; then turn to the next.
+        """Yield the batches of this epoch, or the rest of it after `load_state_dict`; then advance to the next epoch.
 
         Raises:
             TableError: a shard is missing or torn.
@@ -183,7 +183,7 @@ class ShardLoader:
                 pool.shutdown(cancel_futures=True)
 
     def _decodings(self, pool: ThreadPoolExecutor | None) -> Iterator[Decoding]:
-        """Yield batches that are being decoded, with more of them begun behind each."""
+        """Yield batches that are being decoded, while the pool has begun with the ones after them."""
         ahead: deque[Decoding] = deque()
         for rows in self._batches(pool):
             ahead.append(Decoding(rows, pool, self._blocks, self._spec))
@@ -204,7 +204,7 @@ class ShardLoader:
             yield rest[0]
 
     def _windows(self, pool: ThreadPoolExecutor | None) -> Iterator[EncodedRows]:
-        """Yield windows in their mixed order; the next one is being read meanwhile."""
+        """Yield windows in shuffled order, while the next one is being read."""
         ahead: deque[tuple[Window, list[Task[EncodedRows]]]] = deque()
         for window in self._order.windows(self._epoch, self._position):
             reads = [Task(partial(self._pieces.read, piece), pool) for piece in window.pieces]

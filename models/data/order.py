@@ -1,10 +1,10 @@
-"""In which order an epoch reads the rows of a split: a function of (seed, epoch, rank) and of nothing else.
+"""The order in which an epoch reads the rows of a split. It depends on seed, epoch and rank only.
 
-The unit of reading is a row group. An epoch permutes all groups, cuts the resulting line of rows into one equal piece
-for each rank, and mixes the rows of a piece within windows of consecutive groups. So a reader holds two windows,
-whatever the number of shards, and every rank yields the same number of rows: the line is continued from its beginning
-where the rows do not divide, as torch's `DistributedSampler` does. Rows inside a shard are already in random order
-(`pipeline.shards.plan`), so a window is a draw of the whole split.
+The unit of reading is a row group. An epoch permutes all groups, divides the resulting sequence of rows into equal
+pieces, one for each rank, and shuffles the rows of a piece within windows of consecutive groups. So a reader has two
+windows in memory, whatever the number of shards. Every rank yields the same number of rows: if they cannot be divided
+equally, the sequence continues from its beginning, as in torch's `DistributedSampler`. Rows inside a shard are already
+shuffled (`pipeline.shards.plan`), so a window is a random sample of the whole split.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Pieces that are in memory together, and the order (into their concatenated rows) in which they are yielded."""
+    """Pieces that are in memory together, and the order in which their concatenated rows are yielded."""
 
     pieces: tuple[Piece, ...]
     order: npt.NDArray[np.int64]
@@ -42,16 +42,16 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class EpochOrder:
-    """The order of the epochs of one rank.
+    """The order of one rank's rows in every epoch.
 
     Attributes:
-        shard_rows: how many rows each shard holds.
-        group_rows: how many rows a row group holds; the last one of a shard may hold fewer.
+        shard_rows: number of rows in each shard.
+        group_rows: number of rows in a row group; the last one of a shard may have fewer.
         shuffle: whether to shuffle; if not, rows come as they are stored.
         seed: of the order.
-        rank: which of the equal pieces.
-        world_size: how many pieces.
-        window_groups: how many pieces are mixed with each other.
+        rank: number of this process among those that train together.
+        world_size: number of these processes.
+        window_groups: number of row groups that are shuffled together.
     """
 
     shard_rows: Sequence[int]
@@ -64,7 +64,7 @@ class EpochOrder:
 
     @property
     def rows(self) -> int:
-        """How many rows each rank yields in an epoch: the same for all."""
+        """Number of rows that each rank yields in an epoch; the same for all."""
         return -(-sum(self.shard_rows) // self.world_size)
 
     def windows(self, epoch: int, skip: int = 0) -> Iterator[Window]:
@@ -88,7 +88,7 @@ class EpochOrder:
         ends = np.cumsum(sizes)
         at, left = self.rank * self.rows, self.rows
         while left > 0:
-            at %= int(ends[-1])  # the line is continued from its beginning
+            at %= int(ends[-1])  # the sequence continues from its beginning
             place = int(np.searchsorted(ends, at, side="right"))
             start = at - int(ends[place] - sizes[place])
             size = min(left, int(sizes[place]) - start)

@@ -1,4 +1,4 @@
-"""One shape for every network that is built from parts: blocks in order, pooling, head."""
+"""The common structure of networks that are built from parts: blocks in order, pooling, head."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """Blocks, a pooling and a head.
+    """A network of blocks, a pooling and a head, so that freezing, fine-tuning and HiResCAM know its parts.
 
     Args:
         blocks: the base, from the input to the last feature map.

@@ -1,4 +1,4 @@
-"""The layers of any network in order, so that training can freeze the base and open it from the end."""
+"""The layers of any network in order, so that training can freeze the base and unfreeze it from the end."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from models.networks.classifier import Classifier
 def layer_groups(network: nn.Module) -> list[list[nn.Parameter]]:
     """Return the parameters of each block from the input to the output; the last group is the head.
 
-    Blocks without a parameter are left out. A network of timm gives its own order (`group_matcher`).
+    Blocks without parameters are left out. Networks of timm define their own order (`group_matcher`).
     """
     if isinstance(network, Classifier):
         blocks: list[nn.Module] = [*network.blocks, network.pool, network.head]
@@ -21,11 +21,11 @@ def layer_groups(network: nn.Module) -> list[list[nn.Parameter]]:
 
 
 def open_last(network: nn.Module, blocks: int | None) -> None:
-    """Let the head and the last `blocks` blocks of the base train, and freeze all before them.
+    """Unfreeze the head and the last `blocks` blocks of the base, and freeze the blocks before them.
 
     Args:
         network: any network of the registry.
-        blocks: 0 trains the head alone (feature extraction); None opens everything.
+        blocks: 0 trains the head only (feature extraction); None unfreezes everything.
     """
     groups = layer_groups(network)
     first_open = 0 if blocks is None else max(0, len(groups) - 1 - blocks)
@@ -35,9 +35,9 @@ def open_last(network: nn.Module, blocks: int | None) -> None:
 
 
 def rest_frozen(network: nn.Module) -> None:
-    """Put modules whose own parameters are all frozen into inference mode, so that batch statistics stay as they are.
+    """Put modules whose own parameters are all frozen into inference mode, so that batch statistics do not change.
 
-    A network that trains in full is left alone. Call it after every `network.train()`.
+    It does nothing to a network without frozen parameters. Call it after every `network.train()`.
     """
     for module in network.modules():
         own = list(module.parameters(recurse=False))
@@ -46,7 +46,7 @@ def rest_frozen(network: nn.Module) -> None:
 
 
 def count_trainable(network: nn.Module) -> int:
-    """Return how many numbers train."""
+    """Return the number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
@@ -57,7 +57,7 @@ def _timm_groups(network: nn.Module) -> Iterator[list[nn.Parameter]]:
     head_module = getattr(network, "get_classifier", lambda: None)()
     head = {id(parameter) for parameter in head_module.parameters()} if isinstance(head_module, nn.Module) else set()
     names = list(group_parameters(network, network.group_matcher(coarse=True)).values())  # type: ignore[operator]  # timm's
-    # What comes between the last block and the head, such as a final norm, belongs to that block.
+    # Layers between the last block and the head, such as a final norm, train together with that block.
     names[-2:] = [[*names[-2], *names[-1]]]
     for group in names:
         yield [named[name] for name in group if id(named[name]) not in head]
@@ -65,7 +65,7 @@ def _timm_groups(network: nn.Module) -> Iterator[list[nn.Parameter]]:
 
 
 def feature_layers(network: nn.Module) -> list[nn.Module]:
-    """Return the layers with a feature map (N, C, H, W), from the input on; none where a network has no map."""
+    """Return the layers with a feature map (N, C, H, W), in order; empty for a network without such maps."""
     if isinstance(network, Classifier):
         return list(network.blocks)
     stages = getattr(network, "feature_info", None)

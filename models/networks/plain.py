@@ -1,4 +1,4 @@
-"""The networks of this project, trained from scratch."""
+"""The project's own networks, trained from scratch."""
 
 from torch import nn
 
@@ -11,7 +11,7 @@ _STRIDE = 32
 def build_proposed(classes: int, size_px: int) -> Classifier:
     """Build the thesis's network: five convolutions, each followed by max-pooling, then flatten and dense layers.
 
-    Batch normalization stands between each convolution and its ReLU, and dropout before the dense layers.
+    There is batch normalization between each convolution and its ReLU, and dropout before the dense layers.
 
     Args:
         classes: width of the output.
@@ -43,10 +43,11 @@ def build_baseline(classes: int, size_px: int) -> Classifier:
 
 
 def build_compact(classes: int, size_px: int) -> Classifier:
-    """Build the small network that was best on real faces: two convolutions a scale, four scales, one dense layer.
+    """Build the small network that was best on real faces: two convolutions per scale, four scales, one dense layer.
 
     The pairs of 3 x 3 convolutions are those of Simonyan and Zisserman 2015 (arXiv:1409.1556), a tenth as wide, with
-    batch normalization. The dense layer sees where on the face a feature is: global average pooling was worse.
+    batch normalization. The dense layer sees where on the face a feature is; global average pooling, which does not,
+    was worse.
 
     Args:
         classes: width of the output.

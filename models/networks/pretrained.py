@@ -1,6 +1,6 @@
-"""Networks of torchvision, timm and facenet-pytorch, with our head and the normalization their weights expect.
+"""Networks of torchvision, timm and facenet-pytorch, with our head and the normalization that their weights expect.
 
-The libraries are imported by the functions that need them: timm and torchvision take seconds to import, and the
+Each library is imported by the functions that need it, because timm and torchvision take seconds to import and the
 project's own networks need neither.
 """
 
@@ -14,7 +14,7 @@ from models.networks.classifier import Classifier, global_average
 from models.networks.weights import HuggingFace, State, TorchHub, load_base
 from pipeline.core.errors import ModelError, UsageError
 
-# The face network of facenet-pytorch; its name holds the training set, VGGFace2.
+# The face network of facenet-pytorch, trained on VGGFace2.
 FACENET_FILE = "20180402-114759-vggface2.pt"
 _FACENET_URL = f"https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/{FACENET_FILE}"
 _FACENET_FEATURES = 512
@@ -37,7 +37,10 @@ def timm_input(name: str, size_px: int | None) -> InputSpec:
 
 
 def torchvision_builder(name: str) -> Callable[[int, int, State | None], nn.Module]:
-    """Return what builds a VGG or EfficientNet of torchvision with global average pooling and one dense layer."""
+    """Return a function that builds a VGG or EfficientNet of torchvision with global average pooling and one layer.
+
+    torchvision's VGG has three dense layers on a fixed map instead; with pooling it accepts any side.
+    """
 
     def build(classes: int, size_px: int, state: State | None) -> nn.Module:
         del size_px  # these take any size from 32 px
@@ -55,7 +58,7 @@ def torchvision_builder(name: str) -> Callable[[int, int, State | None], nn.Modu
 
 
 def torchvision_hub(name: str) -> TorchHub:
-    """Return where torchvision's own weights of a network are."""
+    """Return the source of torchvision's weights for a network."""
     from torchvision.models import get_model_weights
 
     return TorchHub(get_model_weights(name).DEFAULT.url)
@@ -81,12 +84,12 @@ def build_facenet(classes: int, size_px: int, state: State | None) -> nn.Module:
 
 
 def facenet_hub() -> TorchHub:
-    """Return where facenet-pytorch's VGGFace2 weights are."""
+    """Return the source of facenet-pytorch's VGGFace2 weights."""
     return TorchHub(_FACENET_URL)
 
 
 def timm_builder(name: str) -> Callable[[int, int, State | None], nn.Module]:
-    """Return what builds a network of timm."""
+    """Return a function that builds a network of timm."""
 
     def build(classes: int, size_px: int, state: State | None) -> nn.Module:
         import timm
@@ -101,7 +104,7 @@ def timm_builder(name: str) -> Callable[[int, int, State | None], nn.Module]:
 
 
 def timm_hub(name: str) -> HuggingFace:
-    """Return where timm's weights of a network are.
+    """Return the source of timm's weights for a network.
 
     Raises:
         ModelError: nobody published weights of this network.
@@ -115,7 +118,7 @@ def timm_hub(name: str) -> HuggingFace:
 
 
 def _config(name: str) -> Any:
-    """Return what timm knows of the published weights of a network."""
+    """Return timm's description of a network's published weights."""
     import timm
 
     config = timm.get_pretrained_cfg(name)

@@ -1,4 +1,4 @@
-"""Weights that others trained: fetched from their hub or read from a file, checked, and never unpickled as code."""
+"""Published weights: downloaded from their hub or read from a file, verified, and never unpickled as code."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ _CONNECT_S: Final = 5.0
 
 
 class Hub(Protocol):
-    """Where published weights of one network come from."""
+    """The source of one network's published weights."""
 
     def fetch(self) -> State:
         """Return the state dict, downloading it when it is not in the cache."""
@@ -42,8 +42,8 @@ class TorchHub:
         """Return the state dict.
 
         Raises:
-            ModelError: not in the cache and the hub cannot be reached; names the file and where to put it. Or what is
-                in the cache is damaged; names it.
+            ModelError: the file is not in the cache and the hub cannot be reached (names the file and where to put it),
+                or the file in the cache is damaged (names it).
         """
         name = self.url.rpartition("/")[2]
         folder = Path(torch.hub.get_dir(), "checkpoints")
@@ -89,7 +89,10 @@ class HuggingFace:
 
 
 def _reach_hub() -> None:
-    """Fail at once where the hub cannot be reached; its own client tries for half a minute."""
+    """Fail at once if the hub cannot be reached; its own client tries for half a minute.
+
+    Behind a proxy the hub's address need not be reachable, so nothing is checked there.
+    """
     from huggingface_hub.constants import ENDPOINT
 
     address = urlsplit(ENDPOINT)
@@ -98,11 +101,11 @@ def _reach_hub() -> None:
 
 
 def read_weights(path: Path, sha256: str | None = None) -> State:
-    """Read a state dict from a file: safetensors, or a .pth or .pt that holds nothing but tensors.
+    """Read a state dict from a file: safetensors, or a .pth or .pt that contains nothing but tensors.
 
     Args:
         path: the file.
-        sha256: what the file's SHA-256 must be, or its first digits. Without it, digits in the name are checked.
+        sha256: the SHA-256 that the file must have, or its first digits. If None, digits in the name are checked.
 
     Raises:
         ModelError: missing, of another SHA-256, or not a file of tensors.
