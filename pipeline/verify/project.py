@@ -75,7 +75,9 @@ def verify_project(
         checked(Checked(folder.as_posix(), not found, _is_recorded(folder, lock.locked)))
     stages, added = lock.stages, lock.added
     if file is None:
-        problems.add(verifier.check_rest(folders, [places.DATA, places.RUNS], places.UNRECORDED))
+        # Without dvc.lock nothing says that `prep code` wrote its folder; with it, the folder is compared as a whole.
+        passed_over = [*places.UNRECORDED, places.CODE]
+        problems.add(verifier.check_rest(folders, [places.DATA, places.RUNS], passed_over))
         problems.add(check_wanted(stages, lock.wants))
     else:
         stages, added = [stage for stage in stages if _made(stage, folders)], []
