@@ -1,4 +1,4 @@
-"""What evaluate says of a network that answers valence or arousal: the scores, masked where a dataset gives none."""
+"""Scores of a network for valence or arousal; rows without an annotation are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class AffectRows:
         task: valence, arousal or affect (both).
         sample_id: N ids.
         dataset: (N,) names.
-        true: (N, 2) valence and arousal in [-1, 1], NaN where none is given.
-        answers: (N, 2) likewise, NaN where the network was not trained on it.
+        true: (N, 2) valence and arousal in [-1, 1], NaN if not annotated.
+        answers: (N, 2) in [-1, 1], NaN if the network was not trained on it.
     """
 
     task: str
@@ -43,7 +43,7 @@ class AffectRows:
 
 
 def read_affects(folder: ShardFolder, split: str) -> NDArray[np.float32]:
-    """Return the annotated valence and arousal (N, 2) of a split, NaN where none is given."""
+    """Return the annotated valence and arousal (N, 2) of a split, NaN if not annotated."""
     table = pa.concat_tables(iter_shards(folder, split, list(AFFECTS)))
     columns = [table[name].to_pandas().to_numpy(np.float32, na_value=np.nan) for name in AFFECTS]
     return np.stack(columns, axis=1)
@@ -52,7 +52,7 @@ def read_affects(folder: ShardFolder, split: str) -> NDArray[np.float32]:
 def answer_affects(
     checkpoint: Checkpoint, loader: ShardLoader, total: int, progress: Progress = no_progress
 ) -> NDArray[np.float32]:
-    """Return the answers (N, 2) to all faces of a loader, in its order."""
+    """Return the answers (N, 2) for all faces of a loader, in its order."""
     parts: list[NDArray[np.float32]] = []
     done = 0
     for batch in loader:
@@ -65,7 +65,7 @@ def answer_affects(
 def describe_affects(rows: AffectRows) -> dict[str, Any]:
     """Return CCC, RMSE and sign agreement of each value, over all rows and per dataset, as nested plain numbers.
 
-    A dataset that gives none of a value has no entry for it.
+    A dataset without annotations of a value has no entry for it.
     """
     everything = np.ones(len(rows.dataset), bool)
     per_dataset = {str(name): _describe(rows, rows.dataset == name) for name in np.unique(rows.dataset)}
@@ -82,7 +82,7 @@ def build_affect_table(rows: AffectRows) -> pa.Table:
 
 
 def list_signs(rows: AffectRows) -> list[tuple[str, str]]:
-    """Return (actual, answered) sign for every annotation that has one, such as ("valence -", "valence +")."""
+    """Return (actual, answered) signs for every annotation other than 0, such as ("valence -", "valence +")."""
     pairs = []
     for name, true, answers in rows.columns():
         signed = ~np.isnan(true) & (true != 0)

@@ -1,6 +1,6 @@
-"""Pictures of what a network sees: the mean map of each class, and its most confident mistakes.
+"""Saliency pictures: the mean map of each class, and the network's most confident mistakes.
 
-They show faces of the dataset, so they stay below runs/, out of git; those of CK+ are of the people who agreed to it.
+They show faces of the dataset, so they stay below runs/ and out of git. Of CK+, they show only people who agreed to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,9 +26,10 @@ from pipeline.report.sheet import Tile, build_sheet, write_png
 _TILE_PX: Final = 128
 _MISTAKE_COLUMNS: Final = 6
 _FACES_AT_ONCE: Final = 16
-_HIDES: Final = 0.65  # how much of the face the strongest heat hides
-_BLUR: Final = 1 / 48  # of the side: single pixels of a gradient are too small to be seen
-_OCCLUDED: Final = 4  # mistakes, beside one face of a class: occlusion asks the model some dozens of times a face
+_HIDES: Final = 0.65  # opacity of the map where it is strongest
+_BLUR: Final = 1 / 48  # sigma as a share of the side, because single pixels of a gradient are too small to see
+# Mistakes shown for a baseline, besides one face per class: occlusion needs dozens of answers for each face.
+_OCCLUDED: Final = 4
 _NOTHING: Final = np.full((_TILE_PX, _TILE_PX, 3), 255, np.uint8)
 
 
@@ -40,7 +41,7 @@ class Face:
         pixels: (H, W, 3).
         truth: what it shows, such as "happy" or "valence -".
         answer: what the network said, such as "sad 0.93".
-        target: the output of the network that is explained.
+        target: index of the network's output that is explained.
     """
 
     pixels: Pixels
@@ -51,7 +52,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A row that is shown: its position in the loader's order, and see `Face`."""
+    """A row to show: its position in the loader's order; for the other fields see `Face`."""
 
     row: int
     truth: str
@@ -60,7 +61,7 @@ class Chosen:
 
 
 def choose_typical(labels: NDArray[np.int64], per_class: int) -> list[int]:
-    """Return the rows of up to `per_class` faces of each class, evenly spaced, so that every dataset has its share."""
+    """Return the rows of up to `per_class` faces of each class, evenly spaced, so that every dataset is represented."""
     chosen: list[int] = []
     for label in range(len(CLASSES)):
         rows = np.flatnonzero(labels == label)
@@ -83,14 +84,14 @@ def choose_classes(
     per_class: int,
     mistakes: int,
 ) -> tuple[list[Chosen], list[Chosen]]:
-    """Return the typical faces of each class, explained by it, and the mistakes, explained by the class that was said.
+    """Return typical faces of each class, with maps for that class, and mistakes, with maps for the answered class.
 
     Args:
-        labels: (N,) their classes.
-        probabilities: (N, 8) the answers.
-        shown: (N,) whose face may be shown.
-        per_class: how many faces a mean map is made of.
-        mistakes: how many mistakes are shown.
+        labels: (N,) true classes.
+        probabilities: (N, 8) answers.
+        shown: (N,) whether the terms allow to show the face.
+        per_class: number of faces for the mean map of a class.
+        mistakes: number of mistakes to show.
     """
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
 
@@ -107,7 +108,7 @@ def choose_classes(
 def choose_affects(
     rows: AffectRows, shown: NDArray[np.bool_], per_sign: int, mistakes: int
 ) -> tuple[list[Chosen], list[Chosen]]:
-    """Return typical faces of each sign of each value, and those that are furthest off, see `choose_classes`."""
+    """Return typical faces for each sign of each value, and those with the largest errors; see `choose_classes`."""
     typical: list[Chosen] = []
     off: list[tuple[float, Chosen]] = []
     for target, (name, annotated, answers) in enumerate(rows.columns()):
@@ -139,7 +140,7 @@ def write_gallery(
         output: the stage's output.
         checkpoint: the network.
         loader: the answered faces, in order.
-        typical: the faces that the mean maps are made of.
+        typical: the faces for the mean maps.
         wrong: the mistakes.
         progress: called with maps done.
     """
@@ -178,7 +179,7 @@ def explain(
     targets: Sequence[int],
     report: Callable[[int], None] | None = None,
 ) -> dict[str, Maps]:
-    """Return each kind of map (N, H, W) of faces (H, W, 3): by gradients, or by occlusion where there are none.
+    """Return each kind of map (N, H, W) of faces (H, W, 3): by gradients, or by occlusion for a model without them.
 
     Args:
         checkpoint: the network.
@@ -210,14 +211,14 @@ def _explain_some(checkpoint: Checkpoint, faces: Pixels, targets: Sequence[int])
 
 
 def before_pooling(layer: nn.Module) -> nn.Module:
-    """Return what stands before the max-pooling that ends a block: its map is the same, twice as fine."""
+    """Return the layer before the max-pooling that ends a block: its map shows the same features at twice the size."""
     if isinstance(layer, nn.Sequential) and len(layer) > 1 and isinstance(layer[-1], nn.MaxPool2d):
         return layer[-2]
     return layer
 
 
 def blur(maps: Maps) -> Maps:
-    """Spread maps (N, S, S) a little, their strongest place again at 1."""
+    """Blur maps (N, S, S) a little, and scale their maximum back to 1."""
     import cv2
 
     spread = np.stack([cv2.GaussianBlur(heat, (0, 0), heat.shape[0] * _BLUR) for heat in maps])
@@ -226,7 +227,7 @@ def blur(maps: Maps) -> Maps:
 
 
 def overlay(pixels: Pixels, heat: Maps) -> Pixels:
-    """Draw one map (H, W) from 0 to 1 over one face (H, W, 3): where it is strong, its colour hides the face."""
+    """Draw a map (H, W), 0..1, over a face (H, W, 3); the stronger it is, the more its colour covers the face."""
     import cv2
 
     colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
@@ -236,7 +237,7 @@ def overlay(pixels: Pixels, heat: Maps) -> Pixels:
 
 
 def build_class_sheet(faces: Sequence[Face], kinds: dict[str, Maps]) -> Pixels:
-    """Draw for each class its mean face and, over it, the mean of each kind of map; a column a class."""
+    """Draw for each class its mean face and, over it, the mean of each kind of map; one column per class."""
     truths = np.array([face.truth for face in faces])
     present = list(dict.fromkeys(truths.tolist()))
     means = [
@@ -254,7 +255,7 @@ def build_class_sheet(faces: Sequence[Face], kinds: dict[str, Maps]) -> Pixels:
 
 
 def build_mistake_sheet(faces: Sequence[Face], kinds: dict[str, Maps]) -> Pixels:
-    """Draw each mistake as the face and the maps of what it was taken for."""
+    """Draw each mistake as the face and the maps for the answered class."""
     tiles = []
     for number, face in enumerate(faces):
         tiles.append(Tile(face.pixels, (f"is {face.truth}", f"said {face.answer}")))

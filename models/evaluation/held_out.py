@@ -1,4 +1,4 @@
-"""The rows that a network has not learned from: who and what they are, how they belong together, and its answers."""
+"""Rows that a network was not trained on: who they show, which belong together, and the network's answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,11 +27,10 @@ _WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The rows of a split in the order of the shards, without pixels; `missing` are those without a face.
+    """The rows of a split in the order of the shards, without pixels; `missing` are the rows without a face.
 
-    `group` says of each row which others it belongs together with, `missing_group` of each of those without a face: the
-    same person, or the same group of the split. They may be the same groups. `shown` says whose face may be shown under
-    the terms of the dataset.
+    `group` and `missing_group` number the groups of both: rows of the same person or the same group of the split have
+    the same number. `shown` says whose face may be shown under the terms of the dataset.
     """
 
     sample_id: list[str]
@@ -44,7 +43,7 @@ class HeldOut:
 
 
 def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldOut:
-    """Read who and what is in a split.
+    """Read the rows of a split, without pixels.
 
     Raises:
         DataError: it has no rows.
@@ -64,7 +63,7 @@ def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldO
 
 
 def read_groups(shards: Path) -> dict[str, str | None]:
-    """Return the group of the split that each sample belongs to."""
+    """Return, for each sample, its group in the split."""
     groups: dict[str, str | None] = {}
     for name in ("index", "missing_faces"):
         table = read_table(shards / f"{name}.parquet", ["sample_id", "group_id"])
@@ -73,7 +72,7 @@ def read_groups(shards: Path) -> dict[str, str | None]:
 
 
 def tie_rows(rows: pa.Table, groups: Mapping[str, str | None]) -> NDArray[np.int64]:
-    """Return (N,) numbers of what is independent of all else: rows of one person, or one group, share one.
+    """Return (N,) numbers of independent groups: rows of one person, or of one group of the split, share a number.
 
     Args:
         rows: sample_id, dataset and subject_id.
@@ -86,9 +85,9 @@ def tie_rows(rows: pa.Table, groups: Mapping[str, str | None]) -> NDArray[np.int
 
 
 def faces_for(checkpoint: Checkpoint, shards: Path, split: str, batch_rows: int) -> ShardLoader:
-    """Return the faces of a split, in the order of the shards, as a network reads them.
+    """Return the faces of a split in the order of the shards, decoded for a network.
 
-    Beside a GPU all cores decode ahead; on the CPU they would only wait for the network's own.
+    With a GPU, all cores decode ahead. On the CPU, decoding threads would only compete with the network's.
     """
     workers = 0 if checkpoint.device.type == "cpu" else worker_count()
     options = {"batch_size": batch_rows, "workers": workers}
@@ -96,7 +95,7 @@ def faces_for(checkpoint: Checkpoint, shards: Path, split: str, batch_rows: int)
 
 
 def answer_logits(checkpoint: Checkpoint, loader: ShardLoader, progress: Progress = no_progress) -> Tensor:
-    """Return the logits (V, N, C) of all faces of a loader, in its order; V is 2 where mirror images are asked."""
+    """Return the logits (V, N, C) of all faces of a loader, in its order; V is 2 with the test-time flip."""
     parts: list[Tensor] = []
     done = 0
     for batch in loader:

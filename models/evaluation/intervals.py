@@ -1,11 +1,11 @@
 """95% intervals by the cluster bootstrap: whole groups are drawn with replacement, as many as there are.
 
-A group is what is independent of the others: a person, or whatever else the split keeps together (Field and Welsh,
-"Bootstrapping clustered data", 2007). The plain percentile interval is too narrow for few groups; here its tails are
-those of the expanded percentile interval (Hesterberg, "What Teachers Should Know About the Bootstrap", The American
-Statistician 69, 2015), which corrects it by Student's t and the factor sqrt(n / (n - 1)) and is the plain
-one for many. Of two to four groups no quantile of the draws reaches far enough: there it is Student's interval with the
-bootstrap's standard error. How often each holds the truth: docs/intervals.md.
+Groups are independent of each other: a person, or whatever else the split keeps together (Field and Welsh,
+"Bootstrapping clustered data", 2007). The plain percentile interval is too narrow for few groups. The expanded
+percentile interval (Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015)
+corrects its tails by Student's t and the factor sqrt(n / (n - 1)), and equals the plain one for many groups. For two to
+four groups, no quantile of the draws reaches far enough, so Student's interval with the bootstrap's standard error is
+used. docs/intervals.md shows how often each contains the true value.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from scipy.stats import norm, t
 
 Floats = NDArray[np.float64]
 
-FEWEST_GROUPS: Final = 2  # below, nothing is known of how groups differ
-FEW_GROUPS: Final = 20  # below, an interval is rough, and is said to be
+FEWEST_GROUPS: Final = 2  # fewer say nothing about how groups differ
+FEW_GROUPS: Final = 20  # with fewer, intervals are rough, and evaluate says so
 _FEWEST_FOR_QUANTILES: Final = 5
 SHARE: Final = (0.0, 1.0)
 SHARE_DIFFERENCE: Final = (-1.0, 1.0)
@@ -28,7 +28,7 @@ _DECIMALS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value with the ends of its 95% interval, which are None where there are fewer than two groups."""
+    """A value with the ends of its 95% interval, which are None if there are fewer than two groups."""
 
     value: float
     low: float | None
@@ -40,23 +40,24 @@ class Interval:
 
 
 def tail(groups: int) -> float:
-    """Return the share of draws beyond each end of the interval: 0.025 for many groups, less for few."""
+    """Return the share of draws outside each end of the interval: 0.025 for many groups, less for few."""
     return float(norm.sf(_errors(groups))) if groups >= FEWEST_GROUPS else 0.0
 
 
 def _errors(groups: int) -> float:
-    """Return half the width of the interval, in standard errors as the bootstrap has them."""
+    """Return half the width of the interval in the bootstrap's standard errors, which are too small for few groups."""
     return float(np.sqrt(groups / (groups - 1)) * t.ppf(1 - _OUTSIDE / 2, groups - 1))
 
 
 def interval(value: float, draws: Floats, groups: int, bounds: tuple[float, float] = SHARE) -> Interval | None:
-    """Return a value with its interval; None for a value that is NaN, which nothing is known about.
+    """Return a value with its interval; None for a value that is NaN, because it is undefined.
 
     Args:
-        value: of all rows.
-        draws: (D,) of the draws; NaN where a draw says nothing, as one without rows of a class does of its recall.
-        groups: how many groups the value is of.
-        bounds: the least and the greatest that such a value can be.
+        value: computed on all rows.
+        draws: (D,) computed on the bootstrap draws; NaN if it is undefined in a draw, such as the recall of a class
+            without rows.
+        groups: number of groups that contribute to the value.
+        bounds: the lowest and highest possible value.
     """
     if np.isnan(value):
         return None

@@ -1,10 +1,10 @@
-"""Label permutations: does some other assignment of classes to outputs fit a dataset much better than the given one?
+"""Label permutations: whether another assignment of classes to outputs fits a dataset much better than the given one.
 
-A label map in another order (RAF-DB read alphabetically, AffectNet's anger taken for disgust) looks like a bad network.
-Here the best assignment of the confusion matrix's columns to its rows is found (H. W. Kuhn, "The Hungarian method for
-the assignment problem", 1955, as SciPy has it), on recalls, so that frequent classes do not decide. It is
-taken apart into cycles, and only a cycle that by itself wins much more than chance could is reported. Silence is no
-proof: a weak network answers too much at random for a swap to show.
+A dataset whose labels are in another order (RAF-DB read alphabetically, AffectNet's anger taken for disgust) looks like
+a bad network. This module finds the best assignment of the confusion matrix's columns to its rows (H. W. Kuhn, "The
+Hungarian method for the assignment problem", 1955, as in SciPy). It works on recalls, so that frequent classes do not
+dominate. The assignment is split into cycles, and a cycle is reported only if it alone gains much more than chance
+could. Finding nothing proves nothing: the answers of a weak network are too random for a swap to show.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
-MIN_GAIN: Final = 0.15  # of the mean recall of the classes that move
-MIN_RATIO: Final = 2.0  # of the mean recall of the classes that move, after to before
-MIN_Z: Final = 5.0  # standard errors: the best of 40,320 assignments was picked, so 2 would be found anywhere
+MIN_GAIN: Final = 0.15  # in the mean recall of the classes that move
+MIN_RATIO: Final = 2.0  # of the mean recalls of the classes that move, after to before
+MIN_Z: Final = 5.0  # standard errors; as the best of 8! = 40,320 assignments, some would reach 2 by chance in any data
 _DIAGONAL_BONUS: Final = 1e-9
 _PROBABILITIES: Final = 2
 _HALF: Final = 0.5
@@ -30,8 +30,8 @@ Cycle = tuple[int, ...]
 class LabelPermutation:
     """Another assignment that fits much better.
 
-    `swapped` are the two classes that win most by changing places. `reads_as` says for each class's output that moves
-    which class it seems to mean. The scores are balanced accuracies, 0 to 1, over the classes that the labels have.
+    `swapped` are the two classes that gain most by changing places. `reads_as` maps each output that moves to the class
+    that it seems to mean. The scores are balanced accuracies, 0..1, over the classes that occur in the labels.
     """
 
     swapped: tuple[str, str]
@@ -61,20 +61,20 @@ class LabelPermutation:
 def find_label_permutation(
     labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str], among: Collection[int] | None = None
 ) -> LabelPermutation | None:
-    """Look for an assignment of classes to outputs that fits much better than the given one.
+    """Search for an assignment of classes to outputs that fits much better than the given one.
 
     Args:
         labels: int (N,), class indices.
         predicted: int (N,) class indices, or float (N, C) probabilities, of which the largest counts.
         classes: the C class names in their order.
-        among: the classes that may move; None lets all. An output that was never trained, or a class that the labels
-            lack, has no recall that could speak for or against a move.
+        among: the classes that may move; None: all. An output that was never trained, or a class without labels, has
+            no recall that could support or contradict a move.
 
     Returns:
-        What looks swapped, or None where the given assignment is as good as any, up to chance.
+        What looks swapped, or None if no assignment is better than the given one beyond chance.
 
     Raises:
-        ValueError: shapes that do not fit each other, or an index that is no class.
+        ValueError: shapes that do not fit each other, or an index that is not a class.
     """
     given = _indices(labels, len(classes))
     outputs = np.asarray(predicted)
@@ -97,7 +97,7 @@ def _best_permutation(counts: Matrix, classes: Sequence[str], among: Sequence[in
     rows[fixed] = 0
     recalls = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
     recalls[:, fixed] = 0
-    # A class that the labels do not have fits every output alike; the bonus leaves it where it is.
+    # A class without labels fits every output equally well; the bonus keeps it in its place.
     _, output_of = linear_sum_assignment(recalls + _DIAGONAL_BONUS * np.eye(len(classes)), maximize=True)
     moved = [cycle for cycle in _cycles(output_of) if _wins(cycle, output_of, recalls, rows[:, 0])]
     if not moved:
@@ -115,7 +115,7 @@ def _best_permutation(counts: Matrix, classes: Sequence[str], among: Sequence[in
 
 
 def _cycles(output_of: NDArray[np.intp]) -> list[Cycle]:
-    """Return the cycles of a permutation that move something."""
+    """Return the cycles of a permutation, without fixed points."""
     cycles, seen = [], set[int]()
     for start in range(len(output_of)):
         cycle = []
@@ -130,19 +130,19 @@ def _cycles(output_of: NDArray[np.intp]) -> list[Cycle]:
 
 
 def _wins(cycle: Cycle, output_of: NDArray[np.intp], recalls: Matrix, rows: NDArray[np.float64]) -> bool:
-    """Say whether the classes of a cycle win much more than chance could by moving."""
+    """Return whether the classes of a cycle gain much more by moving than chance could explain."""
     members = [label for label in cycle if rows[label] > 0]
     if len(members) < len(cycle) - 1 or not members:
         return False
     moved, stayed = recalls[members, output_of[members]], recalls[members, members]
     gain = float((moved - stayed).mean())
-    # Each row wins 1, loses 1 or neither. One more win and loss a class keep the few rows of a rare class from looking
-    # certain only because they agree (Laplace's rule of succession).
+    # By the move, each row gains 1, loses 1 or neither. An additional gain and loss per class (Laplace's rule of
+    # succession) keep the few rows of a rare class from looking certain just because they agree.
     count = rows[members]
     win, lose = (moved * count + 1) / (count + 3), (stayed * count + 1) / (count + 3)
     variance = (win + lose - (win - lose) ** 2) / count
     error = float(np.sqrt(variance.sum())) / len(members)
-    # A class that the labels lack cannot speak against the move, so the others must all but prove it.
+    # A class without labels cannot contradict the move, so the evidence of the others must be stronger.
     least = max(MIN_RATIO * float(stayed.mean()), _HALF if len(members) < len(cycle) else 0.0)
     return gain >= max(MIN_GAIN, MIN_Z * error) and float(moved.mean()) >= least
 

@@ -1,9 +1,9 @@
-"""How good answers are: accuracy, balanced accuracy, F1, loss, calibration error, each with a 95% bootstrap interval.
+"""Scores: accuracy, balanced accuracy, F1, loss, calibration error, each with a 95% bootstrap interval.
 
-Values are scikit-learn's: a mean over classes runs over those that have rows or answers, in every draw anew. Everything
-is computed from whole-number counts per group of rows (a person, a sequence: what a split keeps together).
-So a value and its thousand bootstrap draws are the same few matrix operations, and sums are exact in any order:
-the same bytes on any machine, whatever the number of threads.
+Values are those of scikit-learn: a mean over classes includes the classes with rows or answers, separately in every
+draw. Everything is computed from integer counts per group of rows (a person, a sequence: what a split keeps together).
+So a value and its thousand bootstrap draws take the same few matrix operations, and sums are exact in any order, which
+gives the same bytes on any machine and with any number of threads.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,16 @@ from pipeline.core.emotions import CLASSES
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-NO_ANSWER: Final = -1  # `predicted` of a row whose face was not found: it counts as wrong
+NO_ANSWER: Final = -1  # `predicted` of a row whose face was not found; it counts as wrong
 SCORES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "loss", "ece")
-# These are of the rows that were answered, and absent where none was.
+# Scores that are computed on answered rows only, and are absent if there are none.
 ANSWERED_SCORES: Final = ("loss", "ece")
 CLASS_SCORES: Final = ("precision", "recall", "f1")
 _LOSS: Final = (0.0, np.inf)
 _LOSS_DIFFERENCE: Final = (-np.inf, np.inf)
-_STEPS: Final = 1 << 20  # confidences and losses as whole numbers of this fraction
-_LEAST: Final = float(np.finfo(np.float32).eps)  # a probability of less counts as this in the loss, as in scikit-learn
-_DRAWN_AT_ONCE: Final = 1 << 22  # numbers drawn in one go, to bound memory
+_STEPS: Final = 1 << 20  # confidences and losses are rounded to multiples of 1 / _STEPS, whose sums are exact
+_LEAST: Final = float(np.finfo(np.float32).eps)  # lower probabilities count as this in the loss, as in scikit-learn
+_DRAWN_AT_ONCE: Final = 1 << 22  # numbers drawn at once, to bound memory
 _CHANCE_DRAWS: Final = 200
 _CHANCE_DECIMALS: Final = 6
 _CHANCE_NUMBERS: Final = 1 << 22  # drawn for the calibration error of chance
@@ -36,14 +36,14 @@ _CHANCE_NUMBERS: Final = 1 << 22  # drawn for the calibration error of chance
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The answers to be measured, one entry a row.
+    """The answers to be scored, one entry per row.
 
     Attributes:
         label: (N,) the true class, 0..7.
         predicted: (N,) the answer, 0..7, or NO_ANSWER.
         confidence: (N,) the probability of the answer, 0..1.
-        group: (N,) the number of the group that the row belongs to; the bootstrap draws groups, not rows.
-        loss: (N,) minus the logarithm of the true class's probability; None where probabilities mean nothing.
+        group: (N,) the number of the row's group; the bootstrap draws groups, not rows.
+        loss: (N,) minus the natural logarithm of the true class's probability; None if there are no probabilities.
     """
 
     label: Ints
@@ -63,7 +63,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """How intervals are drawn: how many times, from which seed, and with how many calibration bins."""
+    """Settings of the bootstrap: number of draws, seed, and number of calibration bins."""
 
     draws: int
     seed: int
@@ -75,14 +75,14 @@ class Measured:
     """All scores of one set of rows.
 
     Attributes:
-        rows: how many.
-        groups: how many groups they come from.
-        scores: by the names of SCORES; those of ANSWERED_SCORES are absent where no row was answered.
-        ece_chance: the calibration error that a perfectly calibrated network of these confidences would show.
-        per_class: class name -> by the names of CLASS_SCORES; None for a class without rows and answers.
+        rows: number of rows.
+        groups: number of groups they come from.
+        scores: name in SCORES -> interval; those of ANSWERED_SCORES are absent if no row was answered.
+        ece_chance: the calibration error of a perfectly calibrated network with these confidences.
+        per_class: class name -> name in CLASS_SCORES -> interval; None for a class without rows and answers.
         support: class name -> number of rows.
         confusion: true class name -> answered class name -> share of the true class's rows; None without rows.
-        draws: by the names of SCORES, the drawn values (draws,), for paired comparison of two networks.
+        draws: name in SCORES -> (draws,) bootstrap values, for paired comparison of two networks.
     """
 
     rows: int
@@ -96,15 +96,15 @@ class Measured:
 
 
 def measure(answers: Answers, bootstrap: Bootstrap, classes: Sequence[int] = range(len(CLASSES))) -> Measured:
-    """Measure answers.
+    """Score answers.
 
     Args:
-        answers: at least one row; every label and answer one of `classes`.
-        bootstrap: how the intervals are drawn.
-        classes: the classes that are told of.
+        answers: at least one row; every label and answer is one of `classes`.
+        bootstrap: settings of the bootstrap.
+        classes: the classes to report.
 
     Returns:
-        Values with intervals of the cluster bootstrap, see `models.evaluation.intervals`: whole groups are drawn,
+        Scores with intervals by the cluster bootstrap (`models.evaluation.intervals`), which draws whole groups,
         because the faces of one person are not independent.
     """
     counts, sums = count_groups(answers, bootstrap.bins)
@@ -134,16 +134,16 @@ def measure(answers: Answers, bootstrap: Bootstrap, classes: Sequence[int] = ran
 
 
 def _without(answers: Answers) -> set[str]:
-    """Return the scores that these answers do not have."""
+    """Return the scores that cannot be computed for these answers."""
     if not (answers.predicted != NO_ANSWER).any():
         return set(ANSWERED_SCORES)
     return set() if answers.loss is not None else {"loss"}
 
 
 def answer(probabilities: NDArray[np.float32], classes: Sequence[int]) -> tuple[Ints, Floats]:
-    """Return the most probable of some classes and its probability, for rows (N, 8) of probabilities.
+    """Return the most probable of some classes and its probability, for probabilities (N, 8).
 
-    The probabilities are shared out anew among `classes`, as of a network that knows only these.
+    The probabilities of `classes` are normalized to sum to 1, as for a network that knows only these.
     """
     chosen = probabilities[:, list(classes)].astype(np.float64)
     best = chosen.argmax(axis=1)
@@ -153,12 +153,12 @@ def answer(probabilities: NDArray[np.float32], classes: Sequence[int]) -> tuple[
 
 
 def log_loss(probabilities: NDArray[np.float32], labels: Ints, classes: Sequence[int]) -> Floats:
-    """Return (N,) minus the logarithm of the true class's probability, shared out anew among `classes`.
+    """Return (N,) minus the natural logarithm of the true class's probability, normalized over `classes`.
 
     Args:
         probabilities: (N, 8).
         labels: (N,) the true classes, each one of `classes`.
-        classes: what the network is asked to tell apart.
+        classes: the classes that the network has to distinguish.
     """
     of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     share = _ratio(of_label, probabilities[:, list(classes)].astype(np.float64).sum(axis=1), 1 / len(classes))
@@ -167,11 +167,12 @@ def log_loss(probabilities: NDArray[np.float32], labels: Ints, classes: Sequence
 
 
 def chance_ece(answers: Answers, bootstrap: Bootstrap) -> float:
-    """Return the mean calibration error of a perfect network with the confidences of these answers.
+    """Return the mean calibration error of a perfectly calibrated network with the confidences of these answers.
 
-    The binned error is an absolute value, so chance alone makes it positive. Here each answer is right with exactly the
-    probability that it claims (consistency resampling: Broecker and Smith, "Increasing the reliability of reliability
-    diagrams", 2007; Vaicenavicius et al., arXiv:1902.06977). An error near this value shows no miscalibration.
+    The binned error is an absolute value, so chance alone makes it positive. Here each answer is simulated to be right
+    with exactly the probability that it claims (consistency resampling: Broecker and Smith, "Increasing the reliability
+    of reliability diagrams", 2007; Vaicenavicius et al., arXiv:1902.06977). A measured error near this value is no sign
+    of miscalibration.
     """
     confidence = answers.confidence[answers.predicted != NO_ANSWER]
     place = _bin(confidence, bootstrap.bins)
@@ -192,8 +193,9 @@ def count_groups(answers: Answers, bins: int) -> tuple[Floats, Floats]:
     """Count answers per group.
 
     Returns:
-        counts (G, 8, 9), true class by answer, the last column for no answer; and sums (G, 1 + bins), of the loss and
-        of correctness minus confidence in each bin of confidence, over the answers, in steps. All are whole numbers.
+        counts (G, 8, 9), true class by answer, the last column for no answer; and sums (G, 1 + bins) over the answered
+        rows, of the loss and of correctness minus confidence in each bin of confidence, in units of 1 / _STEPS. All are
+        whole numbers.
     """
     size = len(CLASSES)
     _, group = np.unique(answers.group, return_inverse=True)
@@ -212,12 +214,12 @@ def count_groups(answers: Answers, bins: int) -> tuple[Floats, Floats]:
 
 
 def draw_sums(per_group: Floats, bootstrap: Bootstrap) -> Floats:
-    """Draw groups with replacement, as many as there are, and add up what they hold.
+    """Draw groups with replacement, as many as there are, and add up their rows of `per_group`.
 
     Args:
         per_group: (G, K) whole numbers.
-        bootstrap: how many draws, from which seed. The same seed and G draw the same groups, so that two networks
-            are compared on the same people.
+        bootstrap: number of draws and seed. The same seed and G draw the same groups, so that two networks are compared
+            on the same people.
 
     Returns:
         (draws, K) sums.
@@ -235,10 +237,10 @@ def draw_sums(per_group: Floats, bootstrap: Bootstrap) -> Floats:
 
 
 def compare(first: Measured, second: Measured) -> dict[str, Interval]:
-    """Return by how much the first is better than the second on the same rows, with paired bootstrap intervals.
+    """Return the differences of scores, first minus second, with paired bootstrap intervals.
 
-    Both must have been measured on the same rows with the same `Bootstrap`, so that each draw took the same people. Of
-    loss and calibration error, less is better, and the difference is negative where the first is better.
+    Both must have been measured on the same rows with the same `Bootstrap`, so that each draw took the same people. For
+    loss and calibration error, less is better, so a negative difference means that the first is better.
     """
     differences = {}
     for name in (name for name in SCORES if name in first.scores and name in second.scores):
@@ -251,9 +253,9 @@ def compare(first: Measured, second: Measured) -> dict[str, Interval]:
 
 
 def _scores(sums: Floats, bins: int) -> dict[str, Floats]:
-    """Return every score of each row of sums (D, 73 + bins) as (D, 1), (D, 8) per class or (D, 64) for confusion.
+    """Return every score for each row of sums (D, 73 + bins), as (D, 1), (D, 8) per class or (D, 64) for confusion.
 
-    What a row of sums says nothing about is NaN.
+    Scores that are undefined for a row of sums are NaN.
     """
     size = len(CLASSES)
     table = sums[:, : size * (size + 1)].reshape(len(sums), size, size + 1)
@@ -272,7 +274,7 @@ def _scores(sums: Floats, bins: int) -> dict[str, Floats]:
         "ece": _ratio(np.abs(sums[:, -bins:]).sum(axis=1) / _STEPS, answered.sum(axis=1), np.nan),
     }
     shares = _ratio(table[:, :, :size], support[:, :, None], np.nan).reshape(len(sums), -1)
-    # As scikit-learn has it, a class that is there in labels or answers alone has 0 for what it cannot have.
+    # As in scikit-learn, a class that occurs only in labels or only in answers has 0 for the undefined score.
     per_class = {
         "precision": np.where(there, _ratio(hits, answered, 0), np.nan),
         "recall": np.where(there, np.nan_to_num(recall), np.nan),
@@ -283,7 +285,7 @@ def _scores(sums: Floats, bins: int) -> dict[str, Floats]:
 
 
 def _involved(counts: Floats) -> dict[str, Ints]:
-    """Return how many groups each column of `_scores` is of, given counts (G, 8, 9)."""
+    """Return the number of groups that contribute to each column of `_scores`, given counts (G, 8, 9)."""
     size = len(CLASSES)
     with_rows = counts.sum(axis=2) > 0
     with_answers = counts[:, :, :size].sum(axis=1) > 0
@@ -299,7 +301,7 @@ def _involved(counts: Floats) -> dict[str, Ints]:
 
 
 def _ratio(above: Floats, below: Floats, otherwise: float) -> Floats:
-    """Divide; where there is nothing to divide by, the given value."""
+    """Divide elementwise; the result is `otherwise` where the divisor is 0."""
     above, below = np.broadcast_arrays(above, below)
     quotient = np.full(above.shape, otherwise, np.float64)
     np.divide(above, below, out=quotient, where=below > 0)

@@ -1,10 +1,10 @@
-"""Where a network looks at a face: gradient maps, HiResCAM, and occlusion maps.
+"""Which parts of a face a network uses: gradient maps, HiResCAM, and occlusion maps.
 
-Gradient maps are those of Simonyan et al. 2014 (arXiv:1312.6034), HiResCAM of Draelos and Carin 2020
-(arXiv:2011.08891), both by captum. Grad-CAM averages gradients over places, which is wrong for a head that flattens
-the map, as those here do: it peaked in corners off the face, where there was light but no evidence.
-A model without gradients (an SVM) gets occlusion maps instead: how much the probability falls when a patch of the face
-is hidden (Zeiler and Fergus 2014, arXiv:1311.2901).
+Gradient maps are those of Simonyan et al. 2014 (arXiv:1312.6034), HiResCAM is that of Draelos and Carin 2020
+(arXiv:2011.08891); both are computed by captum. Grad-CAM averages gradients over places, which is wrong for heads that
+flatten the map, as the heads here do: it peaked in corners outside the face, where there was light but no evidence. A
+model without gradients (an SVM) gets occlusion maps: how much the probability falls when a patch of the face is hidden
+(Zeiler and Fergus 2014, arXiv:1311.2901).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,24 +21,24 @@ from models.core.inputs import InputSpec
 Maps = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
-_SHARPNESS: Final = 99.0  # percentile of a map that is drawn at full strength
+_SHARPNESS: Final = 99.0  # this percentile of a map is drawn at full strength, so that one outlier cannot dim the rest
 _OCCLUSION_STEPS: Final = 6  # positions of the hidden patch along a side
 _GREY: Final = 127
-# Of a map along a side. With fewer, each place sees most of the face, and no longer says where something is.
+# Smallest side of a feature map. In a smaller map, each place sees most of the face and cannot say where something is.
 _FINE_PLACES: Final = 10
 
 
 def gradient_maps(network: nn.Module, spec: InputSpec, images: Tensor, targets: Tensor) -> Maps:
-    """Return how strongly each pixel moves the target's logit.
+    """Return how strongly each pixel changes the target's logit.
 
     Args:
-        network: in evaluation mode; logits of normalized images.
-        spec: how faces become its input.
+        network: in evaluation mode; maps normalized images to logits.
+        spec: the network's input.
         images: (N, 3, H, W) uint8.
         targets: (N,) classes.
 
     Returns:
-        (N, S, S) maps of the network's input, from 0 to 1 each.
+        (N, S, S) maps at the size of the network's input, each scaled to 0..1.
     """
     from captum.attr import Saliency
 
@@ -48,9 +48,9 @@ def gradient_maps(network: nn.Module, spec: InputSpec, images: Tensor, targets: 
 
 
 def cam_maps(network: nn.Module, layer: nn.Module, spec: InputSpec, images: Tensor, targets: Tensor) -> Maps:
-    """Return which places of the layer's feature map speak for the target; see `gradient_maps`.
+    """Return which places of the layer's feature map support the target; see `gradient_maps`.
 
-    Of a head that is linear in the map, the values are what each place adds to the logit, where that is positive.
+    If the head is linear in the map, a value is what its place adds to the logit, or 0 if that is negative.
     """
     from captum.attr import LayerGradientXActivation
 
@@ -63,7 +63,7 @@ def cam_maps(network: nn.Module, layer: nn.Module, spec: InputSpec, images: Tens
 
 
 def choose_layer(network: nn.Module, layers: Sequence[nn.Module], spec: InputSpec, images: Tensor) -> nn.Module:
-    """Return the deepest layer whose map still tells parts of a face apart, else the one with the finest map.
+    """Return the deepest layer whose map still distinguishes parts of a face, otherwise the one with the finest map.
 
     Args:
         network: in evaluation mode.
@@ -96,7 +96,7 @@ def occlusion_maps(predict: Callable[[Pixels], Maps], images: Pixels, targets: S
         targets: N classes.
 
     Returns:
-        (N, 6, 6) maps from 0 to 1; the patch is a quarter of the side wide.
+        (N, 6, 6) maps, 0..1; the side of the patch is a quarter of the picture's.
     """
     rows = np.arange(len(images))
     before = predict(images)[rows, list(targets)]
@@ -121,7 +121,7 @@ def _scale(maps: Tensor) -> Maps:
 
 
 def place(maps: Maps, side_px: int, zoom: float = 1.0) -> Maps:
-    """Return maps (N, S, S) of the middle `zoom` of a face as maps (N, side_px, side_px) of the whole face."""
+    """Place maps (N, S, S), which show the central `zoom` of a face, into maps (N, side_px, side_px) of all of it."""
     inner = side_px - 2 * round(side_px * (1 - zoom) / 2)
     wide = functional.interpolate(
         torch.from_numpy(maps)[:, None], size=(inner, inner), mode="bilinear", align_corners=False

@@ -1,4 +1,4 @@
-"""The stage: a checkpoint's answers to the test set, and how good they are. Nothing else reads the test set."""
+"""The stage: answers of a checkpoint on the test set, and their scores. Training never reads the test set."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -41,7 +41,7 @@ from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.core.tables import read_table
 from pipeline.shards.read import ShardFolder, open_shards
 
-# What a network must have been trained on for its answers to mean anything here.
+# Parts of the contract that must be equal in training and here, because the network would otherwise see other pixels.
 _MUST_MATCH: Final = ("classes", "align", "equalize")
 # The likeliest mistake behind a warning of label permutations.
 _ORDERS: Final = "AffectNet's order is another: " + ", ".join(
@@ -60,22 +60,23 @@ def run(
     others: Mapping[str, Path] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Answer the test set and write metrics, predictions, plots and saliency pictures.
+    """Run a network on the test set and write metrics, predictions, plots and saliency pictures.
 
     Args:
         shards: the folder with the test shards.
         run: the folder with model.safetensors, as train wrote it.
         out: the folder to write.
-        params: how.
+        params: settings of the evaluation.
         seed: of the bootstrap.
-        others: folders of other networks by name, measured on the same rows beside this one (the baselines).
-        progress: called with rows answered.
+        others: name -> folder of other networks, which are measured on the same rows for comparison.
+        progress: called with the rows answered so far.
 
     Returns:
-        summary.json: rows_in are the test rows, rows_out those with a face, the rest is rejected as no_face.
+        The content of summary.json: rows_in are the test rows, rows_out those with a face; the others are rejected as
+        no_face.
 
     Raises:
-        ModelError: the network was trained on another preprocessing or class order.
+        ModelError: the network was trained with another preprocessing or class order.
         DataError: the shards have no test rows.
     """
     others = dict(sorted((others or {}).items()))
@@ -104,12 +105,12 @@ def run(
 
 
 def _trained_on(run: Path) -> dict[str, Any]:
-    """Return the device that the network was trained on; nothing where the run has no snapshot."""
+    """Return the device that the network was trained on; empty if the run has no snapshot."""
     return dict(read_snapshot(run).ran) if (run / SNAPSHOT_NAME).is_file() else {}
 
 
 def _network(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Say what was measured: params.yaml beside metrics.json may be of another run by now."""
+    """Describe the measured network, because params.yaml may have changed since it was trained."""
     info = checkpoint.info
     found: dict[str, Any] = {"model": info.model, "size_px": info.input.size_px}
     if find_model(info.model).kind == "classical":
@@ -128,17 +129,17 @@ class _Test:
     bootstrap: Bootstrap
 
     def faces_for(self, checkpoint: Checkpoint) -> ShardLoader:
-        """Return the test set as a network reads it."""
+        """Return the test set decoded for a network."""
         return faces_for(checkpoint, self.shards, TEST, self.params.batch_size)
 
     def whole_faces(self) -> ShardLoader:
-        """Return the test set as people see it."""
+        """Return the test set at full size, for pictures."""
         return ShardLoader(self.shards, TEST, batch_size=self.params.batch_size, shuffle=False, seed=0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What came of it: metrics.json, details.json, what summary.json adds, and the rows."""
+    """The results: the rows, metrics.json, details.json, and additions to summary.json."""
 
     rows: HeldOut
     report: dict[str, Any]
@@ -149,7 +150,7 @@ class _Done:
 def answer_classes(
     test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
 ) -> _Done:
-    """Measure a network of the eight classes beside others; write predictions, confusion and saliency."""
+    """Measure a network of the eight classes, and others for comparison; write predictions, confusion and saliency."""
     rows = read_held_out(test.folder, test.shards)
     logits = answer_logits(checkpoint, test.faces_for(checkpoint), progress)
     probabilities, raw = (to_probabilities(logits, heat).numpy() for heat in (checkpoint.info.temperature, 1.0))
@@ -184,7 +185,7 @@ def answer_classes(
 def answer_values(
     test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
 ) -> _Done:
-    """Measure a network of valence or arousal on the rows that give it; write predictions, signs and saliency."""
+    """Measure a network of valence or arousal on annotated rows; write predictions, signs and saliency."""
     if others:
         raise UsageError(f"--beside: compares networks of classes; this one answers {checkpoint.info.task}")
     rows = read_held_out(test.folder, test.shards)
@@ -204,7 +205,7 @@ def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
     """Load a checkpoint that reads what these shards hold.
 
     Raises:
-        ModelError: its class order or preprocessing is another; names the first difference.
+        ModelError: its class order or preprocessing differs; names the first difference.
     """
     checkpoint = load_checkpoint(path, network_device().name)
     if checkpoint.info.task == "emotion" and checkpoint.classes != CLASSES:
@@ -282,9 +283,9 @@ def _write_pairs(output: StageOutput, pairs: Sequence[tuple[str, str]]) -> None:
 def find_permutations(
     rows: HeldOut, probabilities: NDArray[np.float32], trained: Collection[int] = range(len(CLASSES))
 ) -> dict[str, LabelPermutation]:
-    """Return the datasets whose labels fit the answers much better in another order, as of a wrong label map.
+    """Return the datasets whose labels fit the answers much better in another order, which suggests a wrong label map.
 
-    Looked at are the classes that the network was trained on and the dataset has; silence is no proof, see
+    Only classes that the network was trained on and the dataset has may move. Finding nothing proves nothing; see
     `label_permutation`.
     """
     datasets = np.array(rows.dataset)

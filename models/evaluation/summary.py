@@ -1,7 +1,7 @@
-"""What metrics.json says: the test rows measured as a whole, per dataset, within and across datasets.
+"""The content of metrics.json: scores on all test rows, per dataset, within and across datasets.
 
-Each set of rows is measured on rows with a face, on all rows (a face that was not found counts as wrong), and in the
-classes that both sides have (the training set and these rows), the answer then chosen among those classes alone.
+Each set of rows is scored in three ways: on rows with a face; on all rows, where a face that was not found counts as
+wrong; and on the classes that both the training set and these rows have, with the answer chosen among those classes.
 """
 
 from collections.abc import Mapping
@@ -17,23 +17,23 @@ from pipeline.core.emotions import CLASSES
 from pipeline.core.parallel.pool import Progress, no_progress
 
 _ALL: Final = tuple(range(len(CLASSES)))
-# The scores that stand in metrics.json for every set of rows, on the rows with a face and on all rows.
+# The scores in metrics.json for every set of rows, on rows with a face and on all rows.
 HEADLINES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
-# The one interval that stands there too: without it, nobody can say whether two runs differ.
+# The only interval in metrics.json. Without one, nobody could say whether two runs differ; more would hide the scores.
 _WITH_INTERVAL: Final = "balanced_accuracy"
 _DECIMALS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRows:
-    """The rows of a test set and one network's answers to them.
+    """The rows of a test set and one network's answers.
 
     Attributes:
         dataset: (N,) names.
         label: (N,) 0..7.
-        group: (N,) numbers; rows that one person or one group of the split ties together share one.
+        group: (N,) numbers; rows of one person or one group of the split have the same number.
         found: (N,) whether the face was found.
-        probabilities: (N, 8); of no meaning where the face was not found.
+        probabilities: (N, 8); arbitrary if the face was not found.
     """
 
     dataset: NDArray[np.str_]
@@ -57,7 +57,7 @@ class AnsweredRows:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What the network was trained on: the datasets, and the classes that had rows."""
+    """What the network was trained on: the datasets, and the classes with training rows."""
 
     datasets: frozenset[str]
     classes: frozenset[int]
@@ -65,7 +65,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class TestSlice:
-    """One set of rows measured in its three ways; None where no row is left."""
+    """Scores of one set of rows in three ways, and of its majority-class baseline; None if no row is left."""
 
     with_face: Measured | None
     all_rows: Measured | None
@@ -76,17 +76,17 @@ class TestSlice:
 def build_views(
     rows: AnsweredRows, training: Training, bootstrap: Bootstrap, progress: Progress = no_progress
 ) -> dict[tuple[str, ...], TestSlice]:
-    """Measure the whole and its parts.
+    """Score all rows and their parts.
 
     Args:
         rows: the test set with its answers.
-        training: what the network learned from.
-        bootstrap: how intervals are drawn.
-        progress: called with parts done.
+        training: what the network was trained on.
+        bootstrap: settings of the bootstrap.
+        progress: called with the parts done so far.
 
     Returns:
-        By their place in the metrics: () the whole, ("per_dataset", name), ("within",) the datasets that the network
-        was also trained on, ("across",) the others.
+        Place in metrics.json -> scores: () for all rows, ("per_dataset", name), ("within",) for datasets that the
+        network was also trained on, ("across",) for the others.
     """
     known = np.isin(rows.dataset, sorted(training.datasets))
     masks: dict[tuple[str, ...], NDArray[np.bool_]] = {(): np.ones(len(rows.label), bool)}
@@ -102,7 +102,7 @@ def build_views(
 
 
 def build_view(rows: AnsweredRows, training: Training, bootstrap: Bootstrap) -> TestSlice:
-    """Measure one set of rows in its three ways, and the best that one constant answer could get."""
+    """Score one set of rows in three ways, and its majority-class baseline."""
     faces = rows.where(rows.found)
     shared = tuple(sorted(training.classes & set(faces.label.tolist())))
     both = faces.where(np.isin(faces.label, shared))
@@ -119,16 +119,16 @@ def _measure(rows: AnsweredRows, bootstrap: Bootstrap, classes: tuple[int, ...] 
 
 
 def _constant(rows: AnsweredRows) -> AnsweredRows:
-    """Return the rows answered with their own majority class: no constant answer is more accurate."""
+    """Return the rows answered with their own majority class; no constant answer is more accurate."""
     counts = np.bincount(rows.label, minlength=len(CLASSES))
     probabilities = np.tile(np.eye(len(CLASSES), dtype=np.float32)[counts.argmax()], (len(rows.label), 1))
     return AnsweredRows(rows.dataset, rows.label, rows.group, rows.found, probabilities)
 
 
 def brief(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, Any]:
-    """Return the content of metrics.json: what a person compares between two runs, as plain numbers in nested dicts.
+    """Return the content of metrics.json: the numbers that people compare between runs, in nested dicts.
 
-    Every other number, and every other interval, is in details.json. A class without rows and answers has null.
+    All other numbers and intervals are in details.json. A class without rows and answers has null.
     """
     report = _nested({place: _brief(view) for place, view in views.items()})
     whole = views[()]
@@ -141,7 +141,7 @@ def brief(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, Any]:
 
 
 def list_rough(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, str]:
-    """Return a word on each dataset, and on the whole, whose intervals are of few people or groups, or missing."""
+    """Return a warning for each dataset, and for all rows, whose intervals come from few people or groups."""
     words = {}
     for place, view in views.items():
         if (place and place[0] != "per_dataset") or view.with_face is None or view.with_face.groups >= FEW_GROUPS:
@@ -155,14 +155,14 @@ def list_rough(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, str]:
 
 
 def full(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, Any]:
-    """Return the content of details.json: every number, confusion included, as value, low and high."""
+    """Return the content of details.json: every score, including the confusion matrix, as value, low and high."""
     return _nested({place: _full(view) for place, view in views.items()})
 
 
 def beside(views: Mapping[tuple[str, ...], TestSlice], others: Mapping[tuple[str, ...], TestSlice]) -> dict[str, Any]:
-    """Return another network's scores and by how much the first is better, paired on the same people.
+    """Return another network's scores and the differences to the first, paired on the same people.
 
-    Beside the difference of the calibration errors stands the one that chance alone makes (`ece_chance`).
+    Next to the difference of the calibration errors is the difference that chance alone would make (`ece_chance`).
     """
     return _nested({place: _versus(view, others[place]) for place, view in views.items()})
 

@@ -1,7 +1,7 @@
-"""A network of one's own: fine-tuned on a few labelled faces of one person, measured on that person's other faces.
+"""A personal network: fine-tuned on a few labelled faces of one person and tested on that person's other faces.
 
-For each draw the person's faces are shuffled; the first K may be learned from and the others are the test, the same for
-every number of shots. So the curve over shots and the general network beside it are paired.
+In each draw, the person's faces are shuffled. The first K are for training and the others for testing, the same for
+every number of shots. So all points of the curve, and the general network, are compared on the same faces.
 """
 
 import copy
@@ -43,7 +43,7 @@ _THREADS: Final = 2
 _FEWEST_OTHERS: Final = 1
 _BOOTSTRAP_DRAWS: Final = 1000
 _TOOLS: Final = ("numpy", "torch")
-# Mild: a few faces of one person already differ in little but expression.
+# Mild changes, because a few faces of one person differ in little but their expression.
 _STRENGTHS: Final = AugmentParams(
     shift=0.05, shear_deg=0, zoom=0.05, flip=0.5, rotation_deg=8, crop=0, pad=0, noise=0, blur_px=0, brightness=0.1,
     contrast=0.1, erase=0,
@@ -73,21 +73,21 @@ def run(
     """Fine-tune a network on a few faces of one person, several times, and write the learning curve.
 
     Args:
-        shards: the folder whose test set holds the person; nobody in it has been trained on.
+        shards: the folder whose test set contains the person; the network was not trained on anybody in it.
         run: the folder with the general network.
-        out: gets curve.csv (a row a number of shots and draw), curve.png and summary.json.
-        params: how.
+        out: the folder for curve.csv (one row for each number of shots and draw), curve.png and summary.json.
+        params: settings of the fine-tuning.
         subject: the person's subject_id.
-        shots: the largest number of faces to learn from.
+        shots: the largest number of faces to train on.
         seed: of the draws.
-        progress: called with fine-tunings done.
+        progress: called with the fine-tunings done so far.
 
     Returns:
-        summary.json, with the mean accuracy of both networks for each number of shots.
+        The content of summary.json, with the mean accuracy of both networks for each number of shots.
 
     Raises:
-        UsageError: no such person, or too few faces for so many shots.
-        ModelError: a network that cannot be fine-tuned, or one of another preprocessing.
+        UsageError: no such person, or too few faces for this number of shots.
+        ModelError: a network that cannot be fine-tuned, or that was trained with another preprocessing.
     """
     settings = {**params.plain(), "subject": subject, "shots": shots, "seed": seed}
     with stage_output(out, stage="personalize", sources=[shards, run], params=settings, tools=_TOOLS) as output:
@@ -120,10 +120,10 @@ def read_person(shards: Path, folder: ShardFolder, subject: str, spec: InputSpec
         shards: the folder with the test shards.
         folder: the same, opened.
         subject: a subject_id, or dataset/subject_id: subject "1" of two datasets is two people.
-        spec: the input that the faces are for.
+        spec: the network's input.
 
     Raises:
-        UsageError: nobody there has this subject_id, and names those with the most faces; or several have it.
+        UsageError: nobody has this subject_id (names the people with the most faces), or several people have it.
         DataError: there is no test set.
     """
     if TEST not in folder.splits:
@@ -141,7 +141,7 @@ def read_person(shards: Path, folder: ShardFolder, subject: str, spec: InputSpec
 
 
 def _pick_person(rows: pa.Table, subject: str) -> NDArray[np.bool_]:
-    """Return which rows show the person of this name, (N,)."""
+    """Return (N,) which rows show the person with this name."""
     people = list(zip(rows["dataset"].to_pylist(), rows["subject_id"].to_pylist(), strict=True))
     counts = Counter(person for person in people if person[1] is not None)
     called = sorted(person for person in counts if subject in (person[1], "/".join(person)))
@@ -161,14 +161,16 @@ def _by_faces(entry: tuple[tuple[str, str], int]) -> tuple[int, str]:
 
 
 def fine_tune(general: Checkpoint, images: Tensor, labels: Tensor, params: PersonalizeParams, seed: int) -> Checkpoint:
-    """Return a copy of a network after some steps on a few faces; batch statistics stay as they were.
+    """Return a copy of a network after some steps on a few faces.
+
+    Batch statistics do not change, because those of a few faces would be far off.
 
     Args:
-        general: the network to start from; it is left as it is.
+        general: the network to start from; it is not changed.
         images: uint8 (K, 3, H, W).
         labels: int64 (K,).
-        params: steps, learning rate and how many blocks are open.
-        seed: of augmentation and dropout.
+        params: steps, learning rate and the number of blocks to unfreeze.
+        seed: of the augmentation.
     """
     personal = Checkpoint(general.info, copy.deepcopy(general.module))
     network = personal.module.eval()
@@ -187,15 +189,15 @@ def fine_tune(general: Checkpoint, images: Tensor, labels: Tensor, params: Perso
 
 
 def shot_counts(shots: int) -> list[int]:
-    """Return the numbers of shots of the curve: 1, 2, 4 … and `shots` itself."""
+    """Return the numbers of shots on the curve: 1, 2, 4 … and `shots` itself."""
     return sorted({*(2**power for power in range(shots.bit_length()) if 2**power <= shots), shots})
 
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
     """Return, by number of shots, the mean accuracy of both networks and their mean difference with its 95% interval.
 
-    The interval is paired, of draws of the faces to learn from (see `models.evaluation.intervals`): it is of this
-    person alone.
+    The interval is paired and covers the draws of training faces (see `models.evaluation.intervals`), so it is valid
+    for this person only.
     """
     curve: dict[str, dict[str, float | None]] = {}
     for shots in sorted({row["shots"] for row in rows}):

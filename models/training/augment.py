@@ -1,11 +1,12 @@
-"""Faces changed at random while training: each face its own draw, all faces of a batch in the same few operations.
+"""Random changes of faces during training: drawn for each face, but computed for a whole batch at once.
 
 The distributions are those of torchvision's transforms v2 (RandomHorizontalFlip, RandomAffine, RandomCrop,
-RandomResizedCrop, ColorJitter, GaussianBlur, GaussianNoise, RandomErasing), which change one picture at a time.
-Every operation has a strength in params.yaml (`train.augmentations`); 0 leaves it out. All draws come from torch's
-generator, which training seeds anew at each step, so that a run that was interrupted repeats them.
+RandomResizedCrop, ColorJitter, GaussianBlur, GaussianNoise, RandomErasing), which change one picture at a time. Every
+operation has a strength in params.yaml (`train.augmentations`); 0 switches it off. All draws come from torch's
+generator, which training seeds again at each step, so that a resumed run repeats them.
 
-It runs in float32, whatever autocast says: sampled from a grid in bf16, or rounded to it, a face is destroyed.
+Augmentation runs in float32, whatever autocast says. A face that is sampled on a grid in bf16, or rounded to bf16, is
+destroyed.
 """
 
 import math
@@ -20,12 +21,12 @@ from models.core.inputs import per_channel
 from models.core.runtime import send
 from pipeline.core.params import AugmentParams
 
-_GREY: Final = 0.5  # what comes in from beyond the edge, and what erases
-_ERASED_SHARE: Final = (0.02, 0.15)  # of the area
-_ERASED_RATIO: Final = (0.3, 3.3)  # of its sides
-_BLUR_REACH_PX: Final = 2  # on each side, a kernel of five
-_LEAST_BLUR_PX: Final = 0.05
-_NOISY_SHARE: Final = 0.5  # of the faces
+_GREY: Final = 0.5  # fills what is beyond the edge, and what is erased
+_ERASED_SHARE: Final = (0.02, 0.15)  # of the face's area
+_ERASED_RATIO: Final = (0.3, 3.3)  # of the erased rectangle's sides; torchvision's default
+_BLUR_REACH_PX: Final = 2  # to each side, which makes a kernel of five
+_LEAST_BLUR_PX: Final = 0.05  # a sigma of 0 would divide by zero
+_NOISY_SHARE: Final = 0.5  # of the faces get noise
 _LUMA: Final = (0.2989, 0.587, 0.114)  # as torchvision weighs red, green and blue
 
 
@@ -69,7 +70,7 @@ class Augmentation:
             return faces
 
     def draw_warps(self, count: int) -> "Warps":
-        """Draw where the pixels of so many faces come from."""
+        """Draw the warps of `count` faces."""
         params, side = self._params, self._size_px
         angle, shear, shift = params.rotation_deg, params.shear_deg, params.shift * side
         pad = max(1, round(params.pad * side)) if params.pad else 0
@@ -88,9 +89,10 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Warps:
-    """Where the pixels of N faces come from.
+    """The geometric changes of N faces, in this order.
 
-    A face is mirrored; turned, scaled, sheared and shifted about its centre; cut out again with a border; and cropped.
+    A face is mirrored; rotated, scaled, sheared and shifted about its centre; padded and cropped to its size; and a
+    crop of it is enlarged to its size. They are combined into one warp, so that pixels are interpolated only once.
 
     Attributes:
         mirrored: (N, 1) bool.
@@ -98,9 +100,9 @@ class Warps:
         shift_px: (N, 2), right and down.
         scale: (N, 1).
         shear_deg: (N, 2), along x and y.
-        pad_px: (N, 2), where the cut begins, to the right of and below the face's corner.
-        crop_px: (N, 1), side of the crop that fills the face.
-        crop_at_px: (N, 2), its corner.
+        pad_px: (N, 2), where the crop of the padded face begins, right of and below the face's corner.
+        crop_px: (N, 1), side of the crop that is enlarged.
+        crop_at_px: (N, 2), corner of that crop.
     """
 
     mirrored: Tensor
@@ -114,11 +116,11 @@ class Warps:
 
 
 def warp(faces: Tensor, warps: Warps) -> Tensor:
-    """Return warped faces, sampled once, bilinearly; what lies beyond a face is grey.
+    """Return warped faces, interpolated once, bilinearly; what is beyond a face becomes grey.
 
     Args:
         faces: (N, C, S, S) float32.
-        warps: one of each face, on the CPU.
+        warps: one for each face, on the CPU.
     """
     count, _, side, _ = faces.shape
     x, y = torch.split(_sent(_places(warps, side), faces), 1, 1)  # (N, 1, S) each
@@ -131,20 +133,20 @@ def warp(faces: Tensor, warps: Warps) -> Tensor:
 
 
 def _places(warps: Warps, side: int) -> Tensor:
-    """Return (N, 2, S): where the columns and rows of the output lie in the face as turned.
+    """Return (N, 2, S): the positions of the output's columns and rows in the rotated face.
 
-    They count from its centre in half sides, as `grid_sample` does.
+    They are relative to its centre, in units of half a side, as `grid_sample` expects.
     """
     places = (torch.arange(side) + 0.5) * (warps.crop_px / side) - 0.5
-    # A crop ends at the middle of its last pixel: a half more would be mixed with grey.
+    # A crop ends at the centre of its last pixel. Half a pixel further, grey would be mixed in.
     cropped = (warps.crop_at_px.unsqueeze(-1) + places.unsqueeze(1)).clamp(0, side - 1)
     return (cropped + (warps.pad_px - warps.shift_px).unsqueeze(-1) - (side - 1) / 2) * (2 / side)
 
 
 def _inverse(warps: Warps) -> Tensor:
-    """Return (N, 4), row by row the matrix that leads from a turned, sheared and scaled face back to the original.
+    """Return (N, 4), row by row the matrix from a rotated, sheared and scaled face back to the original.
 
-    Forward, as torchvision puts them together: the mirror, scale, shear along x, shear along y, rotation.
+    The forward order is torchvision's: mirror, scale, shear along x, shear along y, rotation.
     """
     angle = warps.angle_deg * (math.pi / 180)
     across, down = torch.split(warps.shear_deg * (math.pi / 180), 1, 1)
@@ -156,7 +158,7 @@ def _inverse(warps: Warps) -> Tensor:
 
 
 def _jittered(faces: Tensor, brightness: float, contrast: float) -> Tensor:
-    """Scale each face, and its distance from its mean luma, in an order that is drawn too."""
+    """Change the brightness of each face and its contrast to its mean luma, in random order."""
     count = len(faces)
     bright = _uniform(count, max(0.0, 1 - brightness), 1 + brightness)
     spread = _uniform(count, max(0.0, 1 - contrast), 1 + contrast)
@@ -175,7 +177,7 @@ def _mean_luma(faces: Tensor) -> Tensor:
 
 
 def _noisy(faces: Tensor, sigma: float) -> Tensor:
-    """Add Gaussian noise to the faces that a coin picks. It is drawn for them alone: noise costs more than all else."""
+    """Add Gaussian noise to randomly picked faces, and draw it for these only: noise costs more than all the rest."""
     picked = _chance(len(faces), _NOISY_SHARE).flatten().nonzero().flatten()
     picked = send(picked, faces.device)
     noise = torch.randn((len(picked), *faces.shape[1:]), device=faces.device).mul_(sigma)
@@ -183,7 +185,7 @@ def _noisy(faces: Tensor, sigma: float) -> Tensor:
 
 
 def blur(faces: Tensor, sigma_px: Tensor) -> Tensor:
-    """Return faces (N, C, S, S) under a Gaussian of five taps each way, `sigma_px` (N, 1) wide."""
+    """Return faces (N, C, S, S) blurred by a Gaussian with five taps in each direction; `sigma_px` is (N, 1)."""
     reach = _BLUR_REACH_PX
     kernel = (-0.5 * (torch.arange(-reach, reach + 1) / sigma_px) ** 2).exp()
     weights = [_sent(tap, faces) for tap in torch.split(kernel / kernel.sum(1, keepdim=True), 1, 1)]
@@ -198,7 +200,7 @@ def blur(faces: Tensor, sigma_px: Tensor) -> Tensor:
 
 
 def _erased(faces: Tensor, share: float) -> Tensor:
-    """Cover one rectangle of the faces that a coin picks with grey."""
+    """Cover a random rectangle of randomly picked faces with grey."""
     count, side = len(faces), faces.shape[-1]
     area = _uniform(count, *_ERASED_SHARE) * side**2
     ratio = _uniform(count, *(math.log(bound) for bound in _ERASED_RATIO)).exp()
@@ -209,31 +211,32 @@ def _erased(faces: Tensor, share: float) -> Tensor:
 
 
 def _within(length: Tensor, side: int) -> Tensor:
-    """Draw where a stretch of `length` (N, 1) pixels begins, and return (N, side), true within it."""
+    """Draw where an interval of `length` (N, 1) pixels begins; return (N, side), true inside it."""
     first = _whole(len(length), side - length + 1)
     places = torch.arange(side)
     return (places >= first) & (places < first + length)
 
 
 def _uniform(count: int, low: float, high: float) -> Tensor:
-    """Draw a number from [low, high) for each of so many faces, (N, 1).
+    """Draw a number from [low, high) for each face, (N, 1).
 
-    Always on the CPU, so that they are the same with and without a GPU; nobody waits for a few numbers on their way.
+    All draws are made on the CPU, so that they are the same with and without a GPU. Sending a few numbers costs
+    nothing.
     """
     return torch.rand(count, 1) * (high - low) + low
 
 
 def _whole(count: int, below: Tensor | float) -> Tensor:
-    """Draw a whole number from 0 to under `below` for each face, (N, 1)."""
+    """Draw a whole number from [0, below) for each face, (N, 1)."""
     return torch.minimum((torch.rand(count, 1) * below).floor(), torch.as_tensor(below) - 1)
 
 
 def _chance(count: int, share: float) -> Tensor:
-    """Draw true with this probability for each face, (N, 1)."""
+    """Draw for each face, (N, 1), whether something happens, with this probability."""
     return torch.rand(count, 1) < share
 
 
 def _sent(drawn: Tensor, faces: Tensor) -> Tensor:
-    """Return what was drawn on the device of the faces; (N, 1) with the axes that go with them."""
+    """Return a draw on the device of the faces; (N, 1) becomes (N, 1, 1, 1), to broadcast over their pixels."""
     sent = send(drawn, faces.device)
     return sent.view(-1, 1, 1, 1) if sent.shape[1:] == (1,) else sent

@@ -1,4 +1,4 @@
-"""The moving average of a network's weights, which answers in its place."""
+"""The exponential moving average of a network's weights, which is evaluated and saved instead of the network."""
 
 import copy
 from typing import Any
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 class Average(nn.Module):
-    """A copy of a network that follows it: after n steps its weights are moved by 1 - min(decay, (1 + n) / (10 + n)).
+    """A copy of a network whose weights follow it: at step n they move by 1 - min(decay, (1 + n) / (10 + n)).
 
-    So the decay grows to its value and the first weights fade. All tensors move in one operation, and the number of
-    steps lies with the processor: torch's AveragedModel asks the GPU for it at every step.
+    So the decay grows to its final value, and the random first weights soon fade. All tensors move in one operation.
+    The number of steps is kept on the CPU, because torch's AveragedModel asks the GPU for it at every step.
 
     Args:
-        network: what is followed; its present weights are the first.
-        decay: of a step, in (0, 1].
+        network: the network to follow; its present weights are the first.
+        decay: per step, in (0, 1].
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -26,7 +26,7 @@ class Average(nn.Module):
 
     @torch.no_grad()
     def follow(self, network: nn.Module) -> None:
-        """Move towards the network's weights and statistics; the first time, take them over."""
+        """Move towards the network's weights and batch statistics; the first time, copy them."""
         share = 1 - min(self._decay, (1 + self._steps) / (10 + self._steps)) if self._steps else 1.0
         pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
         moving = [pair for pair in pairs if pair[0].is_floating_point()]
@@ -41,7 +41,7 @@ class Average(nn.Module):
         return {"steps": self._steps}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on from that many steps."""
+        """Restore the number of steps."""
         self._steps = int(state["steps"])
 
 

@@ -1,4 +1,4 @@
-"""What a network may be believed: what it scored on validation, beside chance, and whether it ever saw a real face."""
+"""How far a network can be trusted: its temperature, and its validation score compared with chance."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -22,14 +22,14 @@ _BATCH_ROWS: Final = 256
 def vouch(
     network: nn.Module, info: CheckpointInfo, folder: ShardFolder, shards: Path, split: str, trained: Collection[int]
 ) -> CheckpointInfo:
-    """Return what a checkpoint says of itself, with its temperature and its score on validation.
+    """Return the metadata of a checkpoint with its temperature and its validation score filled in.
 
     Args:
-        network: as it is saved; it answers where it lies.
-        info: without these two.
+        network: the network as it is saved; it runs on the device that it is on.
+        info: the metadata without these two.
         folder: the shards, opened.
         shards: their folder.
-        split: of the validation rows, at least one.
+        split: the name of the validation split, which must have rows.
         trained: the classes that had training rows.
     """
     rows = read_held_out(folder, shards, split)

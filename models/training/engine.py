@@ -1,4 +1,4 @@
-"""Lightning's Trainer set up for this project: devices, machines and strategy from the environment (docs/gpu.md)."""
+"""Lightning's Trainer as this project uses it: devices, machines and strategy from the environment (docs/gpu.md)."""
 
 import os
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from pipeline.core.device import AUTO, CPU, DEVICE, Device, asked_device, find_d
 from pipeline.core.errors import ParamsError
 from pipeline.core.params import TrainParams
 
-# Where a machine has several GPUs, or several machines train together: Lightning's own names for all of these.
+# For several GPUs or several machines; the values are Lightning's own.
 _DEVICES: Final = "PREP_DEVICES"
 _NODES: Final = "PREP_NODES"
 _STRATEGY: Final = "PREP_STRATEGY"
-# What torchrun and Slurm's srun tell each process that they start, and Lightning looks for.
+# Variables that torchrun and Slurm's srun set for each process they start; Lightning looks for the same ones.
 _LAUNCHED: Final = ({"TORCHELASTIC_RUN_ID", "RANK"}, {"SLURM_NTASKS", "SLURM_STEP_ID"})
 _LIGHTNING_NAMES: Final[Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -30,8 +30,11 @@ def build_trainer(params: TrainParams, epochs: int, callbacks: Sequence[Callback
     Args:
         params: precision, clipping.
         epochs: of the phase.
-        callbacks: what goes on around the steps.
+        callbacks: Lightning callbacks for progress, logs and states.
         folder: Lightning's own working folder.
+
+    Raises:
+        ParamsError: the device or the environment cannot do what is asked.
     """
     device = find_device()
     if params.sync_batchnorm and device.kind != "cuda" and count_processes() > 1:
@@ -59,14 +62,14 @@ def build_trainer(params: TrainParams, epochs: int, callbacks: Sequence[Callback
 
 
 def plan_compute(params: TrainParams, *, classical: bool) -> Compute:
-    """Return on what a training will run and how.
+    """Return the device that a training will run on, and how.
 
     Args:
         params: precision.
         classical: whether it is one of the baselines, which one process fits on the CPU.
 
     Raises:
-        ParamsError: the environment asks for what cannot be had; names the variable.
+        ParamsError: the environment asks for something this machine cannot do; names the variable.
     """
     device = network_device(classical=classical)
     if classical:
@@ -75,7 +78,7 @@ def plan_compute(params: TrainParams, *, classical: bool) -> Compute:
 
 
 def count_processes() -> int:
-    """Return how many processes train together, over all machines.
+    """Return the number of processes that train together, over all machines.
 
     Raises:
         ParamsError: see `count_devices`, `count_nodes`.
@@ -84,10 +87,10 @@ def count_processes() -> int:
 
 
 def count_devices(device: Device) -> int:
-    """Return how many devices of this machine train together: PREP_DEVICES, of which -1 and auto are all GPUs.
+    """Return the number of devices of this machine that train together, from PREP_DEVICES; -1 and auto mean all GPUs.
 
     Raises:
-        ParamsError: not a whole number, more than there are, or several where PREP_DEVICE names one.
+        ParamsError: not a whole number, more than there are, or several although PREP_DEVICE names one.
     """
     text = os.environ.get(_DEVICES, "") or "1"
     there = torch.cuda.device_count() if device.kind == "cuda" else 1
@@ -100,11 +103,11 @@ def count_devices(device: Device) -> int:
 
 
 def count_nodes() -> int:
-    """Return how many machines train together: PREP_NODES.
+    """Return the number of machines that train together, from PREP_NODES.
 
     Raises:
-        ParamsError: several, and nothing tells this process which one it is on: each would believe itself the first
-            and write the same folder.
+        ParamsError: there are several, but nothing tells this process which one it is on. Each process would take
+            itself for the first and write the same folder.
     """
     nodes = _whole(_NODES)
     if nodes > 1 and not any(names <= os.environ.keys() for names in _LAUNCHED):
@@ -117,7 +120,7 @@ def count_nodes() -> int:
 
 
 def _devices(device: Device) -> int | list[int]:
-    """Return what Lightning takes for the devices: their number, or the one GPU that PREP_DEVICE names."""
+    """Return Lightning's `devices`: their number, or the index of the one GPU that PREP_DEVICE names."""
     one = device.index if asked_device().startswith("cuda:") else None
     count = count_devices(device)
     return count if one is None else [one]

@@ -1,7 +1,7 @@
-"""What one epoch of training reads: from memory where the faces fit, else streamed from the shards.
+"""The batches of an epoch: from memory if the faces fit, otherwise streamed from the shards.
 
-Both give the same kind of batch and both go on in the middle of an epoch. Faces kept in memory are scaled once, to the
-side that the network reads, so that an epoch costs no decoding; on a GPU that has room for them they lie there.
+Both give the same kind of batch, and both can resume in the middle of an epoch. Faces in memory are decoded and scaled
+once, to the side of the network's input. They are kept on the GPU if it has room for them.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ from pipeline.core.parallel.pool import worker_count
 CPU: Final = torch.device("cpu")
 _BYTES_PER_MB: Final = 1 << 20
 _READ_ROWS: Final = 256
-_SHARE_OF_FREE: Final = 0.25  # of a GPU's free memory, for faces; the network comes later and wants the rest
+_SHARE_OF_FREE: Final = 0.25  # of a GPU's free memory, for faces; the network is not there yet and needs the rest
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a split is read: the shards, the split, how faces become inputs, by how many decoding threads, for where."""
+    """How a split is read: the shards, the split, the network's input, the number of decoding threads, the device."""
 
     shards: Path
     split: str
@@ -43,9 +43,9 @@ class Reading:
 
 
 def read_faces(reading: Reading, home: torch.device = CPU) -> FaceBatch:
-    """Read a whole split into the memory of a device, in the order of the shards, as the network reads them.
+    """Read a whole split into the memory of a device, in the order of the shards, scaled to the network's input.
 
-    All cores decode, because nothing else runs yet.
+    All cores decode, because nothing else runs at this time.
     """
     options = {"batch_size": _READ_ROWS, "workers": worker_count()}
     loader = ShardLoader(reading.shards, reading.split, shuffle=False, seed=0, spec=reading.spec, **options)
@@ -53,14 +53,14 @@ def read_faces(reading: Reading, home: torch.device = CPU) -> FaceBatch:
 
 
 def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -> Feed:
-    """Return what training iterates: from memory if the scaled faces need at most `cache_mb`, else streamed.
+    """Return the batches to iterate: from memory if the scaled faces need at most `cache_mb`, otherwise streamed.
 
-    The batches lie on the device of the reading.
+    The batches are on the device of the reading.
 
     Args:
         reading: what to read.
-        epoch: says which epoch begins when an iteration begins.
-        shuffle: mix anew in every epoch.
+        epoch: returns the number of the epoch that begins; called at the start of each iteration.
+        shuffle: shuffle again in every epoch.
     """
     loader = ShardLoader(
         reading.shards,
@@ -82,14 +82,14 @@ def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -
 
 
 def find_home(device: torch.device, needed: int) -> torch.device:
-    """Return where faces of so many bytes stay: on a GPU that has room for them, else in the machine's memory."""
+    """Return the device on which `needed` bytes of faces are kept: the GPU if it has room for them, else the CPU."""
     if device.type == "cuda" and needed <= _SHARE_OF_FREE * torch.cuda.mem_get_info(device)[0]:
         return device
     return CPU
 
 
 class MemoryEpochs:
-    """Batches of faces in memory. The order of an epoch depends on the seed and the epoch alone."""
+    """Batches of faces in memory. The order of an epoch depends on seed and epoch only."""
 
     def __init__(
         self, faces: FaceBatch, batch_size: int, seed: int, epoch: Callable[[], int], *, shuffle: bool = True
@@ -103,7 +103,7 @@ class MemoryEpochs:
         self._resume_at: tuple[int, int] | None = None  # epoch, batches
 
     def __len__(self) -> int:
-        """Return the number of batches; a last one of a single face is left out, batch statistics need two."""
+        """Return the number of batches. A last batch of one face is left out of training: batch statistics need two."""
         whole, rest = divmod(len(self.faces), self._batch_size)
         return whole + (rest > 1 or (rest == 1 and not self._shuffle))
 
@@ -134,7 +134,7 @@ class MemoryEpochs:
 
 
 class StreamedEpochs:
-    """Batches as a `ShardLoader` decodes them. In training, a last one of a single face is left out here, too."""
+    """Batches as a `ShardLoader` decodes them. In training, a last batch of one face is left out here, too."""
 
     def __init__(self, loader: ShardLoader, epoch: Callable[[], int], *, shuffle: bool) -> None:
         self._fewest = 2 if shuffle else 1
@@ -157,5 +157,5 @@ class StreamedEpochs:
         return self._loader.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken, if only by the first of several processes: all are equally far."""
+        """Resume where `state_dict` was taken. Only the first process saves its state, but all are equally far."""
         self._loader.load_state_dict({**state, "rank": self._loader.state_dict()["rank"]})

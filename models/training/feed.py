@@ -1,7 +1,7 @@
-"""Batches on their way to the device that trains: some are copied and scaled while it works on those before.
+"""Moving batches to the training device: some are copied and scaled while the device works on earlier ones.
 
-The processor decodes, and sends bytes: a face is scaled to the network's side where the network is. On a GPU this has a
-stream of its own, which fetches from pinned memory.
+The CPU decodes and sends bytes; faces are scaled to the network's input on the network's device. On a GPU, this happens
+on a CUDA stream of its own, which copies from pinned memory.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ import torch
 from models.core.inputs import InputSpec
 from models.data.faces import FaceBatch
 
-_AHEAD: Final = 2  # batches on a GPU beside the one that it learns from
+_AHEAD: Final = 2  # batches on a GPU besides the one in use
 
 
 class Epochs(Protocol):
@@ -33,12 +33,12 @@ class Epochs(Protocol):
 
 
 class Feed:
-    """The same batches, on a device. Its state is that of the last batch it has yielded, whatever is ahead.
+    """The same batches on a device. Its state is that of the last yielded batch, however many are ahead.
 
     Args:
-        epochs: where the batches come from.
-        spec: what faces are scaled to; None where they are already.
-        device: where they go.
+        epochs: the source of the batches.
+        spec: the input that faces are scaled to; None if they are scaled already.
+        device: the target.
     """
 
     def __init__(self, epochs: Epochs, spec: InputSpec | None, device: torch.device) -> None:
@@ -64,7 +64,7 @@ class Feed:
             yield self._arrived(road, *waiting.popleft())
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the iteration is: after the last batch that was yielded."""
+        """Return the position of the iteration, after the last batch that was yielded."""
         return self._epochs.state_dict() if self._state is None else self._state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -79,7 +79,7 @@ class Feed:
 
 
 class _Road:
-    """What leads to a device. On all but CUDA it is torch's own empty road: `torch.cpu` has streams that do nothing."""
+    """The copy to a device. `torch.cpu` has streams of the same interface that do nothing; all but CUDA use these."""
 
     def __init__(self, device: torch.device, spec: InputSpec | None) -> None:
         self._device, self._spec = device, spec
@@ -87,10 +87,11 @@ class _Road:
         self._own = self._streams.Stream(device)
 
     def send(self, faces: FaceBatch) -> tuple[FaceBatch, Any]:
-        """Return faces as they will lie on the device, and what to wait for before they do.
+        """Start copying faces; return them as they will be on the device, and the event to wait for.
 
-        The stream first waits for what the device was given so far: the memory of its earlier batches, which nobody
-        holds any more, may still be read by it. As two batches are ahead, the copy overlaps with the next steps.
+        The stream first waits for the work that the device has been given so far, because that may still read memory of
+        earlier batches, which torch has already freed for reuse. As two batches are ahead, the copy still overlaps with
+        the next steps.
         """
         if self._device.type == "cuda" and faces.pixels.device.type == "cpu":
             faces = faces.pinned()
@@ -101,5 +102,5 @@ class _Road:
             return there, self._own.record_event()
 
     def await_(self, event: Any) -> None:
-        """Let what the device is given from now on wait for an event; nobody here waits."""
+        """Make later work of the device wait for an event; the program itself does not wait."""
         self._streams.current_stream(self._device).wait_event(event)

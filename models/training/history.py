@@ -1,4 +1,4 @@
-"""How training went: one row an epoch, what validation said, and the best weights so far."""
+"""The history of a training: one row per epoch, the validation scores, and the best weights so far."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ NO_SUMS: Final = (0.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of epochs with the same layers open.
+    """Consecutive epochs in which the same layers train.
 
     Attributes:
         name: train, or features and finetune.
-        first_epoch: how many epochs came before.
-        epochs: how many it has.
-        unfreeze_blocks: of the base, from the end; None opens all.
-        learning_rate: at its highest.
+        first_epoch: number of epochs before the phase.
+        epochs: number of epochs in it.
+        unfreeze_blocks: blocks at the end of the base that train; None: all.
+        learning_rate: the highest one of the phase.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Phase:
 
 @dataclass
 class History:
-    """How training went so far.
+    """The history of a training so far.
 
     Attributes:
         select: which epoch is kept: balanced_accuracy, loss or last. Without a validation set it is the last.
-        rows: of losses.csv.
-        scores: what validation said after each epoch; empty without a validation set.
+        rows: the rows of losses.csv.
+        scores: validation scores after each epoch; empty without a validation set.
         best: number of the best epoch, from 0; -1 before the first.
-        best_state: the weights after it.
+        best_state: the weights after the best epoch.
     """
 
     select: str
@@ -53,12 +53,12 @@ class History:
     best_state: dict[str, Tensor] = field(default_factory=dict)
 
     def record(self, phase: str, sums: Sequence[Sequence[float]], scores: Mapping[str, float]) -> bool:
-        """Write down one epoch; return whether it is the best so far.
+        """Record one epoch; return whether it is the best so far.
 
         Args:
-            phase: its name.
+            phase: name of the phase.
             sums: of training and of validation: weighted losses, weights, right answers, samples.
-            scores: what validation said.
+            scores: validation scores.
         """
         number = len(self.rows)
         train, val = (_means(part) for part in sums)
@@ -71,16 +71,16 @@ class History:
         return better
 
     def plain(self) -> dict[str, Any]:
-        """Return what a state of training keeps; the best weights have a file of their own."""
+        """Return what a saved state of the training contains; the best weights have a file of their own."""
         return {"select": self.select, "rows": self.rows, "scores": self.scores, "best": self.best}
 
     def restore(self, values: Mapping[str, Any]) -> None:
-        """Go on from what `plain` gave."""
+        """Restore what `plain` returned."""
         for name, value in values.items():
             setattr(self, name, value)
 
     def _rank(self, number: int) -> tuple[float, ...]:
-        """Return what makes one epoch better than another: larger is better, and no number is worse than any."""
+        """Return a key that orders epochs: larger is better, and NaN is worse than every number."""
         scores, loss = self.scores[number], self.rows[number]["val_loss"]
         loss = math.inf if math.isnan(loss) else loss
         if self.select == "last" or not scores:
@@ -93,20 +93,20 @@ class History:
 
 
 def score_classes(outputs: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return the mean recall over the classes that occur, given logits (N, C) and labels (N,)."""
+    """Return the mean recall over the classes that occur in the labels, given logits (N, C) and labels (N,)."""
     right = outputs.argmax(1) == labels
     recalls = [right[labels == label].double().mean().item() for label in np.unique(labels.numpy())]
     return {"balanced_accuracy": float(np.mean(recalls))}
 
 
 def score_values(task: str, outputs: Tensor, affect: Tensor, given: Tensor) -> dict[str, float]:
-    """Return CCC, RMSE and sign agreement of what the task answers.
+    """Return CCC, RMSE and sign agreement of each value that the task predicts.
 
     Args:
         task: valence, arousal or affect.
         outputs: (N, K) before the final tanh.
         affect: (N, 2) annotations.
-        given: (N, 2) where there are any.
+        given: (N, 2) whether it is annotated.
     """
     scores: dict[str, float] = {}
     for position, name in enumerate(TASK_OUTPUTS[task]):

@@ -1,4 +1,4 @@
-"""What a killed training goes on from: its state, saved every few minutes, and its best weights, when they change."""
+"""The state from which a killed training resumes, saved every few minutes, and its best weights when they change."""
 
 import time
 from pathlib import Path
@@ -12,21 +12,21 @@ from models.training.history import History
 from pipeline.core.place import sync
 
 _SECONDS: Final = 60
-_ASK_BATCHES: Final = 16  # several processes ask the first one's clock once in so many batches: it costs a message
+_ASK_BATCHES: Final = 16  # several processes agree on the time only once in so many batches, because it costs a message
 
 
 class StateKeeper(Checkpoint):
-    """Saves the whole state of training, so that a killed run goes on where it was.
+    """Saves the complete state of a training, so that a killed run resumes where it was.
 
-    A kill loses at most the given time, and what was done of the batch, or of the validation, that was under way. There
-    is no state from between the last batch of an epoch and its validation: it could not be resumed exactly. The best
-    weights lie in a file beside it, because they change once in many epochs.
+    A kill loses at most the given time, plus the batch or validation in progress. No state is saved between the last
+    batch of an epoch and its validation, because it could not be resumed exactly. The best weights have a file of their
+    own, because they change only once in many epochs.
 
     Args:
-        path: of the state, replaced whole each time.
-        history: how training goes; the best weights are its.
+        path: file of the state, replaced completely each time.
+        history: the training's history, which has the best weights.
         minutes: from one state to the next; 0 saves after every step and every epoch.
-        accumulate: batches a step of the weights has; gradients that are half added up are not saved.
+        accumulate: batches per step of the optimizer; a state never contains half-accumulated gradients.
     """
 
     def __init__(self, path: Path, history: History, minutes: float, accumulate: int = 1) -> None:
@@ -37,7 +37,7 @@ class StateKeeper(Checkpoint):
         self._saved_at = time.monotonic()
 
     def on_train_start(self, _trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
-        """Take up the best weights of a state that is gone on from; begin to count the time."""
+        """Load the best weights if the training was resumed, and start counting the time."""
         if self._history.best >= 0 and not self._history.best_state:
             self._kept = self._history.best
             self._history.best_state = torch.load(self._best_path(), map_location="cpu", weights_only=True)
@@ -46,7 +46,7 @@ class StateKeeper(Checkpoint):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, _module: lightning.LightningModule, _outputs: Any, _batch: Any, batch_idx: int
     ) -> None:
-        """Save between two steps, when it is time."""
+        """Save between two steps of the optimizer if it is time."""
         done = batch_idx + 1
         if done % self._accumulate or done >= trainer.num_training_batches:
             return
@@ -55,13 +55,13 @@ class StateKeeper(Checkpoint):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
-        """Save between two epochs, when it is time; validation has been written down."""
+        """Save between two epochs if it is time; the history then has the epoch's validation."""
         if self._is_time(trainer):
             self._save(trainer)
 
     def _is_time(self, trainer: lightning.Trainer) -> bool:
         passed = time.monotonic() - self._saved_at >= self._seconds
-        # All processes save together, so that one clock decides.
+        # All processes save together, so the clock of the first decides for all.
         return bool(trainer.strategy.broadcast(passed)) if trainer.world_size > 1 else passed
 
     def _save(self, trainer: lightning.Trainer) -> None:
@@ -81,7 +81,7 @@ class StateKeeper(Checkpoint):
         self._saved_at = time.monotonic()
 
     def _remove_others(self) -> None:
-        """Remove best weights to which no state leads any more."""
+        """Remove files of best weights that no state refers to any more."""
         for other in self._path.parent.glob(f"{self._path.stem}.best-[0-9]*"):
             if other != self._best_path():
                 other.unlink()

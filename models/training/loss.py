@@ -1,4 +1,4 @@
-"""What training minimizes: cross-entropy against soft targets, weighted by class and sample, or an error of affect."""
+"""The training loss: cross-entropy with soft targets, weighted by class and sample, or an error of affect."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,23 +16,23 @@ _TINY: Final = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """The loss of a task, and the share of right answers beside it.
+    """The loss of a task and its share of right answers.
 
     Attributes:
-        params: how targets are made.
-        class_weights: (classes,) float32, of each class in the loss.
+        params: the training parameters.
+        class_weights: (classes,) float32, weight of each class in the loss.
     """
 
     params: TrainParams
     class_weights: Tensor
 
     def targets(self, faces: FaceBatch) -> Tensor:
-        """Return what the network is to answer: (N, classes) probabilities, or (N, K) valence and arousal."""
+        """Return what the network should answer: (N, classes) probabilities, or (N, K) values of affect."""
         if self.params.task != "emotion":
             return faces.affect[:, self._columns()]
         if self.params.soft_labels:
             return faces.probs
-        # As `one_hot` does, which first looks whether each label is a class, and so waits for the GPU.
+        # `one_hot` would do the same, but first checks that each label is a class, for which it waits for the GPU.
         return (faces.labels.unsqueeze(1) == torch.arange(len(self.class_weights), device=faces.labels.device)).float()
 
     def loss(self, outputs: Tensor, targets: Tensor, faces: FaceBatch) -> Tensor:
@@ -41,9 +41,9 @@ class Objective:
         return total / weight.clamp(min=_TINY)
 
     def totals(self, outputs: Tensor, targets: Tensor, faces: FaceBatch) -> tuple[Tensor, Tensor]:
-        """Return the sum of weighted losses and the sum of weights, which add up over the batches of an epoch.
+        """Return the sum of weighted losses and the sum of weights, which can be added up over the batches of an epoch.
 
-        A concordance is of all rows and no sum: it counts once for each row of its batch.
+        A concordance belongs to a set of rows and is not a sum over them, so that of a batch counts once for each row.
         """
         if self.params.task == "emotion":
             class_weights = self.class_weights.to(outputs.device)
@@ -64,7 +64,7 @@ class Objective:
         return (total.item(), weight.item(), self.right(outputs, faces).double().sum().item(), float(len(faces)))
 
     def right(self, outputs: Tensor, faces: FaceBatch) -> Tensor:
-        """Return (N,) how right each answer is, 0 or 1: the class, or the sign of what is given."""
+        """Return (N,) how right each answer is, 0..1: whether the class is right, or the share of right signs."""
         if self.params.task == "emotion":
             return (outputs.argmax(1) == faces.labels).float()
         columns = self._columns()
@@ -73,7 +73,7 @@ class Objective:
         return agree.sum(1) / given.sum(1).clamp(min=1)
 
     def _columns(self) -> slice:
-        """Return which columns of affect are answered. A list of them would be copied to the GPU, which waits."""
+        """Return the columns of affect that the task predicts, as a slice, because a list must be copied to the GPU."""
         names = TASK_OUTPUTS[self.params.task]
         first = AFFECTS.index(names[0])
         return slice(first, first + len(names))
@@ -92,10 +92,10 @@ def cross_entropy_totals(
 ) -> tuple[Tensor, Tensor]:
     """Return the sum of the weighted cross-entropies, and the sum of the weights.
 
-    With hard targets and equal sample weights their quotient is `torch.nn.CrossEntropyLoss(weight=...)`. Label
-    smoothing is that of Szegedy et al. 2016 (arXiv:1512.00567). With both, a face has the weight of its own class,
-    smoothed or not. `CrossEntropyLoss(weight=..., label_smoothing=...)` is another: there each class weighs the part of
-    the target that is spread to it, so that every face pulls the answers towards the rare classes.
+    With hard targets and equal sample weights, their quotient is `torch.nn.CrossEntropyLoss(weight=...)`. Label
+    smoothing is that of Szegedy et al. 2016 (arXiv:1512.00567). With both, the weight of a face is that of its own
+    class. `CrossEntropyLoss(weight=..., label_smoothing=...)` differs: it weights the part of the target that smoothing
+    spreads to a class by that class's weight, so that every face pulls the answers towards the rare classes.
 
     Args:
         logits: (N, C).
@@ -111,7 +111,10 @@ def cross_entropy_totals(
 
 
 def balance_classes(labels: Tensor, classes: int, power: float) -> Tensor:
-    """Return (classes,) weights: (mean count / count) ** power, averaging 1 over the samples; absent classes get 1."""
+    """Return (classes,) weights: (mean count / count) ** power, scaled to average 1 over samples; 1 for absent classes.
+
+    The scaling keeps the size of the loss, and so the meaning of the learning rate, independent of the class counts.
+    """
     counts = torch.bincount(labels, minlength=classes).float()
     present = counts > 0
     weights = torch.ones(classes)
@@ -125,13 +128,13 @@ def mix(pixels: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     Args:
         pixels: (N, C, S, S) float.
         targets: (N, K).
-        alpha: of the Beta distribution that the share is drawn from.
+        alpha: of the Beta(alpha, alpha) distribution that the share is drawn from.
     """
     share = torch.distributions.Beta(alpha, alpha).sample().item()
-    order = send(torch.randperm(len(pixels)), pixels.device)  # drawn alike with and without a GPU
+    order = send(torch.randperm(len(pixels)), pixels.device)  # drawn on the CPU, so it is the same with a GPU
     return pixels * share + pixels[order] * (1 - share), targets * share + targets[order] * (1 - share)
 
 
 def _wide(outputs: Tensor) -> Tensor:
-    """Return bf16 and fp16 as float32."""
+    """Return bf16 and fp16 as float32, because the loss needs all of its digits."""
     return outputs if outputs.dtype == torch.float64 else outputs.float()

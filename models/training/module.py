@@ -1,8 +1,8 @@
-"""One phase of training as a LightningModule: the step, the schedule, the averaged weights, what each epoch gave.
+"""One phase of training as a LightningModule: the step, the schedule, the averaged weights, the scores of each epoch.
 
-Every random draw of a step (augmentation, mixup, dropout) comes from a generator that is seeded with the step's number,
-and every running sum is part of the state. So a run that was killed in the middle of an epoch ends with the very
-weights of one that was not.
+Every random draw of a step (augmentation, mixup, dropout) comes from a generator that is seeded for this step, and
+every running sum is part of the state. So a run that was killed in the middle of an epoch and resumed ends with exactly
+the weights of one that was not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ _HISTORY: Final = "course"  # its key in a saved state, as earlier releases wrot
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """How much an epoch has: steps of the optimizer, and faces of validation, of all processes."""
+    """The size of an epoch: steps of the optimizer, and validation faces over all processes."""
 
     steps: int
     validation_rows: int
@@ -45,14 +45,14 @@ class Learner(lightning.LightningModule):
     """Trains a network for one phase.
 
     Args:
-        network: its layers already opened or frozen.
-        spec: what it reads.
-        params: how it is trained.
-        phase: which epochs.
+        network: with layers already frozen or unfrozen.
+        spec: the network's input.
+        params: the training parameters.
+        phase: the epochs to train.
         objective: the loss.
-        history: how training went before; continued here.
-        amounts: how much there is in an epoch.
-        seed: of every draw.
+        history: the history so far, which is continued.
+        amounts: the size of an epoch.
+        seed: of all random draws.
     """
 
     sums: Tensor
@@ -80,13 +80,13 @@ class Learner(lightning.LightningModule):
         # of training: weighted losses, weights, right answers, samples
         dtype = torch.float32 if accelerator() == "mps" else torch.float64  # Apple's GPUs have no float64
         self.register_buffer("sums", torch.zeros(4, dtype=dtype))
-        # Each process has sums of its own; it would else be given those of the first before every batch.
+        # Each process has its own sums. Without this, it would get those of the first process before every batch.
         self._ddp_params_and_buffers_to_ignore = ["sums"]  # read by DistributedDataParallel
         self._answers: list[tuple[Tensor, FaceBatch]] = []
 
     @property
     def answering(self) -> nn.Module:
-        """The network that answers: the averaged one if there is one."""
+        """The network that is validated and saved: the averaged one if there is one."""
         return self.network if self.average is None else self.average.network
 
     def train(self, mode: bool = True) -> "Learner":
@@ -104,16 +104,16 @@ class Learner(lightning.LightningModule):
         return batch.to(device)
 
     def on_train_start(self) -> None:
-        """Put the modules in their modes: Lightning leaves them as it finds them. And the weights of classes here."""
+        """Set the modes of all modules, which Lightning does not do, and move the class weights to the device."""
         self.train()
         self.objective = replace(self.objective, class_weights=self.objective.class_weights.to(self.device))
 
     def on_train_epoch_start(self) -> None:
-        """Begin the sums of an epoch."""
+        """Reset the sums for a new epoch."""
         self.sums.zero_()
 
     def training_step(self, faces: FaceBatch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch. Autocast is for the network alone: pixels and losses need all of float32."""
+        """Return the loss of one batch. Only the network runs under autocast; pixels and losses need float32."""
         torch.manual_seed(self._step_seed(batch_idx))
         with self._in_float32():
             pixels, targets = self._learned_from(faces)
@@ -132,7 +132,7 @@ class Learner(lightning.LightningModule):
         return pixels, targets
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, then follow with the averaged weights."""
+        """Make a step of the optimizer, then update the averaged weights."""
         super().optimizer_step(*args, **kwargs)
         if self.average is not None:
             self.average.follow(self.network)
@@ -140,7 +140,10 @@ class Learner(lightning.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, *args: Any, **kwargs: Any
     ) -> None:
-        """Clip as without autocast where nothing is scaled: there Lightning refuses every fused optimizer."""
+        """Clip gradients as without autocast if they are not scaled (bf16).
+
+        Under autocast, Lightning refuses to clip with a fused optimizer, although only scaled gradients are a problem.
+        """
         plugin = self.trainer.precision_plugin
         if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
             Precision.clip_gradients(plugin, optimizer, gradient_clip_val or 0.0)
@@ -148,7 +151,7 @@ class Learner(lightning.LightningModule):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, *args, **kwargs)
 
     def validation_step(self, faces: FaceBatch, batch_idx: int) -> None:
-        """Answer one batch of the validation set."""
+        """Compute and keep the answers to one batch of the validation set."""
         del batch_idx
         with self._in_float32():
             pixels = self.spec.normalize(faces.pixels)
@@ -157,10 +160,10 @@ class Learner(lightning.LightningModule):
         self._answers.append((outputs.float(), faces.without_pixels()))
 
     def on_train_epoch_end(self) -> None:
-        """Write down what the epoch gave, and keep its weights if no other was better on validation.
+        """Record the epoch, and keep its weights if it is the best on validation so far.
 
         Raises:
-            ModelError: the weights to keep are not finite numbers.
+            ModelError: the weights to keep contain NaN or infinite values.
         """
         if self.trainer.world_size > 1:
             self.sums.copy_(self.trainer.strategy.reduce(self.sums, reduce_op="sum"))
@@ -178,23 +181,24 @@ class Learner(lightning.LightningModule):
             self.trainer.should_stop = True
 
     def configure_optimizers(self) -> Any:
-        """Return the optimizer over what trains, and its schedule by steps."""
-        # In one operation for all weights where a GPU has it; it cannot undo the scaling of fp16 before the clipping.
+        """Return the optimizer of the trainable parameters, and its schedule by steps."""
+        # A fused optimizer updates all weights in one operation on a GPU. It cannot be used with fp16, whose gradients
+        # must be unscaled before they are clipped.
         fused = self.device.type == "cuda" and self.trainer.precision != "16-mixed"
         optimizer = build_optimizer(self.network, self.params, self._highest_rate(), fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how training went with the state."""
+        """Add the history to the saved state."""
         checkpoint[_HISTORY] = self.history.plain()
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the history from the saved state."""
         self.history.restore(checkpoint[_HISTORY])
 
     def _highest_rate(self) -> float:
-        """Return the phase's rate, scaled for the faces of all processes: Goyal et al. 2017 (arXiv:1706.02677)."""
+        """Return the phase's rate, scaled by the number of processes as in Goyal et al. 2017 (arXiv:1706.02677)."""
         return scale_rate(self.phase.learning_rate, self.params.scale_rate, self.trainer.world_size)
 
     def _rate(self, step: int) -> float:
@@ -208,7 +212,7 @@ class Learner(lightning.LightningModule):
         return torch.autocast(self.device.type, enabled=False)
 
     def _compiled_for(self, faces: FaceBatch) -> AbstractContextManager[None]:
-        """Let a compiled network run as it is written for a batch of another size: it would be compiled anew for it."""
+        """Run a compiled network uncompiled on a batch of another size, which would make torch compile it again."""
         if not self.params.compile:
             return nullcontext()
         whole = len(faces) == self.params.batch_size
@@ -219,13 +223,13 @@ class Learner(lightning.LightningModule):
         return pixels.contiguous(memory_format=torch.channels_last) if self.params.channels_last else pixels
 
     def _add(self, total: Tensor, weight: Tensor, outputs: Tensor, faces: FaceBatch) -> None:
-        """Add a batch to the sums of the epoch, on the device: nobody waits for them."""
+        """Add a batch to the sums of the epoch, on the device, so that the program need not wait for them."""
         count = torch.full_like(total, len(faces))
         right = self.objective.right(outputs, faces).sum()
         self.sums += torch.stack([total.detach(), weight.detach(), right, count]).to(self.sums.dtype)
 
     def _validated(self) -> tuple[Sequence[float], dict[str, float]]:
-        """Return the sums of validation and its scores, over all its rows at once."""
+        """Return the sums and scores of validation, computed over all rows at once."""
         if not self._answers:
             return NO_SUMS, {}
         outputs = self._gathered(torch.cat([outputs for outputs, _ in self._answers]))
@@ -240,7 +244,8 @@ class Learner(lightning.LightningModule):
     def _gathered(self, rows: Tensor) -> Tensor:
         """Return the rows of all processes, on the CPU.
 
-        Together they read the set from beginning to end, and then its first rows again where it cannot be divided.
+        Together they read the set from beginning to end and, if it cannot be divided equally, its first rows again;
+        these are cut off here.
         """
         if self.trainer.world_size > 1:
             everyone: Any = self.all_gather(rows)

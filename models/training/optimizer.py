@@ -1,4 +1,4 @@
-"""The optimizer, and its learning rate from step to step."""
+"""The optimizer and its learning rate at each step."""
 
 import math
 
@@ -9,14 +9,14 @@ from pipeline.core.params import TrainParams
 
 
 def scale_rate(rate: float, rule: str, processes: int) -> float:
-    """Return a learning rate for so many processes, each with a batch of its own: rule none, linear or sqrt."""
+    """Return the learning rate for several processes, each with its own batch: rule none, linear or sqrt."""
     return rate * {"none": 1.0, "linear": float(processes), "sqrt": math.sqrt(processes)}[rule]
 
 
 def build_optimizer(
     network: nn.Module, params: TrainParams, learning_rate: float, *, fused: bool = False
 ) -> torch.optim.Optimizer:
-    """Return the optimizer over the parameters that train; biases and norms are not decayed."""
+    """Return the optimizer of the trainable parameters; weight decay does not apply to biases and norms."""
     open_ = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in open_ if p.ndim > 1], "weight_decay": params.weight_decay},
@@ -33,13 +33,13 @@ def build_optimizer(
 
 
 def rate_share(params: TrainParams, epochs: int, step: int, steps: int) -> float:
-    """Return the learning rate as a share of the highest.
+    """Return the learning rate at a step as a share of the highest one, 0..1.
 
     Args:
-        params: schedule, decay and warmup.
-        epochs: of the phase.
-        step: how many are done, of the phase.
-        steps: of the optimizer in an epoch.
+        params: schedule, decay and warm-up.
+        epochs: number of epochs in the phase.
+        step: number of steps done in the phase.
+        steps: number of steps in an epoch.
     """
     epoch, warm = step / max(1, steps), params.warmup_epochs
     if epoch < warm:

@@ -1,4 +1,4 @@
-"""What is told of a training as it goes: the progress bar, DVCLive's logs."""
+"""Reports during a training: the progress bar and DVCLive's logs."""
 
 import math
 import os
@@ -19,9 +19,9 @@ _LOSS_SECONDS: Final = 1.0
 
 
 class ProgressReport(Callback):
-    """Tells a progress bar how many batches are done, of all epochs of all phases.
+    """Reports the number of batches done, over all epochs of all phases, to a progress bar.
 
-    The loss is read once a second: to read it, the processor waits until a GPU has done all that it was given.
+    The loss is read only once per second, because reading it waits until the GPU has finished all queued work.
     """
 
     def __init__(self, progress: Progress, before: int, epochs: int) -> None:
@@ -38,7 +38,7 @@ class ProgressReport(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, _module: lightning.LightningModule, outputs: Any, _batch: Any, batch_idx: int
     ) -> None:
-        """Report one batch more."""
+        """Report one more batch."""
         an_epoch = int(trainer.num_training_batches)
         epoch = self._before + trainer.current_epoch
         done = epoch * an_epoch + batch_idx + 1
@@ -48,7 +48,7 @@ class ProgressReport(Callback):
 
 
 class LiveLog(Callback):
-    """Logs each epoch with DVCLive, as DVC and its extensions read it; epochs before a resume are logged once more."""
+    """Logs each epoch with DVCLive for DVC and its extensions; after a resume, earlier epochs are logged again."""
 
     def __init__(self, folder: Path, history: History) -> None:
         self._history = history
@@ -63,7 +63,7 @@ class LiveLog(Callback):
                 raise OutputError("git: no commit yet, and DVCLive needs one; commit first") from None
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, _module: lightning.LightningModule) -> None:
-        """Log the epochs that have not been; the module writes one down after all callbacks were told of its end."""
+        """Log new epochs here, because the module records an epoch only after the callbacks for its end."""
         if trainer.is_global_zero:
             self.write()
 
@@ -77,7 +77,7 @@ class LiveLog(Callback):
             self._logged += 1
 
     def close(self) -> None:
-        """Write what is left."""
+        """Log the rest and close the files."""
         self.write()
         with quiet_dvclive():
             self.live.end()  # type: ignore[no-untyped-call]
@@ -85,7 +85,7 @@ class LiveLog(Callback):
 
 @contextmanager
 def quiet_dvclive() -> Iterator[None]:
-    """Keep DVCLive to its files: no experiment of its own, no word to a server."""
+    """Restrict DVCLive to writing its files: no messages and no connection to a server."""
     names = {"DVCLIVE_LOGLEVEL": "ERROR", "DVC_STUDIO_OFFLINE": "true"}
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)

@@ -1,4 +1,4 @@
-"""One training from first to last epoch: the network made, its phases run, the best weights put back."""
+"""One training from the first to the last epoch: build the network, run its phases, restore the best weights."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ from pipeline.shards.read import ShardFolder, iter_shards
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training: what, on what, how. `params` has its preset applied."""
+    """One training: the shards, the network and the parameters, with the preset already applied."""
 
     shards: Path
     folder: ShardFolder
@@ -46,7 +46,7 @@ class Job:
 
     @property
     def spec(self) -> InputSpec:
-        """What the network reads: its side, and the part of the crop that leaves the margin of the parameters."""
+        """The network's input: its side, and the part of the crop that has the margin `train.margin`."""
         spec = self.entry.input(self.params.size_px)
         align = self.folder.contract.get("align", {})
         if self.entry.whole_crop or "margin" not in align:
@@ -60,10 +60,10 @@ class Job:
 
 
 def build_phases(params: TrainParams) -> list[Phase]:
-    """Return the phases: one, or feature extraction and then fine-tuning.
+    """Return the phases: one, or feature extraction followed by fine-tuning.
 
     Raises:
-        UsageError: feature extraction would take more epochs than there are.
+        UsageError: `frozen_epochs` is larger than `epochs`.
     """
     if params.frozen_epochs == 0:
         return [Phase("train", 0, params.epochs, params.unfreeze_blocks, params.learning_rate)]
@@ -80,12 +80,12 @@ def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, History]:
     """Train a network.
 
     Args:
-        job: what, on what, how.
-        state: folder for the state to go on from after a kill.
+        job: the training.
+        state: folder for the state from which a killed training resumes.
         log: folder for DVCLive.
 
     Returns:
-        The network with the weights of the epoch that was chosen, and how training went.
+        The network with the weights of the selected epoch, and the history.
     """
     network = build_network(job)
     history = History(job.params.select)
@@ -125,7 +125,7 @@ def run_classical(job: Job) -> tuple[nn.Module, History]:
 
 
 def build_network(job: Job) -> nn.Module:
-    """Return the network of a job with the weights it starts from."""
+    """Return the network of a job with its initial weights."""
     params = job.params
     return create_model(
         params.model,
@@ -144,14 +144,14 @@ def read_labels(folder: ShardFolder) -> Tensor:
 
 
 def count_rows(folder: ShardFolder, split: str) -> int:
-    """Return how many rows a split has; 0 if it is not there."""
+    """Return the number of rows of a split; 0 if there is no such split."""
     return sum(entry.rows for entry in folder.splits.get(split, ()))
 
 
 def _run_phase(
     job: Job, network: nn.Module, phase: Phase, objective: Objective, history: History, state: Path, live: LiveLog
 ) -> None:
-    """Train one phase, or what is left of it."""
+    """Train one phase, or the rest of it after a resume."""
     open_last(network, phase.unfreeze_blocks)
     callbacks = [
         StateKeeper(state, history, job.params.checkpoint_minutes, job.params.accumulate),
@@ -177,12 +177,12 @@ def _run_phase(
             f"{job.spec.size_px}; lower one of them, or free the GPU of other programs"
         ) from None
     except SystemExit:
-        # Lightning turns Ctrl+C into an exit; the command line has its own word for it.
+        # Lightning turns Ctrl+C into SystemExit, but the command line has its own message and exit code for it.
         raise KeyboardInterrupt from None
 
 
 def _epochs(job: Job, trainer: lightning.Trainer, split: str, epoch: Callable[[], int]) -> Feed:
-    # Beside a GPU the processor has nothing else to do; on the CPU the threads would only wait for the network's.
+    # With a GPU, the cores have nothing else to do. On the CPU, decoding threads would only compete with the network's.
     shared_by = max(1, trainer.num_devices)  # processes of this machine that train together
     device = trainer.strategy.root_device
     workers = max(1, worker_count() // shared_by) if device.type != "cpu" else 0
@@ -197,11 +197,11 @@ def _reading(job: Job, split: str) -> Reading:
 
 
 def state_name(job: Job, compute: Compute) -> str:
-    """Return how the files of a saved state begin: a digest of what must agree for a training to go on from it."""
+    """Return the prefix of a saved state's files: a digest of all that must be equal for a training to resume."""
     content: dict[str, Any] = {
         "shards": job.folder.snapshot_id,
         "params": job.params.plain(),
         "seed": job.seed,
-        "ran": compute.plain(),  # what is recorded must hold from the first step to the last
+        "ran": compute.plain(),  # the snapshot records one device for the whole training
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The stage: shards in, one trained network out, chosen on validation. The test set is not read here."""
+"""The stage: train one network on shards and select its epoch on validation. The test set is never read here."""
 
 import csv
 import io
@@ -46,26 +46,27 @@ def run(
     progress: Progress = no_progress,
     say: Callable[[str], None] = say_nothing,
 ) -> dict[str, Any]:
-    """Train a network on the train split and keep the weights that were best on the val split.
+    """Train a network on the train split and keep the weights that are best on the val split.
 
-    A run that is killed goes on where it was when it is started again with the same shards, parameters, seed, device,
-    precision and number of processes; on a CPU it ends with the same weights.
+    A killed run resumes when it is started again with the same shards, parameters, seed, device, precision and number
+    of processes. On a CPU it then ends with the same weights as an uninterrupted one.
 
     Args:
         shards: the folder that `prep shard` wrote.
-        out: gets model.safetensors, losses.csv and dvclive/.
-        params: the network and how it is trained; its preset is applied here.
+        out: the folder for model.safetensors, losses.csv and dvclive/.
+        params: the network and how it is trained; the preset is applied here.
         seed: of weights, order and augmentation.
-        progress: called with batches done.
-        say: told in a line on what it trains, and why an interrupted training is not gone on with.
+        progress: called with the batches done so far.
+        say: called with one line about the device, and about why an interrupted training is not resumed.
 
     Returns:
-        summary.json: rows_in and rows_out are the training rows; model, preset, best_epoch, validation.
+        The content of summary.json: rows_in and rows_out are the training rows; model, preset, best_epoch, validation.
 
     Raises:
-        UsageError: unknown network, or a size it cannot take; or the environment asks for a device that is not here.
+        UsageError: unknown network, or a size it does not accept; or the environment asks for a device that is not
+            here.
         DataError: no training rows.
-        ModelError: weights that cannot be had or do not fit; or training diverged.
+        ModelError: weights that cannot be downloaded or do not fit; or training diverged.
     """
     preset, params = params.preset, params.resolved()
     job = Job(shards, open_shards(shards), params, find_model(params.model), seed, progress)
@@ -91,7 +92,7 @@ def run(
 
 
 def _announce(job: Job, compute: Compute, state: Path, say: Callable[[str], None]) -> None:
-    """Say on what it trains, and whether what an interrupted training left there is of another."""
+    """Say which device is used, and whether an interrupted training cannot be resumed because it differs."""
     say(f"trains on {compute}")
     left = {file.name.partition("-")[0] for file in state.glob("*.ckpt")}
     if left and state_name(job, compute) not in left:
@@ -99,7 +100,7 @@ def _announce(job: Job, compute: Compute, state: Path, say: Callable[[str], None
 
 
 def _follow(job: Job, state: Path) -> NoReturn:
-    """Train along with the first of several processes, which alone writes, and end this one."""
+    """Train together with the first of several processes, which alone writes the output, and end this process."""
     with tempfile.TemporaryDirectory() as folder, reproducible(job.params.threads):
         torch.manual_seed(stream_seed(Purpose.first_weights, job.seed))
         run_training(job, state, Path(folder))
@@ -107,7 +108,7 @@ def _follow(job: Job, state: Path) -> NoReturn:
 
 
 def checkpoint_info(job: Job) -> CheckpointInfo:
-    """Return what the checkpoint of a training says of itself."""
+    """Return the metadata of a training's checkpoint."""
     return CheckpointInfo(
         model=job.entry.name,
         classes=job.outputs,
@@ -121,7 +122,7 @@ def checkpoint_info(job: Job) -> CheckpointInfo:
 
 
 def _contract(job: Job) -> dict[str, Any]:
-    """Return how the pixels were made; of the datasets that are the demo's, those that were learned from."""
+    """Return the preprocessing contract; of the demo's datasets in `rendered`, only those that were trained on."""
     contract = dict(job.folder.contract)
     if rendered := contract.pop("rendered", None):
         parts = iter_shards(job.folder, TRAIN, ["dataset"])
@@ -132,7 +133,7 @@ def _contract(job: Job) -> dict[str, Any]:
 
 
 def write_losses(path: Path, history: History) -> None:
-    """Write one row an epoch; a cell is empty where there is no validation set."""
+    """Write one row per epoch; validation cells are empty without a validation set."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -152,10 +153,10 @@ def _write(
     info = checkpoint_info(job)
     if info.task == "emotion" and count_rows(job.folder, VAL):
         trained = set(read_labels(job.folder).tolist())
-        # A compiled network would be compiled once more for these batches, which it answers once.
+        # A compiled network would be compiled again for these batches, which it sees only once.
         as_written = torch.compiler.set_stance("force_eager") if job.params.compile else nullcontext()
         with reproducible(job.params.threads), as_written:
-            # Lightning leaves it on the CPU, where a large network would take an hour for what a GPU does in seconds.
+            # Lightning leaves the network on the CPU, where a large one takes an hour for what a GPU does in seconds.
             device = network_device(classical=job.entry.kind == "classical").name
             info = vouch(network.to(device), info, job.folder, job.shards, VAL, trained)
     save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
