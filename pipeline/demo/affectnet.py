@@ -1,4 +1,4 @@
-"""AffectNet as the csv release ships it, rendered small.
+"""A small rendered AffectNet in the layout of the csv release.
 
 `Manually_Annotated_file_lists/{training,validation}.csv` (validation without a header, as in some copies) and
 `Manually_Annotated_Images/<dir>/<hash>.<ext>`. Codes 8 to 10 are not emotions; -2 says that valence is not given.
@@ -118,7 +118,7 @@ def _extension(index: int, plant: str | None) -> str:
 
 
 def write(out: Path, rows: Sequence[AffectNetRow], photos: Mapping[str, Photo]) -> list[Truth]:
-    """Write the tree and return what is true of it."""
+    """Write the tree and return the ground truth of every face."""
     lists: dict[str, list[list[str]]] = {"training": [], "validation": []}
     truths = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""Who shows what: an expression as strong as chance has it, on a person, somewhere in a picture."""
+"""Casting: which person shows which expression, how strongly, and where in the picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def draw_role(emotion: Emotion, random: np.random.Generator, *, weakest: float =
 
 
 def deal(weights: dict[Emotion, float], count: int, random: np.random.Generator) -> list[Emotion]:
-    """Return `count` emotions in random order, shared out by weight; each at least once."""
+    """Return `count` emotions in random order, distributed by weight; each at least once."""
     shares = np.array([weights[emotion] for emotion in weights])
     shares = shares / shares.sum() * count
     counts = np.maximum(np.floor(shares).astype(int), 1)
@@ -74,5 +74,5 @@ def pose(
 
 
 def cast(people: Sequence[Person], count: int) -> list[Person]:
-    """Return `count` people, each as often as the others, neighbours alike so that a process meets one at a time."""
+    """Return `count` people, each equally often, sorted so that a process renders one person after the other."""
     return [people[index * len(people) // count] for index in range(count)]

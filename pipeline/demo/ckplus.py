@@ -1,4 +1,4 @@
-"""CK+ as it ships, rendered small: sequences from neutral to the peak of an expression.
+"""A small rendered CK+ in its native layout: sequences from neutral to the peak of an expression.
 
 `cohn-kanade-images/S005/001/S005_001_00000001.png`, `Emotion/…_emotion.txt` for the labelled sequences alone,
 `Landmarks/…_landmarks.txt` (68 rows) for every frame, `FACS/…_facs.txt` (action unit and intensity) for every peak.
@@ -82,7 +82,7 @@ def _sequence(subject: str, sequence: str, role: Role, planted: str | None, seed
 
 
 def write(out: Path, rows: Sequence[Frame], photos: Mapping[str, Photo]) -> list[Truth]:
-    """Write the tree and return what is true of it."""
+    """Write the tree and return the ground truth of every face."""
     truths = []
     for row in rows:
         photo = photos[row.shot.path]

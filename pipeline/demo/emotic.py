@@ -1,4 +1,4 @@
-"""EMOTIC as it ships, rendered small: people in scenes, a box around the body, several categories at once.
+"""A small rendered EMOTIC in its native layout: people in scenes, a box around the body, several categories at once.
 
 `Annotations/Annotations.mat` holds the struct arrays `train`, `val` and `test`; pictures lie under
 `emotic/{mscoco,framesdb,emodb_small,ade20k}/images/`. In val and test each annotator has an annotation of their own,
@@ -50,7 +50,7 @@ _BODY: Final = np.array([(100, 8), (330, 8), (330, 300), (100, 300)], dtype=floa
 
 @dataclass(frozen=True)
 class Case:
-    """A person of the test set whose annotation is no class at once; `rating` is the valence of 1 to 10 instead."""
+    """A person of the test set whose annotation is ambiguous; `rating` replaces the valence, on 1 to 10."""
 
     planted: str
     shown: Emotion
@@ -161,13 +161,13 @@ def _picture(
 
 
 def _planted(body: Body, case: Case) -> Body:
-    """Return a person whose every annotator says what the case says."""
+    """Return a person for whom every annotator gives the annotation of the case."""
     role = body.role if case.rating is None else replace(body.role, valence=round((case.rating - 5.5) / 4.5, 4))
     return replace(body, role=role, categories=(case.categories,) * 3)
 
 
 def _annotate(split: str, emotion: Emotion, random: np.random.Generator) -> tuple[tuple[str, ...], ...]:
-    """Return what each annotator says: one in train, three to five elsewhere, who need not say the same."""
+    """Return the annotations: by one annotator in train, by three to five elsewhere, who may disagree."""
     names = CATEGORIES[emotion]
     annotators = 1 if split == "train" else int(random.integers(3, 6))
     return tuple(
@@ -177,7 +177,7 @@ def _annotate(split: str, emotion: Emotion, random: np.random.Generator) -> tupl
 
 
 def write(out: Path, rows: Sequence[EmoticRow], photos: Mapping[str, Photo]) -> list[Truth]:
-    """Write the tree and return what is true of it."""
+    """Write the tree and return the ground truth of every face."""
     items: dict[str, list[dict[str, Any]]] = {split: [] for split in _SPLITS}
     truths = []
     for row in rows:
@@ -206,7 +206,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _struct(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Return a MATLAB struct array (1, N): one element a row, whatever the fields hold."""
+    """Return a MATLAB struct array (1, N) with one element per row, whatever the types of its fields."""
     array = np.empty((1, len(rows)), dtype=[(name, object) for name in rows[0]])
     for index, row in enumerate(rows):
         array[0, index] = tuple(row.values())
@@ -253,7 +253,7 @@ def _continuous(body: Body) -> Any:
 
 
 def on_scale(value: float) -> float:
-    """Take a value in [-1, 1] to the annotators' whole numbers, 1 to 10."""
+    """Convert a value in [-1, 1] to the annotators' whole numbers, 1 to 10."""
     return float(round(5.5 + 4.5 * value))
 
 

@@ -20,7 +20,7 @@ Move = tuple[float, float]  # out, down
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Action units (intensity 1 is strong), and where the expression lies in valence and arousal (-1..1)."""
+    """Action units with intensities (1 is strong), and the valence and arousal of the expression (-1..1)."""
 
     units: Units
     valence: float
@@ -73,7 +73,7 @@ EXPRESSIONS: Final[Mapping[Emotion, Expression]] = {
     Emotion.sad: Expression({"1": 0.9, "4": 0.3, "15": 0.9, "17": 0.5, "7": 0.25}, -0.7, -0.35),
     Emotion.surprise: Expression({"1": 0.9, "2": 1.0, "5": 0.9, "26": 1.0}, 0.15, 0.8),
 }
-# The least that is left between the lids, between lid and brow, and of the red of a lip.
+# The smallest distances, in portrait pixels, between the lids, between lid and brow, and across the red of a lip.
 _EYE_PX: Final = 3.6
 _BROW_PX: Final = 5.0
 _LIP_PX: Final = 1.8
@@ -117,7 +117,7 @@ def moves(units: Units) -> Points:
 
 
 def keep_apart(face: Points) -> Points:
-    """Return the 68 landmarks without crossings, in portrait pixels: a warp cannot fold a face.
+    """Return the 68 landmarks without crossings, in portrait pixels, because a warp must not fold the face.
 
     Brows stay above the eyes, eyes stay open, and lips keep some red.
     """

@@ -1,4 +1,7 @@
-"""The portrait in a person's colours, with the wrinkles that an expression makes. All in whole numbers."""
+"""The portrait in a person's colours, with the wrinkles of an expression.
+
+Everything is integer arithmetic, so that the same bytes come out on every machine.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
@@ -53,7 +56,7 @@ _SHADE: Final = (140, 115, 105)  # skin in a wrinkle keeps this many 256ths of i
 
 
 def build_mask(person: Person, units: Units, *, small: bool) -> Mask:
-    """Return a person's look while showing these action units.
+    """Return the look of a person who shows these action units.
 
     Args:
         person: whose look.
@@ -80,7 +83,7 @@ def _halve(pixels: Pixels) -> Pixels:
 
 @lru_cache(maxsize=6)
 def _texture(person: Person) -> Pixels:
-    """Return the portrait without its smile's folds in a person's colours, (H, W, 4); the last is the outline."""
+    """Return the portrait without its smile's folds, in a person's colours, (H, W, 4); the last plane is the outline."""
     portrait = read_portrait()
     layers = (
         (_tone(portrait.smooth, person.skin), portrait.skin),
@@ -105,7 +108,7 @@ def _groom(face: Pixels, person: Person) -> None:
 
 
 def _tone(pixels: Pixels, skin: Color) -> Pixels:
-    """Return the pixels with the mean skin of the portrait taken to another colour."""
+    """Return the pixels recoloured so that the portrait's mean skin gets another colour."""
     values = np.arange(256)
     tables = [np.clip(values * to // of, 0, 255) for to, of in zip(skin, _MEAN_SKIN, strict=True)]
     return np.asarray(cv2.LUT(pixels, np.stack(tables, -1).astype(np.uint8)[:, None]), np.uint8)
@@ -146,7 +149,7 @@ def _sides(units: Units, name: str) -> tuple[float, float]:
 
 
 def _fold(person: Person, units: Units) -> Pixels:
-    """Return the face with the folds of the smile on each side as far as the corner of the mouth is pulled."""
+    """Return the face with the folds of a smile, on each side as strong as the corner of the mouth is pulled."""
     face = _face(_texture(person))[..., :3]
     pulled = _sides(units, "12")
     if max(pulled) == 0:

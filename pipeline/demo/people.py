@@ -1,4 +1,4 @@
-"""People who do not exist: the shape of a face, its colours and its hair, drawn from a seed."""
+"""Invented people: the shape of a face, its colours and its hair, drawn from a seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -72,7 +72,7 @@ class Person:
 
 
 def build_person(name: str, seed: int) -> Person:
-    """Draw the person with this name; the same name and seed is the same person."""
+    """Draw the person with this name; the same name and seed always give the same person."""
     random = np.random.default_rng([seed, *name.encode()])
     shape = Shape(**{field.name: float(random.uniform(-1, 1)) for field in fields(Shape)})
     female = bool(random.random() < 0.5)
@@ -89,7 +89,7 @@ def build_person(name: str, seed: int) -> Person:
 
 
 def _vary(colors: Sequence[Color], random: np.random.Generator) -> Color:
-    """Choose a colour and make it lighter or darker; its hue stays, so that skin stays skin."""
+    """Choose a colour and make it lighter or darker without changing its hue, so that skin remains plausible."""
     level = float(random.uniform(0.92, 1.06))
     red, green, blue = (min(round(value * level), 250) for value in colors[int(random.integers(len(colors)))])
     return red, green, blue
@@ -126,6 +126,6 @@ def _shape_mouth(face: Points, shape: Shape) -> None:
 
 
 def shape_hair(shape: Shape) -> Points:
-    """Return where the outline of the hair goes, in portrait pixels: fuller or flatter."""
+    """Return the new outline of the hair, fuller or flatter, in portrait pixels."""
     middle = LANDMARKS[27]
     return np.asarray(middle + (HAIR - middle) * (1 + 0.07 * shape.hair))

@@ -1,8 +1,8 @@
-"""The one face of the demo: the NASA portrait that scikit-image ships, with landmarks placed on it by hand.
+"""The only face of the demo: the NASA portrait that scikit-image ships, with landmarks placed by hand.
 
 The portrait (``skimage.data.astronaut``, 512x512, public domain) is part of scikit-image's wheel, so nothing is
-downloaded and nothing is kept in this repository. The 68 points follow the iBUG order: 0-16 jaw, 17-26 brows, 27-35
-nose, 36-47 eyes, 48-67 mouth. They were read off an enlarged view of the portrait, in its own pixels.
+downloaded and no face is in this repository. The 68 points follow the iBUG order: 0-16 jaw, 17-26 brows, 27-35 nose,
+36-47 eyes, 48-67 mouth. They were read from an enlarged view, in pixels of the portrait.
 """
 
 import hashlib
@@ -97,7 +97,7 @@ class Portrait:
 
 
 def to_texture(positions: NDArray[Any], scale: float = TEXTURE_SCALE) -> NDArray[Any]:
-    """Take portrait pixels, (..., 2), to pixels of a texture with this many pixels per portrait pixel."""
+    """Convert portrait pixels, (..., 2), to pixels of a texture with this many pixels per portrait pixel."""
     shift = np.array(CROP[:2], positions.dtype) - positions.dtype.type(0.5)
     return np.asarray((positions - shift) * positions.dtype.type(scale) - positions.dtype.type(0.5))
 

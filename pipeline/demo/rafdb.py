@@ -1,4 +1,4 @@
-"""RAF-DB basic as it ships, rendered small.
+"""A small rendered RAF-DB basic in its native layout.
 
 `EmoLabel/list_patition_label.txt` (the typo is the dataset's own; the last line has no newline), `Image/original`,
 `Image/aligned` (100x100), `Annotation/boundingbox` (4 numbers), `Annotation/manual` (5 points, gender, race, age) and
@@ -48,7 +48,7 @@ class RafDbRow:
 
 
 def build_rows(count: int, seed: int) -> list[RafDbRow]:
-    """Plan `count` faces, more in the test part: it is the part that is used."""
+    """Plan `count` faces, more of them in the test part, because the demo only tests on RAF-DB."""
     train = max(len(CODES), round(count * _TRAIN_SHARE))
     return [*_plan("train", train, seed), *_plan("test", max(len(CODES), count - train), seed)]
 
@@ -71,7 +71,7 @@ def _plan(split: str, count: int, seed: int) -> list[RafDbRow]:
 
 
 def write(out: Path, rows: Sequence[RafDbRow], photos: Mapping[str, Photo]) -> list[Truth]:
-    """Write the tree and return what is true of it."""
+    """Write the tree and return the ground truth of every face."""
     truths = []
     for row in rows:
         photo = photos[row.shot.path]

@@ -1,6 +1,7 @@
-"""A photograph that never was: people put before a background, turned, scaled, unevenly lit and encoded.
+"""Rendered photographs: people in front of a background, rotated, scaled, unevenly lit and encoded.
 
-Pixels are made in whole numbers, or in sums and products whose order is fixed: the same bytes on every machine.
+Pixels are computed in integers, or in sums and products whose order is fixed, so that the same bytes come out on every
+machine.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ class Figure:
 
     @property
     def placement(self) -> Placement:
-        """Where the portrait goes in the photograph."""
+        """The position of the portrait in the photograph."""
         return Placement(self.eyes_px / INTEROCULAR_PX, self.roll_deg, self.middle, MIDDLE)
 
     def face(self) -> Points:
@@ -72,7 +73,7 @@ class Photo:
 
 
 def take_all(shots: Sequence[Shot]) -> list[Photo]:
-    """Render several photographs, one after the other: the work of one process at a time."""
+    """Render several photographs, one after the other; this is one unit of work for a process."""
     cv2.setNumThreads(1)
     return [take(shot) for shot in shots]
 
@@ -131,7 +132,7 @@ def _put(canvas: Pixels, figure: Figure) -> Pixels:
 
 
 def _background(shot: Shot, random: np.random.Generator) -> Pixels:
-    """Return a plain wall for a studio, else blurred patches of related colours."""
+    """Return a plain wall for a studio, otherwise blurred patches of related colours."""
     width, height = shot.size
     base = random.uniform(70, 190) + random.uniform(-22, 22, 3)
     if shot.studio:
@@ -147,7 +148,7 @@ def _background(shot: Shot, random: np.random.Generator) -> Pixels:
 
 
 def _light(canvas: Pixels, random: np.random.Generator, strength: float) -> Pixels:
-    """Return the picture lit from one side: a gain that falls by up to `strength` either way."""
+    """Return the picture lit from one side, by a gain that changes linearly by up to `strength` to either side."""
     height, width = canvas.shape[:2]
     angle, fall, level = random.uniform(0, 2 * np.pi), random.uniform(0, strength), random.uniform(0.88, 1.06)
     along, down = (round(512 * fall * float(part), 3) for part in (np.cos(angle), np.sin(angle)))
@@ -157,7 +158,7 @@ def _light(canvas: Pixels, random: np.random.Generator, strength: float) -> Pixe
 
 
 def _align(canvas: Pixels, landmarks: Points, side_px: int) -> Pixels:
-    """Return the face with eyes and mouth where the aligned pictures of RAF-DB have them, by a least-squares fit."""
+    """Return the face with eyes and mouth where RAF-DB's aligned pictures have them, by a least-squares similarity."""
     template = np.array([(0.31, 0.38), (0.69, 0.38), (0.5, 0.58), (0.34, 0.76), (0.66, 0.76)]) * side_px
     # A similarity is one complex factor and a shift; its least-squares solution needs no decomposition.
     wanted, given = (points[:, 0] + 1j * points[:, 1] for points in (template, five_points(landmarks)))

@@ -1,9 +1,9 @@
-"""A smooth map of the plane that takes given points to given points, the same bits on every machine.
+"""A smooth map of the plane through given pairs of points, with the same bits on every machine.
 
 Displacements are interpolated by multiquadric radial functions (Hardy: Multiquadric equations of topography and other
-irregular surfaces, Journal of Geophysical Research 76(8), 1971). They need a square root and nothing else, which IEEE
-754 rounds exactly; a thin-plate spline would need a logarithm, and LAPACK and BLAS sum in an order that depends on the
-processor. The raw trees have to be the same bytes wherever `dvc repro` runs.
+irregular surfaces, Journal of Geophysical Research 76(8), 1971). Besides sums and products they need only a square
+root, which IEEE 754 rounds exactly. A thin-plate spline would need a logarithm, and LAPACK and BLAS add in an order
+that depends on the processor. The raw trees must have the same bytes wherever `dvc repro` runs.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Spline:
 
 
 def build_spline(knots: Points, values: Points) -> Spline:
-    """Return the smooth map that takes each knot to its value; both (K, 2), no two knots alike."""
+    """Return the smooth map from each knot to its value; both (K, 2), no two knots equal."""
     return Spline(knots, _solve(_kernel(knots, knots), values - knots))
 
 
@@ -51,7 +51,7 @@ def _kernel(knots: NDArray[Real], points: NDArray[Real]) -> NDArray[Real]:
 
 
 def _solve(matrix: Points, wanted: Points) -> Points:
-    """Return the solution of a positive definite system with two right sides: Gauss, row by row."""
+    """Return the solution of a positive definite system with two right sides, by Gaussian elimination row by row."""
     size = len(matrix)
     system = np.column_stack([matrix, wanted])
     for step in range(size - 1):

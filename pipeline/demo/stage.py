@@ -1,4 +1,4 @@
-"""The demo's raw trees: planned in one process, photographed over several, written in order."""
+"""The stage: plan the demo's raw trees in one process, render their photographs in several, write them in order."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from pipeline.demo.truth import TRUTH, TRUTH_NAME
 
 _TOOLS: Final = ("numpy", "opencv-python-headless", "scikit-image", "scipy")
 _SHOTS_PER_JOB: Final = 16
-# Which share of the faces each dataset gets.
+# The share of the faces that each dataset gets.
 _SHARES: Final = {"affectnet": 2 / 3, "ckplus": 0.16, "rafdb": 0.0875, "emotic": 0.0875}
 
 
@@ -25,8 +25,8 @@ def run(
     """Render the four raw trees and `truth.parquet` into `out`.
 
     Args:
-        out: the folder to write; replaced if it is an output of ours.
-        params: how many faces, from which seed.
+        out: the folder to write; replaced if it is an output of this stage.
+        params: number of faces and seed.
         workers: processes; the bytes do not depend on it.
         progress: called as pictures are rendered.
 

@@ -1,4 +1,4 @@
-"""What is true of every face of the demo, for tests: `truth.parquet`, one row a listed face."""
+"""The ground truth of every face of the demo, for tests: `truth.parquet`, one row per listed face."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -43,7 +43,7 @@ class Truth:
     planted: str | None = None
 
     def row(self) -> dict[str, object]:
-        """Return the row as TRUTH wants it."""
+        """Return the row with the columns of TRUTH."""
         landmarks = None if self.points is None else five_points(self.points).ravel().tolist()
         names = [name for name in TRUTH.names if name != "landmarks"]
         return {"landmarks": landmarks, **{name: getattr(self, name) for name in names}}

@@ -1,8 +1,8 @@
-"""The warp: where in the portrait each pixel of a rendered face comes from.
+"""The warp: for each pixel of a rendered face, the place in the portrait that it comes from.
 
-Landmarks are moved; a smooth map says what moves with them. It runs from the rendered face back to the portrait, so
-that every pixel is looked up once. The lips are a cut: above the mouth the map is bound to the upper lip, below to the
-lower one, and what lies between them is painted from the portrait's teeth.
+Landmarks are moved, and a smooth map moves everything else with them. It maps the rendered face back to the portrait,
+so that every pixel is looked up once. The mouth is a cut: above it, the map follows the upper lip, below it the lower
+one, and what is between them is painted from the portrait's teeth.
 """
 
 from dataclasses import dataclass
@@ -48,9 +48,9 @@ _FIELD_STEP: Final = 12.0
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a face goes: portrait pixels to pixels of the picture by a turn, a scale and a shift.
+    """The position of a face: a rotation, scale and shift from portrait pixels to pixels of the picture.
 
-    Points are taken through it by plain products and sums; a matrix product's last bit depends on the processor.
+    Points are converted by plain products and sums, because the last bit of a matrix product depends on the processor.
     """
 
     scale: float
@@ -64,13 +64,13 @@ class Placement:
         return round(self.scale * float(np.cos(angle)), 9), round(self.scale * float(np.sin(angle)), 9)
 
     def place(self, points: Points) -> Points:
-        """Take portrait pixels to the picture, (N, 2)."""
+        """Convert portrait pixels to pixels of the picture, (N, 2)."""
         along, across = self._turn()
         x, y = points[:, 0] - self.origin[0], points[:, 1] - self.origin[1]
         return np.column_stack([along * x - across * y + self.middle[0], across * x + along * y + self.middle[1]])
 
     def back(self, points: Points) -> Points:
-        """Take pixels of the picture to the portrait, (N, 2)."""
+        """Convert pixels of the picture to portrait pixels, (N, 2)."""
         along, across = self._turn()
         square = along * along + across * across
         x, y = points[:, 0] - self.middle[0], points[:, 1] - self.middle[1]
@@ -93,9 +93,9 @@ def warp_face(mask: Mask, face: Points, hair: Points, placement: Placement, size
 
     Args:
         mask: the person.
-        face: the 68 landmarks wanted, in portrait pixels.
-        hair: where the outline of the hair goes, in portrait pixels.
-        placement: where the face goes.
+        face: the desired 68 landmarks, in portrait pixels.
+        hair: the desired outline of the hair, in portrait pixels.
+        placement: the position of the face.
         size: width and height of the picture in pixels.
 
     Returns:
@@ -116,7 +116,7 @@ def warp_face(mask: Mask, face: Points, hair: Points, placement: Placement, size
 
 
 def sample(pixels: Pixels, lookup: Floats) -> Pixels:
-    """Return the pixels at (H, W, 2) positions, bilinear. In fixed point: the same on every machine."""
+    """Return the pixels at (H, W, 2) positions, bilinear, in fixed point, so that every machine gives the same."""
     whole, fraction = cv2.convertMaps(lookup[..., 0], lookup[..., 1], cv2.CV_16SC2)
     return np.asarray(cv2.remap(pixels, whole, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
@@ -126,7 +126,7 @@ def _bind(target: Points, source: Points, knots: NDArray[np.integer]) -> Spline:
 
 
 def _lower_knots(count: int) -> NDArray[np.integer]:
-    """Return what the lower face follows: jaw, nose, mouth without the upper lip's rim, ears and clothes."""
+    """Return the knots of the lower face: jaw, nose, mouth without the upper lip's rim, ears and clothes."""
     mouth = [number for number in range(48, 68) if number not in _UPPER_LIP]
     return np.array([*range(17), *range(30, 36), *mouth, *range(count - len(EARS) - len(CLOTHES), count)])
 
@@ -138,14 +138,14 @@ def _irises(face: Points) -> Points:
 
 
 def _lift(face: Points) -> Points:
-    """Return where the hairline goes: the skin of the forehead moves up with the brows."""
+    """Return the new hairline, because the skin of the forehead moves up with the brows."""
     down = (face - LANDMARKS)[:, 1]
     brows = np.array([down[pair].mean() for pair in ([17, 18], [19, 20], [21, 22], [23, 24], [25, 26])])
     return np.asarray(HAIRLINE + np.column_stack([np.zeros(5), np.where(brows < 0, brows, 0.3 * brows)]))
 
 
 def _make_room(face: Points) -> Points:
-    """Return where the clothes go: the collar below the chin gives way to it."""
+    """Return the new outline of the clothes, because the collar must give way to the chin."""
     clothes = CLOTHES.copy()
     below = face[[6, 8, 10]] + (0, 9)
     clothes[:3, 1] = np.maximum(clothes[:3, 1], below[:, 1])

@@ -1,1 +1,1 @@
-"""What people look at: the data card as a page, and contact sheets of faces."""
+"""The data card as a page, and contact sheets of faces."""

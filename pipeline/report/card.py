@@ -1,4 +1,4 @@
-"""The facts of the data card, gathered along the lineage of the shards: nothing is told by hand."""
+"""The facts of the data card, collected along the lineage of the shards; none of them is written by hand."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -28,16 +28,17 @@ _HEADLINE: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", 
 
 
 def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = None) -> dict[str, Any]:
-    """Gather the facts about shards and, where given, the network trained on them and its evaluation.
+    """Collect the facts about shards and, if given, the network trained on them and its evaluation.
 
     Returns:
-        Plain JSON: snapshot ids, contract, per dataset the raw tree with DVC's md5, what its counts say of its release
-        and which mismatch was accepted, counts in, out and rejected by reason of each stage, classes with what was
-        missed of each; what crosses the sets, how classes were balanced and which ones a dataset lacks; the split, the
-        shards, the main metrics and, of a network of classes, the confusion: actual class -> predicted class -> rows.
+        Plain JSON. For each dataset: the raw tree with DVC's md5, how its counts compare with its release and which
+        mismatch was accepted, the rows in, out and rejected by reason of each stage, and the misses of each class. For
+        all together: snapshot ids, contract, what crosses the sets, how classes were balanced, which classes a dataset
+        lacks, the split, the shards, the main metrics and, for a network of classes, the confusion: actual class ->
+        predicted class -> rows.
 
     Raises:
-        LineageError: a step behind the shards is missing or was made anew.
+        LineageError: a step behind the shards is missing or was made again after them.
         DataError: a step lacks its summary.
     """
     root = walk(shards)
@@ -69,12 +70,12 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
 
 
 def dataset_of(node: Node) -> str:
-    """Return the dataset that an ingest output holds."""
+    """Return the dataset of an output of ingest."""
     return str(read_json(Path(node.path) / SUMMARY_NAME).get("dataset", Path(node.path).name))
 
 
 def dataset_nodes(root: Node, dataset: str) -> dict[str, Node]:
-    """Return the output folders that hold this dataset alone, by their stage."""
+    """Return stage -> output folder for the stages that process this dataset separately."""
     found = {}
     for node in iter_nodes(root):
         behind = {dataset_of(other) for other in iter_nodes(node) if other.stage == "ingest"}
@@ -127,7 +128,7 @@ def _misses(nodes: dict[str, Node]) -> dict[str, dict[str, float]]:
 
 
 def _splits(shards: Path, dataset: str) -> dict[str, dict[str, int]]:
-    """Return the rows of each class that each split has of a dataset; copies count."""
+    """Return split -> class -> rows of a dataset in the shards; copies count."""
     index = read_table(shards / INDEX_NAME, schema=INDEX)
     rows = index.filter(pc.equal(index["dataset"], dataset))
     return {split: _per_class(rows.filter(pc.equal(rows["split"], split))) for split in _names(rows)}
@@ -145,13 +146,13 @@ def _per_class(rows: pa.Table) -> dict[str, int]:
 
 
 def _affects(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return what a network of valence or arousal is measured by, such as `valence ccc`."""
+    """Return the scores of a network of valence or arousal by name, such as `valence ccc`."""
     given = {name: metrics[name] for name in ("valence", "arousal") if name in metrics}
     return {f"{name} {score}": value for name, scores in given.items() for score, value in scores.items()}
 
 
 def _confusion(evaluation: Path) -> dict[str, dict[str, int]]:
-    """Return how often each class (outer) was answered with each (inner)."""
+    """Return actual class -> predicted class -> rows."""
     answers = read_table(evaluation / PREDICTIONS_NAME, ["label", "predicted"], PREDICTIONS)
     counts = Counter(zip(answers["label"].to_pylist(), answers["predicted"].to_pylist(), strict=True))
     return {

@@ -30,12 +30,12 @@ def build_contact_sheets(faces: Path, selected: Path, labels: Path, count: int, 
         faces: the dataset's folder of faces.
         selected: its folder of select.
         labels: its folder of labels.
-        count: how many faces a sheet has at most.
-        bound: of `catalog.terms_of`, whose terms say who may be shown.
+        count: the largest number of faces on a sheet.
+        bound: the result of `catalog.terms_of`, whose terms say who may be shown.
 
     Returns:
-        "typical", evenly spaced rows, and "doubtful", the rows with the lowest face score, lowest first. Below each
-        face: its class, score and sample_id. None where nobody may be shown.
+        "typical", with evenly spaced rows, and "doubtful", with the lowest face scores, lowest first. Below each face
+        are its class, score and sample_id. None if nobody may be shown.
 
     Raises:
         TableError: a table is missing or torn.
@@ -95,7 +95,7 @@ def _caption(label: int | None, score: float) -> str:
 
 
 def _read_pictures(file: Path, rows: Sequence[int]) -> dict[int, bytes]:
-    """Return the encoded pictures of some rows; row groups without one are not read."""
+    """Return the encoded pictures of some rows; row groups without such a row are not read."""
     found: dict[int, bytes] = {}
     try:
         with pq.ParquetFile(file) as parquet:

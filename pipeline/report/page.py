@@ -1,6 +1,7 @@
-"""The data card as one HTML page: tables of the facts, and the contact sheets beside it as pictures.
+"""The data card as one HTML page: tables of the facts, and the contact sheets in the same folder as pictures.
 
-Whatever a cell says was written by others (names of files, labels, paths), so it is text; markup has a type of its own.
+Names of files, labels and paths were written by others and could contain HTML. So every text is escaped, and our own
+markup has a type of its own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +22,10 @@ code { font-size: .85em; overflow-wrap: anywhere } img { max-width: 100%; border
 .note { background: #fff4d6; border-left: 4px solid #d99a00; padding: .6rem 1rem }
 """
 
-# The page has no script, asks nobody for anything, and shows the pictures beside it, from a server or from the disk.
+# The page needs no script and no network, and shows pictures of its own folder, on a server or from the disk.
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:"
 
-# What a number is to be held against stands with its name.
+# The name of a score says what to compare it with.
 _METRICS: Final = {"ece": "calibration error", "ece_chance": "calibration error by chance alone"}
 
 
@@ -96,7 +97,7 @@ def _probe(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _plain(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return counts with those of a kind told in one cell."""
+    """Return counts, with nested ones as text in one cell."""
     return {
         name: ", ".join(f"{count} {what}" for what, count in value.items()) if isinstance(value, Mapping) else value
         for name, value in counts.items()
@@ -104,7 +105,7 @@ def _plain(counts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sets(sets: Mapping[str, Any]) -> list[str]:
-    """Return what crosses the sets, how the classes were balanced and what a dataset has no face of."""
+    """Return tables of what crosses the sets, how classes were balanced, and which classes a dataset lacks."""
     parts = []
     if "crossing" in sets:
         counts = [(kind, count, sets["counts"][kind]) for kind, count in sets["crossing"].items()]
@@ -131,12 +132,12 @@ def _sets(sets: Mapping[str, Any]) -> list[str]:
 
 
 def _numbered(name: str) -> str:
-    """Return a class with its number here and in AffectNet, whose order is another."""
+    """Return a class with its number here and in AffectNet, whose order differs."""
     return f"{CLASSES.index(name)} {escape(name)} ({AFFECTNET[name]})"
 
 
 def _confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> str:
-    """Return rows of actual classes, each cell the darker, the larger its share of the row."""
+    """Return a table with a row for each actual class; the larger a cell's share of its row, the darker it is."""
     caption = "Confusion: actual class by row, predicted class by column (AffectNet's number)"
     lines = [f"<table><caption>{caption}</caption>"]
     lines.append("<tr><th></th>" + "".join(f"<th>{_numbered(name)}</th>" for name in confusion) + "</tr>")
@@ -176,7 +177,7 @@ def _dataset(name: str, facts: Mapping[str, Any], pictures: Iterable[str]) -> li
 
 
 def _counts_say(fingerprint: Mapping[str, Any]) -> list[str]:
-    """Return which share of which release a dataset is by its counts; nothing where no release is known."""
+    """Return how a dataset's counts compare with its release, as text; empty if no release is known."""
     share, release = fingerprint.get("share"), fingerprint.get("release")
     return [] if share is None else [f"By its counts: {_share(share)} of {release} ({fingerprint['verdict']})"]
 

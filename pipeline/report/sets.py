@@ -1,4 +1,4 @@
-"""What the data card says of the sets: what crosses them, how classes were balanced, which ones a dataset lacks."""
+"""What the data card says about the sets: what crosses them, how classes were balanced, which a dataset lacks."""
 
 import json
 from pathlib import Path
@@ -12,14 +12,14 @@ _STATED: Final = ("crossing", "counts", "keep", "contradictions")
 
 
 def build_sets(shards: Path, split: Path | None) -> dict[str, Any]:
-    """Return the certificate's counts, the parameters that made the shards, and the classes that are missing.
+    """Return the certificate's counts, the parameters of the shards, and the missing classes.
 
     Args:
         shards: the folder of the shards.
-        split: the folder of the split, None where the shards were made from another's.
+        split: the folder of the split; None if the shards were made from another one.
 
     Returns:
-        `crossing` and `counts` of the certificate (null: not looked for), its `keep` and `contradictions`, `policy`,
+        `crossing` and `counts` of the certificate (null: not searched for), its `keep` and `contradictions`, `policy`,
         the parameters of `shard`, and `missing_classes` by split and dataset.
 
     Raises:
@@ -32,10 +32,10 @@ def build_sets(shards: Path, split: Path | None) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return what a JSON file of a stage holds.
+    """Return the content of a stage's JSON file.
 
     Raises:
-        DataError: missing, not JSON, or no object.
+        DataError: missing, not JSON, or not an object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

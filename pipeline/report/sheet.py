@@ -30,13 +30,13 @@ class Tile:
 
 
 def build_sheet(tiles: Sequence[Tile], *, columns: int, side_px: int, title: str = "") -> Pixels:
-    """Lay tiles out in rows.
+    """Arrange tiles in rows.
 
     Args:
-        tiles: at least one, from the left, then down.
-        columns: tiles in a row.
+        tiles: at least one, in reading order.
+        columns: tiles per row.
         side_px: side of the square that each picture is scaled to.
-        title: a line above all.
+        title: a line at the top.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -59,7 +59,7 @@ def build_sheet(tiles: Sequence[Tile], *, columns: int, side_px: int, title: str
 
 @cache
 def font(size_px: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
-    """Return the font that comes with Pillow, so that no font of the machine shows in a picture."""
+    """Return the font that comes with Pillow, so that a sheet does not depend on the machine's fonts."""
     return ImageFont.load_default(size_px)
 
 
@@ -81,7 +81,7 @@ def _scaled(pixels: Pixels, side_px: int) -> Image.Image:
 
 
 def _fit(line: str, width_px: int) -> str:
-    """Cut a line that is too wide, from the left: the end of a path says more than its start."""
+    """Shorten a line that is too wide at its beginning, because the end of a path says more."""
     if font(_FONT_PX).getlength(line) <= width_px:
         return line
     while line and font(_FONT_PX).getlength("…" + line) > width_px:

@@ -1,4 +1,4 @@
-"""The stage: shards, and a network where there is one, become a data card with contact sheets."""
+"""The stage: write the data card with contact sheets for shards and, if there is one, the network trained on them."""
 
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,12 @@ def run(
 ) -> dict[str, Any]:
     """Write index.html, card.json and contact/<dataset>-{typical,doubtful}.png.
 
-    The pictures show faces: they belong below runs/, which git ignores. card.json holds no picture.
+    The pictures show faces, so the folder must be below runs/, which git ignores. card.json contains no pictures.
 
     Args:
         shards: the folder of shards.
         out: the folder to write.
-        params: how many faces are shown.
+        params: the number of faces to show.
         run: the folder of a network trained on them.
         evaluation: the folder of its evaluation.
         progress: called with datasets done.
@@ -38,7 +38,7 @@ def run(
         summary.json: rows_in and rows_out are the rows of the shards.
 
     Raises:
-        LineageError: a step behind the shards is missing or was made anew.
+        LineageError: a step behind the shards is missing or was made again after them.
         TableError: a table is missing or torn.
     """
     sources = [path for path in (shards, run, evaluation) if path is not None]

@@ -1,1 +1,1 @@
-"""Every link from the raw bytes to the results, hashed again."""
+"""Verification: every link from the raw bytes to the results is hashed again."""

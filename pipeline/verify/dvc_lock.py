@@ -1,4 +1,4 @@
-"""dvc.lock, dvc.yaml, the `.dvc` files and DVC's cache as `prep verify` compares them; nothing here hashes a result."""
+"""Reading dvc.lock, dvc.yaml, `.dvc` files and DVC's cache for `prep verify`. Nothing here hashes a result."""
 
 import json
 import re
@@ -26,7 +26,7 @@ _REFERENCE: Final = re.compile(r"\$\{([^}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class LockEntry:
-    """One file or folder that DVC has on record. `size` in bytes and the number of files are None where not said."""
+    """A file or folder that DVC has recorded. `size`, in bytes, and the number of files are None if not recorded."""
 
     path: str
     md5: str
@@ -36,7 +36,7 @@ class LockEntry:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage as dvc.lock has it. `params` maps a file to what was read from it, by dotted key."""
+    """A stage as recorded in dvc.lock. `params` maps a file to the values read from it, by dotted key."""
 
     name: str
     cmd: str
@@ -47,7 +47,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One stage as dvc.yaml has it now, its references filled in: its command, and the paths that dvc.lock must have.
+    """A stage as dvc.yaml defines it now, with references resolved: its command, and the paths dvc.lock must have.
 
     `params` are those of params.yaml, by dotted key.
     """
@@ -59,10 +59,10 @@ class Wanted:
 
 
 def read_lock(path: Path = LOCK) -> list[Stage]:
-    """Return the stages of dvc.lock; none where there is no dvc.lock.
+    """Return the stages of dvc.lock; none if there is no dvc.lock.
 
     Raises:
-        LineageError: it is not one.
+        LineageError: the file is not a dvc.lock.
     """
     if not path.is_file():
         return []
@@ -77,10 +77,10 @@ def read_lock(path: Path = LOCK) -> list[Stage]:
 
 
 def tracked(folders: Iterable[Path]) -> list[LockEntry]:
-    """Return what `dvc add` put on record below folders.
+    """Return what `dvc add` has recorded below some folders.
 
     Raises:
-        LineageError: a `.dvc` file is not one.
+        LineageError: a file named `.dvc` is not one.
     """
     entries = []
     for file in sorted(file for folder in folders for file in folder.rglob("*.dvc") if file.is_file()):
@@ -93,7 +93,7 @@ def tracked(folders: Iterable[Path]) -> list[LockEntry]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return a YAML file's mapping, an empty one if it holds something else.
+    """Return the mapping in a YAML file; empty if it contains something else.
 
     Raises:
         LineageError: it cannot be read.
@@ -106,7 +106,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def look_up(values: Any, key: str) -> Any:
-    """Return the value at a dotted key; a name may hold dots itself.
+    """Return the value at a dotted key; names may contain dots themselves.
 
     Raises:
         KeyError: there is none.
@@ -122,7 +122,7 @@ def look_up(values: Any, key: str) -> Any:
 
 
 def wanted(params: Mapping[str, Any], path: Path = STAGES) -> dict[str, Wanted]:
-    """Return the stages of dvc.yaml with its references to params.yaml filled in; one that needs more is left out.
+    """Return the stages of dvc.yaml with references to params.yaml resolved; stages that need more are left out.
 
     Raises:
         LineageError: it cannot be read.
@@ -137,7 +137,7 @@ def wanted(params: Mapping[str, Any], path: Path = STAGES) -> dict[str, Wanted]:
 
 
 def left_over(stages: Iterable[Stage], wants: Mapping[str, Wanted], path: Path = STAGES) -> frozenset[str]:
-    """Return the stages of dvc.lock that dvc.yaml no longer has, as of a dataset that was taken out: DVC keeps them.
+    """Return the stages of dvc.lock that dvc.yaml no longer has. DVC keeps those, for example of a removed dataset.
 
     Raises:
         LineageError: dvc.yaml cannot be read.
@@ -185,28 +185,28 @@ def _entry(content: Mapping[str, Any]) -> LockEntry:
 
 
 class Cache:
-    """DVC's cache in this project: what `dvc checkout` would bring back."""
+    """DVC's cache in this project, from which `dvc checkout` restores files."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder of the cache, which need not be there."""
+        """Take the folder of the cache, which need not exist."""
         self._folder = folder
         self._trees: dict[str, dict[str, str] | None] = {}
 
     def place(self, md5: str) -> Path:
-        """Return where the bytes of an identity would lie."""
+        """Return the path in the cache for an md5."""
         return self._folder / "files" / "md5" / md5[:2] / md5[2:]
 
     def tree(self, md5: str) -> dict[str, str] | None:
-        """Return the md5 of each file of a folder's identity by its path; None where that is no longer known.
+        """Return path -> md5 for the files of a folder's hash; None if the cache no longer has its list.
 
-        A list that was changed since it was named knows nothing.
+        A list whose own md5 is not its name was changed, and is not used.
         """
         if md5 not in self._trees:
             self._trees[md5] = self._read_tree(md5) if md5.endswith(_FOLDER) else None
         return self._trees[md5]
 
     def objects(self, entry: LockEntry) -> Iterator[tuple[Path, str, Path]]:
-        """Yield what the cache holds of an entry: where, the md5 that its name says, and the file that it is of."""
+        """Yield the objects of an entry in the cache: path, the md5 in its name, and the file that it belongs to."""
         if (place := self.place(entry.md5)).is_file():
             yield place, entry.md5.removesuffix(_FOLDER), Path(entry.path)
         for name, md5 in (self.tree(entry.md5) or {}).items():
@@ -221,7 +221,7 @@ class Cache:
 
 
 def cache_folder(project: Path = Path()) -> Path:
-    """Return the folder of DVC's cache as the project configures it; what is set for a whole machine is not asked.
+    """Return the folder of DVC's cache as the project configures it; settings of the machine are ignored.
 
     Raises:
         LineageError: the configuration cannot be read.

@@ -1,4 +1,4 @@
-"""Every link from the raw bytes to a result hashed again; what does not hold is named."""
+"""Hashing every link from the raw bytes to a result again, and naming those that do not hold."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Problem:
 
 
 class Verifier:
-    """Checks output folders; every file is hashed once however many links lead to it."""
+    """Checks output folders; every file is hashed only once, however many links lead to it."""
 
     def __init__(
         self,
@@ -29,12 +29,12 @@ class Verifier:
         given: Mapping[str, str] | None = None,
         tree: Callable[[str], Mapping[str, str] | None] = lambda _: None,
     ) -> None:
-        """Take what DVC has on record.
+        """Take what DVC has recorded.
 
         Args:
-            locked: its identity of each output by its path.
-            given: its identity of what no stage writes, likewise.
-            tree: gives the md5 of each file behind a folder's identity by its path, or None where DVC has lost it.
+            locked: path -> DVC's hash of each output.
+            given: path -> DVC's hash of everything that no stage writes.
+            tree: for a folder's hash, returns path -> md5 of its files; None if DVC no longer has the list.
         """
         self._locked = locked
         self._given = given or {}
@@ -43,7 +43,7 @@ class Verifier:
         self._folders: dict[Path, list[FileIdentity]] = {}
 
     def check(self, folder: Path) -> Iterator[Problem]:
-        """Yield what is wrong with one output folder: its own files, what it was made from, what DVC knows of it."""
+        """Yield what is wrong with an output folder: its files, its inputs, and what DVC has recorded about it."""
         try:
             snapshot = read_snapshot(folder)
         except PrepError as error:
@@ -83,7 +83,7 @@ class Verifier:
             yield self._name_folder(path, f"not what {result} was made from: {self.identity(path)}, not {md5}")
 
     def differs(self, path: Path, md5: str, detail: str) -> Iterator[Problem]:
-        """Yield what is wrong where a file or folder is not what its record says: the files, where they are known."""
+        """Yield how a file or folder differs from its record: the differing files, if the record lists them."""
         named = list(self._by_tree(path, md5))
         yield from named or [self._name_folder(path, f"{detail}: {self.identity(path)}, not {md5}")]
 
@@ -93,7 +93,7 @@ class Verifier:
             yield from _compare(path, recorded, {file.path: file.md5 for file in self.files(path)})
 
     def _name_folder(self, path: Path, detail: str) -> Problem:
-        """Name the snapshot of a folder that differs although each of its files is as the snapshot has it."""
+        """Name the snapshot if a folder differs although all files are as the snapshot says: then it was forged."""
         snapshot = path / SNAPSHOT_NAME
         if not snapshot.is_file() or any(self._check_own(path)):
             return Problem(path.as_posix(), detail)
@@ -116,7 +116,7 @@ class Verifier:
         yield from self._check_files(folder, snapshot)
 
     def _of_tree(self, folder: Path) -> str | None:
-        """Return the md5 of a folder's snapshot where DVC's list of the folder has it."""
+        """Return the md5 of a folder's snapshot from DVC's list of the folder, if that is known."""
         return (self._tree(self._locked.get(folder.as_posix(), "")) or {}).get(SNAPSHOT_NAME)
 
     def _name_changed(self, result: Path, raw: Path) -> Iterator[Problem]:
@@ -136,7 +136,7 @@ class Verifier:
     def check_rest(
         self, outputs: Iterable[Path], roots: Iterable[Path], passed_over: Iterable[Path]
     ) -> Iterator[Problem]:
-        """Yield what is wrong outside the output folders: what dvc.lock names there, and files that no stage wrote."""
+        """Yield what is wrong outside output folders: files that dvc.lock records, and files that no stage wrote."""
         folders = set(outputs)
         beside = {name for folder in folders for name in _written_beside(folder)}
         for name, locked in self._locked.items():
@@ -151,7 +151,7 @@ class Verifier:
                 yield Problem(path.as_posix(), "a stray: no stage wrote it; remove it, or keep it elsewhere")
 
     def identity(self, path: Path) -> str:
-        """Return DVC's identity of a file or folder.
+        """Return DVC's hash of a file or folder.
 
         Raises:
             LineageError: nothing is there, or it cannot be read.
@@ -174,14 +174,17 @@ class Verifier:
 
 
 def find_outputs(roots: Iterable[Path]) -> list[Path]:
-    """Return every output folder below these, sorted: those that hold a snapshot."""
+    """Return every output folder (one with a snapshot) below these folders, sorted."""
     return sorted(
         path.parent for root in roots for path in root.rglob(SNAPSHOT_NAME) if ".partial" not in path.as_posix()
     )
 
 
 def name_files(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems without those of a folder in which a file is named too; other folders come last."""
+    """Drop problems of folders in which a file is named as well, and put the other folders last.
+
+    If one byte of a file changed, its folder differs, too; only the file tells where to look.
+    """
     given = list(problems)
     below = {parent.as_posix() for problem in given for parent in Path(problem.path).parents}
     kept = [problem for problem in given if problem.path not in below]

@@ -1,4 +1,4 @@
-"""A whole project, or one result of it, verified: every link from the raw bytes hashed again."""
+"""Verifying a project, or one result of it: every link from the raw bytes is hashed again."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,17 +27,17 @@ from pipeline.verify.dvc_lock import (
 from pipeline.verify.links import Problem, Verifier, find_outputs, name_files
 from pipeline.verify.recorded import check_cache, check_code, check_stages, check_wanted
 
-# Of what crosses two sets.
+# How many crossings are named.
 _SHOWN: Final = 5
 
 Say = Callable[[str], None]
-# Finds what crosses two sets in a split and the shards that were written by it.
+# Finds what crosses sets, given the folders of a split and of the shards written from it.
 CrossingCheck = Callable[[Path, Path], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An output folder: whether all of it holds, and whether dvc.lock has it or its own snapshot alone."""
+    """An output folder: whether it holds, and whether dvc.lock records it or only its own snapshot does."""
 
     path: str
     holds: bool
@@ -47,13 +47,13 @@ class Checked:
 def verify_project(
     file: Path | None, crossing: CrossingCheck, *, checked: Callable[[Checked], None], note: Say
 ) -> list[Problem]:
-    """Return what does not hold, each file once: of the whole project, or of what one result was made from.
+    """Return what does not hold in the whole project, or behind one result; each file once.
 
     Args:
-        file: the result; None for everything that dvc.lock names.
-        crossing: checks the certificate again, on the shards as they lie there.
-        checked: told of each folder as it is checked.
-        note: told what is missing and lies in nobody's way.
+        file: the result; None for everything that dvc.lock records.
+        crossing: checks the certificate on the shards as they are now.
+        checked: called for each folder that was checked.
+        note: called with what is missing without harm.
 
     Raises:
         LineageError: there is nothing to verify, or a record cannot be read.
@@ -89,7 +89,7 @@ def verify_project(
 
 @dataclass(frozen=True, slots=True)
 class _Lock:
-    """What DVC has on record: the stages, what dvc.yaml wants of them, what `dvc add` took in."""
+    """DVC's records: the stages of dvc.lock, those of dvc.yaml, and what `dvc add` has recorded."""
 
     stages: list[Stage]
     wants: Mapping[str, Wanted]
@@ -122,7 +122,7 @@ def _read_lock(note: Say) -> _Lock:
 
 
 class _Problems:
-    """Each file once, however many links lead to it; each line of dvc.lock and params.yaml."""
+    """Collects problems: each file once, however many links lead to it, and each line of dvc.lock and params.yaml."""
 
     def __init__(self) -> None:
         self.found: dict[tuple[str, str], Problem] = {}
@@ -134,7 +134,7 @@ class _Problems:
 
 
 def _made(stage: Stage, folders: list[Path]) -> bool:
-    """Say whether a stage made one of these folders, or a file in one."""
+    """Return whether a stage made one of these folders, or a file in one."""
     return any({Path(entry.path), *Path(entry.path).parents} & set(folders) for entry in stage.outs)
 
 
@@ -155,7 +155,7 @@ def _folders(file: Path | None, locked: Mapping[str, str]) -> list[Path]:
 
 
 def _outputs(locked: Mapping[str, str]) -> Iterator[Path]:
-    """Yield the folders that hold a snapshot: to DVC a whole one, or the files of one with its snapshot among them."""
+    """Yield the folders with a snapshot. DVC records such a folder as a whole, or its files one by one."""
     for path, md5 in locked.items():
         if Path(path).name == SNAPSHOT_NAME:
             yield Path(path).parent
@@ -168,9 +168,9 @@ def _outputs(locked: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _certificate(problems: Iterable[Problem], check: CrossingCheck) -> Iterator[Problem]:
-    """Check again, on the shards as they lie there, that no one is in two sets.
+    """Check again, on the shards as they are now, that nobody is in two sets.
 
-    Where a file of the shards or of the split is forged, that one is named, and not the certificate.
+    If a file of the shards or of the split is forged, that file is named instead of the certificate.
     """
     if not places.SPLIT.is_dir() or not (places.SHARDS / INDEX_NAME).is_file():
         return

@@ -1,4 +1,4 @@
-"""What dvc.lock names, compared with the working folder: code, data, parameters, commands, sizes and DVC's cache."""
+"""Comparing dvc.lock with the working folder: code, data, parameters, commands, sizes and DVC's cache."""
 
 import json
 import subprocess
@@ -14,17 +14,17 @@ from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.verify.dvc_lock import LOCK, STAGES, Cache, LockEntry, Stage, Wanted, look_up, read_yaml
 from pipeline.verify.links import Problem, Verifier, find_outputs
 
-# Of the formats in which DVC takes parameters, those that this project can have.
+# The formats of parameter files that this project can have; DVC reads more.
 _READ: Final = frozenset({".yaml", ".yml", ".json"})
 _AGAIN: Final = "run dvc repro, or bring it back"
 
 
 def check_stages(verifier: Verifier, stages: Iterable[Stage], outputs: Collection[str]) -> Iterator[Problem]:
-    """Yield what dvc.lock names of stages and the working folder has otherwise.
+    """Yield where the working folder differs from what dvc.lock records of the stages.
 
     Args:
-        verifier: hashes files, each once.
-        stages: the stages as dvc.lock has them.
+        verifier: hashes each file once.
+        stages: the stages of dvc.lock.
         outputs: the path of every output in dvc.lock.
     """
     read: dict[str, Mapping[str, Any] | Problem] = {}
@@ -58,11 +58,11 @@ def _check_entries(verifier: Verifier, stage: Stage, outputs: Collection[str]) -
 
 
 def check_code(folder: Path, stages: Iterable[Stage]) -> Iterator[Problem]:
-    """Yield each file of code that means something else than when a stage ran, or that is gone, or new.
+    """Yield each file of code whose meaning has changed since a stage ran, or that is missing or new.
 
     Args:
-        folder: what `prep code` wrote.
-        stages: the stages as dvc.lock has them.
+        folder: the output of `prep code`.
+        stages: the stages of dvc.lock.
     """
     root, params = code_root(), read_yaml(PARAMS) if PARAMS.is_file() else {}
     for name in dict.fromkeys(stage.name.partition("@")[0] for stage in stages):
@@ -86,7 +86,7 @@ def check_code(folder: Path, stages: Iterable[Stage]) -> Iterator[Problem]:
 
 
 def check_wanted(stages: Iterable[Stage], wanted: Mapping[str, Wanted]) -> Iterator[Problem]:
-    """Yield what dvc.yaml asks for and dvc.lock lacks, or has otherwise: a lock that was cut or edited."""
+    """Yield what dvc.yaml defines and dvc.lock lacks or records differently, because it was cut or edited."""
     known = {stage.name: stage for stage in stages}
     for name, want in wanted.items():
         stage = known.get(name)
@@ -108,7 +108,7 @@ def check_wanted(stages: Iterable[Stage], wanted: Mapping[str, Wanted]) -> Itera
 
 
 def check_cache(cache: Cache, entries: Iterable[LockEntry]) -> Iterator[Problem]:
-    """Yield each object of DVC's cache that is not what its name says: `dvc checkout` would bring it back."""
+    """Yield each object of DVC's cache whose md5 is not its name; `dvc checkout` would restore the wrong bytes."""
     seen: set[Path] = set()
     for entry in entries:
         for place, md5, of in cache.objects(entry):
@@ -149,7 +149,7 @@ def _value(values: Mapping[str, Any], key: str) -> Any:
 
 
 def _compare(stage: str, key: str, was: Any, now: Any) -> Iterator[str]:
-    """Yield how a parameter differs from what dvc.lock has, by its innermost key."""
+    """Yield how a parameter differs from dvc.lock, by its innermost key."""
     if isinstance(was, dict) and isinstance(now, dict):
         for name in dict.fromkeys((*was, *now)):
             yield from _compare(stage, f"{key}.{name}", was.get(name), now.get(name))
@@ -158,7 +158,7 @@ def _compare(stage: str, key: str, was: Any, now: Any) -> Iterator[str]:
 
 
 def _name_changed(verifier: Verifier, stage: Stage, entry: LockEntry, outputs: Collection[str]) -> Iterator[Problem]:
-    """Yield the files that make a dependency differ from dvc.lock; the folder itself where nothing tells."""
+    """Yield the files in which a dependency differs from dvc.lock; the folder itself if its files are not known."""
     path = Path(entry.path)
     detail = f"not what {stage.name} was made from, as dvc.lock has it"
     if path.is_dir():
@@ -184,7 +184,7 @@ def _is_output(folder: Path, outputs: Collection[str]) -> bool:
 
 
 def _edited(folder: Path) -> list[str]:
-    """Return the files below a folder that are not as git had them when dvc.lock was committed; none without git."""
+    """Return the files below a folder that differ from git's when dvc.lock was committed; none without git."""
     try:
         base = "HEAD" if _git("status", "--porcelain", "--", LOCK.as_posix()) else ""
         base = base or next(iter(_git("log", "-1", "--format=%H", "--", LOCK.as_posix())), "HEAD")
