@@ -83,7 +83,7 @@ def _halve(pixels: Pixels) -> Pixels:
 
 @lru_cache(maxsize=6)
 def _texture(person: Person) -> Pixels:
-    """Return the portrait without its smile's folds, in a person's colours, (H, W, 4); the last plane is the outline."""
+    """Return the portrait without its smile's folds, in a person's colours, (H, W, 4); the last is the outline."""
     portrait = read_portrait()
     layers = (
         (_tone(portrait.smooth, person.skin), portrait.skin),

@@ -1,4 +1,4 @@
-"""What params.yaml says of one dataset, as readers get it: they do not know params.yaml."""
+"""The options of one dataset in params.yaml, in the form that readers get, which do not know params.yaml."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,16 @@ from pipeline.ingest.parsing.delimited import number
 from pipeline.ingest.parsing.label_names import native_label
 
 Scale = tuple[float, float]
-# What samples hold, and what most tables do.
+# The scale of affect in the table of samples, and in most datasets.
 OWN_SCALE: Final[Scale] = (-1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetOptions:
-    """Of a csv the columns by their roles and the scales of affect; of any codes what they mean.
+    """For a csv, the column of each role and the scales of affect; for any dataset, the meaning of its codes.
 
-    `align` are the dataset's own settings for that stage. They are in the samples' snapshot, so that DVC runs the stage
-    again for this dataset alone where they change. `terms` is the name in the catalog whose terms bind it; None: as
+    `align` overrides settings of that stage. It is recorded in the samples' snapshot, so that a change makes DVC run
+    the stage again for this dataset only. `terms` is the name in the catalog whose terms apply; None: as
     `catalog.terms_of` finds it.
     """
 
@@ -30,21 +30,21 @@ class DatasetOptions:
     terms: str | None = None
 
     def plain(self) -> dict[str, Any]:
-        """Return it as snapshots keep it."""
+        """Return the options as snapshots record them."""
         scales = {what: list(scale) for what, scale in self.scales.items()}
         said: dict[str, Any] = {"align": dict(self.align)} if self.align else {}
         said |= {"terms": self.terms} if self.terms else {}
         return {"columns": dict(self.columns), "scales": scales, "classes": dict(self.classes), **said}
 
     def meanings(self) -> dict[str, str]:
-        """Return code -> label as params.yaml has them, keyed as `code_key` has it."""
+        """Return code -> label as in params.yaml, with keys made by `code_key`."""
         return {code_key(code): meaning for code, meaning in self.classes.items()}
 
     def native(self, labels: tuple[str, ...]) -> dict[str, str]:
-        """Return code -> label, in a dataset's own labels.
+        """Return code -> label, with the dataset's native labels.
 
         Raises:
-            ParamsError: a meaning is none of these labels.
+            ParamsError: a meaning in params.yaml is not one of these labels.
         """
         found = {}
         for code, meaning in self.classes.items():
@@ -56,18 +56,18 @@ class DatasetOptions:
 
 
 def code_of(text: str) -> int | None:
-    """Return a cell as a whole number, written as 3 or 3.0; None for anything else."""
+    """Return a cell as a whole number, whether written as 3 or 3.0; None for anything else."""
     value = number(text)
     return int(value) if value is not None and value == int(value) else None
 
 
 def code_key(text: str) -> str:
-    """Return what two spellings of one code or name share: 3 and 3.0 are one code."""
+    """Return a key that is the same for all spellings of a code or name: 3 and 3.0 are one code."""
     code = code_of(text)
     return text.strip().casefold() if code is None else str(code)
 
 
 def classes_line(codes: Sequence[str], labels: Sequence[str] = ()) -> str:
-    """Return the key `classes` to type, with the labels that are known and … for the others."""
+    """Return the line with `classes` to add to params.yaml, with known labels and … for the others."""
     meanings = [*labels[: len(codes)], *["…"] * (len(codes) - len(labels))]
     return f"classes: {{{', '.join(f'{json.dumps(c)}: {m}' for c, m in zip(codes, meanings, strict=True))}}}"

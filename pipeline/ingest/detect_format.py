@@ -1,4 +1,4 @@
-"""Which layout a tree has: every reader looks, and exactly one may find its own."""
+"""Recognising the layout of a tree: every reader checks, and exactly one may find its own."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -9,9 +9,9 @@ from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Listing, Tree
 
 AUTO: Final = "auto"
-# A raw dataset is often unpacked one or two folders deeper than it says.
+# A raw dataset is often unpacked one or two folders deeper than its layout begins.
 _MAX_DEPTH: Final = 2
-_MAX_ROOTS: Final = 256
+_MAX_ROOTS: Final = 256  # a level may have a folder per picture, and each would be asked by every reader
 _TABLES: Final = (".csv", ".tsv")
 _ARRAYS: Final = (".npy", ".npz")
 _ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z", ".tar.xz", ".tar.bz2", ".zst")
@@ -31,12 +31,13 @@ def find_reader(readers: Sequence[Reader], fmt: str) -> Reader:
 
 
 def detect_among(readers: Sequence[Reader], tree: Tree) -> tuple[Reader, str, str]:
-    """Return the reader whose layout a tree has, the folder where it begins, and what shows it.
+    """Return the reader whose layout a tree has, the folder where it begins, and the evidence.
 
     Raises:
-        SourceError: none fits, or more than one; says what was looked for.
+        SourceError: no reader or more than one recognises the tree; says what was searched for.
     """
     _check_not_empty(tree)
+    # Generic layouts (class folders, any csv) fit nearly every tree, so they are tried only after all others.
     for generic in (False, True):
         found = [(reader, *where) for reader in readers if reader.generic is generic and (where := _look(reader, tree))]
         if len(found) == 1:
@@ -52,7 +53,7 @@ def find_root(reader: Reader, tree: Tree) -> str:
     """Return the folder in which the layout of a given format begins.
 
     Raises:
-        SourceError: nowhere.
+        SourceError: the tree does not have this layout.
     """
     _check_not_empty(tree)
     found = _look(reader, tree)
@@ -84,7 +85,7 @@ def roots(tree: Tree, *, generic: bool) -> Iterator[str]:
     for _ in range(_MAX_DEPTH + 1):
         yield from level
         listings = [(root, tree.listing(root)) for root in level]
-        # A folder of class folders is any folder: it may only be deeper where nothing else beside it is data.
+        # Any folder could be one of class folders, so a generic layout may begin deeper only if nothing else is data.
         if generic and not (len(level) == 1 and _is_wrapper(listings[0][1])):
             return
         level = [join(root, name) for root, listing in listings for name in listing.folders][:_MAX_ROOTS]
@@ -103,12 +104,12 @@ def _check_not_empty(tree: Tree) -> None:
 
 
 def unread_archives(tree: Tree) -> list[str]:
-    """Return the archives among the files of a tree: of a kind that is not read in place, or inside an archive."""
+    """Return the archives in a tree that are not read: of an unsupported kind, or inside another archive."""
     return [name for name in tree.names() if name.casefold().endswith(_ARCHIVES)]
 
 
 def _unread(tree: Tree) -> str:
-    """Name what a tree has of a kind that nothing here reads: what was looked for may be in it."""
+    """Name a file of a kind that cannot be read, for the error: the missing data may be in it."""
     archive = next(iter(unread_archives(tree)), None)
     if archive is not None:
         return f" (and {archive} is an archive of a kind that is not read in place: unpack it)"

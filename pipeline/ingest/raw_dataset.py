@@ -1,4 +1,4 @@
-"""What a reader yields for each row of a raw dataset: an annotation, or why the row is left out."""
+"""What a reader yields for each row of a raw dataset: an annotation, or the reason why the row is rejected."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,21 +11,21 @@ from pipeline.ingest.dataset_options import OWN_SCALE, DatasetOptions, Scale, co
 from pipeline.ingest.parsing.moved_paths import Moved
 from pipeline.ingest.trees.tree import Tree
 
-# Under this name are counted the rows of a raw dataset without splits.
+# The name under which rows without a split are counted.
 NO_SPLIT: Final = "all"
 Box = tuple[float, float, float, float]
 
 PICTURE_SUFFIXES: Final = frozenset(
-    # Those that are read.
+    # Formats that align reads.
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm"}
-    # And those that align refuses by name: no picture of a class folder is passed over in silence.
+    # Formats that align refuses by name. They count as pictures, so that no file of a class folder is silently ignored.
     | {".jp2", ".j2k", ".heic", ".heif", ".avif", ".jxl", ".tga", ".pbm"}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """One row that is left out, and why. `path` is as the row gives it."""
+    """One rejected row and the reason. `path` is as the row gives it."""
 
     path: str
     reason: Reason
@@ -64,13 +64,13 @@ Row = Annotation | RejectedRow
 
 @dataclass(slots=True)
 class RawDataset:
-    """A tree of which is known what it is. `root` is the folder inside it where the layout begins, "" for itself."""
+    """A tree whose format is known. `root` is the folder inside it where the layout begins; "" is the tree itself."""
 
     tree: Tree
     root: str
     params: IngestParams
     options: DatasetOptions = field(default_factory=DatasetOptions)
-    # All the paths that the raw dataset's lists give, where it has any: what paths of another machine are learned from.
+    # Yields all paths in the dataset's lists, if it has any; from these, folders of another machine are mapped to ours.
     listed: Callable[[], Iterator[str]] | None = None
     scales: Mapping[str, Scale] = field(default_factory=dict)  # of the affect that rows hold; as samples have it if not
     compared: int = 0  # rows whose folder names a class too
@@ -83,20 +83,20 @@ class RawDataset:
 
     @property
     def columns(self) -> Mapping[str, str]:
-        """Return the columns of a csv by their roles, as params.yaml names them."""
+        """Return role -> column of a csv, as in params.yaml."""
         return self.options.columns
 
     def scale(self, what: str) -> Scale:
-        """Return the scale that rows hold a kind of affect on."""
+        """Return the scale of valence, arousal or dominance in the rows."""
         return self.scales.get(what, OWN_SCALE)
 
     def meaning(self, text: str, row: str, classes: Mapping[str, str] | None = None) -> str:
-        """Return the label of a cell or a folder's name: what params.yaml says of it, else itself.
+        """Return the label of a cell or of a folder's name: its meaning in params.yaml, otherwise itself.
 
         Args:
             text: a code or a name.
-            row: where it stands.
-            classes: what the codes mean, where it is not `DatasetOptions.meanings`.
+            row: file and line, for errors.
+            classes: what codes mean, if not `DatasetOptions.meanings`.
 
         Raises:
             SourceError: params.yaml says what codes mean, but not this one.
@@ -111,12 +111,12 @@ class RawDataset:
         return text if meaning is None else meaning
 
     def drop(self, what: str, row: str) -> None:
-        """Remember that a row gives a value that cannot be meant, so that it is left empty; `said` counts them."""
+        """Count an impossible value of a row, which is left empty; `said` reports the counts."""
         first, count = self.dropped.get(what, (row, 0))
         self.dropped[what] = first, count + 1
 
     def said(self) -> list[str]:
-        """Return the notes of the reader, and one for each kind of value that was left empty."""
+        """Return the notes of the reader, and one for each kind of value that was left empty or path that was moved."""
         return (
             self.notes
             + [
@@ -130,19 +130,19 @@ class RawDataset:
         )
 
     def at(self, name: str) -> str:
-        """Return the name in the tree of a name in the layout."""
+        """Return the path in the tree of a path in the layout."""
         return join(self.root, name)
 
     def find(self, given: str, bases: Sequence[str], row: str) -> str | RejectedRow:
-        """Return the name in the tree of the picture that a row gives.
+        """Return the path in the tree of the picture that a row refers to, or a rejected row.
 
         Args:
-            given: the path as it stands in the row.
-            bases: the folders of the tree it may be relative to, the likeliest first.
-            row: where the row stands, for the refusal.
+            given: the path as the row gives it.
+            bases: folders of the tree that it may be relative to, the most likely first.
+            row: file and line, for the reject.
         """
         for base in bases:
-            # As it stands first: a name may well begin with a space or hold a backslash.
+            # The unchanged path is tried first, because a name may begin with a space or contain a backslash.
             if (as_it_stands := join(base, given)) in self.tree:
                 return as_it_stands
         inside = [name for base in bases if (name := normal(base, given)) is not None]
@@ -160,9 +160,9 @@ class RawDataset:
         return RejectedRow(given, Reason.missing_file, f"{row}: no such file: {inside[0]}")
 
     def find_ending(self, given: str, bases: Sequence[str], row: str) -> str | RejectedRow:
-        """Return the picture as `find` does; where it is in none of the folders, the one file whose path ends so.
+        """Return the picture like `find`; if it is in none of the folders, the only file whose path ends the same way.
 
-        That may be the end of a path of another machine, or of a folder above the tree (`moved`).
+        The path may come from another machine or start in a folder above the tree (`moved`).
         """
         found = self.find(given, bases, row)
         if isinstance(found, str):
@@ -189,7 +189,7 @@ class RawDataset:
 
 
 def name_of(path: str | RejectedRow) -> str:
-    """Return the name of a picture that was found, or as its row gives it."""
+    """Return the path of a picture that was found, or as its row gives it."""
     return path if isinstance(path, str) else path.path
 
 
@@ -199,7 +199,7 @@ def join(folder: str, name: str) -> str:
 
 
 def normal(base: str, given: str) -> str | None:
-    """Return `given`, relative to `base`, without dots; None where it is absolute or leads out of the tree."""
+    """Return `given`, relative to `base`, without dots; None if it is absolute or leads out of the tree."""
     text = given.strip().replace("\\", "/")
     if not text or text.startswith(("/", "~/")) or (len(text) > 1 and text[1] == ":"):
         return None
@@ -215,7 +215,7 @@ def normal(base: str, given: str) -> str | None:
 
 
 def is_picture(name: str) -> bool:
-    """Say whether a name ends like a picture's."""
+    """Return whether a name has the suffix of a picture."""
     base, dot, suffix = name.rpartition("/")[2].rpartition(".")
     return bool(base) and dot + suffix.lower() in PICTURE_SUFFIXES
 

@@ -1,6 +1,6 @@
-"""Raw trees and their readers: one reader a layout, and what recognises a raw dataset.
+"""The registry of readers, one for each layout, and finding the right one for a tree.
 
-`READERS` holds every reader; a new dataset is one more file here, one taxonomy and one test (CONTRIBUTING).
+`READERS` lists all of them. A new dataset needs a reader here, a taxonomy and a test (CONTRIBUTING).
 """
 
 import hashlib
@@ -61,22 +61,22 @@ __all__ = ["AUTO", "READERS", "Pictures", "Reader", "Tree", "detect_format", "lo
 
 
 def detect_format(tree: Tree) -> tuple[str, str]:
-    """Return the format of a tree and what shows it.
+    """Return the format of a tree and the evidence.
 
     Raises:
-        SourceError: none fits, or more than one; says what was looked for.
+        SourceError: no reader or more than one recognises the tree; says what was searched for.
     """
     reader, _, why = detect_among(READERS, tree)
     return reader.name, why
 
 
 def locate(tree: Tree, fmt: str, classes: Collection[str] = ()) -> tuple[Reader, str, str]:
-    """Return the reader of a format, "auto" included, the folder where its layout begins, and what shows it.
+    """Return the reader of a format, the folder where its layout begins, and the evidence.
 
     Args:
         tree: the tree.
         fmt: a name of `READERS`, or "auto".
-        classes: codes with a meaning, which class folders may be named after.
+        classes: codes whose meaning is known, which may be the names of class folders.
 
     Raises:
         UsageError: there is no such format.
@@ -101,7 +101,7 @@ class Pictures:
         self._reader = reader
 
     def read(self, source_path: str, n: int) -> bytes:
-        """Return the encoded bytes of a picture; of the n-th one where a table holds the pictures itself.
+        """Return the encoded bytes of a picture; of the n-th one if `source_path` is a table that contains pictures.
 
         Raises:
             SourceError: there is no such file, or it cannot be read.
@@ -109,11 +109,11 @@ class Pictures:
         return self._reader.picture(self._tree, source_path, n)
 
     def source_md5(self, source_path: str, content: bytes) -> str:
-        """Return the md5 of the file that a picture is in, as samples keep it.
+        """Return the md5 of the file that contains a picture, as in the table of samples.
 
         Args:
             source_path: the file.
-            content: what `read` gave: for all but tables that hold pictures it is the file.
+            content: what `read` returned, which is the whole file unless that is a table of pictures.
         """
         if self._reader.pictures_in_table:
             return self._tree.md5(source_path)

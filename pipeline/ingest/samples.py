@@ -1,7 +1,7 @@
-"""Rows of a reader gathered into the table of samples: ids given, doubles found, labels counted.
+"""Collecting the rows of a reader into the table of samples: assigning ids, finding duplicate rows, counting labels.
 
-Rows are packed as they come and sorted in slices as they are written, so that 100,000 of them with 68 points each take
-some hundred megabytes; `make bench-ingest` measures it.
+Rows are packed as they arrive and sorted in slices as they are written, so that 100,000 rows with 68 points each take
+only some hundred megabytes; `make bench-ingest` measures that.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, RawDataset, Reject
 from pipeline.ingest.trees.tree import DamagedError
 
 _BATCH_ROWS: Final = 8192
-# Of a slice that is written: whole row groups (`tables.write_slices`).
+# Rows per written slice: a multiple of a row group, as `tables.write_slices` requires.
 _SLICE_ROWS: Final = 8192
 _MAX_WORDS: Final = 32
-# The share of pairs of valence and arousal that are on the scale of their columns, but for slips.
+# If at least this share of the pairs of valence and arousal is on the scale of their columns, the others are slips.
 _MOST: Final = 0.9
-# The columns that a reader gives, by the name of the annotation's attribute.
+# Column -> attribute of `Annotation`, for the columns that a reader provides.
 _COLUMNS: Final = {
     "source_box": "box",
     "source_box_kind": "box_kind",
@@ -50,7 +50,7 @@ _COUNTED: Final = ("source_split", "source_labels", "source_votes")
 
 @dataclass(slots=True)
 class Listed:
-    """What a raw dataset lists, whether or not the pictures are there: what its release's counts are about."""
+    """Counts of what a raw dataset lists, whether or not the pictures exist, as a release's counts are."""
 
     rows: Counter[str] = field(default_factory=Counter)  # by split
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)  # by split and label, of rows with one label
@@ -75,9 +75,9 @@ class Listed:
             self.affect[row.labels[0]].extend((row.valence, row.arousal))
 
     def rescale(self, raw: RawDataset, dropped: Set[str]) -> None:
-        """Bring what was gathered of affect to [-1, 1].
+        """Convert the collected valence and arousal to [-1, 1].
 
-        Of a column that was dropped the values on its scale still show an order of labels, if most values are on it.
+        If a column was dropped but most of its values are on its scale, these still show the order of the labels.
         """
         low, high = np.array([raw.scale("valence"), raw.scale("arousal")]).T
         for label, values in self.affect.items():

@@ -1,6 +1,6 @@
-"""Ingest: a raw tree of any known layout to one table of samples, one row an annotated face.
+"""The stage: read a raw dataset of any known layout into one table of samples, one row per annotated face.
 
-Every row that the raw dataset holds comes out as a sample or as a reject with its reason; every file is hashed once.
+Every row of the raw dataset becomes a sample or a reject with its reason; every file is hashed once.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from pipeline.ingest.samples import Samples, printable
 
 # Rows between two calls of the progress bar.
 _STEP_ROWS: Final = 2000
-# Of a slice of the manifest: whole row groups (`tables.write_slices`).
+# Files per slice of the manifest: a multiple of a row group, as `tables.write_slices` requires.
 _SLICE_FILES: Final = 8192
 
 
@@ -47,19 +47,19 @@ def run(
     Args:
         src: a folder, an archive or a folder of archives.
         out: the folder to write: samples.parquet, sorted by sample_id, and manifest.parquet.
-        params: what the readers choose where a raw dataset offers more than one way.
+        params: what readers use when a raw dataset can be read in more than one way.
         dataset: its name, the first part of every sample_id.
         fmt: a name of `pipeline.ingest.registry.READERS`, or "auto".
-        options: what params.yaml says of the dataset's own columns and codes; None: nothing.
-        accept_mismatch: read a raw dataset whose counts contradict those of its release.
-        progress: called as files are hashed and rows read.
+        options: the dataset's options in params.yaml; None: none.
+        accept_mismatch: read a dataset whose counts contradict those of its release.
+        progress: called with the files hashed and the rows read so far.
 
     Returns:
-        The summary: format and why, counts per class and split, the fingerprint, notes.
+        The summary: the format and its evidence, counts per class and split, the comparison with the release, notes.
 
     Raises:
-        SourceError: nothing is there, the layout is unknown or another, a table cannot be read, or the counts are
-            those of another release.
+        SourceError: there is nothing, the layout is unknown or not that of `fmt`, a table cannot be read, or the counts
+            are those of another release.
         UsageError: there is no such format.
         LineageError: the tree changed while it was read.
     """

@@ -1,7 +1,7 @@
-"""Which columns of a csv are a face's box: decided by the names that stand together, never by one of them alone.
+"""Finding the columns of a csv with a face's box, by all four names together.
 
-`x1` is the left side beside `x2` and the right one beside `x0`; `width` is the box's beside `x` and the picture's
-beside `xmax`.
+One name alone is ambiguous: `x1` is the left side if there is an `x2`, and the right side if there is an `x0`; `width`
+is the box's if there is an `x`, and the picture's if there is an `xmax`.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Final
 
 CORNERS: Final = ("x0", "y0", "x1", "y1")
 SIZES: Final = ("x0", "y0", "width", "height")
-# The four names, squashed, of the first corner and then of the second one or of the size.
+# Four names, squashed: of the first corner, and of the second corner or the size.
 _NAMES: Final[Mapping[tuple[str, ...], tuple[tuple[str, str, str, str], ...]]] = {
     CORNERS: (
         ("x0", "y0", "x1", "y1"),
@@ -31,7 +31,7 @@ _NAMES: Final[Mapping[tuple[str, ...], tuple[tuple[str, str, str, str], ...]]] =
         for x, y in (("x", "y"), ("x0", "y0"), ("x1", "y1"), ("xmin", "ymin"), ("left", "top"), ("l", "t"))
     ),
 }
-# What may stand before all four; a box that is said to be the face's goes before one that is not.
+# Possible prefixes of all four names. A box that is named after the face is preferred to one that is not.
 _BEFORE: Final = (
     "face", "facebox", "facebbox", "facerect", "bbox", "boundingbox", "bb", "box", "rect", "roi", "bboxface", "",
 )  # fmt: skip

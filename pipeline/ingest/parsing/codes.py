@@ -1,6 +1,7 @@
-"""A column of codes is read as a whole: one code beyond its dataset's says that all of them count otherwise.
+"""Reading a column of codes as a whole: one code outside the dataset's range suggests that all codes are shifted.
 
-A list with the codes 0 to 6 where a dataset has 1 to 7 would lose the 0 and have every other row one class off.
+If a list has the codes 0 to 6 and its dataset 1 to 7, reading it row by row would reject the 0 and put every other row
+into the wrong class.
 """
 
 from collections import Counter
@@ -11,16 +12,16 @@ from pipeline.core.errors import SourceError
 from pipeline.ingest.dataset_options import classes_line, code_of
 from pipeline.ingest.raw_dataset import RawDataset
 
-# A single code beyond the range, or fewer than one row in so many, are slips of the pen, refused row by row; unless all
-# codes fit the range counted from one less or one more.
+# A single code outside the range, or fewer than one row in so many, count as slips and are rejected one by one, unless
+# all codes fit the range shifted by one.
 _SLIPS: Final = 1000
 _NOT_GIVEN: Final = -1
 
 
 class Codes:
-    """What the codes of one column mean: the dataset's own labels from `first` on, or as params.yaml has them.
+    """The meaning of the codes in one column: the dataset's labels from `first` on, or those in params.yaml.
 
-    `label` every row, then `check` them all.
+    Call `label` for every row, then `check` once.
     """
 
     def __init__(
@@ -29,13 +30,13 @@ class Codes:
         """Prepare an empty column.
 
         Args:
-            raw: the raw dataset; its `DatasetOptions.classes` replace the codes of the dataset.
+            raw: the dataset; its `DatasetOptions.classes` replace the codes of the release.
             labels: the dataset's labels in the order of its codes.
             first: the code of the first label.
-            never: sets of codes within the range that no copy of the dataset has, so that they count otherwise.
+            never: sets of codes that are within the range but that no copy of the dataset has; they mean a shift, too.
 
         Raises:
-            ParamsError: a meaning in params.yaml is no label of the dataset.
+            ParamsError: a meaning in params.yaml is not a label of the dataset.
         """
         self._raw = raw
         self._meanings = raw.options.native(labels)
@@ -47,7 +48,7 @@ class Codes:
         self.expected = f"a code {first} to {first + len(labels) - 1}"
 
     def label(self, text: str, row: str) -> str | None:
-        """Return the label of a cell; None where it is no code of the dataset.
+        """Return the label of a cell; None if it is not a code of the dataset.
 
         Raises:
             SourceError: params.yaml says what codes mean, but not this one.
@@ -63,10 +64,10 @@ class Codes:
         return self._labels[place] if 0 <= place < len(self._labels) else None
 
     def check(self) -> None:
-        """Judge the column when all of it was read.
+        """Check the column after all of it was read.
 
         Raises:
-            SourceError: it counts from another number or in another order.
+            SourceError: its codes start at another number or are in another order.
         """
         known = range(self._first, self._first + len(self._labels))
         beyond = sorted(code for code in self._given() if code not in known)
@@ -81,7 +82,7 @@ class Codes:
         return {code for code in self._counts if code != _NOT_GIVEN}
 
     def _shifted(self) -> int | None:
-        """Return where the column begins if all codes, half of the range at least, fit it from one less or one more."""
+        """Return the first code of the column if all codes, more than half of the range, fit it shifted by one."""
         codes, size = self._given(), len(self._labels)
         fitting = (first for first in (self._first - 1, self._first + 1) if codes <= {*range(first, first + size)})
         return next(fitting, None) if 2 * len(codes) > size else None

@@ -1,7 +1,7 @@
-"""Names that tools give to copies: `img0_jpg.rf.<hash>.jpg` and `img0_flip_2.jpg` show what `img0.jpg` shows.
+"""Recognising copies by the names that tools give them: `img0_jpg.rf.<hash>.jpg` and `img0_flip_2.jpg` show `img0.jpg`.
 
-Copies of one picture and the picture itself become one sequence, so that no split parts them. The names are those of
-Roboflow's exports, of Augmentor, of FER2013's mirrors, of file managers, and of scripts around albumentations.
+A picture and its copies become one sequence, so that no split separates them. The names are those of Roboflow's
+exports, Augmentor, FER2013's mirrors, file managers, and scripts around albumentations.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final
 from pipeline.ingest.raw_dataset import stem
 
 _SUFFIX: Final = r"(?:jpe?g|png|bmp|webp|tiff?|gif)"
-# Each with one group: what is left is the name of the picture that was copied, which need not be there.
+# The group of each pattern is the name of the original, which need not exist: these names are unmistakable.
 _TOOLS: Final = tuple(
     re.compile(pattern, re.IGNORECASE | re.ASCII)
     for pattern in (
@@ -26,7 +26,8 @@ _WORDS: Final = (
     r"|shear(?:ed)?|zoom(?:ed)?|crop(?:ped)?|bright(?:ness|er|ened)?|dark(?:er|ened)?|contrast|nois[ey]|blur(?:red)?"
     r"|gr[ae]y(?:scale)?|cutout|erased?|transformed|hist(?:eq)?|clahe|equali[sz]ed"
 )
-# Whole folders may be named so: a copy only where the picture without it is there. Behind the name, or before it.
+# Marks after or before a name. Pictures of whole folders may have such names without being copies, so a mark counts
+# only if the picture without it exists.
 _MARKS: Final = tuple(
     re.compile(pattern, re.IGNORECASE | re.ASCII)
     for pattern in (
@@ -37,7 +38,7 @@ _MARKS: Final = tuple(
 
 
 def original_of(name: str) -> str | None:
-    """Return the stem of the picture that one is a copy of, as a tool named it; None where its stem does not say so."""
+    """Return the stem of the original of a picture that a tool named as a copy; None if its stem is no such name."""
     found = None
     while (match := next((match for tool in _TOOLS if (match := tool.fullmatch(name))), None)) is not None:
         name = found = match[1]
@@ -45,11 +46,12 @@ def original_of(name: str) -> str | None:
 
 
 def copies(paths: Sequence[str], labels: Sequence[Sequence[str]]) -> Mapping[int, str]:
-    """Return the sequence of each picture that is a copy or was copied, by its place in the list.
+    """Return index -> sequence for each picture that is a copy or has copies.
 
     Args:
-        paths: names of pictures.
-        labels: the labels of each: a copy keeps them, where several folders have a picture of the name.
+        paths: paths of pictures.
+        labels: the labels of each; they decide if several folders have a picture with the original's name, because a
+            copy keeps the labels.
     """
     made = {place: name for place, path in enumerate(paths) if (name := original_of(stem(path)))}
     marked = {place: names for place, path in enumerate(paths) if (names := _unmarked(stem(path)))}
@@ -70,12 +72,12 @@ def copies(paths: Sequence[str], labels: Sequence[Sequence[str]]) -> Mapping[int
 
 
 def _unmarked(name: str) -> list[str]:
-    """Return what a stem may have been before it was marked as a copy."""
+    """Return the possible stems of the original of a marked copy."""
     return [found[1] for mark in _MARKS if (found := mark.fullmatch(name))]
 
 
 def _home(homes: Mapping[str, Sequence[str]], folder: str, labels: Sequence[str]) -> str | None:
-    """Return the folder of the picture that one was copied from: beside it, or the only one with its labels."""
+    """Return the folder of a copy's original: the same folder, or the only one with the same labels."""
     if folder in homes:
         return folder
     alike = [home for home, of in homes.items() if of == labels]

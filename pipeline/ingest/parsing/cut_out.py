@@ -1,4 +1,4 @@
-"""Names that releases give to faces which they cut out, by which they are known in anybody's folders and tables."""
+"""Recognising crops of known releases by their file names, in any folders and tables."""
 
 import re
 from typing import Final
@@ -10,11 +10,11 @@ from pipeline.ingest.trees.tree import Tree
 _NAMED: Final = re.compile(
     r"(?:(?:train|test)_\d{3,5}_aligned|(?:training|publictest|privatetest)_\d+)\.\w+", re.IGNORECASE | re.ASCII
 )
-# A stray picture or two does not make another dataset.
+# A few stray pictures do not make it another dataset.
 _MIN_SHARE: Final = 0.9
 
 
 def are_named_cut_out(tree: Tree) -> bool:
-    """Say whether the pictures of a tree are faces that were cut out, by the names of nearly all of them."""
+    """Return whether the pictures of a tree are crops of faces, judging by the names of nearly all of them."""
     pictures = [name.rpartition("/")[2] for name in tree.names() if is_picture(name)]
     return bool(pictures) and sum(map(bool, map(_NAMED.fullmatch, pictures))) >= _MIN_SHARE * len(pictures)

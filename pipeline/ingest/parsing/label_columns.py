@@ -1,4 +1,4 @@
-"""Which of several columns of a csv holds the labels: words before codes, and none where two say different things."""
+"""Choosing the label column of a csv with several candidates: words before codes, and an error if two disagree."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -11,28 +11,28 @@ from pipeline.ingest.parsing.label_names import class_word, common_name
 _NAMES: Final = (
     "label", "emotion", "expression", "class", "emotionlabel", "labels", "emotions", "category", "target",
 )  # fmt: skip
-# The words beside a column of codes: `label_name`, `emotion_text`.
+# Suffixes of a column with words next to one with codes: `label_name`, `emotion_text`.
 _WORDED: Final = ("name", "names", "text", "word", "str", "string")
-# What people call a column of labels, squashed, the most telling name first.
+# Usual names of a label column, squashed, the most specific first.
 LABEL_NAMES: Final = (*_NAMES, *(f"{name}{word}" for name in _NAMES for word in _WORDED))
 
 
 def choose_label(
     table: Delimited, names: Sequence[str], columns: Mapping[str, int], meanings: Mapping[str, str]
 ) -> int:
-    """Return the index of the column of labels among those whose names say that they are.
+    """Return the index of the label column among those with a usual name.
 
-    Of columns that spell emotions the first, if all of them say the same in every row; so of others where none does.
-    A column of codes with a meaning in params.yaml goes before them, and says what they mean.
+    It is the first column that spells emotions or, if none does, the first candidate. A column of codes with a meaning
+    in params.yaml precedes both. Columns of words and such codes must agree in every row.
 
     Args:
         table: the table.
-        names: what columns of labels are called, squashed, the most telling first.
-        columns: the column of each role, as far as names tell.
-        meanings: code -> label as params.yaml has them, keyed as `code_key` has it.
+        names: usual names of label columns, squashed, the most specific first.
+        columns: role -> column, as far as names tell.
+        meanings: code -> label as in params.yaml, with keys made by `code_key`.
 
     Raises:
-        SourceError: two columns contradict each other; names the row and what to type.
+        SourceError: two columns disagree; names the row and the setting to add.
     """
     places = {squash(cell): index for index, cell in reversed(list(enumerate(table.header or ())))}
     taken = {index for role, index in columns.items() if role != "label"}

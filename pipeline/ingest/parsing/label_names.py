@@ -1,4 +1,4 @@
-"""What a mirror's folder or cell says in a dataset's own labels: `angry` for `anger`, `0_Joy` for `happy`."""
+"""Native labels of a dataset in the spellings of mirrors: `angry` for `anger`, `0_Joy` for `happy`."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,7 +16,7 @@ SPLIT_NAMES: Final = frozenset(
 
 
 def native_label(text: str, labels: Sequence[str]) -> str | None:
-    """Return the label of a dataset that a text spells in its own way; None where it spells none.
+    """Return the native label that a text spells; None if it spells none.
 
     Args:
         text: a folder's name or a cell, in any case, with or without a number before it ("0_anger").
@@ -28,17 +28,17 @@ def native_label(text: str, labels: Sequence[str]) -> str | None:
 
 
 def class_word(text: str) -> str | None:
-    """Return which of the eight classes a folder's name or a cell spells; None for any other word, and for codes."""
+    """Return the class that a folder's name or a cell spells; None for other words and for codes."""
     return synonyms().get(_plain(text))
 
 
 def common_name(label: str) -> str:
-    """Return one name for a label however a dataset spells it, so that the counts of two datasets compare."""
+    """Return a common name for all spellings of a label, so that counts of two datasets can be compared."""
     return _CODES.get(label) or class_word(label) or label.casefold()
 
 
 def is_split(name: str) -> bool:
-    """Say whether a folder's or file's name is that of a split: train, val_set, Test and so on."""
+    """Return whether a folder or file is named after a split: train, val_set, Test and so on."""
     plain = name.casefold().replace("-", "_")
     for affix in ("_set", "_images", "_labels", "_annotations", "_data"):
         plain = plain.removesuffix(affix)

@@ -1,6 +1,6 @@
-"""Cells that hold Python's lists as text, as pandas writes them: parsed, never run.
+"""Cells with Python lists as text, as pandas writes them: they are parsed, never evaluated.
 
-A csv that was made with NumPy also says `np.float64(0.3)`, `array([1, 2])`, `nan`, and `[86 58 564]` without commas.
+A csv made with NumPy may also contain `np.float64(0.3)`, `array([1, 2])`, `nan`, and `[86 58 564]` without commas.
 """
 
 import ast
@@ -8,9 +8,9 @@ import math
 import re
 from typing import Any, Final
 
-# Python's parser needs much more memory than the text has.
+# Python's parser needs far more memory than the text itself.
 _MAX_CELL_CHARS: Final = 4000
-# NumPy's and Python's makers of one value or of a list, whatever module stands before them.
+# Functions of NumPy and Python that wrap a value or a list, with any module name before them.
 _WRAPPERS: Final = re.compile(
     r"(?:u?int|float)(?:\d+)?|u?(?:byte|short|longlong|intc|intp)|half|single|double|longdouble"
     r"|bool_?|str_?|bytes_|list|tuple|array|asarray"
@@ -21,9 +21,9 @@ _NO_COMMA_TEXTS: Final = re.compile(r"(?<=['\"])\s+(?=['\"])")
 
 
 def read_literal(text: str) -> Any:
-    """Return the numbers, texts and lists that a cell holds; None where it holds no such thing.
+    """Return the numbers, texts and lists in a cell; None if it contains anything else.
 
-    NaN stays NaN, and a wrapper around a value is taken off.
+    NaN stays NaN, and wrappers around values are removed.
     """
     if len(text) > _MAX_CELL_CHARS:
         return None
@@ -35,7 +35,7 @@ def read_literal(text: str) -> Any:
 
 
 def _value(node: ast.expr) -> Any:
-    """Return what a part of the syntax tree says; anything that would have to be run is refused."""
+    """Return the value of a part of the syntax tree; anything that would have to be evaluated is refused."""
     match node:
         case ast.Constant(value=value) if value is None or isinstance(value, str | int | float):
             return value
@@ -47,7 +47,7 @@ def _value(node: ast.expr) -> Any:
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name) if name in _NUMBERS:
             return _NUMBERS[name]
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name), args=[inside]):
-            # What stands after the value, such as dtype=float32, changes nothing.
+            # Keyword arguments, such as dtype=float32, do not change the value.
             if _WRAPPERS.fullmatch(name):
                 return _value(inside)
     raise ValueError(ast.dump(node)[:80])

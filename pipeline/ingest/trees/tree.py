@@ -40,7 +40,7 @@ class DamagedError(SourceError):
 
 
 class Tree(ABC):
-    """The files of one raw raw dataset. Names are POSIX, relative to the root, and never leave it."""
+    """The files of one raw dataset. Names are POSIX, relative to the root, and never leave it."""
 
     def __init__(self, src: str) -> None:
         self.src = src
