@@ -31,7 +31,7 @@ from benchmarks.shards_peers import BATCH, READERS, WRITERS, clear, datasets  # 
 from benchmarks.shards_report import OURS, Numbers, draw, tell  # noqa: E402
 from pipeline.core.params import ShardParams  # noqa: E402
 from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, pa  # noqa: E402
-from pipeline.shards.container import write_parquet  # noqa: E402
+from pipeline.shards.parquet import write_parquet  # noqa: E402
 from pipeline.shards.stage import run as write_shards  # noqa: E402
 from pipeline.shards.webdataset_tar import write_tar  # noqa: E402
 

@@ -6,6 +6,7 @@ stay in the faces table. A missing valence, arousal or dominance is null, and it
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -68,3 +69,12 @@ def shard_schema(snapshot_id: str, contract: dict[str, Any]) -> pa.Schema:
             CONTRACT_KEY: json.dumps(contract, sort_keys=True).encode(),
         }
     )
+
+
+# Some rows of a shard, and their encoded pictures.
+Batch = tuple[pa.Table, Sequence[bytes]]
+
+
+def sample_key(shard: str, row: int) -> str:
+    """Return the key of a sample in a tar: unique among all shards, without dots or slashes."""
+    return f"{shard}-{row:05d}"

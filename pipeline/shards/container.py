@@ -1,7 +1,7 @@
-"""One shard made from the spool, as Parquet and as tar: the unit of work of a worker."""
+"""One shard made from the spool, in each container that is asked for: the unit of work of a worker."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,18 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.core.errors import OutputError
-from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, SHARD_SCHEMA, shard_schema
-from pipeline.shards.webdataset_tar import Batch, count_members, sample_key, write_tar
-
-# Small groups, so that a reader can mix rows of many shards in little memory: 64 faces of 224 px are 2.5 MB.
-ROW_GROUP_ROWS: Final = 64
-_PICTURE_COLUMN: Final = "image.bytes"
-# A JPEG does not shrink, and a dictionary or minimum of pictures is work for nothing.
-_LEAVES: Final = [*(field.name for field in SHARD_SCHEMA if not pa.types.is_nested(field.type)), "image.path"]
-_LISTS: Final = [f"{name}.list.element" for name in ("label_probs", "landmarks")]
+from pipeline.core.names import PARQUET, WEBDATASET
+from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, Batch
+from pipeline.shards.parquet import ROW_GROUP_ROWS, count_rows, write_parquet
+from pipeline.shards.webdataset_tar import count_samples, write_tar
 
 
 def _unheard(rows: int) -> None:
@@ -29,11 +23,32 @@ def _unheard(rows: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Container:
+    """A way to write a shard.
+
+    `write` takes the file, the shard's name, its batches and what all rows share; `count` reads back how many rows a
+    file holds.
+    """
+
+    suffix: str
+    media_type: str
+    write: Callable[[Path, str, Iterable[Batch], dict[str, Any]], None]
+    count: Callable[[Path], int]
+
+
+# Every name that `shard.containers` may hold; each has a folder of its name.
+CONTAINERS: Final[Mapping[str, Container]] = {
+    PARQUET: Container("parquet", "application/x-parquet", write_parquet, count_rows),
+    WEBDATASET: Container("tar", "application/x-tar", write_tar, count_samples),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class ShardJob:
     """One shard to write.
 
-    `rows` are `columns.ROW_SCHEMA`; picture i is `lengths[i]` bytes at `offsets[i]` of `spools[files[i]]`. A container
-    without a path is not written.
+    `rows` are `columns.ROW_SCHEMA`; picture i is `lengths[i]` bytes at `offsets[i]` of `spools[files[i]]`. `paths`
+    has the file of each container that is written.
     """
 
     name: str
@@ -42,8 +57,7 @@ class ShardJob:
     files: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
-    parquet: Path | None
-    tar: Path | None
+    paths: Mapping[str, Path]
     common: dict[str, Any]
     wrote: Callable[[int], None] = _unheard  # called with the rows of each row group, for each container
 
@@ -56,12 +70,11 @@ def write_shard(job: ShardJob) -> str:
     Raises:
         OutputError: what was written does not hold the rows that were given.
     """
-    if job.parquet is not None:
-        write_parquet(job.parquet, job.name, _batches(job), job.common)
-        _check_written(job.parquet, pq.read_metadata(job.parquet).num_rows, len(job.rows), "rows")
-    if job.tar is not None:
-        write_tar(job.tar, job.name, _batches(job), job.common)
-        _check_written(job.tar, count_members(job.tar), 2 * len(job.rows), "members")
+    for name, path in job.paths.items():
+        container = CONTAINERS[name]
+        container.write(path, job.name, _batches(job), job.common)
+        if (written := container.count(path)) != len(job.rows):
+            raise OutputError(f"{path}: {written} rows were written, {len(job.rows)} were given")
     return job.name
 
 
@@ -78,37 +91,6 @@ def _batches(job: ShardJob) -> Iterator[Batch]:
     finally:
         for descriptor in opened.values():
             os.close(descriptor)
-
-
-def write_parquet(path: Path, shard: str, batches: Iterable[Batch], common: dict[str, Any]) -> None:
-    """Write one Parquet shard: fixed row groups, no clock, the same bytes every time.
-
-    Args:
-        path: the file to write.
-        shard: the shard's name.
-        batches: `columns.ROW_SCHEMA` and the encoded pictures of each row group.
-        common: the snapshot id as ``snapshot`` and the contract as ``contract``.
-    """
-    schema = shard_schema(common["snapshot"], common["contract"])
-    codecs = dict.fromkeys([*_LEAVES, *_LISTS], "ZSTD") | {_PICTURE_COLUMN: "NONE"}
-    statistics = [name for name in _LEAVES if name != "image.path"]
-    first = 0
-    with pq.ParquetWriter(
-        path, schema, compression=codecs, use_dictionary=["dataset", "subject_id"], write_statistics=statistics
-    ) as writer:
-        for rows, images in batches:
-            names = [f"{sample_key(shard, first + row)}.jpg" for row in range(len(images))]
-            pictures = pa.StructArray.from_arrays(
-                [pa.array(images, pa.binary()), pa.array(names, pa.string())], names=["bytes", "path"]
-            )
-            columns = [*(column.combine_chunks() for column in rows.columns), pictures]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=ROW_GROUP_ROWS)
-            first += len(images)
-
-
-def _check_written(path: Path, written: int, given: int, what: str) -> None:
-    if written != given:
-        raise OutputError(f"{path}: {written} {what} were written, {given} were given")
 
 
 def shard_rows(rows: pa.Table, landmarks: npt.NDArray[np.float32]) -> pa.Table:

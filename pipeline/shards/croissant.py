@@ -15,6 +15,7 @@ from pipeline.core.catalog import CATALOG, CatalogEntry, terms_in
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.names import PARQUET, SPLITS, WEBDATASET
 from pipeline.shards.columns import SHARD_SCHEMA
+from pipeline.shards.container import CONTAINERS
 
 _CR: Final = "http://mlcommons.org/croissant/"
 _UNKNOWN: Final = CatalogEntry("unknown", "", "", "not known to this project; ask whoever gave you the data")
@@ -133,17 +134,16 @@ def _splits(index: pa.Table) -> list[str]:
 
 
 def _distribution(split: str, containers: Sequence[str]) -> list[dict[str, Any]]:
-    kinds = {PARQUET: ("parquet", "application/x-parquet"), WEBDATASET: ("tar", "application/x-tar")}
     return [
         {
             "@type": "cr:FileSet",
             "@id": f"{kind}-{split}",
             "name": f"{kind}-{split}",
             "description": f"The {split} rows as {kind}; snapshot.json holds the md5 of each file.",
-            "encodingFormat": encoding,
-            "includes": f"{kind}/{split}-*.{suffix}",
+            "encodingFormat": container.media_type,
+            "includes": f"{kind}/{split}-*.{container.suffix}",
         }
-        for kind, (suffix, encoding) in kinds.items()
+        for kind, container in CONTAINERS.items()
         if kind in containers
     ]
 

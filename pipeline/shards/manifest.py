@@ -13,7 +13,7 @@ from pipeline.core.errors import DataError, LineageError, OutputError
 from pipeline.core.lineage.snapshot import Input, read_snapshot
 from pipeline.core.lineage.walk import owner, raw_inputs
 from pipeline.core.names import TRAIN
-from pipeline.shards.container import ROW_GROUP_ROWS
+from pipeline.shards.parquet import ROW_GROUP_ROWS
 from pipeline.shards.plan import Shard
 
 _SHARED: Final = ("align", "equalize")

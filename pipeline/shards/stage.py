@@ -19,12 +19,10 @@ from pipeline.core.names import (
     CROISSANT_NAME,
     INDEX_NAME,
     MISSING_FACES_NAME,
-    PARQUET,
     SHARDS_NAME,
     SNAPSHOT_NAME,
     SPLIT_NAME,
     SUMMARY_NAME,
-    WEBDATASET,
 )
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import ShardParams
@@ -33,7 +31,7 @@ from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.core.storage import staged
 from pipeline.shards.balance import missing_classes
 from pipeline.shards.balanced_rows import Balanced, balanced, keep_tested
-from pipeline.shards.container import ShardJob, shard_rows, write_shard
+from pipeline.shards.container import CONTAINERS, ShardJob, shard_rows, write_shard
 from pipeline.shards.croissant import build_croissant
 from pipeline.shards.landmarks import crop_landmarks
 from pipeline.shards.manifest import build_manifest, build_snapshot_id, merged_contract
@@ -189,8 +187,7 @@ def _shard_job(
         files=files,
         offsets=np.array([spooled[file].offsets[number] for file, number in places]),
         lengths=np.array([spooled[file].lengths[number] for file, number in places]),
-        parquet=output.path(f"{PARQUET}/{shard.name}.parquet") if PARQUET in containers else None,
-        tar=output.path(f"{WEBDATASET}/{shard.name}.tar") if WEBDATASET in containers else None,
+        paths={name: output.path(f"{name}/{shard.name}.{CONTAINERS[name].suffix}") for name in containers},
         common=common,
         wrote=wrote,
     )

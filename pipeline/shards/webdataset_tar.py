@@ -11,12 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-
 from pipeline.core.emotions import CLASSES
+from pipeline.shards.columns import Batch, sample_key
 
-# Some rows of a shard, and their encoded pictures.
-Batch = tuple[pa.Table, Sequence[bytes]]
 _BLOCK: Final = 512
 _ZEROS: Final = bytes(_BLOCK)
 _RECORD: Final = 20 * _BLOCK  # tar files end on a full record
@@ -27,11 +24,6 @@ _MTIME: Final = b"00000000000\0"
 _AFTER_CHECKSUM: Final = (b"0" + bytes(100) + b"ustar\0" + b"00" + bytes(64) + b"0000000\0" * 2).ljust(356, b"\0")
 # The checksum counts its own field as eight spaces.
 _FIXED_SUM: Final = sum(_BEFORE_SIZE) + sum(_MTIME) + sum(_AFTER_CHECKSUM) + 8 * ord(" ")
-
-
-def sample_key(shard: str, row: int) -> str:
-    """Return the key of a sample in a tar: unique among all shards, without dots or slashes."""
-    return f"{shard}-{row:05d}"
 
 
 def tar_header(name: bytes, size: int) -> bytes:
@@ -75,12 +67,12 @@ def _member(name: bytes, content: Sequence[bytes]) -> Iterator[bytes]:
     yield _ZEROS[: -size % _BLOCK]
 
 
-def count_members(path: Path) -> int:
-    """Return the number of members of a tar that `write_tar` wrote, by walking its headers."""
+def count_samples(path: Path) -> int:
+    """Return the number of whole samples in a tar that `write_tar` wrote, by walking its headers: two members each."""
     members = 0
     with path.open("rb") as stream:
         while (header := stream.read(_BLOCK)) and header != _ZEROS:
             members += 1
             size = int(header[124:135], 8)
             stream.seek(size + -size % _BLOCK, 1)
-    return members
+    return members // 2 if members % 2 == 0 else -1

@@ -1,14 +1,20 @@
 """One shard made from the spool."""
 
 import tracemalloc
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.core.errors import OutputError
+from pipeline.core.params.preparation import Container
 from pipeline.shards.columns import ROW_SCHEMA
-from pipeline.shards.container import ROW_GROUP_ROWS, ShardJob, write_shard
+from pipeline.shards.container import CONTAINERS, ShardJob, write_shard
+from pipeline.shards.parquet import ROW_GROUP_ROWS
+from pipeline.shards.webdataset_tar import write_tar
 
 ROWS, BYTES = 1500, 20_000
 
@@ -26,8 +32,7 @@ def job(tmp_path):
         files=np.zeros(ROWS, np.int32),
         offsets=np.arange(ROWS)[::-1].astype(np.int64) * BYTES,
         lengths=np.full(ROWS, BYTES),
-        parquet=tmp_path / "train-00000.parquet",
-        tar=tmp_path / "train-00000.tar",
+        paths={"parquet": tmp_path / "train-00000.parquet", "webdataset": tmp_path / "train-00000.tar"},
         common={"snapshot": "0" * 64, "contract": {}},
     )
 
@@ -48,7 +53,7 @@ def test_a_large_shard_needs_the_memory_of_a_row_group(job):
 
 def test_row_groups_hold_the_pictures_in_their_order(job):
     write_shard(job)
-    file = pq.ParquetFile(job.parquet)
+    file = pq.ParquetFile(job.paths["parquet"])
     sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
     assert sizes == [ROW_GROUP_ROWS] * (ROWS // ROW_GROUP_ROWS) + [ROWS % ROW_GROUP_ROWS]
     spool, pictures = job.spools[0].read_bytes(), file.read()["image"]
@@ -56,3 +61,17 @@ def test_row_groups_hold_the_pictures_in_their_order(job):
         picture = pictures[row].as_py()
         assert picture["path"] == f"train-00000-{row:05d}.jpg"
         assert picture["bytes"] == spool[(ROWS - 1 - row) * BYTES :][:BYTES]
+
+
+def test_every_container_of_the_parameter_has_its_writer():
+    assert set(CONTAINERS) == set(get_args(Container))
+
+
+def test_a_tar_that_lost_a_member_is_noticed(job, monkeypatch):
+    def cut(path, shard, batches, common):
+        write_tar(path, shard, batches, common)
+        path.write_bytes(path.read_bytes()[:512] + bytes(1024))  # one header, then the end
+
+    monkeypatch.setitem(CONTAINERS, "webdataset", replace(CONTAINERS["webdataset"], write=cut))
+    with pytest.raises(OutputError, match=rf"train-00000\.tar: -?\d+ rows were written, {ROWS} were given"):
+        write_shard(job)
