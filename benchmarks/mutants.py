@@ -156,7 +156,7 @@ AREAS: Final = {
         (
             "tests/pipeline/geometry",
             "tests/pipeline/select/test_gates.py",
-            *(f"tests/pipeline/align/test_{name}.py" for name in ("judging", "scale", "refine")),
+            *(f"tests/pipeline/align/test_{name}.py" for name in ("crop", "scale", "refine")),
         ),
     ),
     "lineage": Area(

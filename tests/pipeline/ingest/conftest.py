@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipeline.ingest.trees import WRITERS, Read
+from tests.pipeline.ingest.layouts import WRITERS, Read
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from pipeline.core.errors import SourceError
 from pipeline.ingest.registry import detect_format as recognise
 from pipeline.ingest.registry import open_tree
-from tests.pipeline.ingest.trees import (
+from tests.pipeline.ingest.layouts import (
     AFFECTNET_HEADER,
     POINTS_68,
     Read,

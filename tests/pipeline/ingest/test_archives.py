@@ -20,7 +20,7 @@ from pipeline.core.lineage.identity import file_md5, identity
 from pipeline.ingest.registry import open_pictures, open_tree
 from pipeline.ingest.trees.gzip_stream import GzipStream
 from tests.imports import ROOT
-from tests.pipeline.ingest.trees import WRITERS, Read, put, write_fer2013, write_rafdb
+from tests.pipeline.ingest.layouts import WRITERS, Read, put, write_fer2013, write_rafdb
 
 PICTURE = b"picture"
 

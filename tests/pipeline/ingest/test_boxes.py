@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipeline.ingest.trees import AFFECTNET_HEADER, POINTS_68, Read, put
+from tests.pipeline.ingest.layouts import AFFECTNET_HEADER, POINTS_68, Read, put
 
 CORNERS = "10,20,40,60"
 SIZE = "10,20,30,40"

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from pipeline.core.errors import ParamsError, SourceError
-from tests.pipeline.ingest.trees import (
+from tests.pipeline.ingest.layouts import (
     AFFECTNET_HEADER,
     Read,
     affectnet_row,

@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.errors import ParamsError
 from pipeline.core.params import IngestParams
 from pipeline.ingest.dataset_options import DatasetOptions, classes_line, code_key, code_of
-from tests.pipeline.ingest.trees import PARAMS, Read, put
+from tests.pipeline.ingest.layouts import PARAMS, Read, put
 
 OPTIONS = DatasetOptions(
     columns={"path": "p", "label": "q"},

@@ -5,7 +5,7 @@ import pytest
 from pipeline.core.errors import DataError, ParamsError, SourceError
 from pipeline.ingest.parsing.delimited import Delimited, read_lines
 from pipeline.ingest.registry import open_tree
-from tests.pipeline.ingest.trees import Read, put
+from tests.pipeline.ingest.layouts import Read, put
 
 WANTED = {"images/a b.jpg": "happy", "images/c.d.jpg": "Sad", "images/é.jpg": "FEAR"}
 HEAD = "path,label"

@@ -8,7 +8,7 @@ import scipy.io
 
 from pipeline.ingest.parsing.label_names import common_name
 from pipeline.ingest.releases.orders import affect_order
-from tests.pipeline.ingest.trees import (
+from tests.pipeline.ingest.layouts import (
     POINTS_68,
     WRITERS,
     Read,

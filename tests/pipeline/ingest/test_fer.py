@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.core.errors import ImageError
 from pipeline.ingest.registry import open_pictures
-from tests.pipeline.ingest.trees import (
+from tests.pipeline.ingest.layouts import (
     POINTS_68,
     WRITERS,
     Read,

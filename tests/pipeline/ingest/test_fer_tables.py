@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.core.errors import SourceError
-from tests.pipeline.ingest.trees import Read, pixels, put
+from tests.pipeline.ingest.layouts import Read, pixels, put
 
 VOTES = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 

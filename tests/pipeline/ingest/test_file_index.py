@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.ingest.registry import open_tree
 from pipeline.ingest.trees.file_index import FileIndex, FileStamp
-from tests.pipeline.ingest.trees import put
+from tests.pipeline.ingest.layouts import put
 
 NAMES = ["b", "a/b", "a", "a-b", "a/c", "Z", "ü", "名", "a.b"]
 

@@ -16,7 +16,7 @@ from pipeline.ingest.releases.counts import RELEASES
 from pipeline.ingest.releases.fingerprints import compare, expected_release
 from pipeline.ingest.releases.orders import affect_order, count_order
 from pipeline.ingest.samples import Listed
-from tests.pipeline.ingest.trees import (
+from tests.pipeline.ingest.layouts import (
     AFFECTNET_HEADER,
     PARAMS,
     Read,

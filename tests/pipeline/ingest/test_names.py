@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.core.lineage.identity import identity
 from pipeline.ingest.registry import open_pictures, open_tree
+from tests.pipeline.ingest.layouts import Read, put
 from tests.pipeline.ingest.test_archives import pack
-from tests.pipeline.ingest.trees import Read, put
 
 NAMES = [
     "with space.jpg", " leading.jpg", "trailing .jpg", "a.b.c.d.jpg", ".hidden.jpg", "..two.jpg", "UPPER.JPG",

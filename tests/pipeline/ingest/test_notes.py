@@ -8,7 +8,7 @@ import pytest
 from pipeline.core.params import read_params
 from pipeline.ingest.raw_dataset import Annotation, RawDataset
 from pipeline.ingest.registry import locate, open_tree
-from tests.pipeline.ingest.trees import (
+from tests.pipeline.ingest.layouts import (
     AFFECTNET_HEADER,
     POINTS_68,
     Read,

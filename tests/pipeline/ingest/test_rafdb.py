@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.pipeline.ingest.trees import (
+from tests.pipeline.ingest.layouts import (
     POINTS_68,
     WRITERS,
     Read,

@@ -11,7 +11,7 @@ from pipeline.core.errors import SourceError
 from pipeline.ingest.registry import READERS, open_pictures, open_tree
 from pipeline.ingest.registry import detect_format as recognise
 from pipeline.labels.taxonomy import read_taxonomy
-from tests.pipeline.ingest.trees import (
+from tests.pipeline.ingest.layouts import (
     POINTS_68,
     WRITERS,
     Read,

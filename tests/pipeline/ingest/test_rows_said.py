@@ -8,7 +8,7 @@ from pipeline.core.params import IngestParams
 from pipeline.ingest.raw_dataset import Annotation, RawDataset
 from pipeline.ingest.registry import locate
 from pipeline.ingest.trees.open import open_tree
-from tests.pipeline.ingest.trees import PARAMS, WRITERS
+from tests.pipeline.ingest.layouts import PARAMS, WRITERS
 
 SHOWN = (
     "source_split", "subject_id", "sequence_id", "source_box", "source_box_kind", "source_votes", "valence", "arousal",

@@ -27,7 +27,7 @@ from pipeline.ingest.registry import READERS, open_pictures, open_tree
 from pipeline.ingest.trees.folder import FolderTree
 from pipeline.verify.links import Verifier
 from stages.cli import run
-from tests.pipeline.ingest.trees import WRITERS, Read, put, write_affectnet, write_ckplus, write_folder, write_rafdb
+from tests.pipeline.ingest.layouts import WRITERS, Read, put, write_affectnet, write_ckplus, write_folder, write_rafdb
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT.parent / "shared" / "data"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.ingest.registry import open_tree
-from tests.pipeline.ingest.dumps import (
+from tests.pipeline.ingest.layouts import Read, put
+from tests.pipeline.ingest.on_disk import (
     Wanted,
     affectnet,
     affectnet_folder,
@@ -22,7 +23,6 @@ from tests.pipeline.ingest.dumps import (
     rafdb_inner_zips,
     rafdb_zip,
 )
-from tests.pipeline.ingest.trees import Read, put
 
 
 def jaffe(root: Path) -> Wanted:

@@ -1,11 +1,11 @@
-"""Dumps of the datasets that come with tables, as they lie on people's disks; see test_raws.py."""
+"""Dumps of the datasets that come with tables, as they lie on people's disks; see test_on_disk.py."""
 
 import tarfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.pipeline.ingest.trees import AFFECTNET_HEADER, affectnet_row, npy, pixels, put
+from tests.pipeline.ingest.layouts import AFFECTNET_HEADER, affectnet_row, npy, pixels, put
 
 JUNK = ("Thumbs.db", ".DS_Store", "desktop.ini", "readme.txt", "__MACOSX/._a.jpg", "licence.pdf")
 

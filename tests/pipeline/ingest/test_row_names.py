@@ -9,7 +9,7 @@ from pipeline.ingest.raw_dataset import RawDataset, RejectedRow, is_picture, joi
 from pipeline.ingest.readers.emotic import emotic_box, mean_rating
 from pipeline.ingest.registry import open_tree
 from pipeline.ingest.samples import printable
-from tests.pipeline.ingest.trees import PARAMS, Read, put
+from tests.pipeline.ingest.layouts import PARAMS, Read, put
 
 NAN, INF = float("nan"), float("inf")
 
