@@ -1,7 +1,8 @@
 """Tables and lists as text, in the dialects in which people publish them.
 
-BOM or none, UTF-8, UTF-16 or a Windows code page, CRLF, LF or CR, comma, semicolon or tab, quoted or not, with a header
-or without. Streamed: a table of gigabytes is never held whole. A row is named by the line on which it ends.
+With or without a BOM; UTF-8, UTF-16 or a Windows code page; CRLF, LF or CR; comma, semicolon or tab; quoted or not;
+with or without a header. Tables are streamed, so one of gigabytes is never in memory as a whole. A row is named by the
+line on which it ends.
 """
 
 import codecs
@@ -27,7 +28,7 @@ _NOT_GIVEN: Final = frozenset({"", "nan", "null", "na", "n/a", "<na>", "#n/a"})
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row of a table: its cells by the name of their column, and where it stands."""
+    """One row of a table: its cells by the names of columns, and its file and line."""
 
     cells: Sequence[str]
     row: str
@@ -35,37 +36,37 @@ class Record:
     width: int = 0  # how many columns the table has; 0 where nothing says so
 
     def get(self, column: str) -> str:
-        """Return a cell; "" where the row is too short, the table has no such column or the cell says "not given"."""
+        """Return a cell; "" if the row is too short, the table has no such column or the cell means "not given"."""
         return self.at(self._columns.get(squash(column), -1))
 
     def at(self, index: int) -> str:
-        """Return the cell at an index; "" where the row is too short or the cell says "not given"."""
+        """Return the cell at an index; "" if the row is too short or the cell means "not given"."""
         return given(self.cells[index]) if 0 <= index < len(self.cells) else ""
 
     def surplus(self) -> str | None:
-        """Say that the row has more cells than the table has columns, so that none can be told; None where it has not.
+        """Return a message if the row has more cells than the table has columns, otherwise None.
 
-        A comma within a name or a decimal comma shifts what follows.
+        A comma in a name or a decimal comma shifts all cells after it, so no cell of such a row can be trusted.
         """
         extra = [cell for cell in self.cells[self.width :] if cell.strip()] if self.width else []
         return f"{self.row}: expected {self.width} cells, not {len(self.cells)}" if extra else None
 
     def number(self, column: str) -> float | None:
-        """Return a cell as a finite number; None where it is not given or not one."""
+        """Return a cell as a finite number; None if it is not given or not a number."""
         return number(self.get(column))
 
 
 class Delimited:
-    """A table in a tree. `header` is None where its first row names none of the expected columns."""
+    """A table in a tree. `header` is None if its first row contains none of the expected column names."""
 
     def __init__(self, tree: Tree, name: str, expected: Sequence[str] = ()) -> None:
-        """Look at the head of the table.
+        """Read the beginning of the table.
 
         Args:
-            tree: where it lies.
-            name: its name there.
-            expected: names of columns: a first row that holds one of them is a header. And the columns of a table
-                without a header, in this order.
+            tree: the tree that contains it.
+            name: its path in the tree.
+            expected: names of columns. A first row with one of them is a header; a table without a header has these
+                columns, in this order.
         """
         self.where = f"{tree.src}/{name}"
         self.name = name
@@ -80,11 +81,11 @@ class Delimited:
         self._columns = {squash(column): index for index, column in reversed(list(enumerate(columns)))}
 
     def has(self, *columns: str) -> bool:
-        """Say whether the table has all of these columns."""
+        """Return whether the table has all of these columns."""
         return all(squash(column) in self._columns for column in columns)
 
     def records(self) -> Iterator[Record]:
-        """Yield every row that is not blank, the header excepted.
+        """Yield every row that is not blank, without the header.
 
         Raises:
             SourceError: the table cannot be read; names the row.
@@ -129,10 +130,10 @@ class Delimited:
 
 @contextmanager
 def read_text(tree: Tree, name: str) -> Iterator[TextIO]:
-    """Open a file of a tree as text with its line ends as they are.
+    """Open a file of a tree as text, with line ends unchanged.
 
     Raises:
-        SourceError: it looks like no text.
+        SourceError: it does not look like text.
     """
     with tree.open(name) as stream:
         head = stream.read(_HEAD_BYTES)
@@ -149,7 +150,7 @@ def read_text(tree: Tree, name: str) -> Iterator[TextIO]:
 
 
 def read_lines(tree: Tree, name: str) -> Iterator[tuple[str, str]]:
-    """Yield (where it stands, text) of every line that is not blank, whatever the line ends."""
+    """Yield (file and line, text) of every line that is not blank, with any line ends."""
     with read_text(tree, name) as stream:
         for number, line in enumerate(io.StringIO(stream.read(), newline=None), 1):
             if text := readable(line.strip()):
@@ -157,25 +158,25 @@ def read_lines(tree: Tree, name: str) -> Iterator[tuple[str, str]]:
 
 
 def readable(text: str) -> str:
-    """Return text without surrogates: bytes that are no UTF-8 are taken for the Windows code page 1252."""
+    """Return text without surrogates; bytes that are not UTF-8 are decoded as Windows code page 1252."""
     if text.isascii() or not any("\udc80" <= char <= "\udcff" for char in text):
         return sys.intern(text) if len(text) < 32 else text
     return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
 def given(text: str) -> str:
-    """Return what a cell says, without the blanks around it; "" where it says "not given": NaN, null and their like."""
+    """Return a cell without surrounding blanks; "" if it means "not given", such as NaN or null."""
     plain = text.strip()
     return "" if plain.casefold() in _NOT_GIVEN else plain
 
 
 def squash(column: str) -> str:
-    """Return what of a column's name counts: letters and digits, in lower case."""
+    """Return a column's name in the form in which names are compared: only letters and digits, in lower case."""
     return "".join(char for char in column.casefold() if char.isalnum())
 
 
 def number(text: str) -> float | None:
-    """Return a finite number, or None; what only Python takes for one, such as "1_0", is none."""
+    """Return a finite number, or None; "1_0" and the like, which only Python accepts, are not numbers."""
     if "_" in text or not text.isascii():
         return None
     try:
@@ -186,7 +187,7 @@ def number(text: str) -> float | None:
 
 
 def numbers(text: str, split: Callable[[str], Sequence[str]] = str.split) -> list[float] | None:
-    """Return all numbers of a text; None where one of its parts is none."""
+    """Return all numbers in a text; None if one of its parts is not a number."""
     found = [number(part) for part in split(text)]
     given = [value for value in found if value is not None]
     return given if len(given) == len(found) else None

@@ -1,6 +1,7 @@
-"""MATLAB files: measured before they are inflated, and read in a process of their own.
+"""MATLAB files: checked before they are decompressed, and read in a separate process.
 
-SciPy's reader takes a file at its word: a damaged one makes it read beyond its memory and die. So it dies elsewhere.
+SciPy's reader trusts the sizes in a file, so a damaged one can make it read beyond its memory and crash. In a separate
+process, a crash is an error about this file.
 """
 
 import io
@@ -31,12 +32,12 @@ def read_mat(content: bytes, names: Sequence[str], where: str) -> dict[str, list
     """Return variables as plain values: structs as dicts, arrays and cells as flat lists, whatever their shape.
 
     Args:
-        content: the file.
-        names: the variables to read; those that are missing are left out.
+        content: the bytes of the file.
+        names: the variables to read; missing ones are left out.
         where: the file's name, for errors.
 
     Raises:
-        SourceError: it cannot be read, or inflates beyond the limits.
+        SourceError: it cannot be read, or its decompressed size exceeds the limits.
     """
     check_mat(content, where)
     # Not multiprocessing: that runs the caller's main module again, which may be a notebook or a pipe.
@@ -57,7 +58,7 @@ def read_mat(content: bytes, names: Sequence[str], where: str) -> dict[str, list
 
 
 def _main(names: Sequence[str]) -> None:
-    """Be the reading process: a mat file comes in, JSON goes out."""
+    """Run as the reading process: a mat file on stdin, JSON on stdout."""
     from scipy.io import loadmat
 
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_ADDRESS_BYTES, resource.RLIM_INFINITY))
@@ -76,19 +77,19 @@ def _plain(value: Any) -> Any:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return the elements of cells and arrays, however deep they lie or whether squeezing made them scalars."""
+    """Return the elements of cells and arrays, however nested, and also if squeezing made them scalars."""
     if value is None or value == "":
         return []
     return [inner for one in value for inner in as_list(one)] if isinstance(value, list) else [value]
 
 
 def check_mat(content: bytes, where: str) -> None:
-    """Refuse a level 5 file whose variables inflate beyond the limits; what is not one is left to its reader.
+    """Refuse a level 5 file whose decompressed variables exceed the limits; SciPy decides about other files.
 
     MAT-File Format, The MathWorks: 128 bytes of header, then elements of a type, a length and that many bytes.
 
     Raises:
-        SourceError: more than 512 MiB, or more than 200 times their size, or not deflated data.
+        SourceError: more than 512 MiB, more than 200 times the compressed size, or not deflate data.
     """
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     at = _HEADER_BYTES

@@ -1,7 +1,8 @@
 """Paths of another machine: `/content/drive/fer/train/1.jpg` is `train/1.jpg` of this tree.
 
-Which of its folders is which of the tree's is learned from all rows together, by the longest end of a path that the
-tree has: a picture that is missing here must not become another folder's of the same name.
+The mapping from foreign folders to folders of the tree is learned from all rows together, by the longest suffix of each
+path that exists in the tree. Row by row, a missing picture could be mistaken for one of the same name in another
+folder.
 """
 
 from collections import Counter, defaultdict
@@ -14,10 +15,10 @@ Parts = tuple[str, ...]
 
 
 class Moved:
-    """Where the pictures of foreign paths lie in a tree."""
+    """Finds the pictures of foreign paths in a tree."""
 
     def __init__(self, tree: Tree, given: Iterable[str]) -> None:
-        """Learn from every path that a list gives; those that the tree has as they stand teach that they do."""
+        """Learn from every path in a list, including those that exist in the tree unchanged."""
         self._tree = tree
         self._folders: defaultdict[Parts, set[str]] = defaultdict(set)  # foreign folder -> folders of the tree
         self._support: Counter[Parts] = Counter()
@@ -28,7 +29,7 @@ class Moved:
                 self._support[foreign] += 1
 
     def find(self, given: str) -> list[str]:
-        """Return the files that a path may be: none where it is missing, several where that cannot be told."""
+        """Return the files that a path may refer to: none if it is missing, several if it is ambiguous."""
         parts = parts_of(given)
         foreign = self._foreign(parts)
         if foreign is None:
@@ -41,7 +42,7 @@ class Moved:
         return list(found)
 
     def described(self, given: str) -> str:
-        """Return the foreign folder of a path and the tree's, for a note."""
+        """Return the foreign folder of a path and the tree's folder as text, for a note."""
         foreign = self._foreign(parts_of(given)) or ()
         shown = "/".join(foreign).replace("//", "/", 1)
         return f"{shown or 'their folder'} is {' or '.join(sorted(self._folders[foreign])) or 'the tree itself'}"
@@ -52,7 +53,7 @@ class Moved:
         return max(known, key=lambda one: (self._support[one], -len(one)), default=None)
 
     def _longest(self, parts: Parts) -> tuple[Parts, str] | None:
-        """Return the foreign folder and the tree's that the longest common end leaves; None where there are several."""
+        """Return the foreign folder and the tree's folder before the longest common suffix; None if ambiguous."""
         alike = self._alike(parts)
         if len(alike) != 1:
             return None
@@ -63,7 +64,7 @@ class Moved:
         return parts[:-length], "/".join(name[:-length])
 
     def _alike(self, parts: Parts) -> list[str]:
-        """Return the files that share the longest end with a path."""
+        """Return the files that share the longest suffix with a path."""
         ends: defaultdict[int, list[str]] = defaultdict(list)
         for name in self._tree.ending(parts[-1]) if parts else ():
             ends[_common(parts, tuple(name.split("/")))].append(name)
@@ -71,14 +72,14 @@ class Moved:
 
 
 def parts_of(path: str) -> Parts:
-    """Return the names that a path of any machine is made of; "/" is the first one of what begins at a root."""
+    """Return the parts of a path of any operating system; the first part of an absolute path is "/"."""
     text = path.strip().replace("\\", "/")
     names = tuple(part for part in text.split("/") if part not in {"", "."})
     return ("/", *names) if text.startswith("/") else names
 
 
 def _are_others(folder: Parts, other: Parts) -> bool:
-    """Say whether two folders are certainly not the same one: of two splits, or of two classes."""
+    """Return whether two folders are certainly different: of two splits, or of two classes."""
     if not folder or not other:
         return False
     words = {class_word(folder[0]), class_word(other[0])}

@@ -1,4 +1,4 @@
-"""Pictures that are cells of a csv: FER2013 keeps its 48x48 pixels as text."""
+"""Pictures in cells of a csv: FER2013 stores its 48x48 pixels as text."""
 
 import csv
 import tempfile
@@ -19,7 +19,7 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 class PixelTable:
-    """The pictures of one csv by the number of their row, each read by its place in the file."""
+    """The pictures of one csv by row number, each read directly from its position in the file."""
 
     def __init__(self, tree: Tree, name: str) -> None:
         self.where = f"{tree.src}/{name}"
@@ -51,7 +51,7 @@ class PixelTable:
 
 
 def open_pixels(tree: Tree, name: str) -> Delimited | None:
-    """Open a csv as a table of pixels; None where it is none: no such column, nor pixels where it has no header."""
+    """Open a csv as a table of pixels; None if it has no such column or, without a header, no pixels."""
     if not name.casefold().endswith(".csv"):
         return None
     table = Delimited(tree, name, COLUMNS)
@@ -62,7 +62,7 @@ def open_pixels(tree: Tree, name: str) -> Delimited | None:
 
 
 def count_pixels(text: str) -> int:
-    """Return how many values a row has, without reading them where one blank stands between any two."""
+    """Return the number of values in a row, without parsing them if they are separated by single blanks."""
     plain = text.strip()
     count = plain.count(" ") + 1
     return count if count == SIDE_PX * SIDE_PX else len(plain.split())
@@ -70,12 +70,12 @@ def count_pixels(text: str) -> int:
 
 @lru_cache(maxsize=4)
 def pixel_table(tree: Tree, name: str) -> PixelTable:
-    """Return the pictures of a csv, indexed once for each opened tree."""
+    """Return the pictures of a csv; the index of rows is built once for each opened tree."""
     return PixelTable(tree, name)
 
 
 def pixels_to_pgm(text: str) -> bytes | None:
-    """Return a picture of 48x48 grey values as a binary PGM; None where the text is not one."""
+    """Return a picture of 48x48 grey values as a binary PGM; None if the text is not such a picture."""
     try:
         values = bytes(map(int, text.split()))
     except ValueError:
@@ -96,7 +96,7 @@ def _seekable(tree: Tree, name: str) -> BinaryIO:
 
 
 def _line_places(stream: BinaryIO) -> Iterator[int]:
-    """Yield where each line that is not blank begins, and last where the file ends; lines end in LF, CRLF or CR."""
+    """Yield the offset of each line that is not blank, and finally of the end; lines end in LF, CRLF or CR."""
     stream.seek(0)
     has_feeds = b"\n" in stream.read(_CHUNK_BYTES)
     stream.seek(0)

@@ -1,6 +1,6 @@
-"""Valence, arousal and dominance: a column has one scale, and one value beyond it speaks of the whole column.
+"""Valence, arousal and dominance: a column has one scale, and one value outside it puts the whole column in doubt.
 
-Of ratings from 1 to 9 read as if they were on [-1, 1] only the lowest would be left, as the highest.
+If ratings from 1 to 9 were read row by row as if on [-1, 1], only the lowest would be left, and as the highest value.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _ROUNDING: Final = 1e-6
 
 @dataclass(slots=True)
 class _Column:
-    """What was seen of one column."""
+    """What is known about one column so far."""
 
     rows: int = 0
     beyond: tuple[str, float] | None = None  # the first row with a value beyond the scale
@@ -40,7 +40,11 @@ class _Column:
     lowest_neutral: float | None = None
 
     def is_from_zero(self) -> bool:
-        """Say whether this is valence from 0 to 1: dislike is never below 0 in many rows, or is and neutral is high."""
+        """Return whether valence seems to range from 0 to 1.
+
+        It does if no value is negative although there are many rows with a label of dislike. Fewer such rows are enough
+        if neutral is high and above all of them.
+        """
         if self.negative or len(self.values) < 2:
             return False
         raised = self.lowest_neutral is not None and self.lowest_neutral > max(_NEUTRAL, self.highest_unpleasant)
@@ -48,14 +52,14 @@ class _Column:
 
 
 class AffectScales:
-    """The three columns of valence, arousal, dominance: `see` every row, ask what is wrong, bring them to [-1, 1]."""
+    """Checks the columns of valence, arousal and dominance: `see` every row, then ask for problems and convert."""
 
     def __init__(self, raw: RawDataset) -> None:
         self._raw = raw
         self._columns = {what: _Column() for what in KINDS}
 
     def see(self, row: Annotation) -> None:
-        """Take one row, read or not: a column has its scale for all of them."""
+        """Take one row, rejected ones included, because the scale is that of all rows."""
         given = {what: value for what in KINDS if (value := getattr(row, what)) is not None}
         if not given:
             return
@@ -84,7 +88,7 @@ class AffectScales:
             column.lowest_neutral = value if column.lowest_neutral is None else min(column.lowest_neutral, value)
 
     def dropped(self) -> Mapping[str, str]:
-        """Return what is wrong with each column that is left empty."""
+        """Return column -> problem for each column that is left empty."""
         found = {what: note for what in KINDS if (note := self._beyond(what))}
         others = ", ".join(dict.fromkeys([*found, *(what for what in KINDS if self._raw.scale(what) != OWN_SCALE)]))
         for what in KINDS:
@@ -98,7 +102,7 @@ class AffectScales:
         return found
 
     def notes(self) -> list[str]:
-        """Return a line for each column that is left empty, and for one that may be on another scale."""
+        """Return a note for each column that is left empty or may be on another scale."""
         dropped = self.dropped()
         lines = [
             f"{what} is left empty in all {self._columns[what].rows} rows: {why}"
@@ -119,7 +123,7 @@ class AffectScales:
         return lines
 
     def bring(self, table: pa.Table) -> pa.Table:
-        """Return samples with their affect on [-1, 1], a column on another scale left empty."""
+        """Return samples with affect on [-1, 1]; columns on an unknown scale are left empty."""
         dropped = self.dropped()
         for what in KINDS:
             table = table.set_column(table.schema.get_field_index(what), table.schema.field(what), self._own(

@@ -1,4 +1,4 @@
-"""Who is in the picture, where only its name says so: `Ann_Lee_0012.jpg` is one more picture of `Ann_Lee`."""
+"""Subjects from file names, if nothing else names them: `Ann_Lee_0012.jpg` is another picture of `Ann_Lee`."""
 
 import re
 from collections import Counter
@@ -21,11 +21,11 @@ _MIN_NAMED: Final = 0.9
 
 
 def name_subjects(raw: RawDataset, rows: Sequence[Row]) -> Sequence[Row]:
-    """Return the rows with a subject each: by the dataset's `subject_pattern`, else by names that tell people apart.
+    """Return the rows with a subject each, by the dataset's `subject_pattern` or by names that distinguish people.
 
-    Without a pattern the subject is the file's name up to its last number, but only where that makes groups: at least
-    half of the pictures share theirs with another one, and none has more than a tenth; the raw dataset's notes say so.
-    Copies of one picture count once, and as many people as pictures means that nobody knows.
+    Without a pattern, the subject is the file's name up to its last number. This is used only if it gives groups: at
+    least half of the pictures share their subject with another one, and no subject has more than a tenth of them. A
+    note says so. Copies of one picture count once. As many subjects as pictures mean that nobody is known.
     """
     if any(isinstance(row, Annotation) and row.subject is not None for row in rows):
         return rows
@@ -48,9 +48,9 @@ def name_subjects(raw: RawDataset, rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def _with_ckplus_names(raw: RawDataset, rows: Sequence[Row]) -> Sequence[Row] | None:
-    """Return the rows with CK+'s subject and sequence where nearly all pictures are named as its frames, else None.
+    """Return the rows with CK+'s subject and sequence if nearly all pictures are named like its frames, otherwise None.
 
-    Its frames lie in anybody's folders; up to its last number a name says the sequence, not the person.
+    Many mirrors contain its frames, and up to its last number, such a name gives the sequence and not the person.
     """
     found = [
         _CKPLUS.fullmatch(stem(row.path)) if isinstance(row, Annotation) and isinstance(row.path, str) else None
@@ -68,15 +68,15 @@ def _with_ckplus_names(raw: RawDataset, rows: Sequence[Row]) -> Sequence[Row] | 
 
 
 def subject_of(path: str) -> str | None:
-    """Return a file's base name up to its last number, without what joins the two; None where nothing is left.
+    """Return a file's base name up to its last number, without the separator; None if nothing is left.
 
-    Of a copy that is the name of the picture that was copied.
+    For a copy, the name of the original is used.
     """
     return _before_number(_original(path).rpartition("/")[2])
 
 
 def _original(path: str) -> str:
-    """Return the folder and stem of the picture that a name is a copy of, or its own."""
+    """Return the folder and stem of a copy's original, or those of the picture itself."""
     return join(path.rpartition("/")[0], original_of(stem(path)) or stem(path))
 
 

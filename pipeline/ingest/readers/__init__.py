@@ -1,1 +1,1 @@
-"""One reader a layout."""
+"""The readers, one for each layout."""

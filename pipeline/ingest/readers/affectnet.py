@@ -1,4 +1,4 @@
-"""AffectNet, csv release: lists of the manually and the automatically annotated pictures.
+"""AffectNet, csv release: lists of manually and of automatically annotated pictures.
 
 Mollahosseini, Hasani, Mahoor: AffectNet, IEEE TAC 2017. Columns and codes as in the release's own readme.
 """
@@ -67,7 +67,7 @@ class AffectNet(Reader):
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
         raw.notes.extend(_missing(raw))
-        # Neutral is so common that a list without it, but with all that follow, counts from 1.
+        # Neutral is the most common class, so a list without code 0 but with all others numbers them from 1.
         codes = Codes(raw, CODES, never=({*range(1, 8)}, {*range(1, 9)}))
         raw.listed = lambda: _given(raw)
         for kind, split, name in _lists(raw.tree, raw.root):
@@ -94,7 +94,7 @@ def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _file(tree: Tree, folder: str, name: str) -> str | None:
-    """Return the file of a name below a folder, in whatever case; the one as it is written first."""
+    """Return the file with a name below a folder, ignoring case; one with the exact name is preferred."""
     if (as_it_stands := join(folder, name)) in tree:
         return as_it_stands
     first, _, rest = name.partition("/")
@@ -106,9 +106,9 @@ def _file(tree: Tree, folder: str, name: str) -> str | None:
 
 
 def _fits(tree: Tree, name: str) -> bool:
-    """Say whether a list is AffectNet's: by its header, or where it has none by the cells of its first rows.
+    """Return whether a list is AffectNet's, by its header or, without one, by the cells of its first rows.
 
-    training.csv is what anybody's list may be called.
+    The name is not enough, because many datasets have a training.csv.
     """
     table = Delimited(tree, name, _COLUMNS)
     if table.header is not None:
@@ -165,19 +165,19 @@ def _row(raw: RawDataset, record: Record, bases: list[str], split: str, codes: C
 
 
 def affectnet_label(text: str) -> str | None:
-    """Return the native name of a code, written as a whole number or as 3.0; None for anything else."""
+    """Return the native name of a code, whether written as 3 or 3.0; None for anything else."""
     code = number(text)
     return CODES[int(code)] if code is not None and code in range(len(CODES)) else None
 
 
 def read_affect(raw: RawDataset, what: str, text: str, row: str) -> float | None:
-    """Return a valence or arousal; None for -2, which means "not given", and for what is no number, which is noted.
+    """Return a valence or arousal; None for -2, which means "not given", and for anything but a number.
 
     Args:
-        raw: takes the note.
-        what: which of the two.
-        text: as it stands there; "" where nothing does.
-        row: where it stands.
+        raw: counts values that are not numbers.
+        what: valence or arousal.
+        text: the cell, "" if it is empty.
+        row: file and line, for the note.
     """
     value = number(text)
     if value is None and text:

@@ -1,4 +1,4 @@
-"""AffectNet as mirrors ship it: one folder a class and a csv, which do not always agree."""
+"""AffectNet as mirrors ship it: a folder for each class and a csv, which do not always agree."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -17,7 +17,7 @@ _COLUMNS: Final = ("pth", "label", "relFCs")
 
 
 class AffectNetFolder(Reader):
-    """`labels.csv` with `pth,label,relFCs`; a row whose folder says another class is reported, never settled."""
+    """`labels.csv` with `pth,label,relFCs`; a row whose folder says another class is rejected, not guessed."""
 
     name = "affectnet_folder"
     cut_out = True
@@ -69,6 +69,6 @@ class AffectNetFolder(Reader):
 
 
 def _split(raw: RawDataset, path: str) -> str | None:
-    """Return the folder of a split that a picture lies in: newer copies have Train/ and Test/ around the classes."""
+    """Return the split from a picture's path: newer copies have Train/ and Test/ around the class folders."""
     top = path.removeprefix(f"{raw.root}/").partition("/")[0]
     return top if is_split(top) else None

@@ -1,4 +1,4 @@
-"""AffectNet-8, npy release: pictures cropped to 224x224, their annotations one array a value.
+"""AffectNet-8, npy release: pictures cropped to 224x224, with one array file per annotated value.
 
 Mollahosseini, Hasani, Mahoor: AffectNet, IEEE TAC 2017; the release of 2021.
 """
@@ -75,9 +75,9 @@ class AffectNetNpy(Reader):
 
 
 def _load(tree: Tree, name: str) -> np.ndarray | None:
-    """Return the values of an array, flat; None where it is missing or no plain array.
+    """Return the values of an array, flattened; None if the file is missing or not a plain array.
 
-    NumPy's own reader evaluates the header and can be told to run pickles: neither is needed for what these files hold.
+    NumPy's own reader evaluates the header and can be made to run pickles, and these files need neither.
     """
     if name not in tree or tree.size(name) > _MAX_NPY_BYTES:
         return None
@@ -92,9 +92,9 @@ def _load(tree: Tree, name: str) -> np.ndarray | None:
 
 
 def _scalar(tree: Tree, name: str) -> str | None:
-    """Return the one value of an array as text: the release stores numbers as strings without dimensions.
+    """Return the only value of an array as text, because the release stores numbers as strings without dimensions.
 
-    "" says "not given", NaN included; None is no such array.
+    "" means "not given", as does NaN; None means that there is no such array.
     """
     found = _load(tree, name)
     if found is None or found.size != 1:

@@ -1,4 +1,4 @@
-"""CK+48: the last three frames of CK+'s labelled sequences, cropped to 48x48, one folder a class, no neutral."""
+"""CK+48: the last three frames of CK+'s labelled sequences, cropped to 48x48, one folder per class, no neutral."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""CK+, native: sequences from neutral to the peak of an expression, labelled where FACS coders agreed.
+"""CK+ as it ships: sequences from neutral to the peak of an expression, labelled if the FACS coders agreed.
 
 Lucey et al.: The Extended Cohn-Kanade Dataset (CK+), CVPRW 2010. 593 sequences of 123 subjects, 327 of them labelled.
 """
@@ -22,7 +22,7 @@ _LANDMARKS: Final = 136
 
 
 class CkPlus(Reader):
-    """`cohn-kanade-images/S005/001/….png`, one label file for a sequence; a missing or empty one means no label."""
+    """`cohn-kanade-images/S005/001/….png` and one label file per sequence; a missing or empty one means no label."""
 
     name = "ckplus"
     labels = CODES
@@ -41,7 +41,7 @@ class CkPlus(Reader):
         labels = _folder(raw.tree, raw.root, _LABELS) or ""
         points = _folder(raw.tree, raw.root, _POINTS)
         seen = set()
-        # No sequence of the release is neutral; 1 to 7 less one would be neutral to sadness.
+        # No sequence of the release is neutral. So the codes 0 to 6 mean that 1 to 7 were shifted by one.
         codes = Codes(raw, CODES, never=({*range(7)},))
         for subject, sequence in _sequences(raw.tree, pictures):
             within = f"{subject}/{sequence}"
@@ -59,10 +59,10 @@ class CkPlus(Reader):
 
 
 def _folder(tree: Tree, root: str, names: tuple[str, ...]) -> str | None:
-    """Return the first folder of one of these names that holds folders, or the one of such a name inside it."""
+    """Return the first folder with one of these names that contains folders, or such a folder inside it."""
     there = {folder.casefold(): join(root, folder) for folder in tree.listing(root).folders}
     for found in (there[name] for name in names if name in there):
-        # An archive unpacked into its own folder: Emotion_labels/Emotion.
+        # Some tools unpack an archive into a folder of its own: Emotion_labels/Emotion.
         inner = [join(found, name) for name in tree.listing(found).folders if name.casefold() in names]
         nested = next((name for name in inner if tree.listing(name).folders), None)
         if nested or tree.listing(found).folders:
@@ -77,7 +77,7 @@ def _sequences(tree: Tree, pictures: str) -> Iterator[tuple[str, str]]:
 
 
 def _label(tree: Tree, folder: str, codes: Codes) -> str | RejectedRow | None:
-    """Return the label of a sequence, None where it has none, or a refusal where its files are not one code 0 to 7."""
+    """Return the label of a sequence, None if it has none, or a rejected row if its files are not one code 0 to 7."""
     found: dict[str, str] = {}
     for name in tree.listing(folder).files:
         if not name.casefold().endswith("_emotion.txt"):
@@ -121,7 +121,7 @@ def _read_sequence(
 
 
 def _lost(folder: str, label: str | RejectedRow, subject: str, sequence: str) -> Row:
-    """Return the row of a sequence that has a label and no pictures: it counts as one that the release lists."""
+    """Return the row of a sequence with a label but without pictures; it still counts for the release's counts."""
     if isinstance(label, RejectedRow):
         return RejectedRow(folder, label.reason, f"{label.detail}; and there are no pictures of it")
     missing = RejectedRow(folder, Reason.missing_file, f"{folder}: labelled {label}, but there are no pictures of it")

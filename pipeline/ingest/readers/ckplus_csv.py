@@ -1,7 +1,7 @@
 """CK+ as a csv of pixels: `ckextended.csv`, 920 faces in the columns and codes of FER2013, with contempt as the eighth.
 
-One picture of the peak of each of the 327 labelled sequences, and a neutral one of each of the 593 (Lucey et al., CVPRW
-2010); nobody's name or number is left of it, and the splits, drawn at random, share people.
+It has one peak picture of each of the 327 labelled sequences and one neutral picture of each of the 593 (Lucey et al.,
+CVPRW 2010). It does not say who is in a picture, and its splits, drawn at random, share people.
 """
 
 from pipeline.ingest.readers.fer2013 import Fer2013
@@ -10,7 +10,7 @@ from pipeline.ingest.trees.tree import Tree
 
 
 class CkPlusCsv(Fer2013):
-    """`emotion,pixels,Usage` with the codes 0 to 7; told from FER2013 by its name, or by its size and the code 7."""
+    """`emotion,pixels,Usage` with codes 0 to 7; recognised by its name, or by its size and the code 7."""
 
     name = "ckplus_csv"
     labels = (*CODES, "contempt")

@@ -1,4 +1,4 @@
-"""Any folder of class folders: `<root>[/<split>]/<class>/…`. The classes' names are the labels, as they stand."""
+"""Any folder of class folders: `<root>[/<split>]/<class>/…`. The names of the class folders are the labels."""
 
 from collections.abc import Collection, Iterator
 
@@ -15,7 +15,7 @@ from pipeline.ingest.trees.tree import Tree
 
 
 class ClassFolders(Reader):
-    """A picture's label is the name of its class folder; folders below that one are no matter."""
+    """A picture's label is the name of its class folder; deeper folders are ignored."""
 
     name = "folder"
     labels = ()
@@ -25,7 +25,7 @@ class ClassFolders(Reader):
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
         classes = sorted({name for name, _, _ in class_folders(tree, root)})
-        # Any two folders hold pictures; those of a dataset name an emotion somewhere.
+        # Any folders may contain pictures, but among those of a dataset, some are named after emotions.
         if len(classes) < 2 or not any(map(class_word, classes)):
             return None
         return f"{root or 'the root'} holds the class folders {', '.join(classes[:4])} …"
@@ -64,7 +64,7 @@ def _rows(raw: RawDataset) -> Iterator[Row]:
 
 
 def class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]]:
-    """Yield (label, split, folder) of every class folder that holds a picture."""
+    """Yield (label, split, folder) of every class folder with a picture."""
     tops = tree.listing(root).folders
     split = [name for name in tops if is_split(name)]
     for top in tops:
@@ -79,14 +79,14 @@ def class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]
 
 
 def find_coded(tree: Tree, classes: Collection[str]) -> str | None:
-    """Return the folder in which class folders begin that are named after codes; None where there are none.
+    """Return the folder with class folders that are named after codes; None if there are none.
 
     Args:
         tree: the tree.
-        classes: the codes that params.yaml gives a meaning.
+        classes: the codes whose meaning is in params.yaml.
 
     Raises:
-        SourceError: they are codes, and nothing says what they mean.
+        SourceError: the names are codes, but nothing says what they mean.
     """
     for root in roots(tree, generic=True):
         names = sorted({name for name, _, _ in class_folders(tree, root)}, key=lambda name: (len(name), name))

@@ -1,6 +1,6 @@
-"""Any csv: path and label, and box, subject, split, valence and arousal where it has them.
+"""Any csv with path and label, and optionally box, subject, split, valence and arousal.
 
-The columns are named in params.yaml, or known by the names that people give them.
+The columns are named in params.yaml, or recognised by their usual names.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ _MAX_TABLES: Final = 64
 _SAMPLE_ROWS: Final = 64
 _BOX: Final = ("x0", "y0", "x1", "y1", "width", "height")
 _NUMBERS: Final = ("valence", "arousal", "dominance", *_BOX)
-# What people call their columns, squashed: letters and digits in lower case; the most telling name first.
+# Usual names of columns, squashed (letters and digits in lower case), the most specific first.
 KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "path": (
         "path", "imagepath", "imgpath", "filepath", "pth", "subdirectoryfilepath", "image", "images", "imagename",
@@ -41,7 +41,7 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Table(Reader):
-    """One csv, or one a split."""
+    """One csv, or one for each split."""
 
     name = "csv"
     labels = ()
@@ -88,7 +88,7 @@ def _tables(tree: Tree, root: str, depth: int = 3) -> Iterator[str]:
 
 
 def _chosen(raw: RawDataset) -> list[str]:
-    """Return the tables to read: the one that is named, or the only one, or one a split."""
+    """Return the tables to read: the one named in params.yaml, the only one, or one for each split."""
     if named := raw.columns.get("file"):
         if raw.at(named) not in raw.tree:
             raise SourceError(f"{raw.tree.src}/{named}: missing; columns.file names it")
@@ -106,7 +106,7 @@ def _chosen(raw: RawDataset) -> list[str]:
 
 
 def _note_others(raw: RawDataset, read: Sequence[str]) -> None:
-    """Note every table with a column of pictures that is not read, with its number of rows."""
+    """Add a note for every table with a column of pictures that is not read, with its number of rows."""
     others = []
     for name in _tables(raw.tree, raw.root):
         if name not in read and "path" in columns_of(raw.tree, name, {}):
@@ -153,7 +153,7 @@ def _images(raw: RawDataset) -> str:
 
 
 def _contradiction(raw: RawDataset, row: Annotation) -> Iterator[str]:
-    """Compare the label of a row with the class that its folder is named after, where both name one of the eight."""
+    """Compare the label of a row with the name of its folder, if both name one of the eight classes."""
     path = name_of(row.path)
     folder, label = class_word(path.rpartition("/")[0].rpartition("/")[2]), class_word("".join(row.labels))
     if folder is None or label is None:
@@ -165,7 +165,7 @@ def _contradiction(raw: RawDataset, row: Annotation) -> Iterator[str]:
 
 
 def _unusable(row: Annotation, record: Record, columns: Mapping[str, int]) -> Iterator[str]:
-    """Yield what a row gives but cannot be meant: affect that is no number, a box without area, text for a number."""
+    """Yield the impossible values of a row: affect that is not a number, a box without area, text for a number."""
     for role, value in (("valence", row.valence), ("arousal", row.arousal), ("dominance", row.dominance)):
         if value is None and role in columns and record.at(columns[role]):
             yield f"{role} (expected a number)"
@@ -181,7 +181,7 @@ def _open(tree: Tree, name: str, given: Mapping[str, str]) -> Delimited:
 
 
 def columns_of(tree: Tree, name: str, given: Mapping[str, str]) -> dict[str, int]:
-    """Return the index of the column of each role: as named in params.yaml, else by its usual names.
+    """Return role -> index of the column, as named in params.yaml or by its usual names.
 
     Raises:
         SourceError: a named column is not in the table.
@@ -206,7 +206,7 @@ def columns_of(tree: Tree, name: str, given: Mapping[str, str]) -> dict[str, int
 
 
 def _columns_by_content(table: Delimited) -> dict[str, int]:
-    """Find the pictures and the labels of a table without a header: names that end like pictures, and the words."""
+    """Find the columns of a table without a header: that of pictures by its suffixes, that of labels by its words."""
     records = list(islice(table.records(), _SAMPLE_ROWS))
     width = min((len(record.cells) for record in records), default=0)
     columns = [[record.at(index) for record in records] for index in range(width)]

@@ -1,4 +1,4 @@
-"""EMOTIC, mat release: people in context, 26 categories that may hold at once, valence, arousal and dominance.
+"""EMOTIC, mat release: people in context, with any of 26 categories at once, valence, arousal and dominance.
 
 Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019.
 """
@@ -50,7 +50,7 @@ SCALE: Final = (1.0, 10.0)  # of valence, arousal and dominance
 
 
 class Emotic(Reader):
-    """`Annotations/Annotations.mat`; boxes of bodies; fields are read by name, as their order differs by split."""
+    """`Annotations/Annotations.mat`; boxes of bodies. Fields are read by name, because their order differs by split."""
 
     name = "emotic"
     labels = CATEGORIES
@@ -98,7 +98,7 @@ def _field(item: Any, name: str) -> Any:
 
 
 def _person(raw: RawDataset, person: Any, path: str | RejectedRow, split: str, row: str) -> Row:
-    # Several people annotated val and test. The release combines what they said, without how many said it.
+    # Several people annotated val and test. The release combines their answers without saying how many gave each.
     annotators = [as_list(_field(one, "categories")) for one in as_list(_field(person, "annotations_categories"))]
     if not any(annotators):
         annotators = [as_list(_field(person, "combined_categories"))]
@@ -127,10 +127,10 @@ def _person(raw: RawDataset, person: Any, path: str | RejectedRow, split: str, r
 
 
 def count_categories(annotators: Sequence[Sequence[str]]) -> dict[str, int] | str:
-    """Return each category in its native spelling and how many annotators chose it; or the first name that is none.
+    """Return native category -> number of annotators who chose it, or the first name that is not a category.
 
     Args:
-        annotators: what each of them chose; a category counts once for one of them.
+        annotators: the categories that each of them chose; a category counts once per annotator.
     """
     counts: dict[str, int] = {}
     for labels in annotators:
@@ -146,12 +146,12 @@ def count_categories(annotators: Sequence[Sequence[str]]) -> dict[str, int] | st
 
 
 def votes_of(counted: Mapping[str, int], annotators: Sequence[Sequence[str]]) -> tuple[float, ...] | None:
-    """Return the votes for the categories in their order; None where one person annotated, as in train."""
+    """Return the votes for the categories in their order; None if one person annotated, as in train."""
     return tuple(map(float, counted.values())) if counted and len(annotators) > 1 else None
 
 
 def emotic_box(values: Sequence[float]) -> Box | None:
-    """Return the box of a body; some rows carry a fifth value, and some a box without an area."""
+    """Return the box of a body. Some rows have a fifth value, and some a box without area."""
     if len(values) < 4 or not all(math.isfinite(value) for value in values[:4]):
         return None
     x0, y0, x1, y1 = values[:4]
@@ -159,7 +159,7 @@ def emotic_box(values: Sequence[float]) -> Box | None:
 
 
 def mean_rating(ratings: Sequence[Any]) -> float | None:
-    """Return the mean of ratings on `SCALE`, those not given aside; one beyond the scale where there is one."""
+    """Return the mean of the given ratings on `SCALE`; if one is outside the scale, that one, so that it is noticed."""
     numbers = [found for one in ratings if (found := number(str(one))) is not None]
     beyond = next((one for one in numbers if not SCALE[0] <= one <= SCALE[1]), None)
     return beyond if beyond is not None else sum(numbers) / len(numbers) if numbers else None

@@ -1,4 +1,4 @@
-"""EMOTIC as csv: what the usual conversion of its mat file writes, one person a row, lists as text.
+"""EMOTIC as csv, as the usual conversion of its mat file writes it: one person per row, lists as text.
 
 Kosti, Alvarez, Recasens, Lapedriza: Context Based Emotion Recognition using EMOTIC Dataset, TPAMI 2019.
 """
@@ -40,7 +40,7 @@ _SPLITS: Final = ("train", "val", "test")
 
 
 class EmoticCsv(Reader):
-    """`train.csv`, `val.csv`, `test.csv`; cells are read as literals, never run."""
+    """`train.csv`, `val.csv`, `test.csv`; cells are parsed as literals, never evaluated."""
 
     name = "emotic_csv"
     labels = CATEGORIES
@@ -78,7 +78,7 @@ class EmoticCsv(Reader):
 
 
 def _tables(tree: Tree, root: str) -> list[str]:
-    """Return all tables, those of a split first: one of all rows beside them gives the same people again."""
+    """Return all tables, those of a split first, because a table of all rows repeats their people."""
     return sorted(_candidates(tree, root), key=lambda name: not is_split(stem(name).rpartition("_")[2]))
 
 
@@ -89,7 +89,7 @@ def _given(raw: RawDataset) -> Iterator[str]:
 
 
 def _again(record: Record, labels: str, earlier: Mapping[str, str]) -> RejectedRow:
-    """Refuse a row about a person that an earlier table has."""
+    """Reject a row about a person that an earlier table has."""
     given = join(record.get("Folder").strip("/"), record.get("Filename"))
     if labels in earlier:
         return RejectedRow(given, Reason.duplicate_row, f"{record.row}: says the same as {earlier[labels]}")
@@ -147,10 +147,11 @@ def _row(raw: RawDataset, record: Record, bases: list[str], split: str | None) -
 
 
 def _annotators(value: Any) -> list[list[str]]:
-    """Return what each annotator chose.
+    """Return the choices of each annotator.
 
-    A cell is one list of names, a list of lists, or one list in which a name stands as often as annotators chose it:
-    then the first standings are the first annotator's, and so on, which gives the same counts.
+    A cell is a list of names, a list of lists, or a list in which a name is repeated once for each annotator who chose
+    it. In the last case, the first occurrences are taken as the first annotator's, and so on, which gives the same
+    counts.
     """
     if not isinstance(value, list):
         return [[value]] if isinstance(value, str) else []
@@ -173,7 +174,7 @@ def _floats(value: Any) -> list[float]:
 
 
 def _affect(raw: RawDataset, record: Record) -> list[float | None]:
-    """Return valence, arousal and dominance; of several annotators' lists, the means of those given."""
+    """Return valence, arousal and dominance; for lists of several annotators, the means of the given values."""
     cell = record.get("Continuous_Labels")
     value = read_literal(cell)
     given = value if isinstance(value, list) else []
@@ -185,5 +186,5 @@ def _affect(raw: RawDataset, record: Record) -> list[float | None]:
 
 
 def _beyond(ratings: Sequence[Any]) -> bool:
-    """Say whether ratings were given and none can be meant: NaN says that nobody gave one."""
+    """Return whether ratings were given but none is usable; NaN means that nobody gave one."""
     return mean_rating(ratings) is None and (not ratings or any(str(one) not in {"nan", "None"} for one in ratings))

@@ -1,4 +1,4 @@
-"""ExpW: faces found on the web by queries, several in a picture, each with its label.
+"""ExpW: pictures found on the web by queries, with several labelled faces each.
 
 Zhang, Luo, Loy, Tang: From Facial Expression Recognition to Interpersonal Relation Prediction, IJCV 2018.
 """
@@ -22,7 +22,7 @@ _NUMBERS: Final = 7
 
 
 class ExpW(Reader):
-    """`label.lst`; boxes are top, left, right, bottom; the query in a picture's name is no label."""
+    """`label.lst`; boxes are top, left, right, bottom. The query in a picture's name is not a label."""
 
     name = "expw"
     labels = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -70,6 +70,6 @@ def _given(raw: RawDataset) -> Iterator[str]:
 def _parse(text: str) -> tuple[str, list[float]] | None:
     words = text.rsplit(maxsplit=_NUMBERS)
     values = numbers(" ".join(words[1:]))
-    # A name may hold blanks; with an eighth number it would end in the first of them.
+    # A name may contain blanks. With an eighth number in the row, it would end with the first number.
     fits = values is not None and len(values) == _NUMBERS and is_picture(words[0])
     return (words[0], values) if fits and values is not None else None

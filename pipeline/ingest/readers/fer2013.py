@@ -1,4 +1,4 @@
-"""FER2013, csv: 35,887 faces of 48x48 grey values, written as text.
+"""FER2013 as csv: 35,887 faces of 48x48 grey values, written as text.
 
 Goodfellow et al.: Challenges in Representation Learning, ICONIP 2013.
 """
@@ -26,7 +26,7 @@ _VOTES_NAME: Final = "fer2013new.csv"
 
 
 class Fer2013(Reader):
-    """`emotion,pixels,Usage`, in one table or one a split; the picture of a sample is its row."""
+    """`emotion,pixels,Usage`, in one table or one for each split; a sample's picture is in its row."""
 
     name = "fer2013"
     cut_out = True
@@ -92,7 +92,7 @@ def votes_file(tree: Tree, root: str) -> str | None:
 
 
 def votes_near(tree: Tree, root: str) -> bool:
-    """Say whether FER+'s votes lie in a folder, in the one around it, or in one beside it."""
+    """Return whether FER+'s votes are in a folder, in its parent, or in a folder beside it."""
     around = root.rpartition("/")[0]
     beside = [join(around, name) for name in tree.listing(around).folders] if root else []
     return any(votes_file(tree, folder) for folder in (root, around, *beside))

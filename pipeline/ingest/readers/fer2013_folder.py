@@ -1,4 +1,4 @@
-"""FER2013 as pictures in class folders: what the mirrors made of the csv, with copies that some added."""
+"""FER2013 as pictures in class folders, as mirrors convert the csv; some add copies."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _ORIGINAL: Final = re.compile(r"(Training|PublicTest|PrivateTest)_\d+\.(?i:jpe?g
 
 
 class Fer2013Folder(Reader):
-    """`train/angry/Training_123.jpg`; the name says the official split, whatever folder a mirror put it in."""
+    """`train/angry/Training_123.jpg`; the file name gives the official split, whatever folder a mirror put it in."""
 
     name = "fer2013_folder"
     cut_out = True

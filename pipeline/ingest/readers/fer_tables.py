@@ -1,4 +1,4 @@
-"""The tables of FER2013's pixels: which a folder has, of which split each is, and which rows stand in two of them."""
+"""The tables of FER2013's pixels: which ones a folder has, the split of each, and rows that are in two of them."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ from pipeline.ingest.trees.tree import Tree
 CODES: Final = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 _CKEXTENDED: Final = "ckextended"
 _CKEXTENDED_ROWS: Final = range(800, 1000)  # 920, or a copy that lost or gained a few
-# What a table's name says of its split, the most telling word first.
+# Words in a table's name that give its split, the most specific first.
 _SPLITS: Final = {
     "public": "PublicTest", "publictest": "PublicTest", "private": "PrivateTest", "privatetest": "PrivateTest",
     "train": "Training", "training": "Training", "val": "PublicTest", "valid": "PublicTest",
@@ -36,7 +36,7 @@ def pixel_files(tree: Tree, root: str) -> list[str]:
 
 
 def is_ckextended(tree: Tree, name: str) -> bool:
-    """Say whether a table of pixels is CK+, not FER2013: by its name, or by its size and a code that FER2013 lacks."""
+    """Return whether a table of pixels is CK+ and not FER2013, by its name, or by its size and a code FER2013 lacks."""
     if stem(name).casefold() == _CKEXTENDED:
         return True
     records = islice(Delimited(tree, name, COLUMNS).records(), _CKEXTENDED_ROWS.stop)
@@ -49,15 +49,15 @@ def named_split(name: str, beside: Iterable[str]) -> str | None:
 
     Args:
         name: the table.
-        beside: all tables that are read: beside one for validation, `test` is the private test set; without one it may
-            be either or both, and stays what it is called.
+        beside: all tables that are read. If one is for validation, `test` is the private test set; otherwise it may be
+            either or both, and keeps its name.
     """
     split = _split(name)
     return "PrivateTest" if split == _TEST and "PublicTest" in map(_split, beside) else split
 
 
 def note_others(raw: RawDataset, read: Sequence[str]) -> None:
-    """Note every table of pixels of the tree that is not read, with its number of rows."""
+    """Add a note for every table of pixels in the tree that is not read, with its number of rows."""
     others = [
         f"{name} ({sum(1 for _ in table.records())} rows)"
         for name in raw.tree.below("")
@@ -68,9 +68,9 @@ def note_others(raw: RawDataset, read: Sequence[str]) -> None:
 
 
 class EarlierTables:
-    """The pictures of the tables read so far: what stands in a second table is no second face.
+    """The pictures of the tables read so far, so that a row that a second table repeats is not a second face.
 
-    Within one table equal pictures stay, and in tables of two splits: FER2013 itself has some of both.
+    Equal pictures within one table, or in tables of two splits, are kept, because FER2013 itself has some of both.
     """
 
     def __init__(self) -> None:
@@ -78,13 +78,13 @@ class EarlierTables:
         self._current: dict[bytes, list[Annotation]] = {}
 
     def end_table(self) -> None:
-        """Count what was taken since the last call as earlier."""
+        """Treat the rows taken since the last call as those of an earlier table."""
         for key, rows in self._current.items():
             self._earlier.setdefault(key, []).extend(rows)
         self._current.clear()
 
     def take(self, row: Row, record: Record, split: str | None) -> Row:
-        """Return a row as it is to be yielded: refused where an earlier table has its picture and says the same."""
+        """Return the row, or a rejected row if an earlier table has the same picture with the same label."""
         if isinstance(row, RejectedRow) and row.reason is not Reason.unlabelled:
             return row
         pixels = " ".join(record.get("pixels").split())
@@ -99,7 +99,7 @@ class EarlierTables:
         if isinstance(row, RejectedRow):
             return row
         if earlier:
-            # As of the earlier row, with another label: both are doubtful.
+            # The same picture with another label: as a second row of the first, both are rejected as contradictory.
             return replace(row, path=earlier[0].path, n=earlier[0].n)
         self._current.setdefault(key, []).append(row)
         return row

@@ -1,7 +1,7 @@
-"""FER+: ten people's votes for each picture of FER2013.
+"""FER+: the votes of ten people for each picture of FER2013.
 
 Barsoum, Zhang, Canton Ferrer, Zhang: Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
-Distribution, ICMI 2016. The votes join the pictures by the order of the rows: names can be blank.
+Distribution, ICMI 2016. Votes and pictures are joined by the order of rows, because names may be blank.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ _FOLDERS: Final = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "Pr
 
 
 class _Pixels(NamedTuple):
-    """Where a row of pixels stands, and of which split it is."""
+    """The place of a row of pixels, and its split."""
 
     name: str
     n: int
@@ -105,7 +105,7 @@ class FerPlus(Reader):
 
 
 def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str]]:
-    """Yield (usage, name) of the lists that the authors' script writes beside the pictures: name, box, ten votes."""
+    """Yield (usage, name) of the lists that the authors' script writes next to the pictures: name, box, ten votes."""
     for usage, folder in _FOLDERS.items():
         found = (join(root, join(at, f"{folder}/label.csv")) for at in ("", "data"))
         yield from ((usage, name) for name in found if name in tree)
@@ -116,9 +116,9 @@ def _bases(raw: RawDataset, folder: str) -> list[str]:
 
 
 def _pixel_tables(raw: RawDataset) -> list[str]:
-    """Return the table of all pictures, or those of the splits in the order in which the votes have them.
+    """Return the table of all pictures, or those of the splits in the order of the votes.
 
-    They lie beside the votes, in data/ or fer2013/ below them, or in a folder beside that of the votes.
+    They are in the folder of the votes, in data/ or fer2013/ below it, or in a folder beside it.
     """
     around = raw.root.rpartition("/")[0]
     near = [raw.root, *(raw.at(name) for name in raw.tree.listing(raw.root).folders)]
@@ -141,7 +141,7 @@ def _pixel_rows(tree: Tree, name: str, tables: Sequence[str]) -> Iterator[_Pixel
 
 
 def _joined(record: Record | None, found: _Pixels | None, where: str) -> tuple[Record, _Pixels]:
-    """Check that two rows are of one picture; a table of another length or order would shift every label."""
+    """Check that two rows belong to one picture, because a table of another length or order would shift every label."""
     if record is None or found is None:
         longer = record or found
         raise SourceError(f"{where}: {longer.row if longer else ''} has no partner: the tables differ in length")

@@ -1,6 +1,6 @@
 """KDEF: 70 people, seven expressions, five angles, two sessions.
 
-The release misnames two pictures: AF31V is AF31SAHL, AM31H is AM31SUHR.
+The release misnames two pictures: AF31V should be AF31SAHL, and AM31H should be AM31SUHR.
 
 Lundqvist, Flykt, Öhman: The Karolinska Directed Emotional Faces, 1998.
 """

@@ -1,4 +1,4 @@
-"""Datasets that say everything in the names of their pictures: one pattern a dataset."""
+"""Datasets whose file names contain all annotations: one pattern for each dataset."""
 
 import re
 from abc import abstractmethod
@@ -11,12 +11,12 @@ from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
 _SAMPLE: Final = 200
-# A stray picture or two does not make another dataset.
+# A few stray pictures do not make it another dataset.
 _MIN_SHARE: Final = 0.9
 
 
 class NamedPictures(Reader):
-    """A reader that matches the base name of every picture with one pattern, case ignored."""
+    """A reader that matches the base name of every picture with one pattern, ignoring case."""
 
     pattern: ClassVar[re.Pattern[str]]
     example: ClassVar[str]
@@ -25,7 +25,7 @@ class NamedPictures(Reader):
 
     @abstractmethod
     def annotate(self, path: str, found: re.Match[str]) -> Annotation | None:
-        """Return what a name says; None where one of its parts is no code of the dataset."""
+        """Return the annotation in a name; None if a part of it is not a code of the dataset."""
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""

@@ -1,4 +1,4 @@
-"""RAF-DB, basic and compound: one face a photograph, labelled by about 40 people each.
+"""RAF-DB, basic and compound: one face per photograph, each labelled by about 40 people.
 
 Li, Deng, Du: Reliable Crowdsourcing and Deep Locality-Preserving Learning, CVPR 2017. Codes as in the release's readme.
 """
@@ -23,7 +23,7 @@ _LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
 
 
 class RafDb(Reader):
-    """`EmoLabel/list_patition_label.txt`, pictures original or aligned, boxes and five points by hand."""
+    """`EmoLabel/list_patition_label.txt`, original or aligned pictures, boxes and five points placed by hand."""
 
     name = "rafdb"
     labels: ClassVar[tuple[str, ...]] = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
@@ -56,7 +56,7 @@ class RafDb(Reader):
         codes.check()
 
     def faces_are_cut_out(self, raw: RawDataset) -> bool:
-        """See `Reader.faces_are_cut_out`: the aligned pictures are, the original ones are photographs."""
+        """See `Reader.faces_are_cut_out`: aligned pictures are crops, original ones are photographs."""
         return _kind(raw) == "aligned"
 
     def _row(self, raw: RawDataset, kind: str, row: str, text: str, codes: Codes) -> Row:
@@ -114,7 +114,7 @@ def _folders(raw: RawDataset, kind: str) -> list[str]:
 
 
 def _kind(raw: RawDataset) -> str:
-    """Return which pictures to read: those of params.yaml, unless the raw dataset has the other ones only."""
+    """Return which pictures to read: those that params.yaml asks for, unless the dataset has only the other ones."""
     wanted = raw.params.rafdb_pictures
     there = {kind: any(raw.tree.listing(folder).files for folder in _folders(raw, kind)) for kind in _KINDS}
     other = next(kind for kind in _KINDS if kind != wanted)
@@ -127,7 +127,7 @@ def _list_name(tree: Tree, root: str) -> str | None:
 
 
 def _annotation(raw: RawDataset, kind: str, name: str) -> str:
-    """Return the text of an annotation file, "" where the raw dataset lacks it."""
+    """Return the text of an annotation file, "" if the dataset does not have it."""
     candidates = (raw.at(f"Annotation/{kind}/{name}"), raw.at(f"{kind}/{name}"))
     found = next((candidate for candidate in candidates if candidate in raw.tree), None)
     return raw.tree.read(found).decode("ascii", "replace") if found else ""
@@ -144,7 +144,7 @@ def _box(raw: RawDataset, name: str) -> Box | None:
 
 
 def _landmarks(raw: RawDataset, name: str) -> list[float] | None:
-    """Return the five points by hand: the eyes, the nose, the corners of the mouth; else the 37 found by machine."""
+    """Return the five points placed by hand (eyes, nose, corners of the mouth), otherwise the 37 automatic ones."""
     # After the points come gender, race and age, one number a line.
     manual = _annotation(raw, "manual", f"{name}_manu_attri.txt").split()[:10]
     automatic = _annotation(raw, "auto", f"{name}_auto_attri.txt").split()

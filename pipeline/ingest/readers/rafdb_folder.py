@@ -1,4 +1,4 @@
-"""RAF-DB basic as mirrors ship it: the aligned pictures in folders that are named after their code.
+"""RAF-DB basic as mirrors ship it: the aligned pictures in folders named after their codes.
 
 Li, Deng, Du: Reliable Crowdsourcing and Deep Locality-Preserving Learning, CVPR 2017. Codes as in the release itself.
 """
@@ -22,7 +22,7 @@ _COLUMNS: Final = ("image", "label")
 
 
 class RafDbFolder(Reader):
-    """`train/1/train_00001_aligned.jpg`; where `train_labels.csv` lies beside it, the two are compared."""
+    """`train/1/train_00001_aligned.jpg`; if there is a `train_labels.csv`, folders and list are compared."""
 
     name = "rafdb_folder"
     cut_out = True
@@ -84,7 +84,7 @@ class RafDbFolder(Reader):
 
 
 def _listed(raw: RawDataset, split: str) -> dict[str, tuple[str, str]]:
-    """Return (code, where it stands) by the picture's base name, of the list of a split where there is one."""
+    """Return base name -> (code, file and line) from the list of a split, if there is one."""
     beside = raw.root.rpartition("/")[0]
     candidates = (join(folder, f"{split}_labels.csv") for folder in (raw.root, beside))
     name = next((candidate for candidate in candidates if candidate in raw.tree), None)

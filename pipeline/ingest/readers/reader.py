@@ -1,4 +1,4 @@
-"""The protocol of a reader: recognise one layout, and yield everything it gives."""
+"""The protocol of a reader: it recognises one layout and yields all of its rows."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -9,45 +9,45 @@ from pipeline.ingest.trees.tree import Tree
 
 
 class Reader(ABC):
-    """One layout of one dataset. Stateless; one short file each."""
+    """One layout of one dataset. Readers have no state and a short file each."""
 
     name: ClassVar[str]
-    # Every label of the dataset in its native spelling; empty where the raw dataset itself says which there are.
+    # All labels of the dataset in their native spelling; empty if the raw dataset itself defines them.
     labels: ClassVar[tuple[str, ...]]
-    # What `evidence` looks for, in the words of an error message.
+    # What `evidence` searches for, for error messages.
     layout: ClassVar[str]
-    # A layout so common that a more particular one goes before it.
+    # Whether the layout is so common that it is tried only after all others.
     generic: ClassVar[bool] = False
 
-    # The release's pictures are faces that its authors cut out: where no detector sees one, it is the whole picture.
+    # Whether the release's pictures are crops of faces. If no detector finds a face in one, the whole picture is used.
     cut_out: ClassVar[bool] = False
 
-    # The pictures are cells of a table; `source_path` is the table and n the row.
+    # Whether the pictures are cells of a table; `source_path` is then the table and n the row.
     pictures_in_table: ClassVar[bool] = False
 
-    # Votes may be for several labels that hold at once, not for one of them.
+    # Whether an annotator may vote for several labels at once.
     multi_label: ClassVar[bool] = False
 
     @abstractmethod
     def evidence(self, tree: Tree, root: str) -> str | None:
-        """Say what shows that the layout begins in this folder of the tree, or None."""
+        """Return the evidence that the layout begins in this folder of the tree; None if there is none."""
 
     def begins(self, tree: Tree, root: str) -> bool:
-        """Say whether the layout begins here, where a person says that it is this one: `evidence`, or less."""
+        """Return whether the layout begins here, given that the user named this format; may ask for less evidence."""
         return self.evidence(tree, root) is not None
 
     @abstractmethod
     def read(self, raw: RawDataset) -> Iterator[Row]:
-        """Yield every row of the raw dataset, in the order in which it stands there.
+        """Yield every row of the raw dataset, in its own order.
 
         Raises:
             SourceError: a table cannot be read, or is not what the layout says.
         """
 
     def faces_are_cut_out(self, raw: RawDataset) -> bool:  # noqa: ARG002 - for releases that have both kinds
-        """Say whether the pictures that are read are faces already."""
+        """Return whether the pictures are already crops of faces."""
         return self.cut_out
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:  # noqa: ARG002 - for tables that hold pictures
-        """Return the encoded bytes of the picture of a sample."""
+        """Return the encoded bytes of a sample's picture."""
         return tree.read(path)

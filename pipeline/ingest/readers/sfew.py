@@ -1,4 +1,4 @@
-"""SFEW 2.0: frames of films, faces aligned by the authors; the test labels are not public.
+"""SFEW 2.0: frames of films with faces aligned by the authors; the test labels are not public.
 
 Dhall, Goecke, Lucey, Gedeon: Static Facial Expressions in Tough Conditions, ICCVW 2011.
 """
@@ -48,7 +48,7 @@ class Sfew(Reader):
 
 
 def _folders(tree: Tree, root: str, depth: int = 2) -> Iterator[tuple[str, str]]:
-    """Yield (split, folder of its classes); its archives lie in Train/, Val/, Test/ and hold a folder of their name."""
+    """Yield (split, folder of its classes). Archives are in Train/, Val/, Test/ and contain a folder of their name."""
     for name in tree.listing(root).folders:
         split, mark, _ = name.casefold().partition(_MARK)
         inner = join(root, name)

@@ -1,1 +1,1 @@
-"""What is known of the releases themselves."""
+"""What is known about releases: their counts, and how to recognise a dataset that differs from them."""

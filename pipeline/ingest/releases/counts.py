@@ -1,8 +1,7 @@
-"""The public counts of known releases, per split and class, in the labels of their readers.
+"""The public counts of known releases, per split and class, with the labels of their readers.
 
-Each names where its numbers are to be read. Where only sizes are public, or only those could be checked, there are no
-counts per class: a wrong number would refuse a right raw dataset. The counts of every split add up to its published
-size.
+Each names the source of its numbers. If only sizes are public, or only those could be checked, there are no counts per
+class, because a wrong number would refuse a correct dataset. The counts of every split add up to its published size.
 """
 
 from collections.abc import Mapping
@@ -29,7 +28,7 @@ _KDEF_LABELS: Final = ("AF", "AN", "DI", "HA", "NE", "SA", "SU")
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release. `rows` gives the size of each split, or of all under `NO_SPLIT`; `source` says who states it."""
+    """One release. `rows` has the size of each split, or of all under `NO_SPLIT`; `source` says who publishes it."""
 
     name: str
     formats: tuple[str, ...]

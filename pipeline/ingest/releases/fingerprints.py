@@ -1,7 +1,7 @@
-"""Known releases have known counts per class and split; a raw dataset that contradicts them is not what it says.
+"""Comparing a dataset with its release: known counts per class and split show whether it is what it claims to be.
 
-Four questions: are these the counts of another release; are they the right ones with the classes in another order; is
-there more of anything than the release has; do valence and arousal fit the labels they stand beside.
+Four questions are asked. Are these the counts of another release? Are they right, but with the classes in another
+order? Is there more of anything than the release has? Do valence and arousal fit the labels?
 """
 
 import re
@@ -22,7 +22,7 @@ from pipeline.ingest.samples import Listed
 # Copies of a release differ by a handful of broken files.
 _TOLERANCE: Final = 1.02
 _SPARE_ROWS: Final = 5
-# Fewer rows may have the counts of another release by chance.
+# With fewer rows, the counts may equal those of another release by chance.
 _MIN_ROWS: Final = 200
 _MAX_CONTRADICTED: Final = 0.5
 _ACCEPT: Final = "--accept-mismatch, or ingest.accept_mismatch in params.yaml, reads it all the same"
@@ -39,7 +39,7 @@ _HELD_OUT: Final = frozenset({"val", "test"})
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the counts say: `kind` is exact, subset, mismatch or unknown; `accepted` says what mismatch was accepted."""
+    """The result: `kind` is exact, subset, mismatch or unknown; `accepted` describes an accepted mismatch."""
 
     kind: str
     release: str | None = None
@@ -48,13 +48,13 @@ class Comparison:
     accepted: str | None = None
 
     def plain(self) -> Mapping[str, Any]:
-        """Return it as summary.json keeps it."""
+        """Return the result as summary.json records it."""
         kept = {"verdict": self.kind, "release": self.release, "share": self.share}
         return kept if self.accepted is None else {**kept, "accepted": self.accepted}
 
 
 class Tally:
-    """Rows by class, in all and by split, under common names: what two raw datasets are compared by."""
+    """Rows by class, in total and by split, under common names, by which two datasets are compared."""
 
     def __init__(self, labels: Mapping[tuple[str, str], int], rows: Mapping[str, int]) -> None:
         self.total: Counter[str] = Counter()
@@ -67,7 +67,7 @@ class Tally:
             self.rows[_split(split)] += count
 
     def folded(self, into: str) -> "Tally":
-        """Return the same rows with validation and test in one split of this name."""
+        """Return the same rows with validation and test merged into one split of this name."""
         labels, rows = Counter[tuple[str, str]](), Counter[str]()
         for split, counts in self.by_split.items():
             for label, count in counts.items():
@@ -81,7 +81,7 @@ class Tally:
         return Tally({(NO_SPLIT, label): n for label, n in self.total.items()}, {NO_SPLIT: self.rows.total()})
 
     def parts(self, other: "Tally") -> Iterator[tuple[str, Counter[str], Counter[str]]]:
-        """Yield (name, own, other's) of each split that both have; of everything where one of them names none."""
+        """Yield (name, own, other's) for each split that both have, or for all rows if one of them has no splits."""
         shared = sorted(self.by_split.keys() & other.by_split.keys())
         for split in shared:
             yield "" if split == NO_SPLIT else f" in {split}", self.by_split[split], other.by_split[split]
@@ -90,17 +90,17 @@ class Tally:
 
 
 def compare(fmt: str, listed: Listed, raw: RawDataset, *, name: str, accepted: bool) -> Comparison:
-    """Compare the counts of a raw dataset with those of its release.
+    """Compare the counts of a dataset with those of its release.
 
     Args:
         fmt: the format it was read as.
-        listed: what the raw dataset lists, pictures there or not.
-        raw: the raw dataset, for what its reader noted.
-        name: what the person calls the dataset.
-        accepted: a mismatch is a note, not an error.
+        listed: the counts of what the dataset lists, whether or not the pictures exist.
+        raw: the dataset, for the notes of its reader.
+        name: the user's name for the dataset.
+        accepted: whether a mismatch is a note and not an error.
 
     Raises:
-        SourceError: the counts are not those of the release, and nobody said that this is all right.
+        SourceError: the counts are not those of the release, and the mismatch was not accepted.
     """
     release = expected_release(fmt, name)
     found = _tally(listed, release)
@@ -113,7 +113,7 @@ def compare(fmt: str, listed: Listed, raw: RawDataset, *, name: str, accepted: b
 
 
 def expected_release(fmt: str, name: str) -> Release | None:
-    """Return the release of a format; of a layout without one, the release that the dataset is named after."""
+    """Return the release of a format or, for a generic layout, the release that the dataset is named after."""
     found = next((release for release in RELEASES if fmt in release.formats), None)
     if found is not None or fmt not in {"folder", "csv"}:
         return found
@@ -124,7 +124,7 @@ def expected_release(fmt: str, name: str) -> Release | None:
 
 
 def _runs(name: str) -> set[str]:
-    """Return what the words of a name spell, one or several in a row: a name inside of a word is another's."""
+    """Return all texts that consecutive words of a name spell; parts of words do not count ("check" is not CK)."""
     words = re.findall(r"[^\W_]+", name.casefold().replace("+", "plus"))
     return {"".join(words[start:end]) for start in range(len(words)) for end in range(start + 1, len(words) + 1)}
 
@@ -138,7 +138,7 @@ def _tally(listed: Listed, release: Release | None) -> Tally:
 
 
 def _known(release: Release, found: Tally) -> Tally:
-    """Return the counts of a release, as this copy splits it: many mirrors have FER2013's two test sets in one."""
+    """Return the counts of a release, split like this copy: many mirrors have FER2013's two test sets in one."""
     known = _of_release(release)
     held_out = found.rows.keys() & _HELD_OUT
     return known.folded(held_out.pop()) if len(held_out) == 1 and known.rows.keys() >= _HELD_OUT else known
@@ -170,9 +170,9 @@ def _problems(release: Release | None, found: Tally, listed: Listed, raw: RawDat
 
 
 def _is_redrawn(release: Release, found: Tally, listed: Listed) -> bool:
-    """Say whether a split has more than the release's, but all of them together do not: somebody drew them anew.
+    """Return whether somebody drew the splits again: one has more rows than the release's, but all together do not.
 
-    Where the pictures' names say their split, nobody did.
+    If the pictures' names contain their official split, nobody did.
     """
     said = [word.casefold() in _SPLITS and _split(word) == _split(split) for split, word in listed.words]
     if said and all(said):
@@ -198,7 +198,7 @@ def _excess(release: Release, found: Tally, known: Tally) -> Iterator[str]:
 
 
 def _with_these_counts(found: Tally) -> Release | None:
-    """Return the release that has these very counts, over all its splits or in one of them."""
+    """Return the release with exactly these counts, over all its splits or in one of them."""
     if found.total.total() < _MIN_ROWS:
         return None
     for release in RELEASES:
@@ -232,9 +232,9 @@ def _agreed(release: Release | None, found: Tally, *, redrawn: bool) -> Comparis
 
 
 def _comparable(found: Tally, known: Tally) -> tuple[Tally, Tally, Counter[str]]:
-    """Return the part that the release has counts of, these counts, and the rows of each split beyond them.
+    """Return the part for which the release has counts, these counts, and the surplus rows of each split.
 
-    Where one of the two has no splits, all of both is compared.
+    If one of the two has no splits, both are compared as a whole.
     """
     if NO_SPLIT in known.rows or NO_SPLIT in found.rows:
         return found.merged(), known.merged(), Counter()

@@ -1,4 +1,4 @@
-"""Whether labels stand in another order than they should: seen in their counts, or in valence and arousal."""
+"""Detecting labels in the wrong order, from their counts or from valence and arousal."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -8,7 +8,7 @@ import numpy as np
 
 Counts = Mapping[str, int]
 
-# A subset shows an order only where it has enough rows, and another order fits it well and the given one badly.
+# A subset shows an order only if it has enough rows, and another order fits well while the given one fits badly.
 _MIN_ROWS: Final = 300
 _MAX_MISFIT: Final = 0.02
 _MIN_GAIN: Final = 60.0
@@ -40,11 +40,11 @@ _KNOWN_ORDERS: Final = (
 
 
 def count_order(found: Counts, known: Counts) -> str | None:
-    """Return how the labels of a raw dataset are shuffled, judged by how many rows each has; None where they are not.
+    """Return how the labels of a dataset are permuted, judging by the rows of each; None if they are not.
 
     Args:
-        found: rows by label.
-        known: those of the release, in the order of its codes.
+        found: label -> rows.
+        known: label -> rows of the release, in the order of its codes.
     """
     if dict(found) == dict(known) or not set(found) <= set(known):
         return None
@@ -55,7 +55,7 @@ def count_order(found: Counts, known: Counts) -> str | None:
 
 
 def _subset_order(found: Counts, known: Counts) -> str | None:
-    """Judge a part of a release by the shares of its classes: the likeliest assignment against the given one."""
+    """Judge a subset of a release by the shares of its classes: the most likely assignment against the given one."""
     labels, total = list(known), sum(found.values())
     if total < _MIN_ROWS or len(labels) < 3:
         return None
@@ -72,13 +72,13 @@ def _subset_order(found: Counts, known: Counts) -> str | None:
 
 
 def affect_order(affect: Mapping[str, Sequence[tuple[float, float]] | np.ndarray]) -> str | None:
-    """Return how labels are shuffled, judged by the mean valence and arousal beside each; None where they are not.
+    """Return how labels are permuted, judging by their mean valence and arousal; None if they are not.
 
-    Two labels or more must lie far from their places, and every one near the place that the other order gives it: the
-    likeliest one among the labels that are there, or one that the field uses.
+    At least two labels must be far from their places, and every label must be near its place in another order. The
+    orders tried are the most likely one among the present labels, and those that the field uses.
 
     Args:
-        affect: (valence, arousal) of the rows of each label, by its common name.
+        affect: common name of a label -> (valence, arousal) of its rows.
     """
     means = {name: np.mean(affect[name], axis=0) for name in _PLACES if len(affect.get(name, ())) >= _MIN_RATED}
     far = {name for name in means if _distance(means[name], name) >= _FAR}
@@ -91,7 +91,7 @@ def affect_order(affect: Mapping[str, Sequence[tuple[float, float]] | np.ndarray
 
 
 def _orders(means: Mapping[str, np.ndarray]) -> Iterator[Mapping[str, str]]:
-    """Yield label -> which one it would be in truth, of each order that is tried."""
+    """Yield label -> true label for each order to try."""
     names = list(means)
     cost = np.array([[_distance(means[name], other) ** 2 for other in names] for name in names])
     yield {name: names[place] for name, place in zip(names, _best(cost), strict=True)}
@@ -106,7 +106,7 @@ def _distance(mean: np.ndarray, name: str) -> float:
 def _cycles_of(order: Mapping[str, str], far: Set[str]) -> dict[str, str]:
     """Return the labels that must have changed places: those far from theirs, and those that they changed with.
 
-    Neighbours such as anger and contempt may be likelier the other way round by chance.
+    Others are left out, because neighbours such as anger and contempt may fit better in each other's place by chance.
     """
     moved: dict[str, str] = {}
     for start in far:
@@ -118,14 +118,14 @@ def _cycles_of(order: Mapping[str, str], far: Set[str]) -> dict[str, str]:
 
 
 def _best(cost: np.ndarray) -> list[int]:
-    """Return the column of each row so that the sum is least."""
+    """Return the column of each row that minimizes the sum (linear assignment)."""
     from scipy.optimize import linear_sum_assignment
 
     return [int(column) for column in linear_sum_assignment(cost)[1]]
 
 
 def _describe(order: Mapping[str, str], codes: Sequence[str]) -> str | None:
-    """Say which label is in truth which; most often it is the order of the alphabet."""
+    """Describe the permutation; most often it is alphabetical order."""
     moved = {label: true for label, true in order.items() if label != true}
     if not moved:
         return None
