@@ -20,6 +20,7 @@ Build = Callable[[int, int, State | None], nn.Module]
 Kind = Literal["own", "pretrained", "classical", "timm"]
 
 _DEFAULT_SIZE_PX: Final = 224  # the thesis trained every network at this side
+# The side on which facenet-pytorch's weights were trained.
 _FACENET_SIZE_PX: Final = 160
 
 

@@ -13,7 +13,9 @@ from torch import Tensor
 
 AFFECTS: Final = ("valence", "arousal")
 TASK_OUTPUTS: Final = {"valence": ("valence",), "arousal": ("arousal",), "affect": AFFECTS}
+# With one value there is no variance, so a concordance is undefined.
 _FEWEST_FOR_CCC: Final = 2
+# Keeps a division defined if no row is annotated; the numerator is 0 then.
 _TINY: Final = 1e-8
 
 

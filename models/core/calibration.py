@@ -16,6 +16,7 @@ from torch.nn import functional
 
 # Beyond these, probabilities are all 0 or 1, or all equal.
 _BOUNDS: Final = (0.02, 50.0)
+# More digits would differ between machines, and a checkpoint should have the same bytes.
 _DECIMALS: Final = 6
 
 

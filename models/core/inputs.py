@@ -13,11 +13,13 @@ from torch.nn import functional
 # device or runtime.
 _LUMA: Final = (299.0, 587.0, 114.0)
 _LUMA_UNIT: Final = 1000
+# Values are rounded to 1/1024 before they are rounded to whole numbers, see `round_exactly`.
 _FINE: Final = 1024
 _FACTORS: Final = (8, 4, 2)  # factors by which a JPEG decoder can shrink
 _LEAST_OVER: Final = 2  # a shrunk face still has at least this many times the input's side
 _LARGEST_PX: Final = 4096  # more than any network reads; a damaged checkpoint could ask for more than fits into memory
 
+# Means and standard deviations of ImageNet's channels, with which pretrained networks were trained.
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 

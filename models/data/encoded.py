@@ -15,6 +15,7 @@ from pipeline.core.errors import TableError
 from pipeline.shards.read import ShardEntry, ShardFolder
 
 _COLUMNS: Final = ["sample_id", "dataset", "label", "label_probs", "valence", "arousal", "weight", "image.bytes"]
+# Two windows of 16 row groups are read at a time, so no footer in use is dropped.
 _FOOTERS_KEPT: Final = 64
 
 Array = npt.NDArray[Any]

@@ -25,6 +25,7 @@ from pipeline.report.sheet import Tile, build_sheet, write_png
 
 _TILE_PX: Final = 128
 _MISTAKE_COLUMNS: Final = 6
+# Gradients keep all feature maps in memory, so a few faces at a time.
 _FACES_AT_ONCE: Final = 16
 _HIDES: Final = 0.65  # opacity of the map where it is strongest
 _BLUR: Final = 1 / 48  # sigma as a share of the side, because single pixels of a gradient are too small to see

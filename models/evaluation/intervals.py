@@ -20,8 +20,10 @@ Floats = NDArray[np.float64]
 FEWEST_GROUPS: Final = 2  # fewer say nothing about how groups differ
 FEW_GROUPS: Final = 20  # with fewer, intervals are rough, and evaluate says so
 _FEWEST_FOR_QUANTILES: Final = 5
+# Bounds of a share, and of the difference of two.
 SHARE: Final = (0.0, 1.0)
 SHARE_DIFFERENCE: Final = (-1.0, 1.0)
+# The share of draws outside a 95% interval.
 _OUTSIDE: Final = 0.05
 _DECIMALS: Final = 6
 

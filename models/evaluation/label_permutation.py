@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 MIN_GAIN: Final = 0.15  # in the mean recall of the classes that move
 MIN_RATIO: Final = 2.0  # of the mean recalls of the classes that move, after to before
 MIN_Z: Final = 5.0  # standard errors; as the best of 8! = 40,320 assignments, some would reach 2 by chance in any data
+# Too small to change a decision, and large enough to break a tie in favour of the given assignment.
 _DIAGONAL_BONUS: Final = 1e-9
 _PROBABILITIES: Final = 2
 _HALF: Final = 0.5

@@ -29,6 +29,7 @@ _LOSS_DIFFERENCE: Final = (-np.inf, np.inf)
 _STEPS: Final = 1 << 20  # confidences and losses are rounded to multiples of 1 / _STEPS, whose sums are exact
 _LEAST: Final = float(np.finfo(np.float32).eps)  # lower probabilities count as this in the loss, as in scikit-learn
 _DRAWN_AT_ONCE: Final = 1 << 22  # numbers drawn at once, to bound memory
+# Enough for a stable mean; with many rows fewer draws suffice, see _CHANCE_NUMBERS.
 _CHANCE_DRAWS: Final = 200
 _CHANCE_DECIMALS: Final = 6
 _CHANCE_NUMBERS: Final = 1 << 22  # drawn for the calibration error of chance

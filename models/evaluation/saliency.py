@@ -23,6 +23,7 @@ Pixels = NDArray[np.uint8]
 
 _SHARPNESS: Final = 99.0  # this percentile of a map is drawn at full strength, so that one outlier cannot dim the rest
 _OCCLUSION_STEPS: Final = 6  # positions of the hidden patch along a side
+# A patch is hidden by mid-grey, because black or white would be a feature of its own.
 _GREY: Final = 127
 # Smallest side of a feature map. In a smaller map, each place sees most of the face and cannot say where something is.
 _FINE_PLACES: Final = 10

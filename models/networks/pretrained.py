@@ -17,6 +17,7 @@ from pipeline.core.errors import ModelError, UsageError
 # The face network of facenet-pytorch, trained on VGGFace2.
 FACENET_FILE = "20180402-114759-vggface2.pt"
 _FACENET_URL = f"https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/{FACENET_FILE}"
+# The length of the descriptor that facenet-pytorch's last linear layer gives.
 _FACENET_FEATURES = 512
 
 

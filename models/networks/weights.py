@@ -22,6 +22,7 @@ State = Mapping[str, Tensor]
 # torchvision and facenet-pytorch name a file by the first digits of its SHA-256.
 _HASH_IN_NAME: Final = re.compile(r"-([0-9a-f]{8})\.pth$")
 _CHUNK_BYTES: Final = 1 << 20
+# Seconds until a machine without a network gives up, so that the error comes at once.
 _CONNECT_S: Final = 5.0
 
 

@@ -40,6 +40,7 @@ CURVE_NAME: Final = "curve.csv"
 PLOT_NAME: Final = "curve.png"
 COLUMNS: Final = ("shots", "draw", "faces", "general_accuracy", "personal_accuracy")
 _THREADS: Final = 2
+# At least one face must be left to test on.
 _FEWEST_OTHERS: Final = 1
 _BOOTSTRAP_DRAWS: Final = 1000
 _TOOLS: Final = ("numpy", "torch")

@@ -15,6 +15,7 @@ from models.evaluation.metrics import Answers, Bootstrap, answer, measure
 from pipeline.core.emotions import CLASSES
 from pipeline.shards.read import ShardFolder
 
+# Fewer draws than in evaluate, because this interval only decides whether a network is near chance.
 _DRAWS: Final = 500
 _BATCH_ROWS: Final = 256
 

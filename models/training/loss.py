@@ -11,6 +11,7 @@ from models.core.runtime import send
 from models.data.faces import FaceBatch
 from pipeline.core.params import TrainParams
 
+# Keeps a division defined if all weights of a batch are 0; the loss is 0 then.
 _TINY: Final = 1e-12
 
 

@@ -28,6 +28,7 @@ from pipeline.core.lineage.identity import PARTIAL_SUFFIX
 # Outputs contain faces, so only their owner may read them.
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+# Constants of Linux's fcntl.h and fs.h, which Python does not define.
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
 _OLD_NAME: Final = "old"

@@ -33,6 +33,7 @@ _SHOWN: Final = tuple(emotion for emotion in Emotion if emotion is not Emotion.n
 _FRAMES: Final = 6
 # How strong the expression is in each frame of a sequence; the last three are its peak.
 _STRENGTH: Final = (0.0, 0.3, 0.6, 0.9, 0.96, 1.0)
+# The size of most pictures in the release.
 _SIZE: Final = (640, 490)
 _UNLABELLED: Final = ("no emotion file", "empty emotion file")
 

@@ -20,6 +20,7 @@ from pipeline.core.errors import DataError
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
+# The landmarks are valid for exactly this picture, so another one is refused.
 _SHA256: Final = "a8c429c18afa7b0fd5673e598d73a21225d94c864a71bbb3885126fdecb41071"
 # The part of the portrait that is used: head, collar and shoulders. x0, y0, x1, y1 in pixels of the portrait.
 CROP: Final = (20, 0, 370, 350)

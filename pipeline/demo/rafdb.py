@@ -30,6 +30,7 @@ CODES: Final[Mapping[Emotion, int]] = {
     Emotion.neutral: 7,
 }
 _TRAIN_SHARE: Final = 0.35
+# As in the release.
 _ALIGNED_PX: Final = 100
 _DIGITS: Final = {"train": 5, "test": 4}
 # 37 of the 68 landmarks: brows, eyes, nose and mouth.

@@ -23,6 +23,7 @@ from pipeline.demo.warp import Placement, sample, warp_face
 MIDDLE: Final = (224.0, 125.0)
 # Below this distance between the eyes a face is rendered from the smaller texture.
 _SMALL_EYES_PX: Final = 62
+# A usual quality of published pictures.
 _JPEG_QUALITY: Final = 92
 
 

@@ -14,6 +14,7 @@ from pipeline.demo.scene import Photo, Shot, take_all
 from pipeline.demo.truth import TRUTH, TRUTH_NAME
 
 _TOOLS: Final = ("numpy", "opencv-python-headless", "scikit-image", "scipy")
+# A process renders neighbours together, because they show the same person, whose look it keeps.
 _SHOTS_PER_JOB: Final = 16
 # The share of the faces that each dataset gets.
 _SHARES: Final = {"affectnet": 2 / 3, "ckplus": 0.16, "rafdb": 0.0875, "emotic": 0.0875}

@@ -25,6 +25,7 @@ _SHARED: Final = ("synonyms", "affect")  # files for all taxonomies that are not
 # A number before the class in a folder's name, which sets the order ("1_Surprise"). A number alone is not matched,
 # because it has no meaning without the dataset's own list.
 _NUMBER: Final = re.compile(r"^\s*[0-9]+[\s_.\-]+(?=[^\W\d_])")
+# Weights such as 1/3 cannot be written exactly.
 _WEIGHT_TOLERANCE: Final = 1e-6
 
 Weight = Annotated[float, Field(gt=0, le=1)]

@@ -21,6 +21,7 @@ from pipeline.split.official import Places
 from pipeline.split.people import SplitRows
 from pipeline.split.shares import build_shares, missed_shares
 
+# The counts are complete; only the examples are limited, so that the file can be read.
 _CASES_SHOWN: Final = 100
 
 

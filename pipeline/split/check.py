@@ -19,6 +19,7 @@ from pipeline.split.links import KINDS
 
 # What is always searched for, so that the certificate must give a number and not null.
 _ALWAYS: Final = frozenset({"groups", "files", "pictures"})
+# Examples per problem, so that a broken split does not fill the terminal.
 _SHOWN: Final = 3
 
 

@@ -33,6 +33,7 @@ _CHIP_PX: Final = 150
 # Where dlib puts the two eyes in its crop: the centres of the eye corners of its five-point mean face, padded by a
 # quarter.
 _CHIP_EYES: Final = np.array([[0.3182, 0.3143], [0.6685, 0.3142]]) * _CHIP_PX - 0.5
+# Rows of one matrix product: memory stays at a thousand rows, however many faces there are.
 _BLOCK: Final = 1024
 # Rounding to 32 bits changes a squared distance by less than this. Pairs are found in 32 bits with this slack, and then
 # decided in 64 bits, so that the result does not depend on the order of sums.

@@ -19,6 +19,7 @@ LOCK: Final = Path("dvc.lock")
 STAGES: Final = Path("dvc.yaml")
 # The demo has files of its own: `dvc repro` takes it along only where a stage of dvc.yaml reads what it makes.
 PIPELINES: Final = ((STAGES, LOCK), (Path("raw/dvc.yaml"), Path("raw/dvc.lock")))
+# The only version that DVC has written since 2.0; another one would need another reader.
 _SCHEMA: Final = "2.0"
 _FOLDER: Final = ".dir"
 _REFERENCE: Final = re.compile(r"\$\{([^}]*)\}")

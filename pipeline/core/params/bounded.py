@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+# params.yaml has a few levels and a few hundred values, so both limits are generous.
 _MAX_DEPTH: Final = 32
 _MAX_NODES: Final = 100_000
 

@@ -15,6 +15,7 @@ from pipeline.ingest.raw_dataset import RawDataset
 # A single code outside the range, or fewer than one row in so many, count as slips and are rejected one by one, unless
 # all codes fit the range shifted by one.
 _SLIPS: Final = 1000
+# Some lists write -1 for a missing label; it says nothing about the range.
 _NOT_GIVEN: Final = -1
 
 

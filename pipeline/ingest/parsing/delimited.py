@@ -19,6 +19,7 @@ from typing import Final, TextIO
 from pipeline.core.errors import SourceError
 from pipeline.ingest.trees.tree import Tree
 
+# Encoding, delimiter and header are decided on this many bytes, so that a table of gigabytes opens at once.
 _HEAD_BYTES: Final = 64 << 10
 _MAX_FIELD_CHARS: Final = 4 << 20
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))

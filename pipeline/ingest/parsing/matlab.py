@@ -19,8 +19,10 @@ import numpy as np
 
 from pipeline.core.errors import SourceError
 
+# A file that exceeds either limit is a decompression bomb and not a table of annotations.
 MAX_MAT_BYTES: Final = 512 << 20
 MAX_MAT_RATIO: Final = 200
+# Of the MAT-File Format, level 5: the length of the header, and the type of a compressed element (miCOMPRESSED).
 _HEADER_BYTES: Final = 128
 _COMPRESSED: Final = 15
 _CHUNK_BYTES: Final = 1 << 20

@@ -14,6 +14,7 @@ from pipeline.ingest.parsing.delimited import Delimited, squash
 from pipeline.ingest.trees.tree import Tree
 
 COLUMNS: Final = ("emotion", "pixels", "Usage")
+# The side of the pictures of FER2013 and of ckextended.csv.
 SIDE_PX: Final = 48
 _CHUNK_BYTES: Final = 1 << 20
 

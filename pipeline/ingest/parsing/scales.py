@@ -18,9 +18,11 @@ KINDS: Final = ("valence", "arousal", "dominance")
 # What AffectNet says instead of a value, in every column at once.
 NOT_GIVEN: Final = -2.0
 _UNPLEASANT: Final = frozenset({"anger", "contempt", "disgust", "fear", "sad"})
+# Fewer rows without a negative value may be chance.
 _MIN_UNPLEASANT: Final = 5
 # Fewer are enough where neutral, which is 0 from -1 to 1, lies above this and above all of dislike.
 _NEUTRAL: Final = 0.25
+# With fewer rows, the values say too little about the scale.
 _MIN_ROWS: Final = 100
 _ROUNDING: Final = 1e-6
 

@@ -13,10 +13,12 @@ from pipeline.ingest.raw_dataset import Annotation, RawDataset, Row, join, stem
 _LAST_NUMBER: Final = re.compile(r"^(.*\D)?\d+\D*$")
 # A prefix that fits this much of the pictures is a camera's or a collection's (`IMG_0001`), not a person's.
 _MAX_SHARE: Final = 0.1
+# In a smaller dataset, shared prefixes are too often chance.
 _MIN_PICTURES: Final = 40
 # Of the pictures that share their subject with another one: fewer are names that are alike by chance.
 _MIN_SHARED: Final = 0.5
 _CKPLUS: Final = re.compile(r"(S\d{3})_(\d{3})_\d{8}", re.IGNORECASE | re.ASCII)
+# A few stray pictures do not make it another dataset.
 _MIN_NAMED: Final = 0.9
 
 

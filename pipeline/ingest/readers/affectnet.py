@@ -48,6 +48,7 @@ _LISTS: Final = {
 }
 _LOOSE: Final = {"training": "training.csv", "validation": "validation.csv", "automatic": "automatically_annotated.csv"}
 _SAMPLE_ROWS: Final = 50
+# 68 points, x and y.
 LANDMARKS: Final = 136
 _PICTURES: Final = {"manual": "Manually_Annotated_Images", "automatic": "Automatically_Annotated_Images"}
 

@@ -18,6 +18,7 @@ from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
 _SPLITS: Final = {"train_set": "training", "val_set": "validation"}
+# An annotation has at most 136 numbers, so a larger file is not one, and is not read into memory.
 _MAX_NPY_BYTES: Final = 1 << 16
 # The .npy format, versions 1 and 2 (NumPy enhancement proposal 1): magic, length, a dictionary as text, the data.
 _HEADER: Final = re.compile(

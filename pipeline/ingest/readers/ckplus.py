@@ -18,6 +18,7 @@ CODES: Final = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sad
 _PICTURES: Final = ("cohn-kanade-images", "extended-cohn-kanade-images", "cohn-kanade", "images")
 _LABELS: Final = ("emotion", "emotions", "emotion_labels")
 _POINTS: Final = ("landmarks",)
+# 68 points, x and y.
 _LANDMARKS: Final = 136
 
 

@@ -20,6 +20,7 @@ from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
 SUFFIXES: Final = (".csv", ".tsv")
+# A folder may have thousands of csv files, one per picture; the layout is decided on a few.
 _MAX_TABLES: Final = 64
 _SAMPLE_ROWS: Final = 64
 _BOX: Final = ("x0", "y0", "x1", "y1", "width", "height")

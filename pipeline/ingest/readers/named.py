@@ -10,6 +10,7 @@ from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
+# Enough names to recognise a dataset without matching every file of a large tree.
 _SAMPLE: Final = 200
 # A few stray pictures do not make it another dataset.
 _MIN_SHARE: Final = 0.9

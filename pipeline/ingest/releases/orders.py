@@ -10,6 +10,8 @@ Counts = Mapping[str, int]
 
 # A subset shows an order only if it has enough rows, and another order fits well while the given one fits badly.
 _MIN_ROWS: Final = 300
+# The misfit is the Kullback-Leibler divergence of the shares from the release's, in nats; the gain is a log-likelihood
+# ratio in nats, so 60 cannot be chance.
 _MAX_MISFIT: Final = 0.02
 _MIN_GAIN: Final = 60.0
 # Rough places on the circumplex of affect, (valence, arousal) (Russell, 1980); far apart, but for the three of dislike.
@@ -23,6 +25,8 @@ _PLACES: Final[Mapping[str, tuple[float, float]]] = {
     "anger": (-0.45, 0.6),
     "contempt": (-0.55, 0.55),
 }
+# Labels with fewer rated rows are ignored. A mean is near its place below one distance and far from it above the other;
+# between them, nothing is decided.
 _MIN_RATED: Final = 5
 _NEAR: Final = 0.45
 _FAR: Final = 0.6

@@ -20,6 +20,8 @@ Pairs = NDArray[np.int64]
 
 # Up to so many faces, all pairs are candidates; a discriminant could not be fitted on so few.
 ALL_PAIRS: Final = 64
+# `registration` discards every pair with a cosine below 0.41, and the keys of copies are nearly always closer than
+# this.
 _MIN_COSINE: Final = 0.5
 # How many of the nearest keys become candidates: of keys as they are, and of mirrored ones.
 _NEAREST: Final = (2, 1)

@@ -14,7 +14,9 @@ from pipeline.split.duplicates.region import MASKED, Floats, Pixels, build_band,
 SIDE_PX: Final = 30
 FACE_PX: Final = 24  # side of ArcFace's crop within a patch; the rest shows what surrounds it
 _FINER: Final = 2  # the region is built at twice the size, so that a narrow painted or black border is seen
+# Standard deviations of the two Gaussians of `build_band`, in pixels of a patch.
 _BAND_PX: Final = (0.8, 4.0)
+# Half-axes of the ellipse that counts as face, in pixels of a patch.
 _WINDOW_PX: Final = (9.0, 10.0)
 
 Patches = NDArray[np.int8]
