@@ -64,25 +64,25 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 bench-align: setup ## detection and alignment beside facenet-pytorch, dlib, mtcnn and deepface
-	python benchmarks/align.py
+	python -m benchmarks.align
 
 bench-shards: setup ## writing and reading shards beside torchvision, webdataset, datasets and litdata
-	python benchmarks/shards.py
+	python -m benchmarks.shards
 
 bench-ingest: setup ## reading a tree of 100,000 small pictures
-	python benchmarks/ingest.py
+	python -m benchmarks.ingest
 
 bench-duplicates: setup ## finding the same picture among 100,000 faces; recall and false pairs by threshold
-	python benchmarks/duplicates.py
+	python -m benchmarks.duplicates
 
 bench-feeding: setup ## images a second of training from the shards beside the same from memory
-	python benchmarks/feeding.py
+	python -m benchmarks.feeding
 
 bench-gpu: setup ## training and alignment on a GPU beside the CPU
-	python benchmarks/gpu.py
+	python -m benchmarks.gpu
 
 bench-ablation: setup ## what each ingredient of the default training brings on real faces; takes hours
-	python benchmarks/ablation.py $${TMPDIR:-/tmp}/ablation
+	python -m benchmarks.ablation $${TMPDIR:-/tmp}/ablation
 
 bench-intervals: setup ## how often a 95% interval holds the truth, by the number of people: docs/intervals.md
 	python -m benchmarks.intervals
@@ -91,7 +91,7 @@ mutants: setup ## how many small faults in the code the tests notice: docs/mutan
 	python -m benchmarks.mutants
 
 policies: setup ## what each policy for several categories at once makes of the demo's EMOTIC
-	python benchmarks/policies.py
+	python -m benchmarks.policies
 
 labels: setup ## write docs/labels.md: every native label with its class, source and the literature's alternatives
 	python -m benchmarks.labels

@@ -1,11 +1,11 @@
 """What each ingredient of the default training adds on real faces: one is left out at a time (`make bench-ablation`).
 
-The photographs are those of the six classes of ../shared/data/muxspace that have more than 90. The people that the
+The photographs are those of the six classes of muxspace (see `photographs`) that have more than 90. The people that the
 default split tests on are removed first and never used. The others are divided into three folds; every variant is
 trained three times, on two folds with another seed each time, and tested on the third. A finished training below the
 folder is not repeated, so an interrupted run resumes.
 
-    python benchmarks/ablation.py FOLDER [EPOCHS]
+    python -m benchmarks.ablation FOLDER [EPOCHS]
 """
 
 import csv
@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import yaml
 
+from benchmarks.photographs import PORTRAITS, photographs
 from models.checkpoint import CHECKPOINT_NAME, load_checkpoint, save_checkpoint
 from models.evaluation.stage import run as evaluate
 from models.training.stage import run as train
 from pipeline.core.params import Params, read_params
 from pipeline.core.tables import read_table
 
-PHOTOS = Path("../shared/data/muxspace")
 FOLDS = 3
 MIN_PHOTOS = 90
 # Two persons have nearly all of it, so that a fold can be without.
@@ -106,7 +106,8 @@ def without_flips(run: Path) -> Path:
 
 def prepare(root: Path) -> list[Path]:
     """Return the shards of each fold, made with the project's own commands."""
-    legend = list(csv.DictReader((PHOTOS / "data" / "legend.csv").open(encoding="utf-8")))
+    portraits = photographs().folder / PORTRAITS
+    legend = list(csv.DictReader((portraits / "data" / "legend.csv").open(encoding="utf-8")))
     counts: dict[str, int] = {}
     for row in legend:
         counts[row["emotion"].lower()] = counts.get(row["emotion"].lower(), 0) + 1
@@ -127,7 +128,7 @@ def prepared(folder: Path, rows: list[dict[str, str]]) -> Path:
     pictures = folder / "raw" / "images"
     pictures.mkdir(parents=True, exist_ok=True)
     for row in rows:
-        shutil.copyfile(PHOTOS / "images" / row["image"], pictures / row["image"])
+        shutil.copyfile(photographs().folder / PORTRAITS / "images" / row["image"], pictures / row["image"])
     with (folder / "raw" / "legend.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, ["user.id", "image", "emotion"])
         writer.writeheader()

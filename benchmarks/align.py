@@ -32,6 +32,7 @@ from benchmarks.align_profile import profile  # noqa: E402
 from benchmarks.align_report import PROFILE, REFINED, draw, tell  # noqa: E402
 from benchmarks.align_sets import SETS, Photo, errors, recall, wrong_share  # noqa: E402
 from benchmarks.align_tools import Answer, build_tools  # noqa: E402
+from benchmarks.photographs import photographs  # noqa: E402
 
 CHUNK = 32
 PEERS_CHUNKS = 3
@@ -180,7 +181,7 @@ def _ingest(raw: Path, samples: Path) -> None:
 
 
 def main() -> None:
-    """Measure, then write benchmarks/align.json, align.md and align.png."""
+    """Measure, then write align.json, align.md and align.png."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--counts", type=int, nargs=2, default=(1000, 20000), help="pictures of the two memory runs")
@@ -188,15 +189,12 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), help="measure these only and keep the rest")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    previous = ROOT / "benchmarks" / "align.json"
+    previous = photographs().results() / "align.json"
     kept = json.loads(previous.read_text()) if previous.is_file() else {}
     results: dict[str, Any] = {title: kept[title] for title in SETS if title in kept and title not in options.sets}
     for title in options.sets:
         build = SETS[title]
-        photos = build(ROOT.parent / "shared" / "data")
-        if not photos:
-            print(f"{title}: ../shared/data is not here", file=sys.stderr)
-            continue
+        photos = build(photographs().folder)
         tools = build_tools(with_boxes=photos[0].boxes is not None)
         for tool in tools.values():
             tool(photos[:2])  # warm
@@ -217,21 +215,20 @@ def main() -> None:
             },
         }
         print(title, json.dumps(results[title]["tools"]), file=sys.stderr)
-    frames, portraits = (SETS[title](ROOT.parent / "shared" / "data") for title in ("video frames", "portraits"))
-    if frames and portraits:
-        results[PROFILE] = {
-            "video frames": profile(frames, with_boxes=False, rounds=options.rounds),
-            "video frames, box known": profile(frames, with_boxes=True, rounds=options.rounds),
-            "portraits": profile(portraits, with_boxes=False, rounds=options.rounds),
-        }
-        results[REFINED] = measure_refined(frames, options.rounds)
+    frames, portraits = (SETS[title](photographs().folder) for title in ("video frames", "portraits"))
+    results[PROFILE] = {
+        "video frames": profile(frames, with_boxes=False, rounds=options.rounds),
+        "video frames, box known": profile(frames, with_boxes=True, rounds=options.rounds),
+        "portraits": profile(portraits, with_boxes=False, rounds=options.rounds),
+    }
+    results[REFINED] = measure_refined(frames, options.rounds)
     if options.no_scaling:
         results["scaling"] = kept.get("scaling", {})
     else:
-        results["scaling"] = scale(SETS["video frames"](ROOT.parent / "shared" / "data"), tuple(options.counts))
+        results["scaling"] = scale(SETS["video frames"](photographs().folder), tuple(options.counts))
     previous.write_text(json.dumps(results, indent=1) + "\n")
-    (ROOT / "benchmarks" / "align.md").write_text(tell(results))
-    draw(results, ROOT / "benchmarks" / "align.png")
+    previous.with_name("align.md").write_text(photographs().described(tell(results)))
+    draw(results, previous.with_name("align.png"))
 
 
 if __name__ == "__main__":

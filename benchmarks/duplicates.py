@@ -1,11 +1,11 @@
 """Duplicates and identities on real photographs: recall, false pairs by threshold, and time by number of faces.
 
-    python benchmarks/duplicates.py calibrate                    recall and false pairs by threshold, on muxspace
-    python benchmarks/duplicates.py identities                   false merges by distance, on muxspace's names
-    python benchmarks/duplicates.py speed [--faces 100000]       seconds on two cores, and how they grow
-    python benchmarks/duplicates.py all                          all three
+    python -m benchmarks.duplicates calibrate                    recall and false pairs by threshold, on muxspace
+    python -m benchmarks.duplicates identities                   false merges by distance, on muxspace's names
+    python -m benchmarks.duplicates speed [--faces 100000]       seconds on two cores, and how they grow
+    python -m benchmarks.duplicates all                          all three
 
-The photographs are read from ../shared/data/muxspace. Only numbers and curves are written to benchmarks/, never faces.
+The photographs are those of muxspace (see `photographs`). Only numbers and curves are written, never faces.
 """
 
 import argparse
@@ -21,10 +21,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
-from duplicates_changes import CHANGES
-from duplicates_report import write_report
 from numpy.typing import NDArray
 
+from benchmarks.duplicates_changes import CHANGES
+from benchmarks.duplicates_report import write_report
+from benchmarks.photographs import PORTRAITS, photographs
 from pipeline.align.stage import run as align
 from pipeline.core.graph import components
 from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
@@ -35,8 +36,6 @@ from pipeline.ingest.stage import run as ingest
 from pipeline.split.duplicates import find_duplicates
 from pipeline.split.identities import close_pairs, describe
 
-PHOTOS = Path("../shared/data/muxspace/images")
-HERE = Path(__file__).parent
 Pixels = NDArray[np.uint8]
 ROWS_PER_PART = 512
 THRESHOLDS = (0.80, 0.85, 0.88, 0.90, 0.91, 0.92, 0.93, 0.94, 0.95, 0.97)
@@ -50,7 +49,7 @@ def align_photographs(root: Path, *, planted: bool) -> Path:
     """
     tree = root / "tree/neutral"
     tree.mkdir(parents=True)
-    for number, file in enumerate(sorted(PHOTOS.iterdir())):
+    for number, file in enumerate(portraits()):
         shutil.copy(file, tree / f"{number:04d}-original{file.suffix}")
         if planted:
             kind = list(CHANGES)[number % len(CHANGES)]
@@ -60,6 +59,11 @@ def align_photographs(root: Path, *, planted: bool) -> Path:
     ingest(str(root / "tree"), root / "samples", dataset="muxspace", fmt="folder", params=params.ingest)
     align(root / "samples", str(root / "tree"), root / "aligned", params.align, workers=2)
     return root / "aligned"
+
+
+def portraits() -> list[Path]:
+    """Return the photographs, one face each, sorted by name."""
+    return sorted((photographs().folder / PORTRAITS / "images").iterdir())
 
 
 def read_faces(folder: Path) -> tuple[list[str], list[Pixels]]:
@@ -77,7 +81,7 @@ def photograph(sample_id: str) -> int:
 
 def calibrate() -> None:
     """Plant copies, find them, and write recall and false pairs by threshold."""
-    names = [file.name for file in sorted(PHOTOS.iterdir())]
+    names = [file.name for file in portraits()]
     with tempfile.TemporaryDirectory() as folder:
         parts = table_files(align_photographs(Path(folder), planted=True))
         ids = [name for part in parts for name in read_part(part, ["sample_id"])["sample_id"].to_pylist()]
@@ -133,12 +137,12 @@ def draw(rows: list[dict[str, Any]]) -> None:
     right.plot(threshold, [row["of_them_two_people"] for row in rows], "^:", color="tab:orange", label="two people")
     right.set(ylabel="pairs of two photographs", yscale="symlog")
     figure.legend(loc="outside upper center", ncols=3)
-    figure.savefig(HERE / "duplicates_curve.png", dpi=120, metadata={"Software": None})
+    figure.savefig(photographs().results() / "duplicates_curve.png", dpi=120, metadata={"Software": None})
 
 
 def identities() -> None:
     """Measure, against the names, what linking by descriptor merges and what it keeps apart."""
-    files = [file.name for file in sorted(PHOTOS.iterdir())]
+    files = [file.name for file in portraits()]
     with tempfile.TemporaryDirectory() as folder:
         ids, faces = read_faces(align_photographs(Path(folder), planted=False))
     names = [files[photograph(name)] for name in ids]
@@ -255,7 +259,7 @@ def tinted(random: np.random.Generator, grey: NDArray[Any]) -> Pixels:
 
 def write(name: str, content: dict[str, Any]) -> None:
     """Write and print a result."""
-    (HERE / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    (photographs().results() / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     for row in content["rows"]:
         print({key: round(value, 7) if isinstance(value, float) else value for key, value in row.items()})
 
@@ -266,15 +270,13 @@ def main() -> None:
     parser.add_argument("what", nargs="?", default="all", choices=["calibrate", "identities", "speed", "all"])
     parser.add_argument("--faces", type=int, default=100_000)
     arguments = parser.parse_args()
-    if not PHOTOS.is_dir():
-        raise SystemExit(f"{PHOTOS}: not here; the benchmark needs the shared photographs")
     if arguments.what in ("calibrate", "all"):
         calibrate()
     if arguments.what in ("identities", "all"):
         identities()
     if arguments.what in ("speed", "all"):
         speed(arguments.faces)
-    write_report()
+    write_report(photographs())
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Write benchmarks/duplicates.md from the JSON files that benchmarks/duplicates.py wrote."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+from benchmarks.photographs import Photographs
+
 SHOWN = (0.88, 0.91, 0.95)
 
 HEAD = """# Duplicates and identities
@@ -66,15 +66,16 @@ a chain of close pairs leads from one to the other, because that is how groups a
 """
 
 
-def write_report() -> None:
+def write_report(photos: Photographs) -> None:
     """Write a section for each JSON file that exists."""
+    folder = photos.results()
     makers = {"duplicates_curve": _curve, "duplicates_speed": _speed, "identities_curve": _people}
     parts = [HEAD]
     for name, make in makers.items():
-        file = HERE / f"{name}.json"
+        file = folder / f"{name}.json"
         if file.is_file():
             parts.append(make(json.loads(file.read_text(encoding="utf-8"))))
-    (HERE / "duplicates.md").write_text("\n".join(parts), encoding="utf-8")
+    (folder / "duplicates.md").write_text(photos.described("\n".join(parts)), encoding="utf-8")
 
 
 def _curve(content: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Colour faces for benchmarks: crops around the 68 points of the shared photographs, jittered, stored as faces are.
 
-Read from ``../shared/data/landmarks68``; nothing of them is kept after the benchmark.
+Nothing of them is kept after the benchmark.
 """
 
 import csv
@@ -11,19 +11,20 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.photographs import FRAMES, photographs
 from pipeline.core.emotions import CLASSES
 from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.core.schema import FACES, LABELS, REJECTS, SELECTED, SPLIT
 from pipeline.core.tables import part_name, rows_to_table, write_table
 from pipeline.images import encode_face
 
-PHOTOS = Path("../shared/data/landmarks68")
 PART_ROWS = 512
 
 
 def cropped_faces(count: int, size_px: int, seed: int = 0) -> list[bytes]:
     """Return `count` JPEGs of `size_px` square faces: the box of the points, shifted and scaled by up to a tenth."""
-    with (PHOTOS / "keypoints68.csv").open(encoding="utf-8") as stream:
+    photos = photographs().folder / FRAMES
+    with (photos / "keypoints68.csv").open(encoding="utf-8") as stream:
         rows = list(csv.reader(stream))[1:]
     random = np.random.default_rng(seed)
     pictures: dict[str, np.ndarray] = {}
@@ -31,7 +32,7 @@ def cropped_faces(count: int, size_px: int, seed: int = 0) -> list[bytes]:
     for number in range(count):
         name, *values = rows[number % len(rows)]
         if name not in pictures:
-            content = np.frombuffer((find(name)).read_bytes(), np.uint8)
+            content = np.frombuffer(find(photos, name).read_bytes(), np.uint8)
             pictures[name] = cv2.cvtColor(cv2.imdecode(content, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         points = np.array(values, float).reshape(-1, 2)
         centre = (points.min(0) + points.max(0)) / 2
@@ -44,10 +45,10 @@ def cropped_faces(count: int, size_px: int, seed: int = 0) -> list[bytes]:
     return faces
 
 
-def find(name: str) -> Path:
+def find(photos: Path, name: str) -> Path:
     """Return the photograph with this name, wherever it lies below the folder."""
-    direct = PHOTOS / name
-    return direct if direct.is_file() else next(PHOTOS.rglob(Path(name).name))
+    direct = photos / name
+    return direct if direct.is_file() else next(photos.rglob(Path(name).name))
 
 
 def write_inputs(

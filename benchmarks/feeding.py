@@ -5,7 +5,7 @@ It runs on the device that `prep train` would use (PREP_DEVICE). Each network ma
 of 224 px, streamed and scaled as `prep train` does when they do not fit into memory. The ratio is the median over the
 rounds.
 
-    python benchmarks/feeding.py [FACES] [ROUNDS]
+    python -m benchmarks.feeding [FACES] [ROUNDS]
 """
 
 import sys
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from faces_input import cropped_faces, write_inputs
 
+from benchmarks.faces_input import cropped_faces, write_inputs
 from models.core.runtime import accelerator
 from models.data.faces import FaceBatch
 from models.registry import create_model, find_model

@@ -113,7 +113,7 @@ def ingest_once(src: str, fmt: str) -> None:
 
 def run(src: Path, fmt: str) -> dict[str, float]:
     """Ingest in another process; return what it measured."""
-    command = [sys.executable, __file__, "--once", str(src), "--format", fmt]
+    command = [sys.executable, "-m", "benchmarks.ingest", "--once", str(src), "--format", fmt]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

@@ -21,12 +21,14 @@ from typing import Any
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 ROOT = Path(__file__).resolve().parent.parent
+MIN_FACES = 512
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402 - the environment comes first
 import yaml  # noqa: E402
 
 from benchmarks.faces_input import cropped_faces, row, write_inputs  # noqa: E402
+from benchmarks.photographs import photographs  # noqa: E402
 from benchmarks.shards_peers import BATCH, READERS, WRITERS, clear, datasets  # noqa: E402
 from benchmarks.shards_report import OURS, Numbers, draw, tell  # noqa: E402
 from pipeline.core.params import ShardParams  # noqa: E402
@@ -173,13 +175,16 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=2048)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
+    if options.faces < MIN_FACES:
+        parser.error(f"--faces: at least {MIN_FACES}, or a reader with two workers has one shard for both")
     torch.set_num_threads(1)
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory(prefix="bench-shards-") as scratch:
         measured = run(options.faces, options.repeats, Path(scratch))
-    text = tell(measured)
-    (ROOT / "benchmarks/shards.md").write_text(text, encoding="utf-8")
-    draw(measured, ROOT / "benchmarks/shards.png")
+    text = photographs().described(tell(measured))
+    results = photographs().results()
+    (results / "shards.md").write_text(text, encoding="utf-8")
+    draw(measured, results / "shards.png")
     print(text)
 
 

@@ -110,7 +110,7 @@ class _Lock:
 def _read_lock(note: Say) -> _Lock:
     stages: list[Stage] = []
     wants: dict[str, Wanted] = {}
-    for yaml, lock in PIPELINES:
+    for yaml, lock in PIPELINES if LOCK.is_file() else ():
         if not (here := read_lock(lock)):
             continue
         wanted_here = wanted(read_yaml(places.PARAMS), yaml)
