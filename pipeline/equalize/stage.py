@@ -1,8 +1,8 @@
 """Histogram equalization of stored faces: none, over the whole face, or CLAHE; on luma or on each channel.
 
-Luma is the Y of YCrCb (ITU-R BT.601, full range), not the L of CIELAB: it is the plane in which JPEG keeps the face
-anyway, so chroma passes through unchanged but for rounding, and grey pixels stay grey exactly (Cr = Cb = 128), which
-they do not on the way through OpenCV's 8-bit CIELAB and back. It also costs an eighth of that.
+Luma is the Y of YCrCb (ITU-R BT.601, full range) and not the L of CIELAB. JPEG stores this plane anyway, so chroma
+stays unchanged except for rounding, and grey pixels stay exactly grey (Cr = Cb = 128), which a conversion to OpenCV's
+8-bit CIELAB and back does not guarantee. It also takes an eighth of the time.
 
 Source of CLAHE: K. Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", Graphics Gems IV, 1994, as OpenCV
 implements it.
@@ -58,14 +58,14 @@ def equalize_pixels(pixels: Pixels, params: EqualizeParams) -> Pixels:
 def run(
     src: Path, out: Path, params: EqualizeParams, *, workers: int, progress: Progress = no_progress
 ) -> dict[str, Any]:
-    """Equalize every face of a folder. Only the column `image` changes; with method `none` not a byte does.
+    """Equalize every face of a folder. Only the column `image` changes; with method `none`, parts are copied unchanged.
 
     Args:
         src: a folder of faces, as `align` writes it.
-        out: the folder to write: the same files.
-        params: how to equalize.
-        workers: processes; a part is the unit of work. The result does not depend on it.
-        progress: called with faces done.
+        out: the folder to write, with the same files.
+        params: method and settings.
+        workers: processes; each works on one part at a time. The result does not depend on it.
+        progress: called with the faces done so far.
 
     Returns:
         The summary.

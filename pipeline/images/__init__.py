@@ -1,6 +1,6 @@
-"""The only way in for encoded pictures that someone else made: magic bytes, limits, EXIF, colour, and one status each.
+"""Decoding of pictures that somebody else made, which is done here only: magic bytes, limits, EXIF and colour.
 
-`decode` and `open_picture` give pixels or raise `ImageError` with a status that is a reject reason:
+`decode` and `open_picture` return pixels or raise `ImageError` with a status that is a reject reason:
 
 ==================== ===============================================================================================
 truncated            the picture ends early: cut, empty, or complete in its container but not in its data
@@ -8,15 +8,15 @@ corrupt              the bytes contradict themselves: a bad checksum, a bad code
 not_an_image         no picture format's magic bytes: text, a web page, an archive, zeros
 unsupported_format   a picture, refused by its name: JPEG 2000, HEIC, SVG, a camera's raw file, float samples …
 too_many_pixels      the header says more pixels than the limit; nothing was decoded
-too_small            a side has fewer pixels than asked for
+too_small            a side has fewer pixels than requested
 ==================== ===============================================================================================
 
-A file's name counts for nothing. Pixels are uint8, (H, W, 3) RGB or (H, W) grey where the source is grey, turned as
-EXIF says. Transparency is composited over white, 16 bits are scaled to 8, palettes are looked up, of several frames the
-first counts, CMYK is taken as inverted in JPEG (as Adobe writes it) and as it is in TIFF. Colour profiles are not
-applied.
+The name of a file is ignored. Pixels are uint8, (H, W, 3) RGB or, for a grey source, (H, W), rotated according to EXIF.
+Transparency is composited over white, 16 bits are scaled to 8, palettes are resolved, and only the first of several
+frames is used. CMYK is taken as inverted in JPEG (as Adobe writes it) and as not inverted in TIFF. Colour profiles are
+not applied.
 
-How a face is stored: `encode_face` writes JPEG quality 98 with full colour resolution, one channel for grey.
+`encode_face` stores a face as JPEG of quality 98 with full colour resolution, with one channel for grey.
 """
 
 from pipeline.images.decode import Header, Opened, Scaled, decode, open_picture

@@ -1,4 +1,4 @@
-"""`decode` and `open_picture`: bytes in, pixels or one status out."""
+"""`decode` and `open_picture`: from bytes to pixels or to a status."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pipeline.images.tiff import TiffPicture
 
 
 class Header(NamedTuple):
-    """What the header alone says. `width` and `height` in pixels after the EXIF turn."""
+    """What the header says. `width` and `height` are in pixels after the EXIF rotation."""
 
     width: int
     height: int
@@ -26,12 +26,12 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A picture decoded at a part of its size.
+    """A picture decoded at a fraction of its size.
 
-    `width` and `height` are those of the full picture after its EXIF turn. A point (x, y) of the full picture, where
-    (0, 0) is the outer corner of the first pixel, lies at (x * scale_x + offset_x, y * scale_y + offset_y) of `pixels`.
-    Where (0, 0) is the middle of the first pixel, as in OpenCV: (x + 0.5) * scale_x + offset_x - 0.5. The offset is
-    less than one pixel and not zero only where a turned picture's size is no multiple of the scale.
+    `width` and `height` are those of the full picture after its EXIF rotation. A point (x, y) of the full picture, with
+    (0, 0) at the outer corner of the first pixel, is at (x * scale_x + offset_x, y * scale_y + offset_y) of `pixels`.
+    With (0, 0) at the centre of the first pixel, as in OpenCV, it is at (x + 0.5) * scale_x + offset_x - 0.5. The
+    offset is less than one pixel, and 0 unless a rotated picture's size is not a multiple of the scale.
     """
 
     pixels: Pixels
@@ -51,7 +51,7 @@ class Opened:
     picture: Picture
 
     def decode_scaled(self, min_side_px: int, *, max_pixels: int) -> Scaled:
-        """Decode a JPEG at 1/2, 3/8, 1/4 or 1/8 where that leaves both sides at least `min_side_px`; all else in full.
+        """Decode a JPEG at 1/2, 3/8, 1/4 or 1/8 if both sides are then at least `min_side_px`; all else at full size.
 
         Raises:
             ImageError: with one of the statuses in the package's docstring.
@@ -81,10 +81,10 @@ def decode(content: bytes, *, max_pixels: int, min_side_px: int = 1) -> Pixels:
     Args:
         content: the bytes of a file.
         max_pixels: the limit on width * height, checked before anything is decoded.
-        min_side_px: the least width and height.
+        min_side_px: the smallest allowed width and height.
 
     Returns:
-        uint8, (H, W, 3) RGB or (H, W) grey, turned as EXIF says.
+        uint8, (H, W, 3) RGB or (H, W) grey, rotated according to EXIF.
 
     Raises:
         ImageError: with one of the statuses in the package's docstring.
@@ -106,8 +106,8 @@ _OPENERS: Final[Mapping[Format, Callable[[bytes], Picture]]] = {
 
 
 def _build_scaled(pixels: Pixels, picture: Picture, scale: float) -> Scaled:
-    # libjpeg gives ceil(size * scale): the scale is a whole number of eighths, not the ratio of the sizes. The part of
-    # a pixel that was rounded up lies at the far side; a turn can bring it to the near side.
+    # libjpeg gives ceil(size * scale), so the true scale is the number of eighths and not the ratio of the sizes. The
+    # fraction of a pixel that was rounded up is at the far side; a rotation can bring it to the near side.
     far_x, far_y = pixels.shape[1] - picture.width * scale, pixels.shape[0] - picture.height * scale
     near_x = far_x if picture.orientation in FLIPPED_X else 0.0
     near_y = far_y if picture.orientation in FLIPPED_Y else 0.0

@@ -1,7 +1,8 @@
-"""Sixteen bits a sample to eight. Cameras and instruments leave 10, 12 or 14 bits in a file that has room for 16.
+"""Converting 16 bits per sample to 8. Cameras and instruments often write 10, 12 or 14 bits into a file of 16.
 
-The white of a picture is the fullest value of the smallest of 8, 10, 12, 14 and 16 bits that holds all of its samples
-but one in a thousand, as a dead pixel or a burnt-in mark: 12-bit values, read as if they were 16-bit ones, are black.
+If 12-bit values were read as 16-bit ones, the picture would be black. So white is the largest value of the smallest
+depth (8, 10, 12, 14 or 16 bits) that holds all samples except one in a thousand, which may be a dead pixel or a
+burnt-in mark.
 """
 
 from typing import Final
@@ -16,6 +17,7 @@ from pipeline.images.picture import Pixels
 
 _DEPTHS: Final = (8, 10, 12, 14, 16)
 STRAYS: Final = 1000
+# Rows that are composited at once.
 _BAND_ROWS: Final = 256
 
 
@@ -34,9 +36,9 @@ def _white(samples: NDArray[np.uint16]) -> int:
 
 
 def decode_deep_png(content: bytes) -> Pixels:
-    """Decode a PNG of 16 bits a sample, found sound before, to uint8 (H, W) or (H, W, 3); alpha lies over white.
+    """Decode a checked PNG of 16 bits per sample to uint8 (H, W) or (H, W, 3), composited over white.
 
-    Pillow drops the lower eight bits of colours, all that there is of a dark picture.
+    OpenCV is used because Pillow drops the lower eight bits of colours, which are all that a dark picture has.
 
     Raises:
         ImageError: OpenCV cannot read it.

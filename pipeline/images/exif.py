@@ -8,21 +8,23 @@ import numpy as np
 from pipeline.images.picture import Pixels
 
 UPRIGHT: Final = 1
-# What a turn does: mirrors the stored columns, mirrors the stored rows, then exchanges the two.
+# The orientations that mirror the stored columns, that mirror the stored rows, and that then swap rows and columns.
 FLIPPED_X: Final = frozenset({2, 3, 7, 8})
 FLIPPED_Y: Final = frozenset({3, 4, 6, 7})
 TRANSPOSED: Final = frozenset({5, 6, 7, 8})
 _ORIENTATION_TAG: Final = 0x0112
+# Types of TIFF fields: 16 and 32 bits. Some cameras write the orientation as LONG.
 _SHORT: Final = 3
 _LONG: Final = 4
 _PREFIX: Final = b"Exif\x00\x00"
 _HEADER_BYTES: Final = 8
 _ENTRY_BYTES: Final = 12
+# A real directory has some dozens of entries.
 _MAX_ENTRIES: Final = 512
 
 
 def read_orientation(block: bytes) -> int:
-    """Return the orientation, 1 to 8, of an EXIF block; 1 where it is absent or nonsense.
+    """Return the orientation, 1 to 8, of an EXIF block; 1 if it is absent or invalid.
 
     Args:
         block: a TIFF structure, with or without the ``Exif`` prefix that JPEG puts before it.
@@ -47,12 +49,12 @@ def read_orientation(block: bytes) -> int:
 
 
 def turned_size(width: int, height: int, orientation: int) -> tuple[int, int]:
-    """Return (width, height) after the turn."""
+    """Return (width, height) after the rotation."""
     return (height, width) if orientation in TRANSPOSED else (width, height)
 
 
 def turn(pixels: Pixels, orientation: int) -> Pixels:
-    """Return the pixels as EXIF says they are to be seen, contiguous in memory."""
+    """Return the pixels rotated and mirrored as EXIF says, contiguous in memory."""
     if orientation == UPRIGHT:
         return pixels
     turned = pixels[:: -1 if orientation in FLIPPED_Y else 1, :: -1 if orientation in FLIPPED_X else 1]

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: one of the formats that are read, or the name it is refused by."""
+"""Recognising a file by its first bytes: a supported format, or the name for its refusal."""
 
 import re
 from enum import StrEnum
@@ -83,7 +83,7 @@ _ISO_BRANDS: Final = {
     b"mif1": "HEIF", b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF", b"jp2 ": "JPEG 2000", b"jpx ": "JPEG 2000",
     b"crx ": "camera raw (CR3)",
 }  # fmt: skip
-# Of a file that was cut within its first bytes.
+# A file that is shorter than its magic bytes was cut off if one of these begins like it.
 _BEGINNINGS: Final = (*(magic for magic, _ in _READ), b"RIFF", b"BM", b"P2\n", b"P3\n", b"P5\n", b"P6\n")
 _PNM: Final = re.compile(rb"P[2356]\s")
 _MARKUP: Final = re.compile(rb"\s*<(\?xml|!doctype|html|svg|!--)", re.IGNORECASE)

@@ -1,8 +1,8 @@
-"""JPEG: header walked in Python, pixels by libjpeg-turbo in strict mode, so that cut data is never filled with grey.
+"""JPEG: the header is parsed in Python, the pixels are decoded by libjpeg-turbo in strict mode.
 
-Strict mode stops at libjpeg's first complaint. What a complaint means for the picture is judged here: an odd header is
-rewritten and decoded again, strictly; a few bytes left over before the end marker leave the picture whole; all else is
-a truncated or corrupt picture.
+Otherwise libjpeg would fill missing data with grey. Strict mode stops at libjpeg's first warning, and this module
+decides what the warning means: after an unusual header, the header is rewritten and decoded again, strictly; a few
+extra bytes before the end marker do not matter; anything else is a truncated or corrupt picture.
 """
 
 import re
@@ -21,6 +21,7 @@ from pipeline.images.exif import UPRIGHT, read_orientation
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
 
+# Markers of ITU-T T.81, table B.1.
 _SOI: Final = b"\xff\xd8"
 _JFIF: Final = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _SOS: Final = 0xDA
@@ -33,6 +34,7 @@ _TABLES: Final = frozenset({_DHT, 0xCC, 0xDB, 0xDD})
 _NO_LENGTH: Final = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {_DHT, 0xC8, 0xCC})
 _PROGRESSIVE: Final = frozenset({0xC2, 0xCA})
+# Kinds of JPEG that libjpeg-turbo cannot decode, for the reason of the reject.
 _UNREAD_FRAMES: Final = {
     0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0xC7: "hierarchical lossless",
     0xCB: "lossless arithmetic", 0xCD: "hierarchical", 0xCE: "hierarchical", 0xCF: "hierarchical lossless",
@@ -44,16 +46,20 @@ _ADOBE_TRANSFORMS: Final = 2
 _LENGTH_BYTES: Final = 2
 _GREY_DIMENSIONS: Final = 2
 _BITS: Final = 8
+# Encoders write about ten scans.
 _MAX_SCANS: Final = 100
 _GREY, _COLOUR, _CMYK = 1, 3, 4
 _COLORSPACES: Final = {_GREY: "GRAY", _COLOUR: "RGB", _CMYK: "CMYK"}
 _EXTRANEOUS: Final = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
+# CMYK is converted in bands of rows, so that the 16-bit products of a large picture stay small.
 _BAND_ROWS: Final = 256
-# What ends the data of a scan: neither a byte FF of the data (FF 00), nor a restart, nor padding.
+# A marker that ends the data of a scan: neither an escaped FF of the data (FF 00), nor a restart, nor padding.
 _MARKER: Final = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
 _RESTARTS: Final = range(0xD0, 0xD8)
+# Up to so many left-over bytes, or so large a share of the file, count as padding.
 _LEFT_OVER_BYTES: Final = 64
 _LEFT_OVER_SHARE: Final = 0.01
+# Parts of libjpeg's messages about headers that do not affect the pixels.
 _ODD_HEADERS: Final = ("Adobe color transform", "JFIF revision", "Invalid SOS parameters")
 _ODD_SAMPLING: Final = "Could not determine subsampling"
 
@@ -68,7 +74,7 @@ class _Segment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JpegPicture:
-    """A JPEG of which the segments before the first scan were read; see `Picture`."""
+    """A JPEG whose segments before the first scan have been read; see `Picture`."""
 
     content: bytes
     width: int
@@ -79,9 +85,9 @@ class JpegPicture:
     scan_start: int
 
     def scale_eighths(self, min_side_px: int) -> int:
-        """Return the scale, in eighths, at which `decode` gives this picture: 1, 2, 3, 4 or 8.
+        """Return the scale, in eighths, at which `decode` decodes this picture: 1, 2, 3, 4 or 8.
 
-        libjpeg-turbo takes longer for the scales between 1/2 and 1 than for the full size, so they are not used.
+        Scales between 1/2 and 1 are not used, because libjpeg-turbo takes longer for them than for the full size.
         """
         short = min(self.width, self.height)
         return next((n for n in (1, 2, 3, 4) if -(-short * n // 8) >= min_side_px > 0), 8)
@@ -96,7 +102,7 @@ class JpegPicture:
         return _from_inverted_cmyk(pixels) if self.components == _CMYK else pixels
 
     def _decode_judged(self, min_side_px: int) -> Pixels:
-        """Decode strictly, and once more where the complaint does not concern the pixels."""
+        """Decode strictly, and again if the warning does not concern the pixels."""
         content, rewritten = self.content, False
         while True:
             try:
@@ -112,13 +118,13 @@ class JpegPicture:
             return _decode_turbo(content, self.components, min_side_px, strict=False)
 
     def _judge(self, message: str) -> None:
-        """Return if libjpeg's complaint leaves the picture whole.
+        """Return if the picture is complete in spite of libjpeg's warning.
 
-        Bytes left over before the end marker come last of all: every block has been decoded by then. Few of them are
+        When bytes are left over before the end marker, every block has already been decoded. A few such bytes are
         padding; many mean that the decoder lost its place.
 
         Raises:
-            ImageError: otherwise.
+            ImageError: the picture is truncated or corrupt.
         """
         left_over = _EXTRANEOUS.search(message)
         if left_over and int(left_over[2], 16) == _EOI:
@@ -129,14 +135,14 @@ class JpegPicture:
         raise ImageError(Reason.truncated if cut else Reason.corrupt, f"JPEG: {' '.join(message.split())}")
 
     def _decode_pillow(self) -> Pixels:
-        # Samplings that TurboJPEG's interface has no name for, at full size. Pillow, too, sees where such a file was
-        # cut, unless someone closed the cut with an end marker.
+        # For chroma samplings that TurboJPEG's interface does not know, at full size. Pillow, too, notices that such a
+        # file was cut off, unless somebody appended an end marker.
         pixels = pillow.load_samples(pillow.open_pillow(self.content, Format.JPEG), Format.JPEG)
         return pixels if pixels.ndim > _GREY_DIMENSIONS else pixels[:, :, None]
 
 
 def open_jpeg(content: bytes) -> JpegPicture:
-    """Walk the segments up to the first scan.
+    """Parse the segments up to the first scan.
 
     Raises:
         ImageError: truncated before the first scan, corrupt, or a kind of JPEG that is not read.
@@ -169,7 +175,7 @@ def _decode_turbo(content: bytes, components: int, min_side_px: int, *, strict: 
 
 
 def _concerns_header(message: str) -> bool:
-    """Say whether libjpeg complains of something before the pixels."""
+    """Return whether libjpeg's warning is about something before the pixels."""
     extraneous = _EXTRANEOUS.search(message)
     if extraneous:
         return int(extraneous[2], 16) not in {_EOI, *_RESTARTS}
@@ -177,7 +183,7 @@ def _concerns_header(message: str) -> bool:
 
 
 def _rewrite_header(content: bytes) -> bytes:
-    """Return the same picture data after a header of nothing but what decoding needs, in its plainest form."""
+    """Return the same picture data after a minimal header, with only the segments that decoding needs."""
     kept = [_SOI]
     sequential, end = True, len(content)
     for marker, start, stop in _segments(content):
@@ -201,7 +207,7 @@ def _segment_bytes(marker: int, segment: bytes) -> bytes:
 
 
 def _segments(content: bytes) -> Iterator[_Segment]:
-    """Yield the segments up to and with the first scan's header.
+    """Yield the segments up to the first scan's header, included.
 
     Raises:
         ImageError: the file ends before that, or a segment is impossible.
@@ -216,7 +222,10 @@ def _segments(content: bytes) -> Iterator[_Segment]:
 
 
 def _has_many_scans(content: bytes, position: int) -> bool:
-    """Say whether more than `_MAX_SCANS` follow; each costs the time of the whole picture, however short it is."""
+    """Return whether more than `_MAX_SCANS` scans follow.
+
+    Every scan, however short, makes the decoder process the whole picture: a small file could take minutes.
+    """
     scans = 0
     while scans <= _MAX_SCANS and (found := _MARKER.search(content, position)):
         marker, position = found[0][1], found.end()

@@ -1,4 +1,4 @@
-"""What every format gives: the size, and the pixels when they are asked for."""
+"""The interface of every format: the size, and the pixels on request."""
 
 from typing import Protocol, TypeAlias
 

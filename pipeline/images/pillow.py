@@ -1,4 +1,4 @@
-"""Pillow, for `decode`: whatever the header of a file was found to hold, every mode brought to uint8 grey or RGB."""
+"""Decoding by Pillow of files whose headers were checked; every mode is converted to uint8 grey or RGB."""
 
 import io
 import warnings

@@ -1,6 +1,6 @@
-"""PNG: every chunk's length and checksum checked here, pixels by Pillow from the chunks that hold them.
+"""PNG: lengths and checksums of all chunks are checked here; Pillow gets only the chunks that it needs for the pixels.
 
-Text, profiles and animation never reach the decoder, so nothing in them can blow up.
+Text, profiles and animation never reach the decoder, so a decompression bomb in them does no harm.
 """
 
 import struct
@@ -20,11 +20,14 @@ _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _IHDR_BYTES: Final = 13
 _CHUNK_BYTES: Final = 12
 _STEP_BYTES: Final = 1 << 20
+# Colour type -> samples per pixel.
 _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Colour type -> allowed bits per sample (PNG specification, 11.2.2).
 _DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 # Where each pass of an interlaced PNG starts, x and y, and its steps (PNG specification, 8.2).
 _ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _DEEP_BITS: Final = 16
+# A real file has a few thousand at most; walking millions of empty chunks would take minutes.
 _MAX_CHUNKS: Final = 100_000
 _DECODED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
@@ -70,7 +73,7 @@ class PngPicture:
         return pillow.load_samples(pillow.open_pillow(clean, Format.PNG), Format.PNG)
 
     def _check_rows(self, data: Sequence[bytes]) -> None:
-        """Inflate and count: a stream that is whole but short leaves the last rows black in Pillow's hands."""
+        """Decompress and count the rows: if a complete stream is too short, Pillow leaves the last rows black."""
         expected = self._data_bytes()
         inflater, found = zlib.decompressobj(), 0
         try:
@@ -86,7 +89,7 @@ class PngPicture:
             raise ImageError(Reason.truncated, f"PNG with {found} bytes of rows of {expected}")
 
     def _data_bytes(self) -> int:
-        """Return the bytes that the rows take, each with its filter's number before it."""
+        """Return the number of bytes of all rows; each row is preceded by one byte for its filter."""
         depth, colour, _, _, interlaced = self._content[self._chunks[0].start + 8 : self._chunks[0].end]
         if depth not in _DEPTHS.get(colour, ()):
             raise ImageError(Reason.corrupt, f"PNG of colour type {colour} with {depth} bits a sample")
@@ -103,7 +106,7 @@ class PngPicture:
 
 
 def _chunks(content: bytes) -> Iterator[_Chunk]:
-    """Yield the chunks up to and with IEND.
+    """Yield the chunks up to IEND, included.
 
     Raises:
         ImageError: the file ends before IEND, or has too many chunks.

@@ -1,4 +1,4 @@
-"""PGM and PPM, plain and raw: the format in which the pictures of a csv of pixels are handed on."""
+"""PGM and PPM, plain and raw: the format to which pictures in a csv of pixels are converted."""
 
 import re
 from dataclasses import dataclass
@@ -18,9 +18,11 @@ _HEADER: Final = re.compile(rb"P([2356])" + _TOKEN * 3 + rb"(?:#[^\n\r]*[\n\r]|\
 _PARTIAL_HEADER: Final = re.compile(rb"P[2356](?:[\s\d]|#[^\n\r]*)*")
 _COLOUR_KINDS: Final = (3, 6)
 _PLAIN_KINDS: Final = (2, 3)
+# Comments may precede the numbers, but the search for them must end.
 _HEADER_LIMIT: Final = 4096
 _MAX_VALUE: Final = 65535
 _BYTE: Final = 255
+# Bytes read per sample of a plain file, so that trailing garbage is not parsed.
 _LONGEST_NUMBER: Final = 12
 
 
@@ -38,7 +40,7 @@ class PnmPicture:
     orientation: int = UPRIGHT
 
     def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- PGM and PPM have no cheaper part
-        """See `Picture.decode`. The largest value becomes 255; where that is all of 16 bits, `deep` has the rule."""
+        """See `Picture.decode`. The declared maximum becomes 255; if that is 65535, the rule of `deep` applies."""
         count = self.width * self.height * self.channels
         samples = _plain(self, count) if self.plain else _raw(self, count)
         if len(samples) < count:
@@ -47,7 +49,7 @@ class PnmPicture:
             raise ImageError(Reason.corrupt, f"PGM/PPM: a sample above the largest value, {self.max_value}")
         shape = (self.height, self.width, self.channels) if self.channels > 1 else (self.height, self.width)
         if self.max_value == _MAX_VALUE:
-            # Programs that know nothing of the depth write this one.
+            # Programs that do not know the true depth declare the maximum of 16 bits.
             return to_eight_bits(samples.astype(np.uint16)).reshape(shape)
         return _scale(samples, self.max_value).reshape(shape)
 

@@ -1,6 +1,6 @@
-"""BMP, GIF and WebP: the size read here, before anyone makes room for it; all else by Pillow.
+"""BMP, GIF and WebP: the size is read here, before memory is allocated for the pixels; Pillow does the rest.
 
-The blocks of a GIF are walked before: Pillow skips what is no block, and may find a frame in a damaged file.
+The blocks of a GIF are checked first, because Pillow skips what is not a block and may find a frame in a damaged file.
 """
 
 import struct
@@ -17,6 +17,7 @@ from pipeline.images.pillow import PillowPicture
 _OLD_BMP_HEADER: Final = 12
 _SCREEN_BYTES: Final = 13
 _FRAME_BYTES: Final = 10
+# Block types and flags of the GIF89a specification.
 _FRAME: Final = 0x2C
 _EXTENSION: Final = 0x21
 _HAS_PALETTE: Final = 0x80
@@ -24,6 +25,7 @@ _PALETTE_BITS: Final = 0x07
 _HEADER_BYTES: Final = 12
 _CHUNK_BYTES: Final = 8
 _MAX_CHUNKS: Final = 10_000
+# Signatures of the two bitstreams in a WebP (RFC 6386 and RFC 9649); both have sides of 14 bits.
 _LOSSY_START: Final = b"\x9d\x01\x2a"
 _LOSSLESS_START: Final = b"\x2f"
 _SIDE_BITS: Final = 14
@@ -31,7 +33,7 @@ _SIDE_MASK: Final = (1 << _SIDE_BITS) - 1
 
 
 def open_bmp(content: bytes) -> PillowPicture:
-    """Read the size of a BMP; a negative height says that its first row is the top one.
+    """Read the size of a BMP; a negative height means that the first row is the top one.
 
     Raises:
         ImageError: truncated or corrupt.
@@ -42,7 +44,7 @@ def open_bmp(content: bytes) -> PillowPicture:
 
 
 class GifPicture(PillowPicture):
-    """A GIF of which the logical screen was read; see `Picture`. The first frame counts."""
+    """A GIF whose logical screen has been read; see `Picture`. Only the first frame is used."""
 
     def decode(self, min_side_px: int = 0) -> Pixels:
         """See `Picture.decode`."""
@@ -61,7 +63,7 @@ def open_gif(content: bytes) -> GifPicture:
 
 
 def open_webp(content: bytes) -> PillowPicture:
-    """Walk the chunks of a WebP for its size and its turn.
+    """Parse the chunks of a WebP for its size and its EXIF rotation.
 
     Raises:
         ImageError: truncated or corrupt.
@@ -89,7 +91,7 @@ def _unpack(layout: str, content: bytes, at: int, kind: Format) -> tuple[int, in
 
 
 def _first_frame_end(content: bytes) -> int:
-    """Return where the first frame's data ends; beyond the content if that is not all there.
+    """Return the end of the first frame's data; a position beyond the content if the data are incomplete.
 
     Raises:
         ImageError: no frame, or an unknown block.
@@ -106,7 +108,7 @@ def _first_frame_end(content: bytes) -> int:
 
 
 def _skip_blocks(content: bytes, position: int) -> int:
-    """Return where a chain of data blocks ends, its empty last block included."""
+    """Return the end of a chain of data blocks, including the empty block that closes it."""
     while position < len(content):
         length = content[position]
         position += 1 + length

@@ -1,4 +1,4 @@
-"""How the pipeline stores a face: JPEG, quality 98, full colour resolution, one channel where the face is grey."""
+"""How a face is stored: JPEG of quality 98 with full colour resolution, and one channel if the face is grey."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""TIFF: the first directory walked here, so that cut files, camera raw files and bombs never reach libtiff."""
+"""TIFF: the first directory is parsed here, so that cut files, camera raw files and bombs never reach libtiff."""
 
 import os
 import struct
