@@ -5,6 +5,7 @@ but their figures cannot be compared with those of photographs. So what is measu
 its own here, which git ignores, and says so. BENCH_DATA names another folder than ../shared/data.
 """
 
+import atexit
 import csv
 import os
 import sys
@@ -60,15 +61,17 @@ def photographs() -> Photographs:
         print(f"photographs of {os.path.relpath(folder)}", file=sys.stderr)
         return Photographs(folder, made=False)
     print(f"{os.path.relpath(folder)} is not here: made faces", file=sys.stderr)
-    made = Path(_scratch().name)
+    made = _scratch()
     if not (made / GROUPS).is_dir():
         _make(made)
     return Photographs(made, made=True)
 
 
 @cache
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="made_photographs_")
+def _scratch() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="made_photographs_")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _make(folder: Path) -> None:
