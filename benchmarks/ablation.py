@@ -160,6 +160,10 @@ def write_params(folder: Path, split: dict[str, Any]) -> None:
     """Write the project's own params.yaml with these photographs as its one dataset."""
     values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     columns = {"file": "legend.csv", "images": "images", "path": "image", "label": "emotion"}
+    if photographs().made:
+        # All are of one portrait, and so alike that near copies would make one group of them.
+        columns |= {"subject_pattern": r"^(made\d+)_"}
+        split = split | {"duplicates": "identical"}
     values["datasets"] = {"mux": {"src": "raw", "format": "csv", "role": "both", "columns": columns}}
     values["split"] |= split
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
