@@ -63,7 +63,7 @@ def interval(value: float, draws: Floats, groups: int, bounds: tuple[float, floa
     """
     if np.isnan(value):
         return None
-    drawn = draws[~np.isnan(draws)]
+    drawn = draws[~np.isnan(draws)]  # a draw without rows of a class has no recall of it
     if groups < FEWEST_GROUPS or not len(drawn):
         return Interval(_round(value), None, None)
     if groups < _FEWEST_FOR_QUANTILES:

@@ -133,6 +133,7 @@ def _cycles(output_of: NDArray[np.intp]) -> list[Cycle]:
 def _wins(cycle: Cycle, output_of: NDArray[np.intp], recalls: Matrix, rows: NDArray[np.float64]) -> bool:
     """Return whether the classes of a cycle gain much more by moving than chance could explain."""
     members = [label for label in cycle if rows[label] > 0]
+    # One class of a cycle may be without labels; with more, hardly anything could contradict the move.
     if len(members) < len(cycle) - 1 or not members:
         return False
     moved, stayed = recalls[members, output_of[members]], recalls[members, members]

@@ -116,6 +116,7 @@ def _patch(step: int, side: int) -> slice:
 
 
 def _scale(maps: Tensor) -> Maps:
+    # The floor keeps an empty map (no evidence anywhere) empty instead of dividing by zero.
     strong = torch.quantile(maps.flatten(1), _SHARPNESS / 100, dim=1).clamp_min(1e-12)
     scaled: Maps = (maps / strong[:, None, None]).clamp(0, 1).detach().cpu().numpy().astype(np.float32)
     return scaled

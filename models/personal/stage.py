@@ -261,7 +261,7 @@ def _curve(
         order = torch.from_numpy(
             np.random.default_rng(stream(Purpose.personal_shots, seed, draw)).permutation(len(person.labels))
         )
-        others = order[shots:]
+        others = order[shots:]  # the same test faces for every number of shots
         before = right[others].double().mean().item()
         for number, count in enumerate(counts):
             known = order[:count]

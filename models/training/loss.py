@@ -117,7 +117,7 @@ def balance_classes(labels: Tensor, classes: int, power: float) -> Tensor:
     The scaling keeps the size of the loss, and so the meaning of the learning rate, independent of the class counts.
     """
     counts = torch.bincount(labels, minlength=classes).float()
-    present = counts > 0
+    present = counts > 0  # an absent class has no mean count to be compared with, and never occurs in a target
     weights = torch.ones(classes)
     weights[present] = (counts[present].mean() / counts[present]) ** power
     return weights * counts.sum() / (weights * counts).sum().clamp(min=1e-12)

@@ -43,12 +43,12 @@ def rate_share(params: TrainParams, epochs: int, step: int, steps: int) -> float
     """
     epoch, warm = step / max(1, steps), params.warmup_epochs
     if epoch < warm:
-        return (step + 1) / (warm * steps + 1)
+        return (step + 1) / (warm * steps + 1)  # + 1, so that the first step already learns
     match params.schedule:
         case "constant":
             return 1.0
         case "exponential":
-            return float(params.decay ** int(epoch - warm))
+            return float(params.decay ** int(epoch - warm))  # once per epoch, not per step
         case "cosine":
             share = min(1.0, (epoch - warm) / max(1e-9, epochs - warm))
             return 0.5 * (1 + math.cos(math.pi * share))

@@ -88,6 +88,7 @@ def frontality(landmarks: Floats) -> Floats:
     middle = (landmarks[:, 0] + landmarks[:, 1]) / 2
     squared = np.maximum((across**2).sum(axis=1), 1e-12)
     along = ((landmarks[:, 2] - middle) * across).sum(axis=1) / squared
+    # `along` is 0 midway between the eyes and 0.5 at either eye.
     return np.asarray(np.clip(1 - 2 * np.abs(along), 0, 1))
 
 

@@ -175,7 +175,7 @@ def _resolve(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     without = content.pop("without", [])
     if base_name is None:
         return content
-    if base_name in (*seen, name):
+    if base_name in (*seen, name):  # also through other taxonomies
         raise DataError(f"taxonomies/{name}.yaml: extends itself")
     base = _resolve(base_name, (*seen, name))
     unknown = [label for label in without if label not in base["labels"]]

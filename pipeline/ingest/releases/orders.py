@@ -67,6 +67,7 @@ def _subset_order(found: Counts, known: Counts) -> str | None:
     release = np.array([known[label] for label in labels]) / sum(known.values())
     cost = -seen[:, None] * np.log(release)[None, :]
     places = _best(cost)
+    # The cost is a cross-entropy; less the entropy of what was seen, it is the divergence from the release.
     entropy = -sum(share * math.log(share) for share in seen if share)
     misfit = float(cost[range(len(labels)), places].sum()) - entropy
     gain = total * (float(np.trace(cost)) - entropy - misfit)

@@ -94,6 +94,7 @@ def find_duplicates(
     candidates, warps = resembling(candidates[apart], cosines[apart], patches, workers=workers)
     starts = np.cumsum([0, *(len(part.ids) for part in read)])
     scores = confirm(candidates, warps, _Details(parts, starts, workers), workers=workers)
+    # Pairs below the threshold are not written: the certificate and `contradictions` only need those above it.
     kept = scores >= threshold
     near_table = _table(ids, candidates[kept], scores[kept], "near")
     order = [("first", "ascending"), ("second", "ascending"), ("mirrored", "ascending")]
