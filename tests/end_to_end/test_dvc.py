@@ -150,7 +150,7 @@ def mixture(project, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mixture")
     kinds = ("samples", "aligned", "selected", "faces", "labels")
     for name in ("raw", "runs/align", "runs/select", *(f"data/{kind}" for kind in kinds)):
-        shutil.copytree(project / name, folder / name, ignore=shutil.ignore_patterns(".gitignore"))
+        shutil.copytree(project / name, folder / name, ignore=shutil.ignore_patterns(".gitignore", "dvc.*"))
     shutil.copy(project / "params.yaml", folder)
     set_params(folder, {"datasets": {"photographs": {"src": "raw/photographs", "format": "csv", "role": "both"}}})
     write_photographs(folder / "raw/photographs")
