@@ -108,7 +108,7 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every failure is one line on stderr."""
     _debugging.set(False)
     try:
-        check_code(arguments[0])
+        check_code(arguments)
         status = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
         if status == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
             say(f"error: {INTERRUPTED}", err=True)

@@ -1,24 +1,31 @@
-"""`prep code`: what the code of each stage means, for DVC to compare; and whether a stage still runs that code."""
+"""`prep code`: fingerprints of the code of each stage, for DVC to compare; and whether a stage still runs it."""
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from pipeline.core import folders
-from pipeline.core.errors import LineageError, UsageError
+from pipeline.core.errors import LineageError, OutputUseError, UsageError
+from pipeline.core.lineage.code import code_root
 from stages.say import say
+
+# `prep` in a command of dvc.yaml, with variables before it and options of its own behind it.
+_PREP: Final = re.compile(r"(?:^|[\s;&|])prep\s+(?:-\S+\s+)*([a-z]+)")
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def code(
     out: Annotated[Path, typer.Option(help="Folder for one file a stage of dvc.yaml.")] = folders.CODE,
 ) -> None:
-    """Write what the code of each stage means: a hash of every file it can run, without comments and docstrings.
+    """Write a hash of every file that each stage can run, which comments and docstrings do not change.
 
-    `dvc repro` begins with it, and runs a stage again whose code has another meaning; a new wording costs nothing.
+    `dvc repro` begins with it, and runs a stage again if the behaviour of its code changed. `dvc repro` with
+    --single-item or --downstream leaves it out: run it by hand before.
     """
     from pipeline.verify.dvc_lock import PIPELINES, STAGES, read_yaml
 
@@ -26,43 +33,71 @@ def code(
     names = sorted({name for one in described for name in _commands(one.get("stages") or {})} - {"code"})
     if not names:
         raise UsageError(f"{STAGES}: no stage runs prep here; prep code is for the folder of a project")
+    stale = _others(out, names)
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
         text = json.dumps(_now(name), indent=1) + "\n"
         path = out / f"{name}.json"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-    for path in out.iterdir():
-        if path.stem not in names:
-            path.unlink()
+    for path in stale:
+        path.unlink()
     say(f"{out}: the code of {len(names)} stages")
+
+
+def _others(out: Path, names: list[str]) -> list[Path]:
+    """Return the files of stages that are gone.
+
+    Raises:
+        OutputUseError: the folder holds what this command does not write.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputUseError(f"{out}: expected a folder")
+    found = sorted(out.iterdir()) if out.is_dir() else []
+    foreign = [path for path in found if not path.is_file() or path.suffix != ".json" or not _is_ours(path)]
+    if foreign:
+        raise OutputUseError(f"{foreign[0]}: not what prep code writes; give it a folder of its own")
+    return [path for path in found if path.stem not in names]
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return path.stat().st_size == 0  # a full disk leaves one behind
+    return isinstance(content, dict) and all(_MD5.fullmatch(str(value)) for value in content.values())
 
 
 def _commands(stages: Mapping[str, Any]) -> Iterator[str]:
     """Yield the command of every stage that runs `prep`; a stage may be called otherwise, or run something else."""
     for body in stages.values():
-        words = str(body.get("do", body).get("cmd")).split()
-        if words[:1] == ["prep"] and len(words) > 1:
-            yield words[1]
+        lines = body.get("do", body).get("cmd") or ""
+        for found in _PREP.finditer("\n".join(lines) if isinstance(lines, list) else str(lines)):
+            if (code_root() / "stages" / f"{found[1]}.py").is_file():
+                yield found[1]
 
 
-def check_code(command: str) -> None:
-    """Check that a stage which DVC runs has the code that DVC took down before: nobody edited it meanwhile.
+def check_code(arguments: Sequence[str]) -> None:
+    """Check that a stage which DVC runs has the code that `prep code` recorded: nobody edited it meanwhile.
 
     Raises:
         LineageError: someone did; names the files.
     """
+    command = next((word for word in arguments if not word.startswith("-")), "")
     taken = folders.CODE / f"{command}.json"
     if command == "code" or "DVC_STAGE" not in os.environ or not taken.is_file():
         return
     before, now = json.loads(taken.read_text(encoding="utf-8")), _now(command)
     changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     if changed:
-        raise LineageError(f"{', '.join(changed)}: changed while dvc was running; run it again")
+        raise LineageError(
+            f"{', '.join(changed)}: not the code that prep code recorded, so DVC would file the result under another's "
+            "name; run dvc repro again, without --single-item and --downstream"
+        )
 
 
 def _now(stage: str) -> dict[str, str]:
-    from pipeline.core.lineage.code import code_root, stage_code
+    from pipeline.core.lineage.code import stage_code
     from pipeline.verify.dvc_lock import read_yaml
 
     return stage_code(stage, code_root(), read_yaml(folders.PARAMS) if folders.PARAMS.is_file() else {})

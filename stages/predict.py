@@ -31,7 +31,7 @@ class Form(StrEnum):
 
 def predict(
     pictures: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE", help="PictureFiles, or folders of pictures.", show_default=False)
+        list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or folders of pictures.", show_default=False)
     ],
     run: Annotated[Path, typer.Option(help="A checkpoint, or the folder with model.safetensors.")] = folders.TRAIN,
     out: Annotated[

@@ -29,7 +29,7 @@ def select(
     params = project.load_params()
     named = read_table(src / DETECTIONS_NAME, ["dataset"])["dataset"]
     dataset = named[0].as_py() if len(named) else src.resolve().name
-    place = out or folders.SELECTED / src.resolve().name
+    place = out or folders.SELECTED / dataset
     with bar("select") as progress:
         summary = select_faces(
             src,

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,29 @@ def test_nothing_imports_the_tests(file):
 def test_what_is_imported_by_its_name_alone_is_imported_from_where_it_is(file):
     """`models.Predictor` is found when it is asked for, so no import says which code comes with it."""
     assert not {f"models.{name}" for name in models.LAZY} & imported_names(file)
+
+
+# What the fingerprint of a stage's code cannot follow: names that are put together, and docstrings that do something.
+HIDDEN = {
+    "import_module": {"pipeline/__init__.py", "pipeline/align/cascade.py", "models/__init__.py", "stages/entry.py"},
+    "__import__": set(),
+    "__doc__": set(),
+    "importlib.resources": set(),
+}
+
+
+@pytest.mark.parametrize("word", HIDDEN)
+def test_no_code_or_data_is_reached_unseen(word):
+    own = ROOT / "pipeline/core/lineage/code.py"
+    assert {name_of(path) for path in FILES if path != own and word in path.read_text()} == HIDDEN[word]
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if "__file__)" in file.read_text()], ids=name_of)
+def test_data_is_named_by_one_text_beside_the_module(file):
+    """`with_name("taxonomies")` is what the fingerprint finds; a name made of parts it would not."""
+    used = re.findall(r"Path\(__file__\)(\S*)", file.read_text())
+    others = {"pipeline/core/lineage/code.py", "stages/entry.py"}  # these ask where the packages are
+    assert name_of(file) in others or all(re.match(r'\.with_name\("[\w.]+"\)', use) for use in used)
 
 
 def test_all_that_is_printed_goes_one_way():

@@ -84,8 +84,8 @@ def _label_rows(
     labels: list[int] = []
     probs: list[tuple[float, ...]] = []
     kept: list[int] = []
-    for number, row in enumerate(_rows(samples)):
-        if number % _STEP_ROWS == 0:
+    for number, row in enumerate(_rows(samples), start=1):
+        if number % _STEP_ROWS == 0 or number == samples.num_rows:
             progress(number, samples.num_rows, "")
         _check_affect_range(src, row)
         try:
@@ -98,7 +98,7 @@ def _label_rows(
             reject = Reject(row["sample_id"], row["dataset"], chosen.reason, chosen.detail, row["source_path"])
             output.reject([reject])
             continue
-        kept.append(number)
+        kept.append(number - 1)
         labels.append(int(chosen.label))
         probs.append(chosen.probs)
     table = samples.take(pa.array(kept, pa.int64())).select([field.name for field in LABELS if field.name in _COLUMNS])

@@ -198,8 +198,8 @@ def _keep_rejects(
 ) -> None:
     written = set(index["sample_id"].to_pylist())
     for row in missing.to_pylist():
-        detail = f"labelled, but without a selected face ({row['reason']}); listed in {MISSING_FACES_NAME}"
-        output.reject([Reject(row["sample_id"], row["dataset"], Reason.no_face, detail)])
+        detail = f"labelled, but without a selected face; listed in {MISSING_FACES_NAME}"
+        output.reject([Reject(row["sample_id"], row["dataset"], Reason(row["reason"]), detail)])
     for rows, reason, detail in (
         (untested, Reason.over_cap, "left out by test_per_class of its dataset"),
         (balance.left_out, Reason.over_cap, "left out by the balance"),

@@ -188,7 +188,7 @@ def test_an_edit_while_dvc_runs_is_an_error_and_not_a_result(tmp_path):
     stages["stages"]["harmonize"]["do"]["deps"].append("edited")
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages, sort_keys=False))
     said = call(tmp_path, "dvc", "repro", code=255)
-    assert "error: pipeline/core/tables.py: changed while dvc was running; run it again" in said
+    assert "error: pipeline/core/tables.py: not the code that prep code recorded" in said
     assert not (tmp_path / "data/labels").exists()
 
 

@@ -7,8 +7,6 @@ comments, docstrings and layout; a YAML file by its parsed content; any other fi
 
 import ast
 import hashlib
-import json
-import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,7 +22,7 @@ _SIGN: Final = Path("pipeline/core/emotions.py")
 # name is read or written, which its place already says.
 _MUTE: Final = frozenset({"kind", "ctx", "type_comment", "type_ignores"})
 _USES_PLUGINS: Final = Path("pipeline/align/cascade.py")
-_PLUGIN: Final = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*")
+_CASCADE: Final = "cascade"
 _YAML: Final = frozenset({".yaml", ".yml"})
 
 
@@ -41,7 +39,7 @@ def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
         stage: its name, that of a file in `stages/`.
         root: the folder that contains the packages.
         params: the content of params.yaml. Modules of detectors that it names count for every stage that uses the
-            cascade, if they are below the root.
+            cascade, if they are below the root or the working folder.
 
     Raises:
         LineageError: there is no such stage, or a file cannot be parsed.
@@ -51,19 +49,32 @@ def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
         raise LineageError(f"{start}: no such stage")
     files = _reach(root, [start], PACKAGES)
     if root / _USES_PLUGINS in files:
-        names = tuple(_plugins(params))
-        tops = (*PACKAGES, *(name.partition(".")[0] for name in names))
-        files |= _reach(root, [file for name in names for file in _own_files(root, name, tops)], tops)
+        return _named(root, files) | _plugin_code(root, params)
+    return _named(root, files)
+
+
+def _named(root: Path, files: set[Path]) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): meaning(path) for path in sorted(files)}
 
 
-def _plugins(value: Any) -> Iterator[str]:
-    """Yield the module of every value in params.yaml of the form `my_package.my_module:MyDetector`."""
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _plugins(item)
-    elif isinstance(value, str) and (found := _PLUGIN.fullmatch(value)):
-        yield found[1]
+def _plugin_code(root: Path, params: Any) -> dict[str, str]:
+    """Return the fingerprints of detectors that params.yaml names; one in neither folder is somebody's library."""
+    names = tuple(_plugins(params))
+    tops = (*PACKAGES, *(name.partition(".")[0] for name in names))
+    found: dict[str, str] = {}
+    for base in dict.fromkeys((Path.cwd(), root)):
+        starts = [file for name in names for file in _own_files(base, name, tops)]
+        found |= _named(base, _reach(base, starts, tops))
+    return found
+
+
+def _plugins(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the module of every `my_package.my_module:MyDetector` in a cascade of params.yaml."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _plugins(item, name)
+    elif isinstance(value, list) and key == _CASCADE:
+        yield from (str(item).partition(":")[0] for item in value if ":" in str(item))
 
 
 def meaning(path: Path) -> str:
@@ -81,7 +92,8 @@ def _meaning(path: Path, _: int) -> str:
         if path.suffix == ".py":
             content = repr(_said(_parse(path))).encode()
         elif path.suffix in _YAML:
-            content = json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")), default=str).encode()
+            # Not as JSON, which makes one key of 0 and "0".
+            content = repr(yaml.safe_load(path.read_text(encoding="utf-8"))).encode()
         else:
             content = path.read_bytes()
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -161,7 +173,10 @@ def _imported(root: Path, file: Path, tree: ast.Module) -> Iterator[str]:
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and ast.unparse(child.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}):
+        if isinstance(child, ast.If) and ast.unparse(child.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+            for other in child.orelse:
+                yield from _executed(other)
+        else:
             yield from _executed(child)
 
 

@@ -51,12 +51,12 @@ class KnownFiles:
             LineageError: the file is missing or cannot be read.
         """
         name = str(path)
-        look = _look(path)
+        before, look = time.time_ns(), _look(path)
         known = self._files.get(name)
         if known is None or known.look != look or not known.certain:
             # Looked at before it is read: a change in between shows the next time.
             md5 = file_md5(path)
-            self._files[name] = known = _Hashed(look, md5, time.time_ns() - look[2] > _CLOCK_STEP_NS)
+            self._files[name] = known = _Hashed(look, md5, before - look[2] > _CLOCK_STEP_NS)
         return known.md5
 
 

@@ -64,8 +64,16 @@ def _explain_one(detail: Any, section: str) -> str:
     if detail["type"] == "explained":
         return ".".join((*place, detail["msg"]))
     if detail["type"] == "extra_forbidden" and (successor := _RENAMED.get(f"{section or place[0]}.{place[-1]}")):
-        return f"{'.'.join(place)}: unknown key; it is {'' if '.' in successor else 'called '}{successor} now"
+        return f"{'.'.join(place)}: unknown key; {_now(successor, section)}"
     return f"{'.'.join(place)}: {_explain_value(detail)}"
+
+
+def _now(successor: str, section: str) -> str:
+    """Say where a key is now; below a dataset the sections stand side by side, too."""
+    there, dot, key = successor.partition(".")
+    if dot and section:
+        return f"it is {key} of {there}, beside {section}, now"
+    return f"it is {successor} now" if dot else f"it is called {successor} now"
 
 
 def _explain_key(detail: Any) -> str:

@@ -175,7 +175,8 @@ def test_a_gate_that_stands_where_it_stood_is_told_where_it_stands_now(tmp_path:
     with pytest.raises(ParamsError, match=re.escape(said)):
         read(tmp_path, "\nalign:\n", f"\nalign:\n  {key}: 0.5\n")
     entry = "demo-rafdb: {src: raw/demo/rafdb, format: rafdb, role: test"
-    with pytest.raises(ParamsError, match=re.escape(f"datasets.demo-rafdb.{said}")):
+    said = f"datasets.demo-rafdb.align.{key}: unknown key; it is {key} of select, beside align, now"
+    with pytest.raises(ParamsError, match=re.escape(said)):
         read(tmp_path, entry, f"{entry}, align: {{{key}: 0.5}}")
 
 

@@ -74,6 +74,21 @@ def test_a_yaml_file_means_what_it_parses_to(tmp_path):
     assert meaning(one) == meaning(same) != meaning(other)
 
 
+@pytest.mark.parametrize(("one", "other"), [("0: a", "'0': a"), ("null: a", "'null': a"), ("a: 1", "a: true")])
+def test_keys_and_values_of_other_types_are_others(tmp_path, one, other):
+    assert meaning(write(tmp_path / "a.yaml", one)) != meaning(write(tmp_path / "b.yaml", other))
+
+
+def test_the_other_half_of_a_type_checking_import_counts(tmp_path):
+    folder = project(tmp_path)
+    stage = folder / "stages/split.py"
+    halves = "if TYPE_CHECKING:\n    import models.registry\nelse:\n    import pipeline.equalize.stage\n"
+    stage.write_text(f"{stage.read_text()}\n{halves}")
+    code = stage_code("split", folder, {})
+    assert "pipeline/equalize/stage.py" in code
+    assert "models/registry.py" not in code
+
+
 def test_what_cannot_be_parsed_is_named(tmp_path):
     with pytest.raises(LineageError, match=r"a\.py: cannot be parsed"):
         meaning(write(tmp_path / "a.py", "def ("))
@@ -111,6 +126,13 @@ def test_a_detector_that_params_name_is_code_of_align(tmp_path):
     more = stage_code("align", folder, params).keys() - stage_code("align", folder, {}).keys()
     assert more == {"mine/__init__.py", "mine/detector.py", "mine/helper.py"}
     assert stage_code("split", folder, params) == stage_code("split", folder, {})
+
+
+def test_a_detector_beside_params_counts_where_the_packages_are_installed(tmp_path, monkeypatch):
+    write(tmp_path / "mine.py", "class Mine: pass\n")
+    monkeypatch.chdir(tmp_path)
+    params = {"align": {"cascade": ["mine:Mine", "mtcnn"]}}
+    assert stage_code("align", ROOT, params).keys() - stage_code("align", ROOT, {}).keys() == {"mine.py"}
 
 
 @pytest.mark.slow
