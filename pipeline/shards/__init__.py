@@ -1,4 +1,4 @@
-"""Shards: balanced Parquet and WebDataset that any tool opens. Written by `stage`, read back by `read`.
+"""Shards: balanced Parquet and WebDataset files that other tools can open. `stage` writes them, `read` reads them.
 
-Nothing is imported here, so that what only reads shards does not depend on the code that writes them.
+This module imports nothing, so that code which only reads shards does not depend on the code that writes them.
 """

@@ -1,18 +1,20 @@
-"""Which training rows of each class go into the shards, how often, and with what weight in the loss.
+"""Which training rows of each class go into the shards, how many copies of each, and their weight in the loss.
 
-Validation and test rows are kept whole, once each, whatever the policy and whatever else is in the mixture: so a score
-is on what the dataset's authors, or the split, held out. `none` keeps every training row. Every other policy first caps
-a cell of them (a class, or a class of one dataset):
+Validation and test rows are all kept, once each, under every policy and in every mixture of datasets, so that a score
+is measured on everything that the dataset's authors, or the split, held out. The policy `none` also keeps every
+training row. All other policies divide the training rows into cells (a class, or a class of one dataset) and cap each
+cell at `train_per_class` first. Then
 
-    cap          nothing more
-    undersample  every cell down to the smallest one
-    oversample   every cell up to the largest one, by copies, at most `max_copies` of a row
-    weights      every row once, with a weight: inverse of the cell's size, or of its effective number
+    cap          does nothing more
+    undersample  reduces every cell to the size of the smallest one
+    oversample   copies rows until every cell is as large as the largest one, with at most `max_copies` of a row
+    weights      keeps every row once and weights it by the inverse of its cell's size, or of the cell's effective
+                 number of samples, (1 - beta^n) / (1 - beta)
                  (Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019)
 
-A protocol may test fewer rows of a dataset than there are; `cap_tested` draws them. Which rows a cap keeps is decided
-by a keyed hash of the sample id, so a row does not lose its place because rows were added elsewhere, and the order of
-the rows does not matter.
+A protocol may test only some rows of a dataset; `cap_tested` draws them. A keyed hash of the sample id decides which
+rows a cap keeps, so the draw does not depend on the order of the rows, and rows that are added elsewhere do not change
+who is drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,12 +33,12 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a policy keeps.
+    """Which of N rows a policy keeps.
 
     Attributes:
         rows: (K,) indices of the kept rows, ascending.
-        copies: (K,) how often each is written, 1 or more; 1 outside of training.
-        left_out: (N - K,) indices of the rows that a cap leaves out, ascending.
+        copies: (K,) how many times each one is written, at least 1; exactly 1 in val and test.
+        left_out: (N - K,) indices of the rows beyond a cap, ascending.
     """
 
     rows: Indices
@@ -52,7 +54,7 @@ def select(
     params: ShardParams,
     seed: int,
 ) -> Selection:
-    """Apply the balance policy, but for its weights, which are of the rows that are written in the end: `weigh`.
+    """Apply the balance policy except for weights, which `weigh` computes once it is known what is written.
 
     Args:
         labels: (N,) class indices 0..7.
@@ -60,10 +62,10 @@ def select(
         sample_ids: (N,) unique ids.
         datasets: (N,) dataset names.
         params: the policy.
-        seed: of the keyed order.
+        seed: seed of the keyed order.
 
     Returns:
-        The selection; every row is in `rows` or in `left_out`.
+        The selection. Every row is either in `rows` or in `left_out`.
     """
     order = keyed_order(sample_ids, seed, "balance")
     copies = np.zeros(len(sample_ids), np.int64)
@@ -87,17 +89,17 @@ def cap_tested(
     caps: Mapping[str, int],
     seed: int,
 ) -> NDArray[np.bool_]:
-    """Return (N,) which rows a protocol's caps of the test set leave out.
+    """Return a mask (N,) of the test rows that a protocol's caps leave out.
 
-    Give all labelled rows, with a face or without: what is tested is drawn before anyone looks.
+    Pass all labelled rows, with a face or without. Otherwise the detector would decide what is tested.
 
     Args:
         labels: (N,) class indices 0..7.
         splits: (N,) train, val or test.
         sample_ids: (N,) unique ids.
         datasets: (N,) dataset names.
-        caps: dataset -> how many test rows of each class are kept; a dataset without one is kept whole.
-        seed: of the keyed order.
+        caps: dataset -> how many test rows of each class are kept; without an entry, all rows of the dataset are.
+        seed: seed of the keyed order.
     """
     order = keyed_order(sample_ids, seed, "balance")
     tested, dataset_array, label_array = np.asarray(splits) == TEST, np.asarray(datasets), np.asarray(labels)
@@ -114,9 +116,16 @@ def cap_tested(
 def weigh(
     labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str], params: ShardParams
 ) -> NDArray[np.float32]:
-    """Return (N,) the weight in the loss of rows as they are written; mean 1 in training, 1 elsewhere.
+    """Return the weight of each row in the loss, (N,) float32 above 0.
 
-    Args: as of `select`, a copy being one more row.
+    The mean over the training rows is 1, so that the loss has the same scale under every policy. All rows of val and
+    test have weight 1, and so have all rows under policies other than `weights`.
+
+    Args:
+        labels: (N,) class indices 0..7 of the rows that are written; a copy is a row of its own.
+        splits: (N,) train, val or test.
+        datasets: (N,) dataset names.
+        params: `weighting`, `effective_beta` in [0, 1) and what makes a cell.
     """
     weights = np.ones(len(splits), np.float64)
     cells = _cells(labels, splits, datasets, params).get(TRAIN, {})
@@ -134,13 +143,13 @@ def weigh(
 def count_cells(
     labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str], params: ShardParams
 ) -> dict[str, dict[str, int]]:
-    """Return how many rows of each cell each split has, by split and cell name; a copy is one more row."""
+    """Return the number of rows in each cell, by split and cell name; a copy counts as a row."""
     cells = _cells(labels, splits, datasets, params)
     return {split: {name: len(rows) for name, rows in of_split.items()} for split, of_split in cells.items()}
 
 
 def missing_classes(labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str]) -> dict[str, object]:
-    """Return the class names that each dataset has no row of, by split and dataset; nothing is made up for them."""
+    """Return the names of classes without a row, by split and dataset. No policy fills these cells."""
     found = {(s, d, int(c)) for s, d, c in zip(splits, datasets, labels, strict=True)}
     used = sorted({(split, dataset) for split, dataset, _ in found})
     missing: dict[str, dict[str, list[str]]] = {split: {} for split, _ in used}
@@ -154,7 +163,7 @@ def missing_classes(labels: NDArray[np.integer], splits: Sequence[str], datasets
 def _cells(
     labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str], params: ShardParams
 ) -> dict[str, dict[str, Indices]]:
-    """Return the rows of each cell that has any, by split and cell name."""
+    """Return the row indices of each cell that is not empty, by split and cell name."""
     split_array, dataset_array, label_array = np.asarray(splits), np.asarray(datasets), np.asarray(labels)
     cells: dict[str, dict[str, Indices]] = {split: {} for split in sorted(set(splits))}
     for split, of_split in cells.items():
@@ -172,10 +181,15 @@ def _cells(
 def _cap(
     cells: Mapping[str, Indices], datasets: NDArray[np.str_], order: NDArray[np.uint64], params: ShardParams
 ) -> dict[str, Indices]:
-    """Cut each training cell to its quota; datasets share a class's quota evenly, as far as each has rows."""
+    """Reduce each training cell to its quota.
+
+    Where a cell is a class of all datasets, they share the quota evenly. Otherwise a large dataset would crowd out the
+    small ones.
+    """
     if params.balance == "none":
         return dict(cells)
     quota = params.train_per_class
+    # Empty cells are not in `cells`: a class without a row would otherwise reduce all others to nothing.
     if params.balance == "undersample":
         quota = min(quota, *(len(rows) for rows in cells.values()))
     kept = {}
@@ -188,11 +202,20 @@ def _cap(
 
 
 def even_shares(sizes: Sequence[int], quota: int) -> list[int]:
-    """Share a quota out as evenly as the sizes allow: what one cannot fill goes to the others."""
+    """Divide a quota as evenly as the sizes allow; the others get what one of them cannot fill.
+
+    Args:
+        sizes: how many rows each dataset has.
+        quota: the number of rows to divide.
+
+    Returns:
+        A share per dataset, at most its size. Together they are the quota, or all rows if there are fewer.
+    """
     shares = [0] * len(sizes)
     waiting = sorted(range(len(sizes)), key=lambda index: (sizes[index], index))
     for done, index in enumerate(waiting):
-        # The smallest first: what it leaves is divided among those that have more. Rounding up gives all of it away.
+        # The smallest comes first, so that the rest of its share can still go to larger ones. Rounding up makes sure
+        # that the whole quota is used.
         shares[index] = min(sizes[index], -(-quota // (len(waiting) - done)))
         quota -= shares[index]
     return shares
@@ -205,6 +228,8 @@ def _first(rows: Indices, order: NDArray[np.uint64], count: int) -> Indices:
 def _oversample(
     cells: Mapping[str, Indices], order: NDArray[np.uint64], copies: NDArray[np.int64], max_copies: int
 ) -> None:
+    # A cell of a few faces grows at most `max_copies` times, so that it is not repeated hundreds of times. Where the
+    # target is no multiple of the cell's size, the first rows in keyed order get one more copy.
     largest = max((len(rows) for rows in cells.values()), default=0)
     for rows in cells.values():
         target = min(largest, len(rows) * max_copies)

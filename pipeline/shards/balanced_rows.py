@@ -1,4 +1,4 @@
-"""The balance policy (`pipeline.shards.balance`) applied to joined rows: copies become rows, weights a column."""
+"""The balance policy (`pipeline.shards.balance`) applied to joined rows: each copy is a row, the weight is a column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from pipeline.shards.plan import Joined, even
 
 @dataclass(frozen=True, slots=True)
 class Balanced:
-    """What is written, and what is not.
+    """Which rows are written, and which are left out.
 
     Attributes:
-        rows: one row a copy, with `copy` and `weight`.
-        left_out: the rows that the policy leaves out.
+        rows: one row per copy, with the columns `copy` and `weight` added.
+        left_out: the rows that the policy does not select.
         uneven: the training rows left out so that every process gets the same number.
-        quotas: how many of `rows` each cell of each split has, by split and cell name.
+        quotas: the number of `rows` in each cell of each split, by split and cell name.
     """
 
     rows: pa.Table
@@ -29,21 +29,24 @@ class Balanced:
 
 
 def keep_tested(joined: Joined, caps: Mapping[str, int], *, seed: int) -> tuple[Joined, pa.Table]:
-    """Leave out the test rows that a protocol caps, drawn from one list of those with a face and those without.
+    """Leave out test rows beyond the caps of a protocol.
+
+    The draw is from all labelled test rows, with a face or without, so that it does not depend on the detector.
 
     Args:
         joined: all rows.
-        caps: dataset -> test rows of each class.
-        seed: of the draw.
+        caps: dataset -> how many test rows of each class stay.
+        seed: seed of the draw.
 
     Returns:
-        What stays, and sample_id and dataset of the rows that do not.
+        The rows that stay, and a table with sample_id and dataset of those that do not.
     """
     sides = (joined.found, joined.missing)
     labels, splits, ids, datasets = (
         np.concatenate(parts) for parts in zip(*(_columns(side) for side in sides), strict=True)
     )
     out = cap_tested(labels, splits.tolist(), ids.tolist(), datasets.tolist(), caps, seed)
+    # `out` covers the found rows first, then the missing ones, in the order of `sides`.
     masks = (out[: len(joined.found)], out[len(joined.found) :])
     found, missing = (side.filter(pa.array(~mask)) for side, mask in zip(sides, masks, strict=True))
     gone = [
@@ -53,17 +56,24 @@ def keep_tested(joined: Joined, caps: Mapping[str, int], *, seed: int) -> tuple[
 
 
 def balanced(rows: pa.Table, params: ShardParams, *, seed: int) -> Balanced:
-    """Apply the policy to `plan.Joined.found`; weights and quotas are those of the rows that stay in the end.
+    """Apply the policy to `plan.Joined.found`.
+
+    Args:
+        rows: joined rows that have a face.
+        params: the policy, its limits and `world_size`.
+        seed: seed of every draw.
 
     Raises:
-        DataError: fewer training rows than processes.
+        DataError: there are fewer training rows than processes.
     """
     selection = select(*_columns(rows), params, seed)
     repeats = selection.copies.astype(np.int64)
     at = np.repeat(selection.rows, repeats)
+    # The position of each row's first copy; its distance from there numbers the copies 0, 1, 2 ...
     first = np.repeat(np.cumsum(repeats) - repeats, repeats)
     copies = rows.take(pa.array(at)).append_column("copy", pa.array((np.arange(len(at)) - first).astype(np.int16)))
     stay, uneven = even(copies, seed=seed, rows_per_shard=params.rows_per_shard, world_size=params.world_size)
+    # Weighed only now: `even` may have dropped rows, and the mean weight of the rows that are written must be 1.
     labels, splits, _, datasets = _columns(stay)
     stay = stay.append_column("weight", pa.array(weigh(labels, splits, datasets, params)))
     return Balanced(

@@ -1,8 +1,9 @@
-"""The columns of a shard, once: as Arrow, as Hugging Face features, and as the JSON beside a picture in a tar.
+"""The columns of a shard, defined in one place: as an Arrow schema, as Hugging Face features and as JSON in a tar.
 
-``landmarks`` are in pixels of the crop, x and y of the eye at the left of the picture, the eye at the right, the nose
-tip, the left and the right corner of the mouth: what training and drawing need. The landmarks in the source picture
-stay in the faces table. A missing valence, arousal or dominance is null, and its ``has_…`` mask says so without nulls.
+``landmarks`` are ten numbers in pixels of the crop: x and y of the eye at the left of the picture, the eye at the
+right, the nose tip, the left and the right corner of the mouth. Training and drawing need them there; those in pixels
+of the source picture stay in the table of faces. A missing valence, arousal or dominance is null. Its ``has_…`` column
+is never null, for loaders that cannot read nulls.
 """
 
 import json
@@ -17,7 +18,7 @@ AFFECTS: Final = ("valence", "arousal", "dominance")
 SNAPSHOT_KEY: Final = b"prep.snapshot"
 CONTRACT_KEY: Final = b"prep.contract"
 
-# Every field may be null as far as Arrow knows: Hugging Face compares fields whole, and its own are nullable.
+# All fields are nullable: Hugging Face's are, and it refuses a schema that differs from its own in that.
 _fields = [
     pa.field("sample_id", pa.string()),
     pa.field("dataset", pa.string()),
@@ -30,16 +31,16 @@ _fields = [
     pa.field("weight", pa.float32()),
     pa.field("copy", pa.int16()),
 ]
-# What travels with a picture, without the picture.
+# All columns but the picture. A tar stores them as JSON.
 ROW_SCHEMA: Final = pa.schema(_fields)
 IMAGE_TYPE: Final = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 SHARD_SCHEMA: Final = pa.schema([*_fields, pa.field("image", IMAGE_TYPE)])
 
 
 def hugging_face_features() -> dict[str, Any]:
-    """Return the columns as `datasets.Features.to_dict` writes them.
+    """Return the columns in the form of `datasets.Features.to_dict`.
 
-    A list of fixed length is called ``Sequence``, the name that old and new releases of `datasets` both read.
+    A list of fixed length is called ``Sequence``, because both old and new releases of `datasets` read that name.
     """
     return {field.name: _feature(field) for field in SHARD_SCHEMA}
 
@@ -60,7 +61,7 @@ def _value(arrow_type: pa.DataType) -> dict[str, str]:
 
 
 def shard_schema(snapshot_id: str, contract: dict[str, Any]) -> pa.Schema:
-    """Return the schema of a Parquet shard with the metadata that travels inside it."""
+    """Return the schema of a Parquet shard with its metadata: features, snapshot id and contract."""
     features = {"info": {"features": hugging_face_features()}}
     return SHARD_SCHEMA.with_metadata(
         {
@@ -71,10 +72,11 @@ def shard_schema(snapshot_id: str, contract: dict[str, Any]) -> pa.Schema:
     )
 
 
-# Some rows of a shard, and their encoded pictures.
+# Some rows of a shard as `ROW_SCHEMA`, and their encoded pictures in the same order.
 Batch = tuple[pa.Table, Sequence[bytes]]
 
 
 def sample_key(shard: str, row: int) -> str:
-    """Return the key of a sample in a tar: unique among all shards, without dots or slashes."""
+    """Return the key of a sample in a tar, which is unique among all shards and has no dots or slashes."""
+    # WebDataset takes what follows the first dot of a member's name for the column.
     return f"{shard}-{row:05d}"

@@ -1,4 +1,4 @@
-"""One shard made from the spool, in each container that is asked for: the unit of work of a worker."""
+"""Writing one shard from the spool in every requested container. One worker thread writes one shard at a time."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,15 +19,18 @@ from pipeline.shards.webdataset_tar import count_samples, write_tar
 
 
 def _unheard(rows: int) -> None:
-    """Say nothing."""
+    """Ignore the number of rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A way to write a shard.
+    """A file format for shards.
 
-    `write` takes the file, the shard's name, its batches and what all rows share; `count` reads back how many rows a
-    file holds.
+    Attributes:
+        suffix: of its files, without a dot.
+        media_type: as `croissant.json` states it.
+        write: takes the file, the shard's name, its batches and the values that all rows share.
+        count: returns the number of rows in a file, read back from it.
     """
 
     suffix: str
@@ -36,7 +39,7 @@ class Container:
     count: Callable[[Path], int]
 
 
-# Every name that `shard.containers` may hold; each has a folder of its name.
+# Every value that `shard.containers` may list. Each container is written to a folder of the same name.
 CONTAINERS: Final[Mapping[str, Container]] = {
     PARQUET: Container("parquet", "application/x-parquet", write_parquet, count_rows),
     WEBDATASET: Container("tar", "application/x-tar", write_tar, count_samples),
@@ -47,8 +50,16 @@ CONTAINERS: Final[Mapping[str, Container]] = {
 class ShardJob:
     """One shard to write.
 
-    `rows` are `columns.ROW_SCHEMA`; picture i is `lengths[i]` bytes at `offsets[i]` of `spools[files[i]]`. `paths`
-    has the file of each container that is written.
+    Attributes:
+        name: such as ``train-00000``.
+        rows: N rows of `columns.ROW_SCHEMA`, in the order of the shard.
+        spools: the spool file of each part.
+        files: (N,) index into `spools` of each picture.
+        offsets: (N,) byte offset of each picture in its spool.
+        lengths: (N,) size of each picture in bytes.
+        paths: container -> the file to write.
+        common: the snapshot id as ``snapshot`` and the contract as ``contract``.
+        wrote: called with the number of rows after each row group, once per container.
     """
 
     name: str
@@ -59,16 +70,16 @@ class ShardJob:
     lengths: npt.NDArray[np.int64]
     paths: Mapping[str, Path]
     common: dict[str, Any]
-    wrote: Callable[[int], None] = _unheard  # called with the rows of each row group, for each container
+    wrote: Callable[[int], None] = _unheard
 
 
 def write_shard(job: ShardJob) -> str:
-    """Write the containers of one shard, read their counts back, and return its name.
+    """Write one shard in each container and return its name.
 
-    No more than one row group of pictures is in memory, however many rows a shard has.
+    At most one row group of pictures is in memory at a time, whatever the size of the shard.
 
     Raises:
-        OutputError: what was written does not hold the rows that were given.
+        OutputError: a file contains another number of rows than the shard, as read back from the file.
     """
     for name, path in job.paths.items():
         container = CONTAINERS[name]
@@ -79,7 +90,7 @@ def write_shard(job: ShardJob) -> str:
 
 
 def _batches(job: ShardJob) -> Iterator[Batch]:
-    """Yield the rows of each row group and their pictures."""
+    """Yield the rows of each row group with their pictures."""
     opened = {number: os.open(job.spools[number], os.O_RDONLY) for number in np.unique(job.files).tolist()}
     try:
         for start in range(0, len(job.rows), ROW_GROUP_ROWS):
@@ -94,9 +105,14 @@ def _batches(job: ShardJob) -> Iterator[Batch]:
 
 
 def shard_rows(rows: pa.Table, landmarks: npt.NDArray[np.float32]) -> pa.Table:
-    """Return planned rows as `columns.ROW_SCHEMA`: masks and the landmarks (rows, 10) added."""
+    """Return planned rows as `columns.ROW_SCHEMA`, with the masks and landmarks added.
+
+    Args:
+        rows: N rows of a `plan.Shard`.
+        landmarks: (N, 10) x, y of five points in pixels of the crop.
+    """
     for name in AFFECTS:
-        # Not a number is not given, whatever wrote it.
+        # NaN and infinity become null, so that `has_…` is false for them. One NaN would spoil the loss of a batch.
         given = pc.fill_null(pc.is_finite(rows[name]), False)
         rows = rows.set_column(rows.column_names.index(name), name, pc.if_else(given, rows[name], None))
     columns = []

@@ -1,8 +1,8 @@
-"""`croissant.json`: the shards as a catalogue sees them (ML Commons Croissant 1.0, JSON-LD).
+"""`croissant.json`: metadata of the shards for catalogues of datasets (ML Commons Croissant 1.0, JSON-LD).
 
-It states where the rows are and what their columns mean, under which terms each source dataset is given out, and how
-many samples of each class of each dataset every split holds; the counts are records of their own, so that a tool can
-read them. `datePublished`, which Croissant recommends, is left out: the same data must be the same bytes.
+It states where the rows are, what the columns mean, the terms of each source dataset, and the number of samples of each
+class of each dataset in every split. The counts are a record set of their own, so that a tool can read them. Croissant
+recommends `datePublished`; it is left out, because the same data must give the same bytes on every run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from pipeline.shards.container import CONTAINERS
 
 _CR: Final = "http://mlcommons.org/croissant/"
 _UNKNOWN: Final = CatalogEntry("unknown", "", "", "not known to this project; ask whoever gave you the data")
-# The terms that Croissant documents define for themselves, as the specification's appendix lists them.
+# The terms of Croissant's own vocabulary, as listed in the appendix of the specification.
 _TERMS: Final = """
     citeAs column equivalentProperty extract field fileObject fileProperty fileSet format includes isLiveDataset
     jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate separator source
@@ -64,14 +64,14 @@ def build_croissant(
     contract: Mapping[str, Any],
     containers: Sequence[str] = (PARQUET, WEBDATASET),
 ) -> dict[str, Any]:
-    """Return the JSON-LD of shards.
+    """Return the JSON-LD that describes the shards.
 
     Args:
-        index: `schema.INDEX`.
-        snapshot_id: of the shards.
+        index: rows of `schema.INDEX`.
+        snapshot_id: the id of the shards.
         contract: the merged preprocessing contract; its taxonomies name the releases.
-        containers: what was written. The columns are described where there is Parquet; a tar's samples are pairs of
-            files, which a record of Croissant cannot join by their names.
+        containers: the containers that were written. Columns are described for Parquet only: a sample of a tar is a
+            pair of files, and Croissant cannot join the two by their names.
     """
     splits = _splits(index)
     sources = _sources(index, contract)
@@ -152,6 +152,7 @@ def _samples(split: str) -> dict[str, Any]:
     fields = []
     for field in SHARD_SCHEMA:
         source: dict[str, Any] = {"fileSet": {"@id": f"parquet-{split}"}, "extract": {"column": field.name}}
+        # Hugging Face's picture is a struct of bytes and path; the picture itself is in `bytes`.
         if field.name == "image":
             source["transform"] = {"jsonPath": "bytes"}
         fields.append(
@@ -165,6 +166,7 @@ def _samples(split: str) -> dict[str, Any]:
                 **({"repeated": True} if pa.types.is_fixed_size_list(field.type) else {}),
             }
         )
+    # With oversampling, a sample_id alone is not unique.
     key = [{"@id": f"{split}/sample_id"}, {"@id": f"{split}/copy"}]
     return {"@type": "cr:RecordSet", "@id": split, "name": split, "key": key, "field": fields}
 

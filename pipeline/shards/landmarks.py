@@ -1,4 +1,4 @@
-"""Landmarks where training needs them: in the crop, by the same similarity that made it."""
+"""Landmarks in pixels of the crop, computed with the similarity transform that made the crop."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +11,19 @@ from pipeline.geometry.similarity import TEMPLATE_NAME, fit_similarity, template
 
 
 def crop_landmarks(landmarks: npt.NDArray[np.float32], align: Mapping[str, Any] | None) -> npt.NDArray[np.float32]:
-    """Return landmarks (rows, 10) of the source pictures in pixels of their crops.
+    """Return landmarks (N, 10) in pixels of the crops.
 
     Args:
-        landmarks: x, y of five points, in pixels of the source picture after its EXIF turn.
+        landmarks: (N, 10) x, y of five points, in pixels of the source picture after its EXIF rotation.
         align: the ``align`` part of the preprocessing contract: template, size_px, margin.
 
     Raises:
-        DataError: the contract names another template than this release knows.
+        DataError: the faces were aligned to a template that this release does not know.
     """
     if not align or align.get("template") != TEMPLATE_NAME:
         known = (align or {}).get("template")
         raise DataError(f"faces were aligned to the template {known!r}, expected {TEMPLATE_NAME!r}; run align again")
+    # The transform is fitted again instead of stored: the same landmarks give the same one as in `align`.
     points = landmarks.reshape(-1, 5, 2).astype(np.float64)
     matrices = fit_similarity(points, template_points(align["size_px"], align["margin"]))
     return transform_points(matrices, points).reshape(-1, 10).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What shards say of themselves: the merged contract, the id, and the manifest that a reader opens first."""
+"""Metadata of shards: the merged preprocessing contract, their id, and the manifest that a reader opens first."""
 
 import hashlib
 import json
@@ -21,13 +21,17 @@ _DEMO: Final = "demo"
 
 
 def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Any]:
-    """Return how all pixels and labels were made: align, equalize, taxonomy of each dataset, classes.
+    """Return how pixels and labels of all datasets were made: align, equalize, each dataset's taxonomy, the classes.
 
-    Where a dataset is the demo's, `rendered` names it, so that a network trained on it can say so wherever it goes.
-    `terms` says under whose terms a mirror stands, see `catalog.terms_of`.
+    `rendered` lists the datasets of the demo, so that a network trained on them can say so wherever it is used. `terms`
+    names the dataset whose terms apply to a mirror of it, see `catalog.terms_of`.
+
+    Args:
+        faces: the folder of faces of each dataset, at least one.
+        labels: the folder of labels of each dataset.
 
     Raises:
-        DataError: two datasets were aligned, equalized or classed in different ways; names both.
+        DataError: two datasets were aligned, equalized or labelled in different ways; the message names both.
         LineageError: a folder has no snapshot.
     """
     pixels = {name: read_snapshot(folder).contract for name, folder in faces.items()}
@@ -53,7 +57,7 @@ def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> di
 
 
 def is_rendered(folder: Path) -> bool:
-    """Say whether rows go back to a raw tree that `prep demo` rendered; not if the way back is not here any more."""
+    """Return whether rows come from a raw tree that `prep demo` rendered; False if it cannot be traced any more."""
     try:
         raw = [Path(path) for path in raw_inputs(folder)]
     except LineageError:
@@ -63,9 +67,16 @@ def is_rendered(folder: Path) -> bool:
 
 
 def build_snapshot_id(inputs: Sequence[Input], index: pa.Table, missing: pa.Table, settings: Mapping[str, Any]) -> str:
-    """Return the id of shards before they are written, from what goes in, the rows, found and missing, and settings.
+    """Return the id of shards: a sha256 of their inputs, settings and planned rows, in hex.
 
-    In which containers they are written does not matter: the rows are the same.
+    Every sample contains it, so it must be known before the shards are written. Containers do not matter, because the
+    rows are the same in each.
+
+    Args:
+        inputs: what the stage reads, with its hashes.
+        index: rows of `schema.INDEX`.
+        missing: labelled rows without a selected face.
+        settings: the parameters of the stage.
     """
     settings = {name: value for name, value in settings.items() if name != "containers"}
     rows = hashlib.sha256()
@@ -83,10 +94,10 @@ def build_manifest(
     containers: Sequence[str],
     world_size: int,
 ) -> dict[str, Any]:
-    """Return what ``shards.json`` holds; a reader needs no other file to open the shards.
+    """Return the content of ``shards.json``, the only file that a reader needs to open the shards.
 
     Raises:
-        OutputError: the training shards cannot be shared equally by so many processes.
+        OutputError: the training shards cannot be divided equally among `world_size` processes.
     """
     splits: dict[str, list[dict[str, Any]]] = {}
     for shard in shards:
@@ -104,6 +115,7 @@ def build_manifest(
 
 
 def _check_even(rows: list[int], world_size: int) -> None:
+    # A process takes every world_size-th shard. `place` already makes them equal; this checks what is really written.
     shares = [sum(rows[rank::world_size]) for rank in range(world_size)]
     if max(shares) != min(shares):
         raise OutputError(f"train: {world_size} processes would get {shares} rows; all must be equal")

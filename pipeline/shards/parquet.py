@@ -1,4 +1,4 @@
-"""Parquet shards: small row groups, the same bytes every time."""
+"""Parquet shards with small row groups. The same rows always give the same bytes."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,21 +9,23 @@ import pyarrow.parquet as pq
 
 from pipeline.shards.columns import SHARD_SCHEMA, Batch, sample_key, shard_schema
 
-# Small groups, so that a reader can mix rows of many shards in little memory: 64 faces of 224 px are 2.5 MB.
+# Row groups are small, so that a reader can mix the rows of many shards in little memory: 64 faces of 224 px take
+# 2.5 MB.
 ROW_GROUP_ROWS: Final = 64
 _PICTURE_COLUMN: Final = "image.bytes"
-# A JPEG does not shrink, and a dictionary or minimum of pictures is work for nothing.
+# Pictures are neither compressed nor given a dictionary or statistics: JPEG does not shrink any further, and nobody
+# looks up a picture by its smallest byte.
 _LEAVES: Final = [*(field.name for field in SHARD_SCHEMA if not pa.types.is_nested(field.type)), "image.path"]
 _LISTS: Final = [f"{name}.list.element" for name in ("label_probs", "landmarks")]
 
 
 def write_parquet(path: Path, shard: str, batches: Iterable[Batch], common: dict[str, Any]) -> None:
-    """Write one Parquet shard: fixed row groups, no clock, the same bytes every time.
+    """Write one Parquet shard with one row group per batch, and without a time in it.
 
     Args:
         path: the file to write.
         shard: the shard's name.
-        batches: `columns.ROW_SCHEMA` and the encoded pictures of each row group.
+        batches: of each row group, its rows as `columns.ROW_SCHEMA` and its encoded pictures.
         common: the snapshot id as ``snapshot`` and the contract as ``contract``.
     """
     schema = shard_schema(common["snapshot"], common["contract"])
@@ -44,5 +46,5 @@ def write_parquet(path: Path, shard: str, batches: Iterable[Batch], common: dict
 
 
 def count_rows(path: Path) -> int:
-    """Return the number of rows that a shard's footer names."""
+    """Return the number of rows according to the footer of a shard."""
     return int(pq.read_metadata(path).num_rows)

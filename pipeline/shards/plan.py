@@ -1,8 +1,8 @@
-"""Which face goes into which shard, decided before a pixel moves: joined, balanced, placed, shared out evenly.
+"""Which face goes into which shard. All of it is planned from tables, before any picture is read.
 
-Training rows are placed in the order of a digest of seed, sample_id and copy, so that every shard is a draw of all
-classes and datasets, whoever reads it and however small its shuffle buffer; a sample keeps its rank when others are
-added. Validation and test rows stay sorted by sample_id.
+Training rows are sorted by a digest of seed, sample_id and copy. So every shard is a random draw from all classes and
+datasets, and a reader with a small shuffle buffer, or none, still gets mixed batches. Adding samples does not change
+the relative order of the others. Validation and test rows stay sorted by sample_id.
 """
 
 import hashlib
@@ -37,8 +37,11 @@ _MISSING: Final = ["sample_id", "dataset", "subject_id", "label", "split", "grou
 class Joined:
     """The rows of the split with their labels, sorted by sample_id.
 
-    `found` has a selected face: the columns of the labels, `split`, `group_id`, `file` (a number in `files`) and
-    `row` in it. `missing` has none: sample_id, dataset, subject_id, label, split, group_id, and the `reason` why not.
+    Attributes:
+        files: the Parquet files with faces, of all datasets.
+        found: the rows with a selected face: the columns of the labels, `split`, `group_id`, `file` (an index into
+            `files`) and `row` (an index into that file).
+        missing: the rows without one: sample_id, dataset, subject_id, label, split, group_id, and the `reason`.
     """
 
     files: tuple[Path, ...]
@@ -48,7 +51,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One shard: its name (``train-00000``) and its rows, in their order."""
+    """One shard: its name (``train-00000``), its split, and its rows in the order in which they are written."""
 
     name: str
     split: str
@@ -58,12 +61,18 @@ class Shard:
 def read_joined(
     faces: Mapping[str, Path], selected: Mapping[str, Path], labels: Mapping[str, Path], split: Path
 ) -> Joined:
-    """Join the faces, labels and split of all datasets; pixels are not read.
+    """Join the faces, labels and split of all datasets; pictures are not read.
+
+    Args:
+        faces: the folder of faces of each dataset.
+        selected: the folder that select wrote for each dataset.
+        labels: the folder of labels of each dataset.
+        split: the folder with split.parquet.
 
     Raises:
-        TableError: a table is missing or torn.
-        DataError: a sample of the split has no label, two rows have one sample_id, a group is in two splits, or a
-            face was selected that is not there.
+        TableError: a table is missing or damaged.
+        DataError: a sample of the split has no label, two rows have the same sample_id, a group is in two splits, or
+            a selected face does not exist.
     """
     rows = read_table(split / SPLIT_NAME, schema=SPLIT).sort_by("sample_id")
     labelled = pa.concat_tables([read_table(folder / LABELS_NAME, LABELS.names, LABELS) for folder in labels.values()])
@@ -90,10 +99,10 @@ def read_joined(
 
 
 def _counting(places: pa.Table, selected: Mapping[str, Path]) -> pa.Table:
-    """Return the places of the selected faces.
+    """Return the rows of `places` whose face is selected.
 
     Raises:
-        DataError: one was selected that is not there.
+        DataError: a selected face does not exist.
     """
     chosen = []
     for folder in selected.values():
@@ -106,10 +115,11 @@ def _counting(places: pa.Table, selected: Mapping[str, Path]) -> pa.Table:
 
 
 def _reasons(ids: pa.ChunkedArray, faces: Mapping[str, Path], selected: Mapping[str, Path]) -> pa.ChunkedArray:
-    """Return of each sample which gate its face does not pass, or why none was found."""
+    """Return for each sample the gate that its face does not pass, or why no face was found."""
     columns = ["sample_id", "reason"]
     tables = [read_table(folder / REJECTS_NAME, columns, REJECTS) for folder in selected.values()]
     seen = [path for folder in faces.values() if (path := folder / DETECTIONS_NAME).is_file()]
+    # The rejects of select come first: `index_in` takes the first entry, and a rejected face is in the detections, too.
     tables += [read_table(path, ["sample_id", "status"], DETECTIONS).rename_columns(columns) for path in seen]
     known = pa.concat_tables(tables)
     at = pc.index_in(ids, value_set=known["sample_id"])
@@ -117,7 +127,10 @@ def _reasons(ids: pa.ChunkedArray, faces: Mapping[str, Path], selected: Mapping[
 
 
 def _softened(known: pa.Table, path: Path) -> pa.Table:
-    """Give the copies of one picture that `split` names, where it softens, the mean of their label's probabilities."""
+    """Give contradictory copies of one picture the mean of their label probabilities.
+
+    `split` writes such copies to softened.parquet under `contradictions: soften`; without that file nothing changes.
+    """
     if not path.is_file():
         return known
     named = read_table(path, ["sample_id", "picture"])
@@ -155,7 +168,10 @@ def _check_unique(rows: pa.Table, path: Path) -> None:
 
 
 def _check_groups(rows: pa.Table, path: Path) -> None:
-    """Refuse a split that another hand changed: what must stay together is the one promise that shards make."""
+    """Refuse a split in which a group is in two sets.
+
+    `split` never writes such a file, but it may have been edited since.
+    """
     pairs = rows.group_by(["group_id", "split"], use_threads=False).aggregate([])
     if pc.count_distinct(pairs["group_id"]).as_py() != len(pairs):
         both = next(entry["values"] for entry in pc.value_counts(pairs["group_id"]).to_pylist() if entry["counts"] > 1)
@@ -163,19 +179,22 @@ def _check_groups(rows: pa.Table, path: Path) -> None:
 
 
 def even(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) -> tuple[pa.Table, pa.Table]:
-    """Leave out the few training rows (fewer than there are shards) for which not all shards would be equal.
+    """Leave out as few training rows as it takes to make all training shards equally large.
+
+    Processes that train together must take the same number of steps, or some would wait for the others for ever. Fewer
+    rows than there are shards are left out.
 
     Args:
         rows: `Joined.found` with `copy`; the split names are `SPLITS`.
-        seed: of the order of the training rows.
-        rows_per_shard: upper bound.
-        world_size: how many training processes take equal shares; for one, nothing is left out.
+        seed: seed of the order of the training rows.
+        rows_per_shard: the most rows in a shard.
+        world_size: the number of training processes. For a single one, nothing is left out.
 
     Returns:
         The rows that stay, and those left out.
 
     Raises:
-        DataError: fewer training rows than processes.
+        DataError: there are fewer training rows than processes.
     """
     trained = pc.equal(rows["split"], TRAIN)
     part = rows.filter(trained)
@@ -190,24 +209,28 @@ def even(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) -> 
 
 
 def place(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) -> list[Shard]:
-    """Put rows into shards.
+    """Divide rows into shards.
 
-    The number of shards of a split is a multiple of `world_size`, so that each process can take whole ones; where there
-    are as many rows, that is. Shards of one split differ by at most one row, and not at all in training when `even`
-    had the rows before.
+    The number of shards of a split is a multiple of `world_size`, so that each process can take whole shards. The one
+    exception is a split with fewer rows than processes. Shards of a split differ by at most one row; training shards
+    are equally large if the rows went through `even`.
 
     Args:
         rows: `Joined.found` with `copy` and `weight`; the split names are `SPLITS`.
-        seed: of the order of the training rows.
-        rows_per_shard: upper bound.
-        world_size: how many training processes take equal shares.
+        seed: seed of the order of the training rows.
+        rows_per_shard: the most rows in a shard.
+        world_size: the number of training processes.
+
+    Returns:
+        The shards, split by split.
     """
     shards: list[Shard] = []
     for split in SPLITS:
         part = rows.filter(pc.equal(rows["split"], split))
         count = _shard_count(len(part), rows_per_shard, world_size)
         if split == TRAIN and world_size > 1:
-            # Fewer rows may fit into fewer shards, but only the number that `even` had before surely divides them.
+            # `even` counted shards for more rows than are left now. The remaining rows might fit into fewer shards, but
+            # of the multiples of `world_size`, only that earlier count is sure to divide them evenly.
             count = next((n for n in range(count, len(part) + 1, world_size) if len(part) % n == 0), count)
         part = part.take(_order(part, split, seed))
         bounds = [len(part) * number // count for number in range(count + 1)] if count else [0]
@@ -217,7 +240,11 @@ def place(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) ->
 
 
 def _excess(rows: pa.Table, number: int) -> pa.Array:
-    """Mark so many rows to leave out: copies before originals, each of the class that then has most, the last first."""
+    """Return a mask of `number` rows to leave out.
+
+    Copies go before originals, so that no face is lost while another is there twice. Each row is taken from the class
+    that has most rows at that point, and within it from the end of the order.
+    """
     labels, copies = rows["label"].to_numpy(), rows["copy"].to_numpy() > 0
     left = np.ones(len(rows), bool)
     for _ in range(number):
@@ -229,6 +256,7 @@ def _excess(rows: pa.Table, number: int) -> pa.Array:
 
 
 def _shard_count(rows: int, rows_per_shard: int, world_size: int) -> int:
+    # Rounded up to a multiple of `world_size`, but never to more shards than there are rows: none may be empty.
     whole = -(-rows // rows_per_shard)
     most = rows // world_size * world_size or rows
     return min(most, -(-whole // world_size) * world_size)
@@ -237,6 +265,8 @@ def _shard_count(rows: int, rows_per_shard: int, world_size: int) -> int:
 def _order(rows: pa.Table, split: str, seed: int) -> pa.Array:
     if split != TRAIN:
         return pc.sort_indices(rows, sort_keys=[("sample_id", "ascending"), ("copy", "ascending")])
+    # With digests of 128 bits, no two rows are level, so the order is the same on every machine. With
+    # surrogatepass, an id that contains undecodable bytes is no error.
     keys = [
         hashlib.blake2b(f"{seed}\0{sample_id}\0{copy}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
         for sample_id, copy in zip(rows["sample_id"].to_pylist(), rows["copy"].to_pylist(), strict=True)
@@ -245,7 +275,7 @@ def _order(rows: pa.Table, split: str, seed: int) -> pa.Array:
 
 
 def index_table(shards: list[Shard]) -> pa.Table:
-    """Return `schema.INDEX`: one row for each row of each shard, sorted by sample_id, then copy."""
+    """Return the rows of all shards as `schema.INDEX`, sorted by sample_id, then by copy."""
     tables = [
         shard.rows.append_column("shard", pa.array([shard.name] * len(shard.rows), pa.string())).select(INDEX.names)
         for shard in shards
@@ -255,7 +285,7 @@ def index_table(shards: list[Shard]) -> pa.Table:
 
 
 def class_counts(index: pa.Table, classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    """Return how many rows of each class each split holds; a class without a row is there with 0."""
+    """Return the number of rows of each class in each split; classes without a row have 0."""
     counts: dict[str, Any] = {}
     for split in SPLITS:
         labels = index.filter(pc.equal(index["split"], split))["label"].to_numpy()

@@ -1,4 +1,4 @@
-"""Shards read back: opened, their contract, their rows in order. A folder or a storage address alike."""
+"""Reading shards from a folder or a storage address: what they contain, their contract, their rows in order."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from pipeline.core.storage import Location
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """One shard: its name (``train-00000``) and how many rows it holds."""
+    """One shard: its name (``train-00000``) and its number of rows."""
 
     name: str
     rows: int
@@ -24,7 +24,16 @@ class ShardEntry:
 
 @dataclass(frozen=True, slots=True)
 class ShardFolder:
-    """An opened folder of shards; nothing but its manifest has been read."""
+    """An opened folder of shards. Only its manifest has been read.
+
+    Attributes:
+        location: the folder or storage address.
+        snapshot_id: the id of the shards.
+        contract: how their pixels and labels were made.
+        row_group_rows: rows in each row group, except for the last one of a shard.
+        containers: the containers that were written.
+        splits: the shards of each split, in order.
+    """
 
     location: Location
     snapshot_id: str
@@ -37,17 +46,17 @@ class ShardFolder:
         """Return the shards of a split.
 
         Raises:
-            DataError: there is no such split; names those there are.
+            DataError: there is no such split; the message lists those that exist.
         """
         if split not in self.splits:
             raise DataError(f"{self.location}: no split {split!r}; it has {', '.join(sorted(self.splits)) or 'none'}")
         return self.splits[split]
 
     def parquet(self, entry: ShardEntry) -> Location:
-        """Return where the Parquet file of a shard is.
+        """Return the location of a shard's Parquet file.
 
         Raises:
-            DataError: the shards were written in another container alone.
+            DataError: the shards were not written as Parquet.
         """
         if PARQUET not in self.containers:
             raise DataError(
@@ -58,13 +67,13 @@ class ShardFolder:
 
 
 def open_shards(shards: Path | str) -> ShardFolder:
-    """Open a folder of shards by its manifest alone.
+    """Open a folder of shards by reading its manifest.
 
     Args:
         shards: a folder, or an address such as ``s3://bucket/shards``.
 
     Raises:
-        TableError: the manifest is missing or torn.
+        TableError: the manifest is missing or damaged.
     """
     location = Location(shards)
     manifest = location / SHARDS_NAME
@@ -74,7 +83,7 @@ def open_shards(shards: Path | str) -> ShardFolder:
             name: tuple(ShardEntry(entry["name"], entry["rows"]) for entry in entries)
             for name, entries in content["splits"].items()
         }
-        containers = tuple(content.get("containers", (PARQUET, WEBDATASET)))  # shards of before had both
+        containers = tuple(content.get("containers", (PARQUET, WEBDATASET)))  # older manifests lack the key
         return ShardFolder(
             location, content["snapshot"], content["contract"], content["row_group_rows"], containers, splits
         )
@@ -85,20 +94,27 @@ def open_shards(shards: Path | str) -> ShardFolder:
 
 
 def iter_shards(folder: ShardFolder, split: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """Yield a split one row group at a time, in order; `columns` picks some.
+    """Yield a split one row group at a time, in order.
+
+    Args:
+        folder: the shards, see `open_shards`.
+        split: train, val or test.
+        columns: names of `columns.SHARD_SCHEMA`; None: all.
 
     Raises:
-        TableError: a shard is missing or torn.
+        DataError: there is no such split, or no Parquet.
+        TableError: a shard is missing or damaged.
     """
     for entry in folder.entries(split):
         yield from read_groups(folder, entry, columns)
 
 
 def read_groups(folder: ShardFolder, entry: ShardEntry, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """Yield the row groups of one shard.
+    """Yield the row groups of one shard; arguments as for `iter_shards`.
 
     Raises:
-        TableError: the shard is missing or torn.
+        DataError: the shards were not written as Parquet.
+        TableError: the shard is missing or damaged.
     """
     location = folder.parquet(entry)
     try:

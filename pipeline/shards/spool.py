@@ -1,8 +1,8 @@
-"""Faces on their way from parts to shards: the encoded pictures of one part in one plain file, read back by offset.
+"""The spool: the encoded pictures of one part in one plain file, from which shards read them by offset.
 
-Training rows of a shard lie in all parts, so reading the parts once per shard would read everything as often as there
-are shards, and holding everything would need its size in memory. The spool costs one sequential write instead, and
-memory stays that of one shard.
+The training rows of a shard come from all parts. Reading the parts for every shard would read all data once per shard,
+and keeping all pictures in memory would need the size of the dataset. The spool costs one sequential write instead, and
+memory does not grow with the dataset.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ import pyarrow as pa
 from pipeline.core.errors import DataError
 from pipeline.core.tables import iter_batches
 
+# 256 crops of 224 px are about 10 MB in memory per thread.
 _BATCH_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolJob:
-    """Take these rows (ascending) of a part of faces into one file."""
+    """Copy the pictures of some rows (indices, ascending) of a part of faces into the file `spool`."""
 
     part: Path
     rows: npt.NDArray[np.int32]
@@ -29,7 +30,10 @@ class SpoolJob:
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """What came of a job: offset and length in bytes of each picture, and the landmarks (rows, 10) in the source."""
+    """What a job of N rows wrote: (N,) offset and length of each picture in bytes, and (N, 10) landmarks.
+
+    The landmarks are x, y of five points in pixels of the source picture.
+    """
 
     offsets: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
@@ -37,13 +41,14 @@ class Spooled:
 
 
 def spool_part(job: SpoolJob) -> Spooled:
-    """Copy the asked pictures of one part into the spool.
+    """Copy the pictures of a job into its spool.
 
     Raises:
-        TableError: the part is torn or lacks a column.
-        DataError: a picture or its landmarks are missing in the part.
+        TableError: the part is damaged or lacks a column.
+        DataError: a row has no picture or no landmarks.
     """
     lengths: list[int] = []
+    # An empty array first, because a part without any chosen row has nothing to concatenate.
     landmarks = [np.zeros((0, 10), np.float32)]
     start = 0
     with job.spool.open("wb") as stream:

@@ -1,4 +1,4 @@
-"""The stage: faces, labels and split of all datasets become balanced shards, in one container or two."""
+"""The stage shard: it writes the faces, labels and split of all datasets as balanced shards."""
 
 import tempfile
 import threading
@@ -52,27 +52,28 @@ def run(  # noqa: PLR0913 - what goes in, and how
     test_caps: Mapping[str, int] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Write ``parquet/`` or ``webdataset/`` shards or both, their index, and what loaders and catalogues need.
+    """Write shards as Parquet, WebDataset or both, with their index, manifest and Croissant metadata.
 
     Args:
-        faces: the folder of faces of each dataset, as equalize wrote it.
+        faces: the folder that equalize wrote for each dataset.
         selected: the folder that select wrote for each dataset.
-        labels: the folder of labels of each dataset.
+        labels: the folder that harmonize wrote for each dataset.
         split: the folder with split.parquet.
-        out: the folder to write, or a storage address (``s3://bucket/shards``): then the folder is made in the
-            temporary folder first and put there whole.
-        params: how rows are balanced and shared out, and what is written.
-        seed: of the balance and of the order of training rows.
-        workers: processes; the bytes do not depend on it.
-        test_caps: dataset -> how many test rows of each class a protocol tests; a dataset without one is tested whole.
-        progress: called with faces read, then with rows written, those of each container.
+        out: the folder to write, or a storage address (``s3://bucket/shards``). For an address, the folder is written
+            beside the split first and uploaded when it is complete.
+        params: the balance policy, the size of shards and the containers.
+        seed: seed of the balance and of the order of training rows.
+        workers: the number of threads; the bytes do not depend on it.
+        test_caps: dataset -> how many test rows of each class a protocol tests; without an entry, it tests all.
+        progress: called with the number of faces read, then with the rows written, counted once per container.
 
     Returns:
-        summary.json: rows_in are the rows of the split, rows_out the samples that are in a shard at least once.
+        The content of summary.json. rows_in is the rows of the split, rows_out the samples in at least one shard.
 
     Raises:
-        DataError: nothing to write, datasets preprocessed in different ways, or a sample without label.
-        TableError: an input table is missing or torn.
+        DataError: there is nothing to write, the datasets were preprocessed in different ways, or a sample has no
+            label.
+        TableError: an input table is missing or damaged.
         OutputError: the folder cannot be written.
     """
     settings = {**params.plain(), "seed": seed} | ({"test_per_class": dict(test_caps)} if test_caps else {})
@@ -115,7 +116,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
 
 
 class _Counted:
-    """Counts over threads, and says how many of all there are."""
+    """A counter that threads share, and that reports its progress."""
 
     def __init__(self, progress: Progress, total: int, note: str) -> None:
         self._progress, self._total, self._note = progress, total, note
@@ -137,7 +138,9 @@ def _write_all(
     workers: int,
     progress: Progress,
 ) -> None:
-    # Threads, not processes: reading and writing files and Arrow's encoding leave the interpreter's lock alone.
+    # Threads are enough, because reading and writing files and Arrow's encoding release the interpreter's lock. The
+    # spool is in the output folder, not in the shared /tmp, because it contains faces; it is removed before the folder
+    # is put in place.
     with (
         tempfile.TemporaryDirectory(dir=output.folder, prefix=".spool") as scratch,
         ThreadPoolExecutor(workers) as pool,
@@ -196,6 +199,7 @@ def _shard_job(
 def _keep_rejects(
     output: StageOutput, missing: pa.Table, untested: pa.Table, balance: Balanced, index: pa.Table
 ) -> None:
+    # With copies, a row of a sample may be left out while another is written. That sample is no reject.
     written = set(index["sample_id"].to_pylist())
     for row in missing.to_pylist():
         detail = f"labelled, but without a selected face; listed in {MISSING_FACES_NAME}"
