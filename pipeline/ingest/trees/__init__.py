@@ -1,1 +1,1 @@
-"""Files of a dataset, in folders and archives."""
+"""Raw trees: the files of a dataset as it ships, in folders and archives, under one interface (`tree`)."""

@@ -1,7 +1,7 @@
-"""What every archive is held to, whatever its kind: names that stay inside, sizes that are true, ratios that are sane.
+"""The rules for every kind of archive: names stay inside, sizes are as declared, and compression ratios are plausible.
 
-An archive is never unpacked. One member that is hostile condemns the archive: no one ships such a thing by mistake, and
-the rest of it deserves no trust.
+An archive is never unpacked to disk. A single hostile member makes the whole archive refused, because nobody packs one
+by mistake, so the other members cannot be trusted either.
 """
 
 import io
@@ -17,25 +17,26 @@ from pipeline.core.lineage.known import look_of
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.ingest.trees.tree import DamagedError, Tree, buffered, is_junk, stream_md5
 
-# Photographs do not shrink and tables shrink tenfold; deflate's utmost is 1032.
+# The limit of unpacked to packed size. Photographs hardly shrink and tables shrink tenfold; deflate can reach 1032.
 MAX_RATIO: Final = 200
-# What is smaller cannot hurt, whatever its ratio.
+# Up to this size, any ratio is allowed, because 1 MiB does no harm.
 FREE_BYTES: Final = 1 << 20
 _DRIVE: Final = re.compile(r"^[A-Za-z]:")
 _STEP_FILES: Final = 500
 
 
 class Refuser(Protocol):
-    """Makes the error that condemns an archive."""
+    """A function that makes the error with which an archive is refused."""
 
     def __call__(self, member: str, why: str) -> SourceError:
-        """Return the error, to be raised."""
+        """Return the error about a member; the caller raises it."""
 
 
 def refuser(src: str) -> Refuser:
-    """Return what makes this archive's errors."""
+    """Return the function that makes the errors of the archive `src`."""
 
     def refuse(member: str, why: str) -> SourceError:
+        # A hostile name may have undecodable bytes or thousands of characters, and the message is one line.
         shown = member.encode("utf-8", "backslashreplace").decode()
         return SourceError(f"{src}: member {shown[:200]!r} {why}; the archive is refused")
 
@@ -43,10 +44,10 @@ def refuser(src: str) -> Refuser:
 
 
 def member_name(given: str, refuse: Refuser) -> str:
-    """Return a member's name as a tree's: POSIX, without empty parts and dots.
+    """Return the name of a member as a name of a tree: POSIX, without empty parts and single dots.
 
     Raises:
-        SourceError: absolute, with a drive, or with "..", under either system's separators.
+        SourceError: the name is absolute, has a drive letter or contains "..", separated by slashes or backslashes.
     """
     name = given.replace("\\", "/")
     if name.startswith("/") or _DRIVE.match(name):
@@ -86,7 +87,7 @@ class ArchiveTree(Tree):
 
     @abstractmethod
     def stored_order(self) -> Iterable[str]:
-        """Return the members in the order in which they lie in the file, the fastest to read them all."""
+        """Return the members in the order of their bytes in the file, in which reading all of them is fastest."""
 
     @abstractmethod
     def raw(self, name: str) -> io.RawIOBase:
@@ -98,13 +99,13 @@ class ArchiveTree(Tree):
         return buffered(self.raw(name))
 
     def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:  # noqa: ARG002 - one file, one reader
-        """Return the md5 of the archive file, which is what DVC calls it; hashes every member as well."""
+        """Return the md5 of the archive file, which is DVC's identity of it; hashes every member as well."""
         self.hash_members(progress)
         self._md5 = file_md5(self.file)
         return self._md5
 
     def hash_members(self, progress: Progress = no_progress) -> None:
-        """Read every member once and keep its md5; a damaged one has none."""
+        """Read every member once and store its md5, or "" for a damaged one, which costs no other member."""
         for done, name in enumerate(self.stored_order(), 1):
             try:
                 self.md5(name)
@@ -114,14 +115,14 @@ class ArchiveTree(Tree):
                 progress(done, len(self._sizes), "hashing")
 
     def manifest(self) -> Iterator[FileIdentity]:
-        """Yield every member with size and md5, sorted; "" where it is damaged."""
+        """Yield every member with size and md5, sorted; the md5 of a damaged member is ""."""
         return (FileIdentity(name, self._sizes[name], self._md5s[name]) for name in self.names())
 
     def md5(self, name: str) -> str:
         """Return the md5 of a member's bytes in hex.
 
         Raises:
-            DamagedError: they are not what was packed.
+            DamagedError: they differ from what was packed.
         """
         if name not in self._md5s:
             with self.open(name) as stream:
@@ -131,7 +132,7 @@ class ArchiveTree(Tree):
         return self._md5s[name]
 
     def moved(self) -> str | None:
-        """Return the archive's name if it changed since it was opened."""
+        """Return the path of the archive if its bytes have changed since it was opened, else None."""
         try:
             same = look_of(self.file.stat()) == self._look or file_md5(self.file) == self._md5
         except (OSError, LineageError):
@@ -139,7 +140,11 @@ class ArchiveTree(Tree):
         return None if same else self.src
 
     def _add(self, name: str, size: int, refuse: Refuser) -> bool:
-        """Take a member; say whether it was taken: what systems leave behind is not."""
+        """Add a member and return True, or return False for a file that systems leave behind.
+
+        Raises:
+            SourceError: there is already a member of this name; two readers could disagree about which one counts.
+        """
         if is_junk(name):
             return False
         if name in self._sizes:
@@ -149,18 +154,18 @@ class ArchiveTree(Tree):
 
 
 class Bounded(io.RawIOBase):
-    """A stream of chunks that must be `size` bytes in all."""
+    """A raw stream over an iterator of chunks, which counts and checks its bytes itself."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, target: memoryview, /) -> int:  # type: ignore[override]  # io calls it with a memoryview
-        """Fill a buffer."""
+        """Read at least one byte into a buffer and return how many; 0 at the end."""
         while not self._rest:
             try:
                 self._rest = memoryview(next(self._chunks))

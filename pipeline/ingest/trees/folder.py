@@ -1,4 +1,4 @@
-"""A folder as a raw tree: every file below it; links that stay inside are followed, links that lead out never."""
+"""A folder as a raw tree: every file below it. Links are followed if they stay inside the folder, and only then."""
 
 import io
 import os
@@ -15,13 +15,14 @@ from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.ingest.trees.file_index import FileIndex, FileStamp
 from pipeline.ingest.trees.tree import Tree, stream_md5
 
-# Where DVC keeps files when its cache is linked into the workspace: `dvc checkout` made such links, no raw dataset did.
+# A file in DVC's cache. If `cache.type` is symlink, `dvc checkout` makes links that lead there, and these are followed.
 _DVC_CACHE: Final = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
+# Files hashed per task, so that half a million small files do not become as many tasks.
 _BATCH: Final = 512
 
 
 class FolderTree(Tree):
-    """The files below a folder, as `pipeline.core.lineage.identity` and DVC see them."""
+    """The files below a folder, the same ones that `pipeline.core.lineage.identity` and DVC see."""
 
     def __init__(self, src: str, *, walk: bool = True) -> None:
         super().__init__(src)
@@ -29,7 +30,7 @@ class FolderTree(Tree):
         self._outside: dict[str, str] = {}
         self._dangling: dict[str, str] = {}
         self._index = FileIndex()
-        self._asked: dict[str, str] = {}  # md5 of single files, where `identity` did not read them all
+        self._asked: dict[str, str] = {}  # md5 of single files that were asked for before, or without, `identity`
         if walk:
             self._walk("", (self._real_root,))
         self._index.close()
@@ -51,7 +52,7 @@ class FolderTree(Tree):
         return self._open(name)
 
     def outside(self, name: str) -> str | None:
-        """Say where a name leads that is a link out of the tree, or lies below one."""
+        """Return where a name leads if it is a link out of the tree, or below one; else None."""
         while name:
             if name in self._outside:
                 return self._outside[name]
@@ -59,11 +60,12 @@ class FolderTree(Tree):
         return None
 
     def unfollowed(self) -> dict[str, str]:
-        """Return the links out of the tree, and those to nothing, with where they lead."""
+        """Return the links that lead out of the tree or to nothing, with their targets."""
         return dict(sorted({**self._outside, **self._dangling}.items()))
 
     def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
-        """Return DVC's ``.dir`` identity of the folder; threads, because hashing and reading release Python's lock."""
+        """Return DVC's ``.dir`` identity of the folder; reads every byte once, in `workers` threads."""
+        # Threads are enough, because reading and hashing release the interpreter's lock.
         self._index.keep_md5s(self._hash_all(workers, progress))
         return folder_md5(self.manifest())
 
@@ -73,7 +75,7 @@ class FolderTree(Tree):
             yield FileIdentity(name, self._index.stamp(place).size, self._index.md5(place) or "")
 
     def md5(self, name: str) -> str:
-        """Return the md5 of a file's bytes in hex; once it was asked for, it is known."""
+        """Return the md5 of a file's bytes in hex; a file is read the first time only."""
         place = self._index.place(name)
         known = None if place is None else self._index.md5(place)
         if known is not None:
@@ -84,10 +86,13 @@ class FolderTree(Tree):
         return self._asked[name]
 
     def moved(self) -> str | None:
-        """Return the first file that is another than when the tree was opened; reads those that look otherwise."""
+        """Return the first file whose content has changed since the tree was opened, or None.
+
+        Only files with another size, time or inode are read again.
+        """
         for place, name in enumerate(self.names()):
             try:
-                now = os.stat(f"{self.src}/{name}")  # noqa: PTH116 - to make a Path takes longer than to look
+                now = os.stat(f"{self.src}/{name}")  # noqa: PTH116 - making a Path takes longer than the stat
             except OSError:
                 return name
             if FileStamp.of(now) != self._index.stamp(place) and self._hash([name]) != [self._index.md5(place)]:
@@ -116,7 +121,7 @@ class FolderTree(Tree):
 
     def _open(self, name: str) -> BinaryIO:
         try:
-            # As Path.open does; to make a Path takes longer than to read a small file.
+            # The same as Path.open, but making a Path takes longer than reading a small file.
             return io.BufferedReader(io.FileIO(f"{self.src}/{name}"))
         except OSError as error:
             raise SourceError(f"{self._path(name)}: cannot be read: {error.strerror}") from None
@@ -134,19 +139,20 @@ class FolderTree(Tree):
         inside = f"{folder}/" if folder else ""
         try:
             with os.scandir(self._path(folder)) as entries:
-                # One at a time: an entry keeps what was asked of it, and a folder may hold half a million.
+                # Files are taken one by one and only folders kept: an entry caches its stat, and a folder may contain
+                # half a million files.
                 folders = [entry for entry in entries if self._take(entry, inside + entry.name)]
         except OSError as error:
             raise SourceError(f"{self._path(folder)}: cannot be read: {error.strerror}") from None
         for entry in folders:
             name = inside + entry.name
             real = os.path.realpath(self._path(name)) if entry.is_symlink() else f"{opened[-1]}/{entry.name}"
-            # A link to a folder above it would go round for ever.
+            # A link to a folder that contains it would be followed for ever.
             if real not in opened:
                 self._walk(name, (*opened, real))
 
     def _take(self, entry: os.DirEntry[str], name: str) -> bool:
-        """Take what lies in a folder; say whether it is a folder itself, to be walked."""
+        """Add an entry of a folder to the index; return whether it is a folder, which must be walked."""
         if entry.name in DVC_CONTROLS:
             raise SourceError(f"{entry.path}: with it DVC passes over files of this tree; move it out of the tree")
         folder = _is_folder(entry)
@@ -166,7 +172,7 @@ class FolderTree(Tree):
             if entry.is_symlink():
                 self._dangling[name] = str(self._path(name).readlink())
             return
-        # Reading a pipe or a device could last for ever.
+        # Reading a pipe or a device might never end.
         if stat.S_ISREG(found.st_mode):
             self._index.add(name, FileStamp.of(found))
 
@@ -179,5 +185,5 @@ class FolderTree(Tree):
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself
+    except OSError:  # too many levels: the link leads to itself
         return False

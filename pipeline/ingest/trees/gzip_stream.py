@@ -1,6 +1,8 @@
-"""Random access in a gzip file: the state of the inflater is kept at intervals, and reading resumes at the nearest.
+"""Random access in a gzip file.
 
-The idea is that of zlib's own example `zran.c` (Adler): here a copy of zlib's state stands for window and bit offset.
+The state of the decompressor is saved at intervals, and a seek resumes from the nearest saved state before it. The idea
+is that of `zran.c`, an example in zlib (Mark Adler), which saves the window and the bit offset. Here it is a copy of
+zlib's whole state.
 """
 
 import io
@@ -14,14 +16,16 @@ from pipeline.core.errors import SourceError
 from pipeline.ingest.trees.archive import FREE_BYTES, MAX_RATIO
 
 _CHUNK_BYTES: Final = 1 << 16
+# A saved state has zlib's window of 32 KiB and up to 64 KiB of unread input, so 512 of them take at most about 50 MB,
+# whatever the size of the archive. In a small archive, one per MiB is enough.
 _MAX_POINTS: Final = 512
 _MIN_SPACING_BYTES: Final = 1 << 20
-_GZIP: Final = 16 + zlib.MAX_WBITS
+_GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's way to ask for a gzip header and checksum
 
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """Where reading can resume: place in the data, place in the file, the inflater there and what it has not eaten."""
+    """Where reading can resume: offset in the data, offset in the file, the decompressor, and its unread input."""
 
     at: int
     file_at: int
@@ -30,7 +34,10 @@ class _Point:
 
 
 class GzipStream(io.RawIOBase):
-    """The inflated bytes of a gzip file, with `seek`. Checked against the ratio as they are first read."""
+    """The decompressed bytes of a gzip file, with `seek`.
+
+    When they are read for the first time, they are checked against the limit of the compression ratio.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -43,22 +50,27 @@ class GzipStream(io.RawIOBase):
         self._points = [_Point(0, 0, self._inflater.copy(), b"")]
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it has `seek`."""
+        """Return True: `seek` works."""
         return True
 
     def tell(self) -> int:
-        """Return the place in the inflated data."""
+        """Return the offset in the decompressed data, in bytes."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a place in the inflated data."""
+        """Go to an offset in the decompressed data, or to its end if that comes first.
+
+        Raises:
+            SourceError: the file is damaged, cut off, or unpacks to too much.
+        """
         wanted = offset + (self._at if whence == io.SEEK_CUR else 0)
         place = bisect_right([point.at for point in self._points], wanted) - 1
         point = self._points[place]
+        # Where the stream is already between the saved state and the target, it just reads on.
         if wanted < self._at or point.at > self._at:
             self._file.seek(point.file_at)
             self._inflater, self._packed, self._at = point.inflater.copy(), point.packed, point.at
@@ -67,7 +79,7 @@ class GzipStream(io.RawIOBase):
         return self._at
 
     def readinto(self, target: memoryview, /) -> int:  # type: ignore[override]  # io calls it with a memoryview
-        """Fill a buffer with at least one byte, unless the data has ended."""
+        """Read at least one byte into a buffer and return how many; 0 at the end of the data."""
         chunk = self._next(len(target))
         target[: len(chunk)] = chunk
         return len(chunk)
@@ -78,7 +90,7 @@ class GzipStream(io.RawIOBase):
         super().close()
 
     def drain(self) -> int:
-        """Read to the end, so that all is checked once; return how many bytes there are."""
+        """Read to the end, so that everything is checked once, and return the number of bytes."""
         while self._next(_CHUNK_BYTES * 4):
             pass
         return self._at
@@ -101,7 +113,7 @@ class GzipStream(io.RawIOBase):
         return b""
 
     def _join_next(self) -> bool:
-        """Begin the next of joined gzip files; False where only padding follows."""
+        """Begin the next member of a gzip file made of several; return False if only zeros follow."""
         while not (rest := self._packed.lstrip(b"\0")):
             self._packed = self._file.read(_CHUNK_BYTES)
             if not self._packed:
@@ -114,6 +126,7 @@ class GzipStream(io.RawIOBase):
         file_at, last = self._file.tell(), self._points[-1]
         if self._at <= last.at:
             return
+        # Compared with what has been read of the file so far, so that a bomb is noticed before it has unpacked much.
         if self._at > FREE_BYTES and self._at > MAX_RATIO * file_at:
             raise SourceError(f"{self._path}: unpacks to more than {MAX_RATIO} times its size; the archive is refused")
         if file_at - last.file_at >= self._spacing and not self._inflater.eof:

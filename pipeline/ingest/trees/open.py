@@ -1,4 +1,4 @@
-"""From what a person typed as `--src` to a tree: a folder, an archive, or a folder of archives."""
+"""Opening the path given as `--src` as a tree: a folder, an archive, or a folder with archives in it."""
 
 import os
 import stat
@@ -13,16 +13,17 @@ from pipeline.ingest.trees.tar import GZIP_MAGIC, TarTree
 from pipeline.ingest.trees.tree import Tree
 from pipeline.ingest.trees.zip import ZipTree
 
+# The second one is an empty zip, which has only the end of a directory.
 _ZIP_MAGICS: Final = (b"PK\3\4", b"PK\5\6")
 _TAR_MAGIC: Final = b"ustar"
 _TAR_MAGIC_AT: Final = 257
 
 
 def open_tree(src: str) -> Tree:
-    """Open a folder, an archive (.zip, .tar, .tar.gz, .tgz), or a folder that holds archives.
+    """Open a folder, an archive (.zip, .tar, .tar.gz, .tgz), or a folder that contains archives.
 
     Raises:
-        SourceError: nothing is there, it is no archive that can be read, or an archive is refused.
+        SourceError: the path does not exist, is not an archive that can be read, or contains a hostile archive.
     """
     path = Path(src)
     try:
@@ -38,12 +39,18 @@ def open_tree(src: str) -> Tree:
 
 
 def open_known(src: str) -> Tree:
-    """Open a tree whose files are known by name: a folder is not walked until a name is not simply there."""
+    """Open a tree to read files whose names are already known, such as those in samples.parquet.
+
+    A folder is not walked, which takes long for half a million files, until a name is not found at its own path.
+
+    Raises:
+        SourceError: see `open_tree`.
+    """
     return KnownFolder(src) if Path(src).is_dir() else open_tree(src)
 
 
 class KnownFolder(FolderTree):
-    """A folder of which only some files will be read, by name."""
+    """A folder of which only some files will be read, by their names. It is walked only if a name is not found."""
 
     def __init__(self, src: str) -> None:
         super().__init__(src, walk=False)
@@ -59,7 +66,7 @@ class KnownFolder(FolderTree):
         return self._walked().size(name) if found is None else found.st_size
 
     def _look(self, name: str) -> os.stat_result | None:
-        """Return what one file looks like, without a walk; None where it is not there, no regular file or outside."""
+        """Return the stat of one file without walking the folder; None if it is missing, not regular, or outside."""
         if ".." in name.split("/") or name.startswith("/"):
             return None
         try:
@@ -79,6 +86,7 @@ def _open_archive(src: str) -> ArchiveTree:
         head = stream.read(_TAR_MAGIC_AT + len(_TAR_MAGIC))
     if head.startswith(_ZIP_MAGICS):
         return ZipTree(src)
+    # The content decides. Only a tar older than ustar, which has no magic bytes, is recognised by its suffix.
     if head.startswith(GZIP_MAGIC) or head[_TAR_MAGIC_AT:] == _TAR_MAGIC or src.casefold().endswith(".tar"):
         return TarTree(src)
     raise SourceError(f"{src}: not an archive that is read in place; expected a folder, .zip, .tar or .tar.gz")

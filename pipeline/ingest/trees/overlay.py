@@ -1,7 +1,8 @@
-"""A folder that holds archives, as one raw tree: as if each had been unpacked where it lies.
+"""A folder with archives in it as one raw tree, as if each archive had been unpacked where it is.
 
-An archive whose members share one top folder unpacks beside itself, any other one into a folder of its own name: what
-desktop tools do. One that was unpacked already, its files lying there, is passed over.
+If all members of an archive are below one top folder, they appear beside the archive, otherwise in a folder with its
+name, as desktop tools unpack them. An archive that has been unpacked already, so that all of its files are there, is
+ignored.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 class OverlayTree(Tree):
-    """Loose files and the members of the archives beside them, under one set of names."""
+    """The files of a folder, and the members of the archives in it, under one set of names."""
 
     def __init__(self, folder: FolderTree, archives: list[str], open_archive: Callable[[str], ArchiveTree]) -> None:
         super().__init__(folder.src)
@@ -56,25 +57,25 @@ class OverlayTree(Tree):
         return tree.md5(inner)
 
     def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
-        """Return DVC's identity of the folder as it lies there, archives packed; hashes their members as well."""
+        """Return DVC's identity of the folder with its archives packed; hashes the members as well, for `md5`."""
         for archive in self._archives:
             archive.hash_members(progress)
         return self._folder.identity(workers, progress)
 
     def manifest(self) -> Iterator[FileIdentity]:
-        """Yield every file of the folder, archives packed: what DVC tracks."""
+        """Yield every file of the folder with its archives packed, because that is what DVC tracks."""
         return self._folder.manifest()
 
     def moved(self) -> str | None:
-        """Return the name of a file that changed since the tree was opened, or None."""
+        """Return the name of a file that has changed since the tree was opened, or None."""
         return self._folder.moved()
 
     def outside(self, name: str) -> str | None:
-        """Say where a name leads that is a link out of the tree."""
+        """Return where a name leads if it is a link out of the tree, else None."""
         return self._folder.outside(name)
 
     def unfollowed(self) -> dict[str, str]:
-        """Return the links that are not followed and where they lead."""
+        """Return the links that are not followed, with their targets."""
         return self._folder.unfollowed()
 
     def _place(self, name: str) -> tuple[Tree, str]:
@@ -82,9 +83,11 @@ class OverlayTree(Tree):
 
     def _lay(self, name: str, archive: ArchiveTree) -> None:
         at, _, base = name.rpartition("/")
+        # Several top folders, or loose files beside one, would be mixed with the neighbours of the archive.
         if len({member.partition("/")[0] for member in archive.names()}) != 1 or archive.listing("").files:
             at = join(at, without_suffix(base))
         placed = {join(at, member): member for member in archive.names()}
+        # A file that is there under the same name and with the same size is taken for the unpacked member.
         known = [full for full in placed if full in self._places]
         for full in known:
             tree, inner = self._places[full]
@@ -98,7 +101,7 @@ class OverlayTree(Tree):
 
 
 def archives_of(folder: FolderTree) -> list[str]:
-    """Return the names of the archives in a folder."""
+    """Return the names of all archives below a folder, known by their suffix."""
     return [name for name in folder.names() if name.casefold().endswith(SUFFIXES)]
 
 

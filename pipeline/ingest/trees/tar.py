@@ -1,4 +1,7 @@
-"""A tar, plain or gzipped, as a raw tree: indexed by the standard library, read by offset, never unpacked."""
+"""A tar, plain or gzipped, as a raw tree.
+
+The standard library reads its headers once. Members are then read by their offset, and nothing is unpacked to disk.
+"""
 
 import io
 import tarfile
@@ -12,24 +15,26 @@ from pipeline.ingest.trees.gzip_stream import GzipStream
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _CHUNK_BYTES: Final = 1 << 18
-# No header is larger; a forged one could make the standard library ask for all memory.
+# tarfile reads a long name or a PAX header at once, with the size that it declares. A forged size would take all
+# memory; no real header is larger than 1 MiB.
 _MAX_HEADER_BYTES: Final = 1 << 20
 
 
 class TarTree(ArchiveTree):
-    """The regular files of a tar. Links, devices and sparse files are refused, and so is all that is not an archive."""
+    """The regular files of a tar. A tar that contains links, devices or sparse files is refused."""
 
     def __init__(self, src: str) -> None:
         super().__init__(src)
         with self.file.open("rb") as stream:
             self._gzipped = stream.read(2) == GZIP_MAGIC
         self._stream: Any = GzipStream(self.file) if self._gzipped else self.file.open("rb")
+        # The stream is shared by all members, so it is closed when nobody uses the tree any more.
         weakref.finalize(self, self._stream.close)
         self._places: dict[str, int] = {}
         self._index(refuser(src))
 
     def stored_order(self) -> list[str]:
-        """Return the members in the order in which they lie in the file."""
+        """Return the members in the order of their bytes in the file."""
         return sorted(self._places, key=self._places.__getitem__)
 
     def raw(self, name: str) -> io.RawIOBase:
@@ -39,7 +44,7 @@ class TarTree(ArchiveTree):
     def _chunks(self, name: str) -> Iterator[bytes]:
         at, left = self._places[name], self._sizes[name]
         while left:
-            # Two members may be read in turns.
+            # Another member may have been read since the last chunk, from the same stream.
             self._stream.seek(at)
             chunk = self._stream.read(min(_CHUNK_BYTES, left))
             if not chunk:
@@ -58,7 +63,7 @@ class TarTree(ArchiveTree):
 
     def _take_all(self, archive: Any, refuse: Refuser) -> int:
         while (member := archive.next()) is not None:
-            archive.members.clear()  # else a million members stay in memory
+            archive.members.clear()  # tarfile would keep every member in memory, and there may be a million
             name = member_name(member.name, refuse)
             if member.issym() or member.islnk():
                 raise refuse(member.name, f"is a link to {member.linkname!r}")
@@ -71,11 +76,15 @@ class TarTree(ArchiveTree):
         return int(archive.offset)
 
     def _check_end(self, end: int) -> None:
-        """Refuse a tar that breaks off: the standard library takes a damaged header for the end."""
+        """Refuse a tar that was cut off or is damaged, because tarfile takes a damaged header for the end of the tar.
+
+        After the last member there must be zeros, and the last member must end within the file.
+        """
         self._stream.seek(end)
         if self._stream.read(512).strip(b"\0"):
             raise SourceError(f"{self.src}: damaged after {len(self._sizes)} members; fetch it again")
         size = self._stream.drain() if self._gzipped else self.file.stat().st_size
+        # Members were added in the order of the file, so the last one that was added is the only one to check.
         for name in reversed(self._places):
             if self._places[name] + self._sizes[name] > size:
                 raise SourceError(f"{self.src}: ends within member {name!r}; fetch it again")
@@ -83,7 +92,7 @@ class TarTree(ArchiveTree):
 
 
 class _Guarded:
-    """A file for tarfile that refuses headers of a size that none has."""
+    """A file for tarfile which refuses to read a header larger than 1 MiB, see `_MAX_HEADER_BYTES`."""
 
     def __init__(self, stream: BinaryIO, src: str) -> None:
         self._stream = stream

@@ -1,7 +1,7 @@
-"""A raw tree: the files of a raw dataset by their POSIX names, wherever they lie — in a folder, or inside an archive.
+"""A raw tree: the files of a raw dataset by their POSIX names, whether they are in a folder or inside an archive.
 
-Readers see only names and bytes. A tree never hands out what lies beyond its root: a link out of it is a name that
-cannot be read, and an archive that tries to reach outside is refused whole (`pipeline.ingest.trees.archive`).
+Readers see only names and bytes. A tree never returns anything outside its root: a link that leads out of it cannot be
+read, and an archive with a member that would unpack outside is refused (`pipeline.ingest.trees.archive`).
 """
 
 import hashlib
@@ -17,10 +17,11 @@ from pipeline.core.errors import SourceError
 from pipeline.core.lineage.identity import FileIdentity
 from pipeline.core.parallel.pool import Progress, no_progress
 
-# No picture or annotation that is read whole is larger; big tables are streamed.
+# No picture or annotation file that is read at once is this large; big tables are streamed. A hostile file that is
+# larger would otherwise take all memory.
 MAX_READ_BYTES: Final = 512 << 20
 _CHUNK_BYTES: Final = 1 << 20
-# In lower case.
+# What operating systems, file servers and tools leave in folders, in lower case. No dataset means them.
 _JUNK_NAMES: Final = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".gitignore", ".gitkeep"})
 _JUNK_FOLDERS: Final = frozenset(
     {"__macosx", "@eadir", ".git", ".ipynb_checkpoints", ".thumbnails", "$recycle.bin", "system volume information"}
@@ -29,18 +30,18 @@ _JUNK_FOLDERS: Final = frozenset(
 
 @dataclass(slots=True)
 class Listing:
-    """What lies directly in one folder, sorted; names without the folder."""
+    """The folders and files directly in one folder, sorted; names without the folder."""
 
     folders: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
 
 
 class DamagedError(SourceError):
-    """The bytes of one file of an archive are not those that were packed."""
+    """A member of an archive has other bytes than those that were packed. The rest of the archive can be used."""
 
 
 class Tree(ABC):
-    """The files of one raw dataset. Names are POSIX, relative to the root, and never leave it."""
+    """The files of one raw dataset. Names are POSIX paths relative to the root, and never lead out of it."""
 
     def __init__(self, src: str) -> None:
         self.src = src
@@ -54,7 +55,7 @@ class Tree(ABC):
 
     @abstractmethod
     def __contains__(self, name: str) -> bool:
-        """Say whether there is a file of this name."""
+        """Return whether there is a file of this name."""
 
     @abstractmethod
     def size(self, name: str) -> int:
@@ -65,12 +66,17 @@ class Tree(ABC):
         """Open a file for reading its bytes from the start.
 
         Raises:
-            SourceError: there is no such file, or it is not what the archive declares.
+            SourceError: there is no such file, or it differs from what the archive declares.
         """
 
     @abstractmethod
     def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
-        """Return the identity DVC gives the folder or the archive file; reads every byte once."""
+        """Return the md5 by which DVC identifies the folder or the archive file; reads every byte once.
+
+        Args:
+            workers: threads that read.
+            progress: called with the number of files that are hashed.
+        """
 
     @abstractmethod
     def manifest(self) -> Iterator[FileIdentity]:
@@ -82,21 +88,21 @@ class Tree(ABC):
 
     @abstractmethod
     def moved(self) -> str | None:
-        """Return the name of a file that changed since the tree was opened, or None."""
+        """Return the name of a file that has changed since the tree was opened, or None."""
 
     def outside(self, name: str) -> str | None:  # noqa: ARG002 - only folders can hold links
-        """Say where a name leads that is a link out of the tree; None for all others."""
+        """Return where a name leads if it is a link out of the tree, else None."""
         return None
 
     def unfollowed(self) -> dict[str, str]:
-        """Return the links that are not followed and where they lead; DVC's identity of the tree may count them."""
+        """Return the links that are not followed, with their targets; DVC's identity may include what they lead to."""
         return {}
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file.
 
         Raises:
-            SourceError: no such file, more than 512 MiB, or not what the archive declares.
+            SourceError: there is no such file, it has more than 512 MiB, or differs from what the archive declares.
         """
         if self.size(name) > MAX_READ_BYTES:
             raise SourceError(f"{self.src}: {name} has {self.size(name)} bytes; at most {MAX_READ_BYTES} are read")
@@ -104,13 +110,13 @@ class Tree(ABC):
             return stream.read()
 
     def listing(self, folder: str) -> Listing:
-        """Return what lies directly in a folder ("" is the root); what no one put there on purpose is left out."""
+        """Return the content of one folder ("" is the root), without files that systems leave behind, see `is_junk`."""
         if self._listings is None:
             self._listings = _index_folders(self.names())
         return self._listings.get(folder, _NOTHING)
 
     def below(self, folder: str) -> Iterator[str]:
-        """Yield the names of all files below a folder, in the order of the folders."""
+        """Yield the names of all files below a folder: its own files first, then folder by folder."""
         prefix = f"{folder}/" if folder else ""
         listing = self.listing(folder)
         yield from (prefix + name for name in listing.files)
@@ -118,7 +124,10 @@ class Tree(ABC):
             yield from self.below(prefix + name)
 
     def match(self, name: str) -> list[str]:
-        """Return the files whose name differs only in case or in the Unicode normal form."""
+        """Return the files of this name, or whose names differ from it only in case or Unicode normal form.
+
+        Lists made on Windows or macOS spell paths in another case or normal form than the files that ship with them.
+        """
         if self._loose is None:
             self._loose = defaultdict(list)
             for known in self.names():
@@ -126,7 +135,10 @@ class Tree(ABC):
         return self._loose.get(_loose(name), [])
 
     def ending(self, name: str) -> list[str]:
-        """Return the files whose last path components are these; if there are none, up to case and normal form."""
+        """Return the files whose path ends with the components of `name`.
+
+        If there is none, case and Unicode normal form are ignored. Lists often contain paths of their author's machine.
+        """
         if self._by_base is None:
             self._by_base = defaultdict(list)
             for known in self.names():
@@ -140,7 +152,7 @@ _NOTHING: Final = Listing()
 
 
 def stream_md5(stream: BinaryIO) -> str:
-    """Return the md5 of what is left in a stream, in hex."""
+    """Return the md5 of the rest of a stream, in hex."""
     digest = hashlib.md5(usedforsecurity=False)
     while chunk := stream.read(_CHUNK_BYTES):
         digest.update(chunk)
@@ -148,12 +160,13 @@ def stream_md5(stream: BinaryIO) -> str:
 
 
 def buffered(raw: io.RawIOBase) -> BinaryIO:
-    """Return a raw stream with a buffer."""
+    """Return a raw stream with a buffer of 1 MiB."""
     return io.BufferedReader(raw, _CHUNK_BYTES)
 
 
 def is_junk(name: str) -> bool:
-    """Say whether a file is what systems leave behind and no dataset means."""
+    """Return whether a file is one that operating systems and tools leave behind, and no part of a dataset."""
+    # "._" begins the resource forks that macOS puts beside each file of an archive, "._face.jpg" among them.
     parts = name.casefold().split("/")
     return parts[-1] in _JUNK_NAMES or parts[-1].startswith("._") or not _JUNK_FOLDERS.isdisjoint(parts[:-1])
 
