@@ -1,7 +1,7 @@
-"""Work over processes: one process a core, one thread each, a part as the unit of work, results in order.
+"""Work in several processes: one process per core, each with one thread; jobs are parts, and results come in order.
 
-`map_ordered` is for work that does not kill its process. `supervised.map_parts` is for work that might, such as
-decoding what someone else made.
+`map_ordered` is for work that does not crash its process. `supervised.map_parts` is for work that might, such as
+decoding files that someone else made.
 """
 
 import ctypes
@@ -24,30 +24,32 @@ from pipeline.core.errors import DataError, ParamsError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+# From Linux's prctl.h, which Python does not define.
 _PR_SET_PDEATHSIG: Final = 1
-# How long to wait for a part before looking how far all are.
+# The progress of the workers is read four times a second, often enough for a smooth bar.
 _LOOK_S: Final = 0.25
 
-# Called as work advances: units done, units in all, a short note for the progress bar.
+# Called as work advances, with the units that are done, their total, and a short note for the progress bar.
 Progress = Callable[[int, int, str], None]
 
 
 def no_progress(done: int, total: int, note: str) -> None:
-    """Show nothing."""
+    """Ignore the progress."""
 
 
 def say_nothing(line: str) -> None:
-    """Tell nobody."""
+    """Ignore a message."""
 
 
 def worker_count() -> int:
-    """Return how many processes to use: PREP_WORKERS, else one for each core this process may run on.
+    """Return the number of worker processes: PREP_WORKERS, or one per core that this process may run on.
 
     Raises:
         ParamsError: PREP_WORKERS is not a whole number of at least 1.
     """
     text = os.environ.get("PREP_WORKERS", "")
     if not text:
+        # Not cpu_count, which counts the cores of the machine: a container or a batch job may have only some of them.
         affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
         return len(affinity(0)) if affinity else os.cpu_count() or 1
     if not text.isdecimal() or int(text) < 1:
@@ -56,7 +58,10 @@ def worker_count() -> int:
 
 
 def end_with_parent() -> None:
-    """Have this worker end when the process that started it does, even one that is killed; called in the worker."""
+    """Make this worker process end with the process that started it, even if that is killed. Called in the worker.
+
+    The signal of Linux also ends a worker that is stuck in C code. The thread is for systems without that signal.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     parent = multiprocessing.parent_process()
@@ -71,7 +76,11 @@ def _follow(parent: BaseProcess) -> None:
 
 @contextmanager
 def without_missing_main() -> Iterator[None]:
-    """Start processes in here: a worker runs the calling script once more, and one on standard input is no file."""
+    """Hide `__main__.__file__` while processes are started, if there is no such file.
+
+    A spawned process runs the calling script once more by its file. For a script on standard input, Python names the
+    file `<stdin>`, and every worker would die because it cannot be opened.
+    """
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
     if file is None or Path(file).exists():
@@ -85,15 +94,15 @@ def without_missing_main() -> Iterator[None]:
 
 
 class _Tally:
-    """How many units are done in this process, or over all workers, and who wants to know."""
+    """The number of units that are done: a counter that workers share, or, without workers, a callback and a count."""
 
-    count: Any = None  # shared memory, in a worker
+    count: Any = None  # in a worker: the counter in shared memory
     report: Callable[[int], None] | None = None
     done = 0
 
 
 def finish_units(count: int) -> None:
-    """Say, inside of what `map_ordered` runs, that so many more units are done."""
+    """Report that `count` more units are done; called by functions that `map_ordered` runs."""
     if _Tally.count is not None:
         with _Tally.count.get_lock():
             _Tally.count.value += count
@@ -108,18 +117,19 @@ def map_ordered(
     workers: int,
     report: Callable[[int], None] | None = None,
 ) -> Iterator[Result]:
-    """Yield `function(job)` for each job in order, over processes when there is more than one of both.
+    """Yield `function(job)` for each job, in the order of the jobs.
 
-    `function` and the jobs are pickled; the processes are spawned, so that no lock or thread is inherited.
+    With one worker or one job, everything runs in this process. Otherwise `function` and the jobs are pickled, and
+    processes are spawned rather than forked, so that they inherit no locks and no threads.
 
     Args:
-        function: what is done; may call `finish_units`.
+        function: does one job; it may call `finish_units`.
         jobs: the parts.
-        workers: how many processes.
-        report: called with the units that are done, of all jobs.
+        workers: the number of processes, at least 1.
+        report: called with the number of units that are done, over all jobs.
 
     Raises:
-        DataError: a process died, most often because the memory ran out.
+        DataError: a process died, most often because there was too little memory.
     """
     if workers <= 1 or len(jobs) <= 1:
         yield from _map_here(function, jobs, report)
@@ -131,13 +141,14 @@ def map_ordered(
             with without_missing_main():
                 futures = deque(pool.submit(function, job) for job in jobs)
             while futures:
-                future = futures.popleft()  # its result is not kept beyond here
+                future = futures.popleft()  # a future keeps its result, so it must not stay in the queue
                 while report is not None and not wait([future], _LOOK_S).done:
                     report(count.value)
                 yield future.result()
         except BrokenProcessPool:
             raise DataError("a worker process died, perhaps for want of memory; try a smaller PREP_WORKERS") from None
         finally:
+            # Without waiting: after an error or an interruption, the remaining jobs would only delay the message.
             pool.shutdown(wait=False, cancel_futures=True)
         if report is not None:
             report(count.value)
@@ -148,7 +159,7 @@ def _map_here(
 ) -> Iterator[Result]:
     done = 0
     for job in jobs:
-        # Set for each job anew: what is done between two of them may be other work of this kind.
+        # Set again for each job, because the consumer of this generator may run another `map_ordered` between two jobs.
         _Tally.report, _Tally.done = report, done
         try:
             result = function(job)

@@ -1,9 +1,9 @@
-"""Work that can kill its process: any worker may die, and the part that it worked on is done all the same.
+"""Work that may crash or hang its process. If a worker dies, its part is still completed.
 
-A worker says which unit (picture) of its part it is working on. When it dies, out of memory or in a decoder, its pipe
-closes, which is seen at once; one that is at a unit for longer than the deadline is ended. The unit is
-then tried alone in a new process; if that one ends so too, the part is done again without the unit, else it is done
-again whole.
+A worker reports which unit (picture) of its part it is working on. If it dies, because memory runs out or a decoder
+crashes, its pipe closes and the parent notices at once. A worker that stays at one unit for longer than the deadline is
+killed. The unit is then tried alone in a new process. If that process ends in the same way, the part is done again
+without the unit, otherwise it is done again as a whole.
 """
 
 import multiprocessing
@@ -21,30 +21,41 @@ from pipeline.core.errors import DataError
 from pipeline.core.parallel.pool import without_missing_main
 from pipeline.core.parallel.units import NO_UNIT, Job, Lost, PartFunction, Result, Started, work
 
-# A deadline is that of one unit; what is done for several at once, or before the first, may take this many.
+# The deadline applies to one unit. Work on several units at once, or before the first one (loading detectors), may take
+# this many deadlines.
 _SEVERAL: Final = 10
-# Workers that end while they start: as many as this, and none will ever start.
+# After this many workers in a row that die while they start, none is expected to start. One alone may be an accident.
 _BIRTHS: Final = 2
-# How long to wait for a worker before looking how far they all are.
+# The progress of all workers, and their deadlines, are checked at least this often.
 _LOOK_S: Final = 0.25
-# A part that dies this often without one unit being to blame is given up.
+# A part is given up after its process died this many times without a unit that does so alone.
 _DEATHS: Final = 3
-# The libraries of numbers start one thread a core unless told before they are loaded.
+# Numerical libraries start one thread per core unless these are set before they are loaded. With one process per core,
+# that would be far too many.
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def _unheard(done: int) -> None:
-    """Say nothing."""
+    """Ignore the progress."""
 
 
 @dataclass(slots=True)
 class _Task(Generic[Job]):
-    """One part on its way: what is known of its units, and how often it died."""
+    """One part, with what is known about its units.
+
+    Attributes:
+        index: its position among the jobs.
+        job: what the function receives.
+        lost: the units that are left out, with the reason.
+        cleared: the units that were tried alone and did not end their process.
+        suspects: the units that are to be tried alone.
+        deaths: how many times its process died while it was at no unit.
+    """
 
     index: int
     job: Job
     lost: dict[int, Lost] = field(default_factory=dict)
-    cleared: set[int] = field(default_factory=set)  # tried alone and survived
+    cleared: set[int] = field(default_factory=set)
     suspects: list[int] = field(default_factory=list)
     deaths: int = 0
 
@@ -54,11 +65,11 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     unit: Any  # shared memory: the unit being worked on
-    beat: Any  # shared memory: how often it has said so
-    done: Any  # shared memory: units of its part that are done
+    beat: Any  # shared memory: how many times it has reported a unit
+    done: Any  # shared memory: the units of its part that are done
     started: bool = False
     hung: bool = False
-    heard: tuple[int, float] = (0, 0.0)  # the last beat that was seen, and when
+    heard: tuple[int, float] = (0, 0.0)  # the last beat that was seen, and when (s)
     task: "_Task[Any] | None" = None
     only: int | None = None
 
@@ -72,18 +83,19 @@ def map_parts(
     deadline_s: float,
     report: Callable[[int], None] = _unheard,
 ) -> Iterator[Result]:
-    """Yield `function(job, units)` for each job in order, over processes that may die.
+    """Yield `function(job, units)` for each job, in the order of the jobs, from processes that may die.
 
     Args:
-        function: importable by name, as are the jobs picklable; processes are spawned.
+        function: does one part. It must be importable by name, because processes are spawned; jobs must be picklable.
         jobs: the parts.
-        workers: how many processes; there is always at least one, so that this one survives.
-        count_units: how many units a job has, for the case that it died where no unit was named.
-        deadline_s: seconds by the clock that a unit may take.
-        report: called with the units that are done, of all parts; never with fewer than before.
+        workers: the number of processes. At least one is started, so that a crash never ends this process.
+        count_units: returns how many units a job has; all are tried alone if it died without naming one.
+        deadline_s: the seconds of wall clock time that one unit may take.
+        report: called with the number of units that are done, over all parts; it never decreases.
 
     Raises:
-        DataError: a part kills its process though none of its units does so alone, or no process can be started.
+        DataError: a part keeps ending its process although none of its units does so alone, or no process starts.
+        Exception: whatever `function` raises.
     """
     pool = _Pool(function, jobs, min(workers, max(1, len(jobs))), count_units, deadline_s)
     try:
@@ -109,15 +121,15 @@ class _Pool(Generic[Job, Result]):
         self._function = function
         self._count_units = count_units
         self._deadline_s = deadline_s
-        self._births = 0
-        self._finished = 0  # units of the parts whose result is here
+        self._births = 0  # workers in a row that died while they started
+        self._finished = 0  # units of the parts that have a result
         self._most = 0
         self._context = multiprocessing.get_context("spawn")
         self._tasks: deque[_Task[Job]] = deque(_Task(index, job) for index, job in enumerate(jobs))
         self._workers = [self._hire() for _ in range(size)] if jobs else []
 
     def advance(self) -> None:
-        """Give work to idle workers, then wait for one to report or to die."""
+        """Give parts to idle workers, then wait a moment for one to send its result or to die."""
         for number, worker in enumerate(self._workers):
             if worker.task is None and self._tasks:
                 self._assign(number, self._tasks.popleft())
@@ -128,7 +140,7 @@ class _Pool(Generic[Job, Result]):
             self._end_hung(worker)
 
     def count_done(self) -> int:
-        """Return how many units are done; what is done again after a death does not count twice."""
+        """Return how many units are done. Units that are done again after a death are not counted twice."""
         running = sum(worker.done.value for worker in self._workers if worker.task is not None and worker.only is None)
         self._most = max(self._most, self._finished + running)
         return self._most
@@ -145,6 +157,7 @@ class _Pool(Generic[Job, Result]):
         pipe, far_end = self._context.Pipe()
         unit, beat, done = (self._context.RawValue("q", value) for value in (NO_UNIT, 0, 0))
         process = self._context.Process(target=work, args=(far_end, unit, beat, done, self._function), daemon=True)
+        # A spawned process inherits the environment, so it is set here and restored after the start.
         before = {name: os.environ.get(name) for name in _THREADS}
         os.environ.update(dict.fromkeys(_THREADS, "1"))
         try:
@@ -152,11 +165,11 @@ class _Pool(Generic[Job, Result]):
                 process.start()
         finally:
             _restore(before)
-        far_end.close()  # or the end of the process would not close the pipe
+        far_end.close()  # while it is open here, the death of the process would not close the pipe
         return _Worker(process, pipe, unit, beat, done)
 
     def _end_hung(self, worker: _Worker) -> None:
-        """End a worker that has been at one unit for too long; its death is noticed like any other."""
+        """Kill a worker that has been at one unit for too long. Its death is then noticed like any other."""
         beat, now = worker.beat.value, time.monotonic()
         if worker.task is None or beat != worker.heard[0]:
             worker.heard = beat, now
@@ -178,7 +191,7 @@ class _Pool(Generic[Job, Result]):
         worker = self._workers[number]
         try:
             failure, result = worker.pipe.recv()
-        except (EOFError, OSError):  # OSError: it died with half of its answer sent
+        except (EOFError, OSError):  # OSError: it died after sending half of its answer
             self._bury(number)
             return
         if result is Started:
@@ -195,10 +208,11 @@ class _Pool(Generic[Job, Result]):
             return
         task.suspects.remove(only)
         task.cleared.add(only)
+        # In front of the others, because results are yielded in order and the caller may be waiting for this part.
         self._tasks.appendleft(task)
 
     def _bury(self, number: int) -> None:
-        """Draw the conclusion from a worker's death, and hire another."""
+        """Decide what a worker's death says about its part, and start another worker."""
         worker = self._workers[number]
         task, only, unit = worker.task, worker.only, worker.unit.value
         how: Lost = "hung" if worker.hung else "died"
@@ -210,13 +224,13 @@ class _Pool(Generic[Job, Result]):
         if task is None:
             return
         if not worker.started:
-            self._tasks.appendleft(task)  # it was not read
+            self._tasks.appendleft(task)  # the part was never begun, so it is not to blame
             return
         if only is not None:
             task.suspects.remove(only)
             task.lost[only] = how
         elif unit in task.cleared:
-            task.lost[unit] = how  # it survived alone, and the part has now died of it a second time
+            task.lost[unit] = how  # it survived alone, but this is the second death of the part at this unit
         else:
             self._suspect(task, unit)
         self._tasks.appendleft(task)
@@ -231,6 +245,7 @@ class _Pool(Generic[Job, Result]):
             )
 
     def _suspect(self, task: _Task[Job], unit: int) -> None:
+        # A death at no unit may be caused by any of them, so all are tried alone.
         task.deaths += unit == NO_UNIT
         if task.deaths >= _DEATHS:
             raise DataError(

@@ -1,4 +1,4 @@
-"""What a worker process of `supervised` is given, what it reports, and its loop."""
+"""The worker's side of `supervised`: what a worker process receives, what it reports, and its loop."""
 
 import signal
 from collections.abc import Callable, Mapping
@@ -11,22 +11,26 @@ from pipeline.core.parallel.pool import end_with_parent
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+# The unit of a worker that works on none in particular.
 NO_UNIT: Final = -1
+# Why a unit is given up: its process died, or did not finish it before the deadline.
 Lost = Literal["died", "hung"]
 
 
 def _silent(unit: int) -> None:
-    """Say nothing."""
+    """Ignore a report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Which units of a part to work on, and where to report it.
+    """Which units of a part to work on, and how to report progress.
 
-    `at(unit)` is to be called before anything is done that could kill the process on account of that unit, and
-    `at(NO_UNIT)` before what is done for several at once. `only` is set when one unit is tried alone; what the function
-    returns then is thrown away. `lost` are to be left out: those that ended the process, with the reason.
-    `finish(count)` says that so many more are done, for the progress bar.
+    Attributes:
+        at: call `at(unit)` before doing anything with a unit that could crash the process or take too long, and
+            `at(NO_UNIT)` before work on several units at once.
+        finish: call `finish(count)` when `count` more units are done; for the progress bar.
+        only: the one unit to work on, when it is tried alone; the result is discarded. None: all units.
+        lost: the units to leave out because they ended a process before, with the reason.
     """
 
     at: Callable[[int], None] = _silent
@@ -39,15 +43,25 @@ PartFunction = Callable[[Job, Units], Result]
 
 
 class Started:
-    """What a worker reports before its first part."""
+    """Sent by a worker before its first part, to tell a death at the start from a death at work."""
 
 
 def work(pipe: Connection, unit: Any, beat: Any, done: Any, function: PartFunction[Any, Any]) -> None:
-    """Live as a worker: take a part, do it, report; until the pipe closes."""
+    """Run as a worker: receive a part, do it and send the result, until the pipe closes.
+
+    Args:
+        pipe: this end of the connection with the parent.
+        unit: the number of the current unit, in shared memory.
+        beat: how many times the current unit has been reported, in shared memory.
+        done: the number of finished units of the part, in shared memory.
+        function: does one part.
+    """
     end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers; they need not each say so
+    # Ctrl-C reaches every process. The parent ends its workers, so that not each of them prints a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def at(number: int) -> None:
+        # Shared memory and not the pipe: what was written last can be read even if this process crashes right after.
         unit.value = number
         beat.value += 1
 
@@ -63,9 +77,9 @@ def work(pipe: Connection, unit: Any, beat: Any, done: Any, function: PartFuncti
         answer: tuple[Exception | None, Any]
         try:
             answer = None, function(job, Units(at, finish, only, lost))
-        except Exception as error:  # noqa: BLE001  whatever it is, the parent raises it
+        except Exception as error:  # noqa: BLE001  the parent raises it, whatever it is
             answer = error, None
         try:
             pipe.send(answer)
         except (BrokenPipeError, ConnectionResetError):
-            return  # the parent was killed: no one is left to hear it
+            return  # the parent was killed, so nobody needs the answer
