@@ -50,10 +50,12 @@ def workplace(out: Path) -> Iterator[Path]:
     lock = _lock(beside, out)
     try:
         _clear(beside, out)
+        # A name that no earlier run had, so that a worker that outlived it cannot write here.
         folder = beside / secrets.token_hex(8)
         folder.mkdir(FOLDER_MODE)
         yield folder
     finally:
+        # The lock is released last. In the other order, this could remove the folder of the next run.
         shutil.rmtree(beside, ignore_errors=True)
         os.close(lock)
 
@@ -64,6 +66,7 @@ def put_in_place(folder: Path, out: Path) -> None:
     Raises:
         OSError: the disk is full or broken; the old output is unchanged.
     """
+    # The bytes first and the name last: after a power cut, a name on the disk always leads to complete files.
     _seal(folder)
     if not out.exists():
         folder.rename(out)
@@ -78,7 +81,7 @@ def put_in_place(folder: Path, out: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file's bytes, or a folder's names, written to the disk."""
+    """Wait until the bytes of a file, or the names in a folder, are on the disk (fsync)."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -143,6 +146,7 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
     if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
         return True
+    # ENOSYS: a kernel before 3.15. EINVAL: a file system without exchange, such as many network file systems.
     number = ctypes.get_errno()
     if number in (errno.ENOSYS, errno.EINVAL):
         return False

@@ -1,1 +1,1 @@
-"""How a number finds its bytes: identities, snapshots and the way back; and what the code of a stage means."""
+"""From a number back to its bytes: `identity` (DVC's hashes), `snapshot`, `walk`; and `code`, fingerprints of code."""

@@ -17,9 +17,10 @@ import yaml
 from pipeline.core.errors import LineageError
 
 PACKAGES: Final = ("pipeline", "stages", "models")
+# A file that shows that a folder has our packages: other projects have a folder called pipeline, too.
 _SIGN: Final = Path("pipeline/core/emotions.py")
-# Fields of a syntax tree without a meaning of their own: how a text was spelled (u"..."), type comments, and whether a
-# name is read or written, which its place already says.
+# Fields of a syntax tree that mean nothing by themselves: how a string was spelled (u"..."), type comments, and whether
+# a name is read or written, which follows from its position.
 _MUTE: Final = frozenset({"kind", "ctx", "type_comment", "type_ignores"})
 _USES_PLUGINS: Final = Path("pipeline/align/cascade.py")
 _CASCADE: Final = "cascade"
@@ -38,11 +39,11 @@ def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
     Args:
         stage: its name, that of a file in `stages/`.
         root: the folder that contains the packages.
-        params: the content of params.yaml. Modules of detectors that it names count for every stage that uses the
-            cascade, if they are below the root or the working folder.
+        params: the content of params.yaml. A stage that uses the cascade also depends on the modules of the detectors
+            that params.yaml names, if they are below the root or the working folder.
 
     Raises:
-        LineageError: there is no such stage, or a file cannot be parsed.
+        LineageError: there is no such stage, or a file cannot be read or parsed.
     """
     start = root / "stages" / f"{stage}.py"
     if not start.is_file():
@@ -58,7 +59,10 @@ def _named(root: Path, files: set[Path]) -> dict[str, str]:
 
 
 def _plugin_code(root: Path, params: Any) -> dict[str, str]:
-    """Return the fingerprints of detectors that params.yaml names; one in neither folder is somebody's library."""
+    """Return the fingerprints of detectors that params.yaml names.
+
+    A detector outside of both folders is an installed library. Its code is not hashed, as that of torch is not.
+    """
     names = tuple(_plugins(params))
     tops = (*PACKAGES, *(name.partition(".")[0] for name in names))
     found: dict[str, str] = {}
@@ -83,6 +87,7 @@ def meaning(path: Path) -> str:
     Raises:
         LineageError: it cannot be read or parsed.
     """
+    # The time is part of the cache's key, so that a file that is edited while the process runs is parsed again.
     return _meaning(path, path.stat().st_mtime_ns)
 
 
@@ -92,7 +97,7 @@ def _meaning(path: Path, _: int) -> str:
         if path.suffix == ".py":
             content = repr(_said(_parse(path))).encode()
         elif path.suffix in _YAML:
-            # Not as JSON, which makes one key of 0 and "0".
+            # JSON would not do: it writes the keys 0 and "0" alike.
             content = repr(yaml.safe_load(path.read_text(encoding="utf-8"))).encode()
         else:
             content = path.read_bytes()
@@ -121,7 +126,7 @@ def _is_text(node: Any) -> bool:
 
 
 def _reach(root: Path, starts: list[Path], packages: tuple[str, ...]) -> set[Path]:
-    """Return the start files, every project file that they import directly or not, and the data files these name."""
+    """Return the start files, all project files that they import, directly or not, and the data files these name."""
     seen: set[Path] = set()
     named: set[str] = set()
     waiting = list(starts)
@@ -141,7 +146,7 @@ def _reach(root: Path, starts: list[Path], packages: tuple[str, ...]) -> set[Pat
 
 @cache
 def _read(root: Path, file: Path, _: int) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the dotted names that a file imports, and every text in it."""
+    """Return the dotted names that a file imports, and all string constants in it."""
     tree = _parse(file)
     texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
     return frozenset(_imported(root, file, tree)), frozenset(texts)
@@ -157,7 +162,7 @@ def _parse(path: Path) -> ast.Module:
 def _imported(root: Path, file: Path, tree: ast.Module) -> Iterator[str]:
     """Yield every dotted name that a file imports, inside functions too; `from a.b import c` gives a.b and a.b.c.
 
-    What only a type checker reads is never run.
+    Imports below `if TYPE_CHECKING` are not followed, because they never run.
     """
     package = file.relative_to(root).parent.parts
     for node in _executed(tree):
@@ -190,7 +195,7 @@ def _own_files(root: Path, name: str, packages: tuple[str, ...]) -> list[Path]:
 
 
 def _data_files(file: Path, texts: frozenset[str]) -> Iterator[Path]:
-    """Yield the files beside a module that a text in it names, and those of a folder that it names."""
+    """Yield the files beside a module that one of its strings names, and all files of a folder that one names."""
     for beside in sorted(file.parent.iterdir()):
         if beside.name in texts and beside.suffix != ".py" and beside.name != "__pycache__":
             inside = [beside] if beside.is_file() else sorted(beside.rglob("*"))

@@ -21,6 +21,7 @@ _IGNORED: Final = frozenset({".git", "__pycache__"})
 _IGNORED_FOLDERS: Final = frozenset({".hg", ".dvc"})
 # With one of these inside a folder, DVC's rules depend on its content. A raw tree that has one is therefore refused.
 DVC_CONTROLS: Final = frozenset({".dvcignore", ".dvc"})
+# Files are read 1 MiB at a time, because a video or an archive may be larger than the memory.
 _CHUNK_BYTES: Final = 1 << 20
 
 

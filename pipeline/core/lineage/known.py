@@ -1,4 +1,4 @@
-"""The identities of what a run reads, each file hashed once: the second time only those that look otherwise by then."""
+"""Identities of files that a run reads. Each file is hashed once, and again only if its stat has changed since."""
 
 import os
 import time
@@ -9,17 +9,17 @@ from typing import Final
 from pipeline.core.errors import LineageError
 from pipeline.core.lineage.identity import file_md5, identity
 
-# A file that changed so shortly before it was hashed may change again without a newer time: file systems keep time in
-# steps, of a second at most.
+# If a file changed less than one clock step before it was hashed, it may change again without getting a newer time. The
+# steps of file systems are at most one second.
 _CLOCK_STEP_NS: Final = 1_000_000_000
 
-# Size in bytes, the times of the last change of content and of anything (ns), and inode of a file. The second time is
-# the kernel's own: nobody can set it back.
+# The size of a file in bytes, its mtime and ctime in ns, and its inode. A program can set mtime back after a change,
+# but only the kernel sets ctime.
 Look = tuple[int, int, int, int]
 
 
 def look_of(found: os.stat_result) -> Look:
-    """Return what tells a file from what it was before."""
+    """Return the values of a stat that show whether a file has changed."""
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
@@ -27,11 +27,11 @@ def look_of(found: os.stat_result) -> Look:
 class _Hashed:
     look: Look
     md5: str
-    certain: bool  # whether a later change would show
+    certain: bool  # whether a later change is certain to change the look
 
 
 class KnownFiles:
-    """Files with their md5: one that looks as it did is not read again."""
+    """The md5 of files; a file whose look has not changed is not read again."""
 
     def __init__(self) -> None:
         self._files: dict[str, _Hashed] = {}
@@ -45,7 +45,7 @@ class KnownFiles:
         return identity(path, self.md5)
 
     def md5(self, path: Path) -> str:
-        """Return the md5 of a file's bytes in hex; reads it only if it is new here or looks otherwise.
+        """Return the md5 of a file's bytes in hex. It is read only if it is new here or its look has changed.
 
         Raises:
             LineageError: the file is missing or cannot be read.
@@ -54,7 +54,7 @@ class KnownFiles:
         before, look = time.time_ns(), _look(path)
         known = self._files.get(name)
         if known is None or known.look != look or not known.certain:
-            # Looked at before it is read: a change in between shows the next time.
+            # The stat was taken before reading, so a change in between is noticed the next time.
             md5 = file_md5(path)
             self._files[name] = known = _Hashed(look, md5, before - look[2] > _CLOCK_STEP_NS)
         return known.md5

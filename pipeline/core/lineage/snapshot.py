@@ -22,9 +22,12 @@ from pipeline.core.tables import digest_rows
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a stage read: its path relative to the project, DVC's md5 of it, the id of its snapshot if it has one.
+    """An input of a stage.
 
-    Of a file in an output folder it is the folder's snapshot.
+    Attributes:
+        path: relative to the project.
+        md5: DVC's hash of it.
+        snapshot: the id of the snapshot of the output folder that it is or belongs to; None for raw data.
     """
 
     path: str
@@ -52,7 +55,7 @@ class Snapshot:
 
 
 def tool_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the installed version of each distribution; one that is not installed is left out."""
+    """Return the installed version of each distribution; those that are not installed are left out."""
     found = {}
     for package in sorted(packages):
         try:
@@ -63,9 +66,9 @@ def tool_versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def rows_id(folder: Path, names: Iterable[str]) -> str:
-    """Return the digest of a folder's content: rows for Parquet files, bytes for all others.
+    """Return a sha256 of the content of a folder, in hex: of the rows of Parquet files and the bytes of all others.
 
-    A Parquet file's bytes depend on the version of the library that wrote it; its rows do not.
+    The bytes of a Parquet file depend on the version of the library that wrote it; its rows do not.
     """
     whole = {}
     for name in sorted(names):
@@ -107,6 +110,7 @@ def read_snapshot(folder: Path) -> Snapshot:
 def _check_types(snapshot: Snapshot) -> None:
     texts = {"stage": snapshot.stage, "id": snapshot.id}
     for given in snapshot.inputs:
+        # Checked input by input, because the next one overwrites the same keys.
         texts |= {"inputs.path": given.path, "inputs.md5": given.md5, "inputs.snapshot": given.snapshot or ""}
         _check_texts(texts)
     _check_texts(texts)

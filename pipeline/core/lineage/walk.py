@@ -1,4 +1,4 @@
-"""Tracing a result back to the raw bytes, along the inputs that each snapshot names."""
+"""Tracing a result back to the raw data by following the inputs that each snapshot names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,15 @@ from pipeline.core.names import SNAPSHOT_NAME
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One step: a file or folder with DVC's hash, the stage that made it (None for raw data), and its inputs."""
+    """A file or folder on the way from a result to the raw data.
+
+    Attributes:
+        path: relative to the project.
+        md5: DVC's hash of it; None for the result itself, where the walk begins.
+        stage: the stage that made it; None for raw data.
+        snapshot: the id of its snapshot; None for raw data.
+        inputs: what the stage read.
+    """
 
     path: str
     md5: str | None
@@ -21,7 +29,7 @@ class Node:
 
 
 def owner(path: Path) -> Path | None:
-    """Return the output folder that a file or folder belongs to: the nearest one upwards with a snapshot."""
+    """Return the output folder that a path belongs to, the nearest one upwards with a snapshot; None without one."""
     for folder in (path, *path.parents):
         if (folder / SNAPSHOT_NAME).is_file():
             return folder
@@ -29,13 +37,13 @@ def owner(path: Path) -> Path | None:
 
 
 def walk(path: Path) -> Node:
-    """Return the tree of inputs behind a result.
+    """Return a result as the root of the tree of its inputs.
 
     Args:
         path: an output folder, or any file in one.
 
     Raises:
-        LineageError: the path belongs to no output folder, or an input was made again after the result.
+        LineageError: the path is in no output folder, or an input was made again after the result.
     """
     if not path.exists():
         raise LineageError(f"{path}: nothing is there")
@@ -46,7 +54,7 @@ def walk(path: Path) -> Node:
 
 
 def raw_inputs(folder: Path) -> dict[str, str]:
-    """Return DVC's identity of each raw tree that a result was made from, by its path.
+    """Return DVC's hash of each raw tree that a result was made from, by path.
 
     Raises:
         LineageError: see `walk`.
@@ -56,7 +64,7 @@ def raw_inputs(folder: Path) -> dict[str, str]:
 
 
 def iter_nodes(node: Node) -> Iterator[Node]:
-    """Yield a node and everything behind it, each path once."""
+    """Yield a node and all nodes behind it, depth first, each path once."""
     seen: set[str] = set()
     waiting = [node]
     while waiting:
@@ -64,6 +72,7 @@ def iter_nodes(node: Node) -> Iterator[Node]:
         if current.path not in seen:
             seen.add(current.path)
             yield current
+            # Reversed, because the last one is taken next: inputs come in the order of the snapshot.
             waiting.extend(reversed(current.inputs))
 
 
@@ -74,6 +83,7 @@ def _node(path: str, md5: str | None, folder: Path, known: dict[str, Node]) -> N
 
 
 def _input_node(result: Path, given: Input, known: dict[str, Node]) -> Node:
+    # An input that several results share, such as the samples of a dataset, is read once.
     if given.path not in known:
         known[given.path] = _read_input(result, given, known)
     node = known[given.path]
