@@ -1,6 +1,7 @@
-"""Tables for notebooks: a raw dataset, the outputs of stages, and shards, as pandas DataFrames.
+"""pandas DataFrames for notebooks: of a raw dataset, of the outputs of stages, and of shards.
 
-Stages exchange Arrow tables; this module is for people. pandas comes with the extra `train`.
+Stages exchange Arrow tables: importing pandas takes half a second per process, and its NaN turns columns of integers
+with gaps into floats. This module is for people. pandas comes with the extra `train`.
 """
 
 import tempfile
@@ -26,7 +27,7 @@ _PICTURE: Final = "image"
 
 
 class DatasetFrames(NamedTuple):
-    """A dataset as it was read.
+    """A dataset as `read_dataset` returns it.
 
     Attributes:
         rows: one row per annotated face, with the columns of `schema.SAMPLES`, `label` (one of the eight classes, or
@@ -51,24 +52,26 @@ def read_dataset(
 
     Args:
         src: a folder, an archive or a folder of archives, as the dataset ships.
-        fmt: a name of `prep formats`; auto: recognised by its layout.
-        columns: for a csv of your own: role -> column, as under `datasets` in params.yaml; None: usual names.
-        classes: what codes mean, if the layout does not say: code or folder name -> label.
-        params: the label policy and what readers choose; None: params.yaml of the working folder.
+        fmt: a name that `prep formats` lists, or auto: recognised by its layout.
+        columns: for your own csv: role -> name of the column, as under `datasets` in params.yaml; None: usual names.
+        classes: the meaning of codes, if the layout does not tell it: code or folder name -> label.
+        params: the label policy and the settings of readers; None: params.yaml of the working folder.
 
     Raises:
-        SourceError: nothing is there, or the layout is unknown.
-        DataError: a label that the taxonomy does not list, or no row can be used.
-        ParamsError: no params were given and params.yaml is not here or not right.
+        SourceError: the path does not exist, or the layout is unknown.
+        DataError: a label is not in the taxonomy, or no row can be used.
+        ParamsError: `params` is None, and params.yaml is missing or invalid.
     """
     params = params or read_params(Path("params.yaml"))
     options = DatasetOptions(columns=columns or {}, classes=classes or {})
+    # In files, because the stages write files; they are removed before this returns.
     with tempfile.TemporaryDirectory(prefix="prep-") as scratch:
         samples, labels = Path(scratch, "samples"), Path(scratch, "labels")
         ingest(str(src), samples, dataset=Path(src).name.split(".")[0], fmt=fmt, params=params.ingest, options=options)
         harmonize(samples, labels, params.harmonize)
         rows, named = read_frame(samples / SAMPLES_NAME), read_frame(labels / LABELS_NAME)
         rejects = [read_table(folder / REJECTS_NAME, schema=REJECTS) for folder in (samples, labels)]
+    # A left join: rows without one of the eight classes stay, with a missing label.
     named = named[["sample_id", "label", "label_probs"]]
     return DatasetFrames(
         rows.merge(named, on="sample_id", how="left", validate="one_to_one"), _frame(pa.concat_tables(rejects))
@@ -76,34 +79,37 @@ def read_dataset(
 
 
 def read_frame(path: Path | str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read what a stage wrote: one Parquet file, or the parts of a folder.
+    """Read a table that a stage wrote.
 
     Args:
-        path: the file or folder, such as data/aligned/mine.
-        columns: only these; None: all but encoded pictures.
+        path: a Parquet file, or a folder of parts such as data/aligned/mine.
+        columns: the columns to read; None: all except encoded pictures.
 
     Returns:
-        The rows in order. `label` holds the names of classes, as a categorical of all eight.
+        The rows in the order of the table. `label` contains names of classes, as a categorical of all eight.
 
     Raises:
-        TableError: there is no table, or a column is missing.
+        TableError: there is no table, or it lacks a column.
     """
     table = read_table(Path(path), columns)
     return _frame(table if columns is not None else _without_pictures(table))
 
 
 def read_shards(shards: Path | str, split: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read one split of some shards.
+    """Read one split of shards.
 
     Args:
-        shards: the folder that `prep shard` wrote, or a storage address of it.
+        shards: the folder that `prep shard` wrote, or its storage address.
         split: train, val or test.
-        columns: only these; None: all but the pictures. `image` is encoded: `pipeline.images.decode_face` decodes
-            its `bytes`.
+        columns: the columns to read; None: all except the pictures. `image` is encoded; `pipeline.images.decode_face`
+            decodes its `bytes`.
+
+    Returns:
+        The rows in the order of the shards. `label` is as `read_frame` returns it.
 
     Raises:
-        TableError: the shards are missing or torn.
-        DataError: there is no such split.
+        TableError: the shards are missing or damaged.
+        DataError: there is no such split, or the shards were not written as Parquet.
     """
     folder = open_shards(shards)
     wanted = None if columns is None else list(columns)

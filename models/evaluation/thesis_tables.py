@@ -1,8 +1,8 @@
-"""The two tables of the thesis, with and without augmentation, filled from DVC's experiments.
+"""The two tables of the thesis, with and without augmentation, filled with the results of DVC's experiments.
 
-A row is a network, a column a test set: balanced accuracy on the rows whose face was found, with its 95% interval.
-Of several experiments with one network the newest counts, and all are of one data snapshot. Published figures stand
-beside ours where a csv gives them (columns model, augment, dataset, accuracy).
+Each row is a network and each column a test set. A cell is the balanced accuracy on the rows whose face was found, with
+its 95% interval. If there are several experiments with a network, the newest one counts. All are on the same snapshot
+of the data. A csv (columns model, augment, dataset, accuracy) adds published figures to the cells.
 """
 
 import csv
@@ -25,15 +25,20 @@ METRICS: Final = "runs/evaluate/metrics.json"
 _SCORE: Final = "balanced_accuracy"
 _ALL: Final = "all"
 _WORKSPACE: Final = "workspace"
+# A finished experiment has no executor any more, or one in the state "success".
 _DONE: Final = (None, "success")
-_SHORT: Final = 12
+_SHORT: Final = 12  # characters of a snapshot's id in a message
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One experiment: the network, how its faces were augmented, the id of the shards, and its metrics.
+    """One experiment.
 
-    The classical baselines learn from the faces as they are: `augment` is None, and they stand in both tables.
+    Attributes:
+        model: the name of the network.
+        augment: the augmentation; None for classical baselines, which have none and are therefore in both tables.
+        shards: the id of the shards.
+        metrics: the content of metrics.json.
     """
 
     model: str
@@ -44,22 +49,22 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What the tables were filled with, and how many experiments were left out: they are on other data."""
+    """The experiments in the tables, and the number of those left out because they are on other data."""
 
     runs: list[Run]
     left_out: int
 
 
 def write_tables(out: Path, published: Path | None = None, snapshot: str | None = None) -> Filled:
-    """Fill the two tables from the experiments that dvc exp show lists, of one data snapshot.
+    """Fill the two tables with the experiments that `dvc exp show` lists, of one snapshot of the data.
 
     Args:
         out: the Markdown file to write.
-        published: a csv of published accuracies; see `read_published`.
-        snapshot: the id of the shards, or its beginning; None: those in data/shards, or of the newest experiment.
+        published: a csv of published accuracies, see `read_published`; None: no published figures.
+        snapshot: the id of the shards, or its beginning; None: that of data/shards, or else of the newest experiment.
 
     Raises:
-        UsageError: no experiment, none on these shards, or `published` cannot be read.
+        UsageError: there is no experiment, none on these shards, or `published` cannot be read.
     """
     runs = list(read_runs(read_experiments()))
     if not runs:
@@ -72,10 +77,14 @@ def write_tables(out: Path, published: Path | None = None, snapshot: str | None 
 
 
 def choose_runs(runs: list[Run], snapshot: str) -> list[Run]:
-    """Return the runs on one snapshot: scores on different test sets do not belong in one table.
+    """Return the runs on one snapshot, because scores on different test sets cannot be compared.
+
+    Args:
+        runs: any number of them, newest first.
+        snapshot: the id of the shards, or its beginning.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such run.
     """
     chosen = [run for run in runs if run.shards.startswith(snapshot)]
     if not chosen:
@@ -90,10 +99,10 @@ def _current(runs: list[Run]) -> str:
 
 
 def build_page(runs: list[Run], published: Mapping[tuple[str, str, str], float]) -> str:
-    """Return both tables as Markdown, and from which bytes they come.
+    """Return both tables as Markdown, below a list of the raw data with its hashes.
 
     Args:
-        runs: newest first, at least one, all on one snapshot.
+        runs: newest first, at least one, all on the same snapshot.
         published: accuracy in [0, 1] by model, augment and dataset.
     """
     data = "".join(f"- `{path}` {md5}\n" for path, md5 in sorted(runs[0].metrics.get("data", {}).items()))
@@ -106,10 +115,11 @@ def build_page(runs: list[Run], published: Mapping[tuple[str, str, str], float])
 
 
 def read_runs(shown: list[Mapping[str, Any]]) -> Iterator[Run]:
-    """Yield the runs in what `dvc exp show --json` prints, newest first; what has not finished is passed over.
+    """Yield the runs in the output of `dvc exp show --json`, newest first.
 
-    So is the workspace. What was measured is read from the metrics themselves: metrics.json is in git, so an
-    experiment that has not come so far shows its own parameters beside the metrics of the commit it began with.
+    The workspace and experiments that have not finished are skipped. The network's name is read from the metrics, not
+    from the parameters that DVC shows: metrics.json is in git, so an experiment that stopped before `evaluate` shows
+    its own parameters beside the metrics of the commit that it started from.
     """
     for baseline in shown:
         revisions = [baseline]
@@ -122,10 +132,10 @@ def read_runs(shown: list[Mapping[str, Any]]) -> Iterator[Run]:
 
 
 def build_table(runs: list[Run], published: Mapping[tuple[str, str, str], float]) -> str:
-    """Return one table as Markdown: a row a network, a column a test set.
+    """Return one table as Markdown, with one row per network and one column per test set.
 
     Args:
-        runs: newest first; the first of each network counts.
+        runs: newest first; only the first one of each network is shown.
         published: accuracy in [0, 1] by model, augment and dataset.
     """
     if not runs:
@@ -144,10 +154,16 @@ def build_table(runs: list[Run], published: Mapping[tuple[str, str, str], float]
 
 
 def read_published(path: Path) -> dict[tuple[str, str, str], float]:
-    """Read published accuracies by model, augment and dataset.
+    """Read a csv of published accuracies.
+
+    Args:
+        path: a csv with the columns model, augment (none without augmentation), dataset (or all) and accuracy.
+
+    Returns:
+        accuracy in [0, 1] by model, augment and dataset.
 
     Raises:
-        UsageError: missing, or a row without a number; names the row.
+        UsageError: the file cannot be read, or a row has no number; the message names the row.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -155,6 +171,7 @@ def read_published(path: Path) -> dict[tuple[str, str, str], float]:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     figures = {}
+    # The header is row 1, as in a spreadsheet.
     for number, row in enumerate(rows, start=2):
         try:
             figures[row["model"], row["augment"], row["dataset"]] = float(row["accuracy"])
@@ -184,14 +201,14 @@ def _read_run(revision: Mapping[str, Any]) -> Iterator[Run]:
 
 
 def read_experiments() -> list[Mapping[str, Any]]:
-    """Return what `dvc exp show --json` prints of every commit.
+    """Return the parsed output of `dvc exp show --json --all-commits`: one entry per commit, newest first.
 
     Raises:
-        UsageError: DVC cannot be run here, or says no.
+        UsageError: DVC cannot be run, or reports an error.
     """
     command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--all-commits"]
     try:
-        # DVC asks for a name and a home, which the user of a container may not have.
+        # DVC looks up the name and home of the user, and a container may run as a user without either.
         environment = {"USER": "nobody", "HOME": tempfile.gettempdir()} | os.environ
         shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     except OSError as error:

@@ -1,7 +1,8 @@
-"""The output folder of a stage: filled beside its place, then put there whole, with rejects, summary and snapshot.
+"""The output folder of a stage. It is written beside its final place, and moved there when it is complete.
 
-A killed run leaves the previous result as it was and one hidden ``.partial`` folder, which the next run removes. Two
-runs into the same folder: the second is told so and stops. `place` does both.
+A complete folder has a summary, rejects and a snapshot. A run that is killed leaves the previous result unchanged, and
+a hidden ``.partial`` folder that the next run removes. While one run writes a folder, a second one for the same folder
+stops with an error. `place` does the moving and locking.
 """
 
 import json
@@ -35,7 +36,7 @@ from pipeline.core.tables import is_full, rows_to_table, write_slices, write_tab
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One row that was left out, and why."""
+    """One row that was left out: `reason` is the category, `detail` a text for people."""
 
     sample_id: str
     dataset: str
@@ -46,7 +47,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An input of a stage. `md5` is given where hashing it was part of the work (a raw tree), else computed."""
+    """An input of a stage. `md5` is DVC's hash if the stage has computed it already (of a raw tree); None: not yet."""
 
     path: Path
     md5: str | None = None
@@ -54,7 +55,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """What a stage says when it ends; see `StageOutput.finish`."""
+    """What a stage states at its end; see `StageOutput.finish`."""
 
     summary: dict[str, Any]
     contract: Mapping[str, Any]
@@ -63,18 +64,24 @@ class _Finished:
 
 
 class StageOutput:
-    """What a stage writes into. Get one from `stage_output`."""
+    """The folder that a stage writes into, made by `stage_output`.
+
+    Attributes:
+        folder: where to write; a hidden folder beside the final place.
+        stage: the stage's name.
+        inputs: what the stage reads, with its hashes from before the stage began.
+    """
 
     def __init__(self, folder: Path, stage: str, inputs: Sequence[Input]) -> None:
         self.folder = folder
         self.stage = stage
-        self.inputs = tuple(inputs)  # what it reads, as it was before
-        self._beside: dict[Path, Path] = {}  # what is written outside the folder: its place, and where it waits
+        self.inputs = tuple(inputs)
+        self._beside: dict[Path, Path] = {}  # files outside the folder: final path -> temporary path
         self._rejects: list[Reject] = []
         self._finished: _Finished | None = None
 
     def path(self, name: str) -> Path:
-        """Return where a file of this output is to be written; its folder exists."""
+        """Return the path to write a file of this output to, and make its folder."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -84,34 +91,38 @@ class StageOutput:
         write_table(self.path(name), table)
 
     def write_slices(self, name: str, schema: pa.Schema, slices: Iterable[pa.Table]) -> None:
-        """Write one table that comes in slices; see `tables.write_slices`."""
+        """Write one table slice by slice, without having all of it in memory; see `tables.write_slices`."""
         write_slices(self.path(name), schema, slices)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write sorted JSON: the same content is the same bytes."""
+        """Write JSON with sorted keys, so that the same content gives the same bytes."""
         write_json(self.path(name), content)
 
     def write_json_beside(self, place: Path, content: Mapping[str, Any]) -> None:
-        """Write sorted JSON outside the folder; it is put in place with the folder, and its md5 is in the snapshot."""
+        """Write JSON to a path outside the folder, for metrics that git keeps.
+
+        The file appears at `place` only when the folder does, and its md5 is in the snapshot.
+        """
+        # Not `resolve`: a link at this place is replaced, not followed.
         place = Path(os.path.abspath(place))
         self._beside[place] = place.with_name(f".{place.name}{PARTIAL_SUFFIX}")
         place.parent.mkdir(parents=True, exist_ok=True)
         write_json(self._beside[place], content)
 
     def put_beside(self) -> None:
-        """Put what is written outside the folder in place; `stage_output` calls it."""
+        """Move the files outside the folder to their places; `stage_output` calls it."""
         for place, waiting in self._beside.items():
             sync(waiting)
             waiting.replace(place)
             sync(place.parent)
 
     def reject(self, rejects: Iterable[Reject]) -> None:
-        """Keep rows that are left out; they are written and counted at the end."""
+        """Record rows that are left out. They are counted by `finish` and written at the end."""
         self._rejects.extend(rejects)
 
     @property
     def rejects(self) -> Sequence[Reject]:
-        """Return the rows that were left out so far."""
+        """Return the rows that have been left out so far."""
         return self._rejects
 
     def finish(
@@ -125,23 +136,23 @@ class StageOutput:
         snapshot_id: str | None = None,
         **extra: Any,
     ) -> dict[str, Any]:
-        """State the counts, and what the snapshot says beyond them.
+        """State the numbers of rows, and what else the summary and the snapshot contain.
 
         Args:
-            rows_in: rows that came in.
-            rows_out: rows that went out; all others are rejects.
-            empty: whether no row left is no error: what else it holds is worth keeping.
-            contract: how the pixels and labels were made; travels to the checkpoint.
-            ran: on which device, for stages that run networks; not part of the id.
-            snapshot_id: the id, where it had to be known before the files were written; None: of what they hold.
-            extra: goes into summary.json as it is.
+            rows_in: the number of rows that the stage read.
+            rows_out: the number of rows that it wrote; all others must be rejects.
+            empty: whether a result without any row is allowed, because its other files are worth keeping.
+            contract: how pixels and labels were made; it is passed on to the checkpoint.
+            ran: the device and how it was used, for stages that run networks. It is not part of the id.
+            snapshot_id: the id, for stages that need it before their files are written; None: computed from the files.
+            extra: further entries of summary.json.
 
         Returns:
-            The summary.
+            The content of summary.json.
 
         Raises:
-            OutputError: rows would be lost silently: rows_in is not rows_out plus the rejects.
-            DataError: no row is left; says why.
+            OutputError: rows were lost silently: rows_in is not rows_out plus the number of rejects.
+            DataError: no row is left; the message gives the most frequent reason.
         """
         rejected = Counter(str(reject.reason) for reject in self._rejects)
         if rows_in != rows_out + rejected.total():
@@ -155,13 +166,13 @@ class StageOutput:
         return self._finished.summary
 
     def seal(self, params: Mapping[str, Any], tools: Sequence[str]) -> None:
-        """Write rejects, summary and, after all else, the snapshot; `stage_output` calls it."""
+        """Write the rejects, the summary and at last the snapshot, which lists all files; `stage_output` calls it."""
         if self._finished is None:
             raise OutputError(f"{self.stage}: finished without stating its counts")
         self._write_rejects()
         self.write_json(SUMMARY_NAME, self._finished.summary)
         files = folder_files(self.folder)
-        # A tar holds the rows of the Parquet shards once more; reading it again would add nothing to the id.
+        # A tar contains the same rows as the Parquet shards, so reading it would add nothing to the id.
         names = [file.path for file in files if not file.path.endswith(".tar")]
         write_snapshot(
             self.folder,
@@ -179,7 +190,7 @@ class StageOutput:
         )
 
     def drop_beside(self) -> None:
-        """Remove what still waits to be put outside the folder; `stage_output` calls it."""
+        """Remove files outside the folder that were not moved to their places; `stage_output` calls it."""
         for waiting in self._beside.values():
             waiting.unlink(missing_ok=True)
 
@@ -208,19 +219,21 @@ def stage_output(
     params: Mapping[str, Any],
     tools: Sequence[str] = (),
 ) -> Iterator[StageOutput]:
-    """Give a stage its output folder and, when it ends well, put it in place with rejects, summary and snapshot.
+    """Yield a new output folder; if the block ends without an error, complete it and move it to its place.
+
+    The block must call `StageOutput.finish`.
 
     Args:
-        out: the folder to write. One that exists is replaced if it is empty or an output of ours.
+        out: the folder to write. An existing folder is replaced if it is empty or contains an output of this stage.
         stage: the stage's name.
-        sources: everything the stage reads. Hashed before; a file that looks otherwise after is hashed again, and a
-            source that changed meanwhile is an error.
+        sources: everything that the stage reads. It is hashed before the block. Files whose size, times or inode have
+            changed afterwards are hashed again, and a change of content is an error.
         params: the parameters that shape the result, as plain JSON values.
-        tools: distributions whose version can change the result.
+        tools: the distributions whose version can change the result.
 
     Raises:
-        OutputUseError: the folder is not ours, another stage's, or overlaps what is read.
-        OutputError: the folder is in use, or the disk is full.
+        OutputUseError: the folder contains something else or another stage's output, or overlaps an input.
+        OutputError: another run is writing the folder, or the disk is full.
         LineageError: an input changed while the stage ran.
     """
     out = out.resolve()
@@ -228,7 +241,7 @@ def stage_output(
     _check_apart(out, sources)
     try:
         with workplace(out) as folder:
-            _check_replaceable(out, stage)  # once more: another run may have ended meanwhile
+            _check_replaceable(out, stage)  # again, because another run may have ended before the lock
             files = KnownFiles()
             output = StageOutput(folder, stage, [_input(source, files) for source in sources])
             try:
@@ -244,7 +257,10 @@ def stage_output(
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write sorted JSON with a final newline; a byte of a name that is no text is written as JSON's escape of it."""
+    """Write JSON with sorted keys and a final newline.
+
+    An undecodable byte of a file name, which Python holds as a lone surrogate, is written as a JSON escape.
+    """
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -261,15 +277,16 @@ def _input(source: Path | Source, files: KnownFiles) -> Input:
 
 
 def _output_of(path: Path) -> Path:
-    """Return the output folder that a file lies in, any other path as it is.
+    """Return the output folder of a file, or any other path unchanged.
 
-    A stage may read one file of an output: that alone is hashed, and the way back leads through its folder.
+    A stage may read a single file of an output. Only that file is hashed, but the snapshot of its folder is recorded,
+    so that the file can be traced.
     """
     return path.parent if path.is_file() and (path.parent / SNAPSHOT_NAME).is_file() else path
 
 
 def relative_path(path: Path) -> str:
-    """Return a path as the project sees it: POSIX, relative to the working folder, never absolute."""
+    """Return a path as POSIX, relative to the working folder: an absolute one would differ between machines."""
     return Path(os.path.relpath(path)).as_posix()
 
 
@@ -294,7 +311,7 @@ def _check_replaceable(out: Path, stage: str) -> None:
 
 
 def _check_apart(out: Path, sources: Sequence[Path | Source]) -> None:
-    """Refuse to write over what is being read."""
+    """Refuse an output folder that is an input, is inside one, or contains one."""
     place = out.resolve()
     for source in sources:
         path = _output_of(source.path if isinstance(source, Source) else source).resolve()
@@ -312,7 +329,7 @@ def _explain(out: Path, error: OSError) -> str:
 
 
 def nothing_left(rows: int, rejects: Sequence[Reject]) -> str:
-    """Say why no row is left: the most frequent reason and the first row that has it."""
+    """Return why no row is left, as one line: the most frequent reason, and the first row that has it."""
     if not rejects:
         return "holds no rows"
     reason, count = Counter(reject.reason for reject in rejects).most_common(1)[0]
