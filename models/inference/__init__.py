@@ -1,1 +1,1 @@
-"""A trained network at work."""
+"""Using a trained network: `predictor` for pictures, `export` to ONNX."""

@@ -1,4 +1,4 @@
-"""A network as ONNX: uint8 faces in, probabilities out, and the preprocessing contract in the metadata."""
+"""Export of a network to ONNX: uint8 faces in, probabilities out, and the preprocessing contract in the metadata."""
 
 import contextlib
 import json
@@ -22,10 +22,10 @@ OUTPUT_NAME: Final = "probabilities"
 
 
 class Answering(nn.Module):
-    """What `Checkpoint.predict` does to aligned faces, as one module.
+    """All that `Checkpoint.predict` does with aligned faces, as one module that can be traced.
 
-    The scaling to the network's side is written as two products with a constant matrix, because runtimes disagree
-    about how they scale pictures, and ONNX knows torch's antialiasing only by approximation.
+    Scaling to the input size of the network is written as two products with a constant matrix. Runtimes differ in how
+    they scale pictures, and ONNX has torch's antialiasing only as an approximation.
     """
 
     rows: Tensor | None
@@ -35,6 +35,7 @@ class Answering(nn.Module):
         spec = checkpoint.spec
         self.factor = spec.factor(face_px)
         small_px = face_px // self.factor
+        # With a zoom, the network sees the middle of the face only; the margin is cut off on each side.
         self.margin = round(small_px * (1 - spec.zoom) / 2)
         inner = small_px - 2 * self.margin
         self.network = network
@@ -42,13 +43,14 @@ class Answering(nn.Module):
         self.uncut = replace(spec, size_px=inner, zoom=1.0)
         self.tta_flip = checkpoint.info.tta_flip
         self.temperature = checkpoint.info.temperature
+        # Scaling is linear and acts on rows and columns separately, so scaling an identity matrix gives its weights.
         rows = functional.interpolate(
             torch.eye(inner)[None, None], size=(spec.size_px, inner), mode="bilinear", antialias=True
         )
         self.register_buffer("rows", None if inner == spec.size_px else rows[0, 0])
 
     def forward(self, faces: Tensor) -> Tensor:
-        """Return probabilities (N, classes) of uint8 RGB faces (N, 3, face_px, face_px)."""
+        """Return the probabilities (N, classes), float32, of uint8 RGB faces (N, 3, face_px, face_px)."""
         faces = shrink(faces, self.factor)
         end = faces.shape[-1] - self.margin
         scaled = self.uncut.scale(faces[..., self.margin : end, self.margin : end]).float()
@@ -64,16 +66,17 @@ class Answering(nn.Module):
 def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
     """Write a network as ONNX.
 
-    The graph reads uint8 RGB faces (N, 3, H, H), aligned and equalized as the contract says, N free and H the side of
-    the aligned face; cutting, scaling and normalization are inside. The metadata key ``prep`` holds the checkpoint's
-    info as JSON: classes, contract, snapshot, temperature (which the graph applies) and what validation said.
+    The graph takes uint8 RGB faces (N, 3, H, H), aligned and equalized as the contract says. N is free, and H is the
+    side of the aligned face. Cropping, scaling, normalization and the temperature are part of the graph. The metadata
+    key ``prep`` contains the checkpoint's info as JSON: classes, contract, snapshot, temperature and the scores on
+    validation.
 
     Args:
-        checkpoint: a network on classes.
+        checkpoint: a network that predicts classes.
         out: the file to write.
 
     Raises:
-        ModelError: a classical baseline, or a network on valence and arousal.
+        ModelError: the checkpoint is a classical baseline or predicts valence and arousal.
         OutputError: the file cannot be written.
     """
     network = checkpoint.network
@@ -85,7 +88,8 @@ def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
-            # The newer exporter needs onnxscript, one more dependency for the same graph.
+            # This exporter warns that there is a newer one, but that needs onnxscript, one more dependency for the same
+            # graph.
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 Answering(checkpoint, network.cpu(), face_px).eval(),

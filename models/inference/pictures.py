@@ -1,4 +1,4 @@
-"""Files of pictures in, their faces out, some at once: what `prep predict` works through."""
+"""Predicting the faces of many picture files, a few files at a time, for `prep predict`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,23 @@ from pipeline.core.schema import Reason
 if TYPE_CHECKING:
     from models.inference.predictor import AnsweredFace, Predictor
 
+# How many pictures are in memory together. The detectors and the network are faster on several at once.
 _PICTURES_AT_ONCE: Final = 16
-# Whoever gives --out such a name means one picture, not a folder.
+# --out with such a suffix is meant as the name of a picture, not of a folder, but only .png is written.
 _PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
-# In a folder, a file that is no picture at all is passed over: it was not what was meant.
+# Below a folder, files that are no pictures are skipped, because nobody asked for them by name.
 _PASSED_OVER: Final = Reason.not_an_image
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFiles:
-    """Files to answer, which of them were given by name, and where each is drawn to, if anywhere."""
+    """The picture files to work on.
+
+    Attributes:
+        paths: all of them, in order.
+        named: those that were given by name, not found below a folder.
+        targets: picture -> the .png to draw its faces into; empty if nothing is drawn.
+    """
 
     paths: Sequence[Path]
     named: frozenset[Path]
@@ -31,22 +38,22 @@ class PictureFiles:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A picture with its faces, or with why it cannot be used."""
+    """A picture with its faces, or with the error that says why it cannot be used."""
 
     path: Path
     faces: "list[AnsweredFace] | ImageError"
 
 
 def find_pictures(given: Sequence[Path], out: Path | None = None) -> PictureFiles:
-    """Return the pictures that are given or lie below a folder that is, sorted; hidden files are not looked at.
+    """Return the given pictures, and those below given folders.
 
     Args:
-        given: pictures, or folders of pictures.
-        out: where they are drawn to: a .png for one picture, a folder for several; None: nowhere.
+        given: pictures or folders. The files of a folder are sorted; hidden files are skipped.
+        out: where faces are drawn: a .png for one picture, a folder for several; None: they are not drawn.
 
     Raises:
-        DataError: nothing is there, or a folder without a file.
-        UsageError: `out` is no .png, one for several pictures, or the picture itself.
+        DataError: a path does not exist, or a folder contains no file.
+        UsageError: `out` has the suffix of another format, is one .png for several pictures, or is the picture itself.
     """
     paths = [path for place in given for path in _find(place)]
     return PictureFiles(paths, frozenset(path for path in given if not path.is_dir()), _targets(paths, out))
@@ -55,14 +62,14 @@ def find_pictures(given: Sequence[Path], out: Path | None = None) -> PictureFile
 def answer_pictures(
     predictor: "Predictor", pictures: PictureFiles, progress: Progress = no_progress
 ) -> Iterator[Answered]:
-    """Yield each picture with its faces, in order; draws those that are to be drawn.
+    """Yield each picture with its faces, in order, and draw those that have a target.
 
-    A file below a folder that is no picture is passed over.
+    Files below a folder that are no pictures are skipped.
 
     Args:
-        predictor: the network.
+        predictor: the network with its preprocessing.
         pictures: see `find_pictures`.
-        progress: called with pictures done.
+        progress: called with the number of pictures that are done.
 
     Raises:
         DataError: a file cannot be read.
@@ -83,7 +90,7 @@ def answer_pictures(
 
 
 def _find(given: Path) -> list[Path]:
-    """Return a picture's path itself, or all files below a folder, sorted; hidden ones are not looked at."""
+    """Return the path of a picture itself, or all files below a folder, sorted, without hidden ones."""
     if given.is_dir():
         files = (path for path in given.rglob("*") if path.is_file())
         shown = sorted(path for path in files if not any(p.startswith(".") for p in path.relative_to(given).parts))
@@ -96,7 +103,7 @@ def _find(given: Path) -> list[Path]:
 
 
 def _targets(paths: Sequence[Path], out: Path | None) -> dict[Path, Path]:
-    """Return where each picture is drawn to."""
+    """Return the .png that each picture is drawn into."""
     if out is None:
         return {}
     suffix = out.suffix.lower()
@@ -107,6 +114,7 @@ def _targets(paths: Sequence[Path], out: Path | None) -> dict[Path, Path]:
             raise UsageError(f"--out {out}: {len(paths)} pictures need a folder, not one .png")
         targets = {paths[0]: out}
     else:
+        # Numbered, because pictures of several folders may have the same name.
         targets = {path: out / f"{number:05d}-{path.stem}.png" for number, path in enumerate(paths)}
     for path, target in targets.items():
         if target.exists() and target.samefile(path):

@@ -1,7 +1,8 @@
-"""A picture in, its faces with class and probabilities out, with the very preprocessing the network was trained on.
+"""Predicting the faces of a picture, with the same preprocessing that the network was trained with.
 
-The checkpoint's contract is replayed step by step: the cascade of detectors, the warp to the template, the storage as
-JPEG, the equalization, the storage again. So a picture of the dataset gets the same answer here as in `evaluate`.
+The steps of the checkpoint's contract are repeated: the cascade of detectors, the warp to the template, storage as
+JPEG, equalization, and storage once more. So a picture of the dataset gets the same probabilities here as in
+`evaluate`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,15 +36,18 @@ Pixels = NDArray[np.uint8]
 # A picture file by its bytes or its path, or decoded: RGB (H, W, 3) or grey (H, W).
 Picture = bytes | str | Path | Pixels
 
-# A guard against hostile files; it shapes no answer.
+# Protects against hostile files, whose headers declare huge pictures. It changes no probabilities.
 MAX_PIXELS: Final = 100_000_000
+# The most thorough attempt, and those after which it is asked, because they may find only the large faces of a picture.
 _THOROUGH: Final = "mtcnn-full"
 _COARSER: Final = frozenset({"mtcnn-box", "mtcnn-coarse", "mtcnn-medium", "mtcnn-fine", "mtcnn-padded"})
-_SURE: Final = 0.9  # of the detector, for a face beside those that the cascade found
+# A face that the thorough attempt adds needs at least this score. Its IoU with every known face must be below the
+# second value, otherwise it is taken for the same face.
+_SURE: Final = 0.9
 _SAME_FACE_IOU: Final = 0.2
 _BOX_COLOUR: Final = (255, 214, 10)
 _INK: Final = (20, 20, 20)
-# Limits that turn faces away when a dataset is built: here every face that is found is answered.
+# Replaces limits that reject faces while a dataset is built. Here, every face that is found gets an answer.
 _LET_ALL_PASS: Final = {
     "yunet_file": None,
     "max_pixels": MAX_PIXELS,
@@ -55,17 +59,18 @@ _LET_ALL_PASS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AnsweredFace:
-    """One face of a picture, geometry in pixels of the picture after its EXIF turn.
+    """One face of a picture. Coordinates are pixels of the picture after its EXIF rotation.
 
     Attributes:
         box: x0, y0, x1, y1.
-        landmarks: x, y of the eye at the left of the picture, the other eye, nose tip, left and right mouth corner.
-        score: of the detector, 0..1.
-        attempt: the step of the cascade that found it.
+        landmarks: ten numbers: x, y of the eye at the left of the picture, the other eye, the nose tip, the left and
+            the right corner of the mouth.
+        score: the detector's score, 0..1.
+        attempt: the attempt of the cascade that found it.
         predicted: the most probable class.
-        probabilities: by class, in the order of the classes.
-        pixels: the aligned face that the network saw, in full, (S, S) or (S, S, 3).
-        doubts: why the answer should not be believed, see `Checkpoint.doubts`.
+        probabilities: class -> probability, in the order of the classes.
+        pixels: the aligned and equalized face, uint8 (S, S) or (S, S, 3), before it is scaled for the network.
+        doubts: reasons not to trust the prediction, see `Checkpoint.doubts`.
     """
 
     box: tuple[float, float, float, float]
@@ -79,16 +84,16 @@ class AnsweredFace:
 
 
 class Predictor:
-    """A checkpoint together with its preprocessing. Loads detectors once; use it from one thread.
+    """A checkpoint together with its preprocessing. It loads the detectors once and is not safe for threads.
 
-    `Predictor.load("runs/train")` reads a run's folder; `predict` takes many pictures, `predict_one` a single one.
+    `Predictor.load("runs/train")` reads the folder of a run. `predict` takes several pictures, `predict_one` takes one.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        """Set the preprocessing up as the checkpoint's contract says.
+        """Set up the preprocessing of the checkpoint's contract.
 
         Raises:
-            ModelError: the contract is of a template, detector or setting that this version does not know.
+            ModelError: the contract has a template, detector or setting that this version does not know.
         """
         self.checkpoint = checkpoint
         self._align = read_align(checkpoint.contract)
@@ -106,26 +111,27 @@ class Predictor:
 
         Args:
             run: the folder that `prep train` wrote, or its model.safetensors.
-            device: where the network answers, as torch names it; None: where `prep predict` does (PREP_DEVICE).
+            device: the device for the network, as torch names it; None: the one that `prep predict` uses (PREP_DEVICE).
 
         Raises:
-            ModelError: no checkpoint is there, or not one that this version can use.
-            ParamsError: PREP_DEVICE names a device that is not here.
+            ModelError: there is no checkpoint, or this version cannot use it.
+            ParamsError: PREP_DEVICE names a device that this machine does not have.
         """
         return cls(load_checkpoint(Path(run), device or network_device().name))
 
     def predict(self, pictures: Sequence[Picture]) -> list[list[AnsweredFace] | ImageError]:
-        """Answer every face of some pictures, which are held in memory together.
+        """Predict every face of several pictures, all of which are in memory together.
 
         Args:
-            pictures: files by their bytes or paths, or arrays, uint8, RGB (H, W, 3) or grey (H, W). A file is turned
-                as its EXIF says; an array is taken as it is.
+            pictures: files, as bytes or paths, or uint8 arrays, RGB (H, W, 3) or grey (H, W). Files are rotated
+                as their EXIF says; arrays are used as they are.
 
         Returns:
-            For each picture its faces, the largest first, none where no face was found; or why it cannot be used.
+            For each picture a list of its faces, the largest first, which is empty if none was found; or an error that
+            says why the picture cannot be used.
 
         Raises:
-            UsageError: one picture instead of a list, or an array of another type or shape.
+            UsageError: a single picture instead of a list, or an array of another type or shape.
             DataError: a path cannot be read.
         """
         if isinstance(pictures, bytes | str | Path | np.ndarray):
@@ -141,10 +147,10 @@ class Predictor:
         return [next(answered) if isinstance(scaled, Scaled) else scaled for scaled in decoded]
 
     def predict_one(self, picture: Picture) -> list[AnsweredFace]:
-        """Answer every face of one picture, the largest first; arguments as of `predict`.
+        """Predict every face of one picture, the largest first; takes what `predict` takes.
 
         Raises:
-            ImageError: it cannot be used; `status` says why.
+            ImageError: the picture cannot be used; `status` says why.
             UsageError: an array of another type or shape.
             DataError: a path cannot be read.
         """
@@ -154,7 +160,7 @@ class Predictor:
         return faces
 
     def _decode(self, content: bytes | Pixels) -> Scaled | ImageError:
-        """Decode as `align` does a picture without a box: at a scale that leaves enough for the crop."""
+        """Decode a picture as `align` does without a box: scaled down as far as the crop allows."""
         if not isinstance(content, bytes):
             return Scaled(content, 1.0, 1.0, 0.0, 0.0, content.shape[1], content.shape[0])
         try:
@@ -184,11 +190,12 @@ class Predictor:
     def _equalized(self, image: bytes) -> bytes:
         if self._equalize.method == "none":
             return image
+        # Encoded as JPEG a second time, because the stage `equalize` stores its result, too.
         return encode_face(equalize_pixels(decode_face(image), self._equalize))
 
 
 def _read(picture: Picture) -> bytes | Pixels:
-    """Return the bytes of a file, or an array that can be searched.
+    """Return the bytes of a file, or the array itself, contiguous in memory.
 
     Raises:
         UsageError: an array of another type or shape.
@@ -211,8 +218,13 @@ def _read(picture: Picture) -> bytes | Pixels:
 def find_all(attempts: Sequence[Attempt], views: Sequence[View]) -> list[list[Found]]:
     """Return all faces of each view, the largest first.
 
-    The first attempt that finds any decides, as in `align`. It may be a coarse one that sees large faces only; so the
-    most thorough attempt then looks for others. Faces that lie on their side or head are turned, as in `align`.
+    As in `align`, the first attempt of the cascade that finds a face decides. A coarse attempt may see only large
+    faces, so the most thorough one then looks for others. Faces on their side or head are turned upright, as in
+    `align`.
+
+    Args:
+        attempts: the cascade.
+        views: the pictures to search.
     """
     results: list[list[Found]] = [[] for _ in views]
     for attempt in attempts:
@@ -229,7 +241,7 @@ def find_all(attempts: Sequence[Attempt], views: Sequence[View]) -> list[list[Fo
 
 
 def _turn_upright(attempts: Sequence[Attempt], views: Sequence[View], results: list[list[Found]]) -> None:
-    """Set every face upright, in place; where none is sure, look at the picture turned."""
+    """Turn every face upright, in place. If no face of a picture is surely upright, search the picture turned."""
     unsure = []
     for number, (view, found) in enumerate(zip(views, results, strict=True)):
         verdicts = set_upright([(view, face) for face in found])
@@ -237,6 +249,7 @@ def _turn_upright(attempts: Sequence[Attempt], views: Sequence[View], results: l
         if not any(verdict.sure for verdict in verdicts):
             unsure.append(number)
     for number, turned in zip(unsure, find_turned(attempts, [views[number] for number in unsure]), strict=True):
+        # The whole picture is replaced, and only by a face with a better score than all of its upright ones.
         if turned is not None and all(turned.score > face.score for face in results[number]):
             results[number] = [
                 _found(turned.attempt, turned.faces, row, turned.turn_deg) for row in range(len(turned.faces))
@@ -252,7 +265,7 @@ def _found(attempt: Attempt, faces: Faces, row: int, turn_deg: int = 0) -> Found
 
 
 def _others(known: Sequence[Found], attempt: Attempt, faces: Faces) -> list[Found]:
-    """Return the faces that are sure and not among those known."""
+    """Return the faces with a high score that overlap none of the known ones."""
     boxes = np.array([found.faces.boxes[found.choice.row] for found in known])
     return [
         _found(attempt, faces, row)
@@ -266,10 +279,10 @@ def _size(found: Found) -> float:
 
 
 def read_align(contract: Mapping[str, Any]) -> AlignParams:
-    """Return the alignment of a contract, with thresholds that let every face pass.
+    """Return the alignment of a contract, with limits that let every face pass.
 
     Raises:
-        ModelError: the contract has none, or one of another template.
+        ModelError: the contract has no alignment, one to another template, or an invalid one.
     """
     given = contract.get("align") or {}
     if given.get("template") != TEMPLATE_NAME:
@@ -287,7 +300,7 @@ def read_equalize(contract: Mapping[str, Any]) -> EqualizeParams:
     """Return the equalization of a contract.
 
     Raises:
-        ModelError: the contract has none.
+        ModelError: the contract has no equalization, or an invalid one.
     """
     try:
         return EqualizeParams(**(contract.get("equalize") or {}))
@@ -324,13 +337,14 @@ def _describe(
 
 
 def draw_faces(content: bytes, faces: Sequence[AnsweredFace]) -> Pixels:
-    """Return the picture (H, W, 3), turned as EXIF says, with a box and the class of each face.
+    """Return the picture, uint8 RGB (H, W, 3) after its EXIF rotation, with the box and class of each face drawn in.
 
     Raises:
         ImageError: the picture cannot be used.
     """
     paper = Image.fromarray(_rgb(decode(content, max_pixels=MAX_PIXELS)))
     draw = ImageDraw.Draw(paper)
+    # Lines and letters grow with the picture, so that they look the same when it is shown at the size of a screen.
     width = max(2, round(max(paper.size) / 400))
     letters = font(max(12, round(max(paper.size) / 45)))
     for face in faces:
@@ -338,7 +352,7 @@ def draw_faces(content: bytes, faces: Sequence[AnsweredFace]) -> Pixels:
         draw.rectangle((x0, y0, x1, y1), outline=_BOX_COLOUR, width=width)
         words = ", ".join((f"{face.predicted} {face.probabilities[face.predicted]:.2f}", *face.doubts))
         left, top, right, bottom = draw.textbbox((0, 0), words, font=letters)
-        # Above the box where there is room, else inside its upper edge.
+        # Above the box if there is room, otherwise inside its upper edge.
         place = (max(0.0, x0), y0 - bottom - width if y0 > bottom + width else max(0.0, y0 + width))
         draw.rectangle((place[0] + left, place[1] + top, place[0] + right, place[1] + bottom), fill=_BOX_COLOUR)
         draw.text(place, words, fill=_INK, font=letters)

@@ -1,4 +1,4 @@
-"""What a network answers, as lines, as JSON and as rows of a csv."""
+"""Predictions as lines of text, as JSON and as rows of a csv."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 
 def text_lines(name: str, faces: "list[AnsweredFace]", checkpoint: "Checkpoint") -> Iterator[str]:
-    """Yield a line for each face, its classes from the likeliest to the least; one that says so if there is none.
+    """Yield one line per face with its classes, the most probable first; one line that says so if there is no face.
 
-    `name` is the picture's.
+    Args:
+        name: of the picture.
+        faces: the faces of the picture.
+        checkpoint: the network.
     """
     classes = checkpoint.classes
     if not faces:
@@ -29,7 +32,7 @@ def text_lines(name: str, faces: "list[AnsweredFace]", checkpoint: "Checkpoint")
 
 
 def json_content(answers: "Iterable[tuple[Path, list[AnsweredFace]]]", checkpoint: "Checkpoint") -> dict[str, Any]:
-    """Return the answers as plain JSON values: boxes and landmarks in pixels of the picture."""
+    """Return predictions as plain JSON values, with boxes and landmarks in pixels of the picture."""
     pictures = [{"picture": path.as_posix(), "faces": [_plain(face) for face in faces]} for path, faces in answers]
     names = {"classes": list(checkpoint.classes), "affectnet_numbers": [AFFECTNET[name] for name in checkpoint.classes]}
     return names | {"doubts": list(checkpoint.doubts.values()), "pictures": pictures}
@@ -47,13 +50,13 @@ def _plain(face: "AnsweredFace") -> dict[str, Any]:
 
 
 def csv_head(checkpoint: "Checkpoint") -> list[str]:
-    """Return the names of the columns; `doubts` is one where the network has some."""
+    """Return the names of the columns. There is a column `doubts` if there are reasons not to trust the network."""
     doubts = ["doubts"] * bool(checkpoint.doubts)
     return ["picture", "face", "x0", "y0", "x1", "y1", "score", "class", *checkpoint.classes, *doubts]
 
 
 def csv_rows(path: Path, faces: "list[AnsweredFace]", checkpoint: "Checkpoint") -> Iterator[list[str]]:
-    """Yield a row for each face, in the columns of `csv_head`."""
+    """Yield one row per face, with the columns of `csv_head`."""
     for number, face in enumerate(faces, start=1):
         box = [f"{value:.2f}" for value in face.box]
         shares = [f"{face.probabilities[name]:.6f}" for name in checkpoint.classes]
