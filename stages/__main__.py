@@ -1,4 +1,4 @@
-"""`python -m stages`: the same as `prep`, where that is not on the PATH."""
+"""`python -m stages` does the same as `prep`, for environments where that is not on the PATH."""
 
 from stages.entry import main
 

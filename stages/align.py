@@ -1,4 +1,4 @@
-"""`prep align`: every face of a raw tree, found and brought to the template."""
+"""`prep align`: find every face of a raw tree and warp it to the template."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`prep`: the stages as commands. Heavy modules are imported by the commands that need them, never here."""
+"""`prep`: the stages as commands. A command imports heavy modules itself, so that `prep --help` answers at once."""
 
 import signal
 import sys
@@ -47,7 +47,7 @@ DEBUG: Final = "PREP_DEBUG"
 _INTERRUPTED: Final = 130
 _debugging: Final[ContextVar[bool]] = ContextVar("debugging", default=False)
 
-# In the order of the work; the line for `prep --help`, where a docstring would be cut off.
+# In the order of the pipeline, with the line for `prep --help`, which would cut a docstring off.
 _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (code, "Take down what the code of each stage means."),
     (demo, "Render small raw trees to try everything on."),
@@ -100,7 +100,8 @@ for _command, _line in _COMMANDS:
 
 def main() -> None:
     """Run the command line; `prep --help` says what the exit codes mean."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the unfinished folder is removed
+    # SIGTERM ends the command as Ctrl-C does, so that the unfinished folder is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:] or ["--help"]))
 
 
@@ -110,12 +111,12 @@ def run(arguments: list[str]) -> int:
     try:
         check_code(arguments)
         status = typer.main.get_command(app).main(arguments, prog_name="prep", standalone_mode=False)
-        if status == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt, and says nothing
+        if status == _INTERRUPTED:  # what typer silently makes of a KeyboardInterrupt
             say(f"error: {INTERRUPTED}", err=True)
     except SystemExit as stop:
         if not isinstance(stop.__context__, BrokenPipeError):
             raise
-        status = 0  # typer ends so where the reader of the output went away; `| head` is no error
+        status = 0  # typer exits with 1 if the reader of the output has closed it, as `| head` does; that is no error
     except (Exception, KeyboardInterrupt) as error:
         if _debugging.get():
             raise

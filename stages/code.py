@@ -1,4 +1,4 @@
-"""`prep code`: fingerprints of the code of each stage, for DVC to compare; and whether a stage still runs it."""
+"""`prep code`: fingerprints of each stage's code, which DVC compares, and the check that a stage runs that code."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from pipeline.core.errors import LineageError, OutputUseError, UsageError
 from pipeline.core.lineage.code import code_root
 from stages.say import say
 
-# `prep` in a command of dvc.yaml, with variables before it and options of its own behind it.
+# `prep` in a command of dvc.yaml: there may be variables before it, and options between it and the stage's name.
 _PREP: Final = re.compile(r"(?:^|[\s;&|])prep\s+(?:-\S+\s+)*([a-z]+)")
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -64,7 +64,7 @@ def _is_ours(path: Path) -> bool:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        return path.stat().st_size == 0  # a full disk leaves one behind
+        return path.stat().st_size == 0  # a full disk leaves an empty file behind
     return isinstance(content, dict) and all(_MD5.fullmatch(str(value)) for value in content.values())
 
 

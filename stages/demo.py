@@ -1,4 +1,4 @@
-"""`prep demo`: small raw trees of four datasets, rendered here."""
+"""`prep demo`: render small raw trees in the layouts of four datasets."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What commands say of where networks run, on stderr: which device, why not the GPU, what that does to results."""
+"""Messages on stderr about devices: where a network runs, why not on a GPU, and what this means for results."""
 
 import json
 from collections.abc import Mapping

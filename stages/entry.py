@@ -1,7 +1,8 @@
-"""Where `prep` starts: whose code runs. So light that an interruption while the rest is imported is one line too.
+"""The entry point of `prep`, which decides whose code runs.
 
-`prep` may be installed from another checkout than the one it is called in: a second clone, a worktree, the folder in
-which DVC runs an experiment, one that was moved. dvc.yaml hashes the code of the working folder, so that code runs.
+`prep` may be installed from another checkout than the one in which it is called: a second clone, a worktree, the folder
+in which DVC runs an experiment, or one that was moved. The code of the working folder is what is hashed, so it must be
+what runs. This module imports next to nothing, so that Ctrl-C prints a single line even while the rest is imported.
 """
 
 import importlib
@@ -14,7 +15,7 @@ from typing import Final
 INTERRUPTED: Final = "interrupted; the previous results are as they were"
 
 _PACKAGES: Final = ("pipeline", "stages", "models")
-# What shows that a folder of such a plain name is ours: `models` alone may well be somebody's weights.
+# Files that show that a folder with such a common name is ours. `models` by itself may contain somebody's weights.
 _SIGNS: Final = (
     ("pipeline", "core/emotions.py"),
     ("pipeline", "labels/taxonomies"),
@@ -26,7 +27,7 @@ _SIGNS: Final = (
 def main() -> None:
     """Run the command line, of the working folder where that has one; see `stages.cli.main`."""
     try:
-        # As it was found and not where links lead: a folder may link to packages that lie elsewhere.
+        # Not resolved: the packages in the folder may be links to packages elsewhere.
         here, running = _working_folder(), Path(os.path.abspath(__file__)).parent.parent
         if here is not None and not _are_same(here, running) and _has_packages(here, running):
             _run_of(here, running)
@@ -42,7 +43,7 @@ def main() -> None:
 def _working_folder() -> Path | None:
     try:
         return Path.cwd().resolve()
-    except FileNotFoundError:  # it was removed; the command says so where it matters
+    except FileNotFoundError:  # the working folder was removed; commands that need it report that
         return None
 
 
@@ -65,7 +66,8 @@ def _are_same(here: Path, running: Path) -> bool:
 def _run_of(here: Path, running: Path) -> None:
     """Run the command line of another folder; its workers get the same `sys.path`."""
     places = [number for number, entry in enumerate(sys.path) if entry and _is_at(entry, running)]
-    # No further ahead than the packages that it replaces: a `random.py` of the working folder is none of ours.
+    # Right before the packages that it replaces and not at the front, where a `random.py` in the working folder would
+    # replace the standard library's.
     sys.path.insert(places[0] if places else 0, str(here))
     for name in [name for name in sys.modules if name.partition(".")[0] in _PACKAGES]:
         del sys.modules[name]

@@ -1,4 +1,4 @@
-"""`prep equalize`: faces in, the same faces with an equalized histogram out."""
+"""`prep equalize`: equalize the histogram of every aligned face."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`prep evaluate`: a checkpoint tested on the shards' test set."""
+"""`prep evaluate`: test a checkpoint on the test set of the shards."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`prep export`: a network for use elsewhere."""
+"""`prep export`: write a network as ONNX, to use it without this project."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +26,7 @@ def export(
     from models.inference.export import export_onnx
     from pipeline.core.device import asked_device
 
-    asked_device()  # the graph is traced on the CPU whatever it says, but a wrong value is told here as anywhere
+    # Only checked: the graph is always traced on the CPU, but a wrong PREP_DEVICE is an error in every command.
+    asked_device()
     export_onnx(load_checkpoint(run), out)
     say(f"{out}: {to.value}, {out.stat().st_size / 1e6:.1f} MB")

@@ -1,4 +1,4 @@
-"""`prep formats`: what can be read, where to get it and under which terms."""
+"""`prep formats`: the datasets that can be read, where to get them, and their terms."""
 
 from textwrap import fill
 from typing import Final
@@ -7,7 +7,7 @@ from stages.say import Json, show, show_json
 
 _WIDTH: Final = 100
 _HEAD: Final = 20
-_INDENT: Final = 10  # of what is said below: the longest address fits
+_INDENT: Final = 10  # of the lines below the name; the longest address still fits
 
 
 def formats(as_json: Json = False) -> None:

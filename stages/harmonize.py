@@ -1,4 +1,4 @@
-"""`prep harmonize`: a dataset's own labels in, one of the eight classes out."""
+"""`prep harmonize`: map a dataset's own labels to the eight classes."""
 
 from pathlib import Path
 from typing import Annotated

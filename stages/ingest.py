@@ -1,4 +1,4 @@
-"""`prep ingest`: a raw tree as it ships, to one table of samples."""
+"""`prep ingest`: read a raw tree as it ships into one table of samples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final

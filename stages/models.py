@@ -1,4 +1,4 @@
-"""`prep models`: what can be trained."""
+"""`prep models`: list the networks that can be trained."""
 
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from stages.say import Json, show, show_json

@@ -1,4 +1,4 @@
-"""`prep personalize`: a network fine-tuned on one person."""
+"""`prep personalize`: fine-tune a network on one person."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`prep predict`: class and probabilities of every face of some pictures."""
+"""`prep predict`: predict the class of every face in pictures, with probabilities."""
 
 import csv
 import sys

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, drawn only where a person watches."""
+"""A progress bar on stderr, drawn only if stderr is a terminal."""
 
 import math
 import sys
@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.core.parallel.pool import Progress, no_progress
 from stages.say import is_quiet
 
-# Each face may say that it is done: the bar is drawn no more often than this.
+# Progress may be reported for every face, but the bar is drawn at most ten times a second.
 _STEP_S: Final = 0.1
 
 

@@ -1,4 +1,4 @@
-"""The project in the working folder: its params.yaml, its datasets, and what is already there."""
+"""The project in the working folder: its params.yaml, its datasets, and which outputs it has so far."""
 
 import os
 import re

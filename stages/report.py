@@ -1,4 +1,4 @@
-"""`prep report`: the data card of the shards and of the network trained on them."""
+"""`prep report`: write the data card of the shards and of the network trained on them."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What `prep` prints. Names of files, labels and links were made by others: none of them steers the terminal."""
+"""Printing for `prep`. Names of files, labels and links come from others, so their control characters are escaped."""
 
 import json
 from collections.abc import Iterator

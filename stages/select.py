@@ -1,4 +1,4 @@
-"""`prep select`: which of the faces found are used."""
+"""`prep select`: choose which of the detected faces are used."""
 
 from pathlib import Path
 from typing import Annotated

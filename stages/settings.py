@@ -1,7 +1,7 @@
-"""Options that say where and how loud a command runs, never what comes out: each is an environment variable, too.
+"""Options for where a command runs and how much it prints, which never change its result. Each has a variable, too.
 
-They are added here and not in the stages' own files, so that a stage does not depend on them. None of them may stand in
-dvc.yaml, whose commands are part of what makes a result stale.
+They are added here rather than in the files of the stages, so that the stages do not depend on this code. None of them
+may be used in dvc.yaml: DVC runs a stage again if its command changes.
 """
 
 import inspect
@@ -35,7 +35,7 @@ _TRAINING: Final = (
     Setting("nodes", "PREP_NODES", "N", "Machines that train together, each started by a launcher; 1 unless set."),
     Setting("strategy", "PREP_STRATEGY", "NAME", "How they share gradients: a strategy of Lightning."),
 )
-# What each command listens to besides --quiet.
+# The settings of each command besides --quiet.
 SETTINGS: Final[Mapping[str, tuple[Setting, ...]]] = {
     "demo": (WORKERS,),
     "ingest": (WORKERS,),
@@ -60,13 +60,13 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         chosen = {setting.variable: given.pop(setting.name) for setting in settings}
         with _environment({name: value for name, value in chosen.items() if value}), quieted(on=quiet):
             command(**given)
-            sys.stdout.flush()  # here, where a reader who went away is not taken for an error
+            sys.stdout.flush()  # here, where a closed output, as with `| head`, is no error
 
     signature = inspect.signature(command)
     extra = [_parameter(setting.name, _annotation(setting), None) for setting in settings]
     extra.append(_parameter("quiet", _QUIET, default=False))
     parameters = [*signature.parameters.values(), *extra]
-    run.__signature__ = signature.replace(  # type: ignore[attr-defined]  # what typer reads
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]  # typer takes the options from it
         parameters=[part.replace(kind=inspect.Parameter.KEYWORD_ONLY) for part in parameters]
     )
     run.__annotations__ = {part.name: part.annotation for part in parameters}

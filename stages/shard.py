@@ -1,4 +1,4 @@
-"""`prep shard`: balanced Parquet and WebDataset shards of all datasets."""
+"""`prep shard`: write balanced Parquet and WebDataset shards of all datasets."""
 
 from pathlib import Path
 from typing import Annotated

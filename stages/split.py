@@ -1,4 +1,4 @@
-"""`prep split`: who trains, who validates, who tests."""
+"""`prep split`: assign every labelled sample to training, validation or test."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`prep tables`: the two tables of the thesis, with and without augmentation, filled from DVC's experiments."""
+"""`prep tables`: fill the two tables of the thesis, with and without augmentation, from DVC's experiments."""
 
 from dataclasses import asdict
 from pathlib import Path

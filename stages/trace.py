@@ -1,4 +1,4 @@
-"""`prep trace`: the way back from a result to the raw trees, with DVC's hashes and the commits that hold them."""
+"""`prep trace`: trace a result back to the raw trees, with DVC's hashes and the commits that contain them."""
 
 import subprocess
 from pathlib import Path
@@ -72,7 +72,7 @@ def _find_commits(path: str, md5: str) -> list[str] | None:
     try:
         found = _git("log", f"-S{md5}", "--format=%h %cs", "--", "dvc.lock", "raw/dvc.lock", "*.dvc")
         if not found and _git("ls-files", "--", path) and not _git("status", "--porcelain", "--", path):
-            # What git itself holds as it lies here, such as a split that is kept.
+            # A file that git tracks itself and that is unchanged, such as an earlier split.
             found = _git("log", "-1", "--format=%h %cs", "--", path)
     except (OSError, subprocess.CalledProcessError):
         return None

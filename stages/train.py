@@ -1,4 +1,4 @@
-"""`prep train`: a network from the shards."""
+"""`prep train`: train a network on the shards."""
 
 from pathlib import Path
 from typing import Annotated

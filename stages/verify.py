@@ -1,4 +1,4 @@
-"""`prep verify`: every link between the raw bytes and the results hashed again."""
+"""`prep verify`: hash everything between the raw data and the results again, and compare."""
 
 from dataclasses import asdict
 from pathlib import Path
