@@ -41,8 +41,8 @@ MAX_PIXELS: Final = 100_000_000
 # The most thorough attempt, and those after which it is asked, because they may find only the large faces of a picture.
 _THOROUGH: Final = "mtcnn-full"
 _COARSER: Final = frozenset({"mtcnn-box", "mtcnn-coarse", "mtcnn-medium", "mtcnn-fine", "mtcnn-padded"})
-# A face that the thorough attempt adds needs at least this score. Its IoU with every known face must be below the
-# second value, otherwise it is taken for the same face.
+# A face that the thorough attempt adds needs at least this score. If its IoU with a known face is `_SAME_FACE_IOU` or
+# more, it is taken for that face.
 _SURE: Final = 0.9
 _SAME_FACE_IOU: Final = 0.2
 _BOX_COLOUR: Final = (255, 214, 10)

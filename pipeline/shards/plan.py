@@ -242,8 +242,8 @@ def place(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) ->
 def _excess(rows: pa.Table, number: int) -> pa.Array:
     """Return a mask of `number` rows to leave out.
 
-    Copies go before originals, so that no face is lost while another is there twice. Each row is taken from the class
-    that has most rows at that point, and within it from the end of the order.
+    Copies go before originals, so that no face is left out while another one has copies. Each row is taken from the
+    class that has most rows at that point, and within it from the end of the order.
     """
     labels, copies = rows["label"].to_numpy(), rows["copy"].to_numpy() > 0
     left = np.ones(len(rows), bool)
@@ -265,8 +265,8 @@ def _shard_count(rows: int, rows_per_shard: int, world_size: int) -> int:
 def _order(rows: pa.Table, split: str, seed: int) -> pa.Array:
     if split != TRAIN:
         return pc.sort_indices(rows, sort_keys=[("sample_id", "ascending"), ("copy", "ascending")])
-    # With digests of 128 bits, no two rows are level, so the order is the same on every machine. With
-    # surrogatepass, an id that contains undecodable bytes is no error.
+    # Digests of 128 bits do not tie, so the order is the same on every machine. With surrogatepass, an id that contains
+    # undecodable bytes is no error.
     keys = [
         hashlib.blake2b(f"{seed}\0{sample_id}\0{copy}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
         for sample_id, copy in zip(rows["sample_id"].to_pylist(), rows["copy"].to_pylist(), strict=True)

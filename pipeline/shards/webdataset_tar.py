@@ -53,7 +53,7 @@ def write_tar(path: Path, shard: str, batches: Iterable[Batch], common: dict[str
         batches: rows of `columns.ROW_SCHEMA`, and their encoded pictures in the same order.
         common: what is added to the JSON of every sample (snapshot id, contract).
     """
-    # The common part is encoded once. It is cut off its brace here and appended to the open end of each row's JSON.
+    # The common part is encoded once. Without its opening brace, it is appended to the JSON of each row.
     tail = json.dumps(common, sort_keys=True, ensure_ascii=False)[1:].encode()
     samples = (sample for rows, images in batches for sample in zip(rows.to_pylist(), images, strict=True))
     size = 0

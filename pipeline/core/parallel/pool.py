@@ -60,7 +60,7 @@ def worker_count() -> int:
 def end_with_parent() -> None:
     """Make this worker process end with the process that started it, even if that is killed. Called in the worker.
 
-    The signal of Linux also ends a worker that is stuck in C code. The thread is for systems without that signal.
+    The signal of Linux also ends a worker that is stuck in C code. The thread does it on systems without that signal.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

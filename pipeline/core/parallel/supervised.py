@@ -24,7 +24,7 @@ from pipeline.core.parallel.units import NO_UNIT, Job, Lost, PartFunction, Resul
 # The deadline applies to one unit. Work on several units at once, or before the first one (loading detectors), may take
 # this many deadlines.
 _SEVERAL: Final = 10
-# After this many workers in a row that die while they start, none is expected to start. One alone may be an accident.
+# After this many workers in a row that die while they start, none is expected to start. One alone may be a mishap.
 _BIRTHS: Final = 2
 # The progress of all workers, and their deadlines, are checked at least this often.
 _LOOK_S: Final = 0.25

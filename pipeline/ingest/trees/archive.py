@@ -154,7 +154,7 @@ class ArchiveTree(Tree):
 
 
 class Bounded(io.RawIOBase):
-    """A raw stream over an iterator of chunks, which counts and checks its bytes itself."""
+    """A raw stream over chunks of bytes. The iterator that yields them counts and checks them."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

@@ -21,7 +21,7 @@ from pipeline.core.parallel.pool import Progress, no_progress
 # larger would otherwise take all memory.
 MAX_READ_BYTES: Final = 512 << 20
 _CHUNK_BYTES: Final = 1 << 20
-# What operating systems, file servers and tools leave in folders, in lower case. No dataset means them.
+# What operating systems, file servers and tools leave in folders, in lower case. They are part of no dataset.
 _JUNK_NAMES: Final = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".gitignore", ".gitkeep"})
 _JUNK_FOLDERS: Final = frozenset(
     {"__macosx", "@eadir", ".git", ".ipynb_checkpoints", ".thumbnails", "$recycle.bin", "system volume information"}
