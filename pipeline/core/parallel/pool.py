@@ -76,7 +76,7 @@ def _follow(parent: BaseProcess) -> None:
 
 @contextmanager
 def without_missing_main() -> Iterator[None]:
-    """Hide `__main__.__file__` while processes are started, if there is no such file.
+    """Hide the name of the calling script while processes are started, if there is no such file.
 
     A spawned process runs the calling script once more by its file. For a script on standard input, Python names the
     file `<stdin>`, and every worker would die because it cannot be opened.
