@@ -1,1 +1,1 @@
-"""Every face of a raw tree, found and brought to the template."""
+"""Find the face of every sample and warp it to the template."""

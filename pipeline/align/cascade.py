@@ -1,4 +1,4 @@
-"""The cascade: which attempts there are, and what each of them is made of. `search` runs them."""
+"""The cascade: the attempts that params.yaml can name, and how to build each of them. `search` runs them."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -21,9 +21,10 @@ WHOLE: Final = "whole"
 class Attempt:
     """One step of the cascade.
 
-    `one_at_a_time` is for detectors in C++ that a picture could bring down; `turns` says whether it is tried on turned
-    pictures, too: not what answers whatever it is shown, or sees faces in texture. `last` is for what is tried only
-    after all attempts on turned pictures.
+    `one_at_a_time` is set for detectors in C++ that a picture could crash, so that it is known which picture did.
+    `turns` says whether the attempt is also made on the turned picture. It is not set for detectors that return a face
+    for every picture or that take texture for faces, because one of their false detections could win over the upright
+    face. `last` is set for an attempt that is made only after all attempts on turned pictures.
     """
 
     name: str
@@ -35,10 +36,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The face of a sample: which attempt found it, all that attempt saw, and which of these it is.
+    """The face that was found for a sample.
 
-    `turn_deg` is the turn of the picture, clockwise, that the attempt was shown; the faces are in pixels of the picture
-    as it lies.
+    `faces` are all faces that the attempt detected, in pixels of the picture before it was turned; `choice` says which
+    of them is the sample's. `turn_deg` is the clockwise turn (0, 90, 180 or 270) of the picture that the attempt got.
     """
 
     attempt: Attempt
@@ -48,11 +49,12 @@ class Found:
 
     @property
     def score(self) -> float:
-        """The detector's, 0..1."""
+        """Return the detector's score of the chosen face, 0..1."""
         return float(self.faces.scores[self.choice.row])
 
 
 def _mtcnn(_: AlignParams) -> list[Attempt]:
+    # From cheap to thorough: a search runs only on the pictures in which the earlier ones found no face.
     steps = (_mtcnn_box, _mtcnn_coarse, _mtcnn_medium, _mtcnn_fine, _mtcnn_padded, _mtcnn_full)
     return [attempt for step in steps for attempt in step(_)]
 
@@ -135,7 +137,8 @@ def _networks() -> "Networks":
     return load_networks()
 
 
-# Every name that the parameter `cascade` may hold. Detectors are imported and loaded only where they are used.
+# Every name that `align.cascade` may contain. The functions import their detectors when they are called, because dlib
+# and the networks take time to load and most cascades use only some of them.
 BUILDERS: Final[dict[str, Callable[[AlignParams], list[Attempt]]]] = {
     "mtcnn": _mtcnn,
     "mtcnn-box": _mtcnn_box,
@@ -154,10 +157,10 @@ BUILDERS: Final[dict[str, Callable[[AlignParams], list[Attempt]]]] = {
 
 
 def check_cascade(names: Sequence[str]) -> None:
-    """Refuse a name that is no detector; nothing is loaded.
+    """Check the names of a cascade, before the stage starts and without loading a detector.
 
     Raises:
-        ParamsError: names what may be written.
+        ParamsError: a name is not a detector; the message lists those that are.
     """
     for name in names:
         if name not in BUILDERS and ":" not in name:
@@ -167,11 +170,11 @@ def check_cascade(names: Sequence[str]) -> None:
 
 
 def build_cascade(params: AlignParams) -> list[Attempt]:
-    """Return the attempts that the parameters name, their detectors loaded.
+    """Return the attempts that `align.cascade` names, in its order, with their detectors loaded.
 
     Raises:
-        ParamsError: a name is no detector.
-        ModelError: the weights of one are missing.
+        ParamsError: a name is not a detector.
+        ModelError: the weights of a detector are missing.
     """
     check_cascade(params.cascade)
     return [attempt for name in params.cascade for attempt in _build(name, params)]
@@ -190,4 +193,5 @@ def _build(name: str, params: AlignParams) -> list[Attempt]:
         raise ParamsError(
             f"params.yaml: align.cascade: {name}: expected a class made without arguments, with name and detect: {why}"
         ) from None
+    # Nothing is known about somebody else's detector, so it is assumed that a picture can crash it.
     return [Attempt(detector.name, detector, one_at_a_time=True)]

@@ -1,4 +1,4 @@
-"""Which of several faces is the one that a sample is about."""
+"""Choose the face that a sample is about when a detector returns several."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,15 +9,20 @@ from numpy.typing import NDArray
 from pipeline.align.detectors.detector import Faces, Floats, Hint
 from pipeline.geometry.similarity import box_sizes, overlaps
 
-# Detectors and annotators draw boxes of different tightness; less overlap than this is another face.
+# Intersection over union with the annotated box. The limit is low because detectors and annotators draw boxes of
+# different tightness around the same face; below it, the detection is taken for another person.
 _SAME_FACE_IOU: Final = 0.15
-# The part of a body box, from its top, in which the centre of the face is looked for.
+# In a body box, the centre of the face must lie within this share of its height, measured from the top.
 HEAD_SHARE: Final = 0.55
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The face that was taken: its row, its overlap with the annotated box if there is one, the count of others."""
+    """The chosen face.
+
+    `row` is its index among the detected faces, `box_iou` its intersection over union (0..1) with the annotated box, or
+    None without a box, and `others` the number of faces that were not chosen.
+    """
 
     row: int
     box_iou: float | None
@@ -25,16 +30,22 @@ class Choice:
 
 
 def choose(faces: Faces, hint: Hint | None) -> Choice | None:
-    """Return the face a sample is about: the one in its box, else the largest; None where no face fits.
+    """Return the face that a sample is about, or None if no face fits.
 
-    With a face box it is the face that overlaps it most. With a body box it is the largest whose centre lies in the
-    upper part of the body, and which is not larger than the body is wide.
+    Without a hint, it is the largest face. With a face box, it is the face that overlaps the box most, if they overlap
+    by at least 0.15. With a body box, it is the largest face whose centre lies in the upper part of the body and which
+    is at most 1.2 times as wide as the body.
+
+    Args:
+        faces: the faces of one picture.
+        hint: the dataset's box, in pixels of the same picture.
     """
     if not len(faces):
         return None
     if hint is None:
         return Choice(int(np.argmax(box_sizes(faces.boxes))), None, len(faces) - 1)
     iou = overlaps(faces.boxes, hint.box)
+    # By overlap for a face box, by size for a body box: a face covers too little of a body for the overlap to say much.
     ranks = (
         iou.copy() if hint.kind == "face" else np.where(_in_head(faces.boxes, hint.box), box_sizes(faces.boxes), 0.0)
     )
@@ -47,5 +58,6 @@ def choose(faces: Faces, hint: Hint | None) -> Choice | None:
 def _in_head(boxes: Floats, body: Floats) -> NDArray[np.bool_]:
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = body[:2], np.array([body[2], body[1] + HEAD_SHARE * (body[3] - body[1])])
+    # A face that is much wider than the body belongs to somebody else, or is on a poster behind the person.
     inside = ((centres >= low) & (centres <= high)).all(axis=1)
     return np.asarray(inside & (boxes[:, 2] - boxes[:, 0] <= 1.2 * (body[2] - body[0])))

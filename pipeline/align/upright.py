@@ -1,10 +1,15 @@
-"""Is a face that was found the right way up? Asked of MTCNN's later networks, whatever detector found it.
+"""Check whether detected faces are upright, with MTCNN's second and third networks, whatever detector found them.
 
-Measured on landmarks68 and every fifth of muxspace, each turned by quarters: of faces read upside down one in a hundred
-scores above 0.995, and then its eyes are mostly too near to each other for its box; of upright ones seven in ten need
-no more than that. Of the rest, the second network looks at the crop and at the crop upside down, and the third where
-the second is not sure; where that leaves a doubt (one upright face in fifty), both look around the box in each of its
-four turns, cut from the picture as it lies, and the best score says how the face stands. No upright face was turned.
+There are three steps, each only for the faces that the one before leaves in doubt:
+
+1. The detector's score and the distance between the eyes. Of faces that were read upside down, one in a hundred scores
+   above 0.995, and then the eyes are mostly too close together for the box. Seven in ten upright faces pass here.
+2. The second network compares the crop with the same crop upside down; if it is not sure, so does the third.
+3. For one upright face in fifty, both networks look at the box in all four orientations, with crops cut from the
+   unturned picture, and the best score decides.
+
+The numbers were measured on landmarks68 and every fifth picture of muxspace, each in all four orientations. No upright
+face was turned.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,36 +28,43 @@ from pipeline.align.refine import upright_crops
 from pipeline.align.turn import QUARTERS, turn_back
 from pipeline.geometry.similarity import box_sizes, overlaps
 
-# A face found on a turned picture has at least this score: what MTCNN's coarser attempts ask for.
+# The least score of a face on a turned picture. It is the threshold of MTCNN's coarser searches, so that a turned face
+# has to meet the same standard as an upright one.
 LEAST_TURNED_SCORE: Final = 0.9
-_CERTAIN: Final = 0.995  # no more is asked
-_DOUBTFUL: Final = LEAST_TURNED_SCORE  # at once looked at in all turns
-CONFIRMED_SCORE: Final = 0.97  # by that look; an upright face of the 270 gets 0.979 and more
-# In between: the third network's score of the crop, and how much less it gives the crop upside down.
+_CERTAIN: Final = 0.995  # from this score on, step 1 looks only at the distance between the eyes
+_DOUBTFUL: Final = LEAST_TURNED_SCORE  # below this score, step 3 is always made
+CONFIRMED_SCORE: Final = 0.97  # in step 3; each of 270 upright faces scored at least 0.979 there
+# Step 2: the least score of the third network for the crop, and by how much it must exceed the score of the crop upside
+# down.
 _CROP_SCORE: Final = 0.98
 _CROP_LEAD: Final = 0.05
-# With this score of the second network, too, a crop needs no more of the third than that, if reversed it has no chance.
+# A crop to which the second network gives `_SURE_REFINED` is clear if it gives the crop upside down less than
+# `_FAR_BELOW`. Otherwise the third network has to agree, but with `_AGREED_SCORE` instead of `_CROP_SCORE`.
 _SURE_REFINED: Final = 0.99
 _AGREED_SCORE: Final = 0.94
 _FAR_BELOW: Final = 0.5
-# Eyes nearer to each other than this share of the box may be an eye and something else, whatever the score: 7 of
-# 1019 upright faces above the score that is certain, 7 of 12 that were read wrongly with 0.99 and more.
+# The least distance between the eyes, as a share of the box's side. Points that are closer together may be an eye and
+# something else, whatever the score: this is so for 7 of 12 faces that were misread with a score of at least 0.99, but
+# only for 7 of 1,019 upright faces above `_CERTAIN`.
 _LEAST_EYES: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A face the right way up, as far as can be told; `sure` where it is certain."""
+    """The outcome of the check: the face in its most likely orientation, and whether that orientation is certain."""
 
     found: Found
     sure: bool
 
 
 def set_upright(found: Sequence[tuple[View, Found]]) -> list[Verdict]:
-    """Return each face, or the same one as it is seen on its picture turned, where it stands that way.
+    """Check each face, and replace those that are upside down or on their side by the same face read correctly.
 
     Args:
-        found: faces with their pictures, in pixels of the picture as it lies.
+        found: the faces with their pictures; boxes and landmarks in pixels of the unturned picture.
+
+    Returns:
+        One verdict for each face, in order. A replaced face has the turn of its picture in `turn_deg`.
     """
     verdicts = [Verdict(one, sure=True) for _, one in found]
     rows = _uncertain([one for _, one in found]) if found else []
@@ -62,14 +74,16 @@ def set_upright(found: Sequence[tuple[View, Found]]) -> list[Verdict]:
     doubted = _doubted([found[row] for row in rows], rows, networks)
     answers = _look_around([found[row] for row in doubted], networks)
     for (row, reversed_is_likelier), verdict in zip(doubted.items(), answers, strict=True):
-        # A box of its own for each turn may still flatter the wrong one: the cascade is to look, too.
+        # In step 3, each orientation gets a box of its own, which can favour the wrong one. If the crop of step 2
+        # looked better upside down but the face was kept, it stays uncertain, and the turned picture is searched.
+        # This happened to a small upside-down face: its crop scored 0.67, and the reversed crop 1.00.
         stays = verdict.found is found[row][1]
         verdicts[row] = replace(verdict, sure=verdict.sure and not (stays and reversed_is_likelier))
     return verdicts
 
 
 def _uncertain(found: Sequence[Found]) -> list[int]:
-    """Return the rows of the faces whose detector's answer alone does not say that they are the right way up."""
+    """Return the indices of the faces that need more than step 1."""
     points = np.stack([one.faces.landmarks[one.choice.row] for one in found])
     boxes = np.stack([one.faces.boxes[one.choice.row] for one in found])
     eyes = np.hypot(*(points[:, 1] - points[:, 0]).T)
@@ -78,9 +92,9 @@ def _uncertain(found: Sequence[Found]) -> list[int]:
 
 
 def _doubted(found: Sequence[tuple[View, Found]], rows: Sequence[int], networks: Networks) -> dict[int, bool]:
-    """Return the rows of the faces that could as well stand on their heads, from their crops alone.
+    """Run step 2; return, by its number in `rows`, each face that needs step 3.
 
-    With each: whether its crop looks more like a face when it is reversed.
+    The value is whether its crop looks more like a face when it is reversed.
     """
     points = np.stack([one.faces.landmarks[one.choice.row] for _, one in found])
     crops, _ = upright_crops([view.pixels for view, _ in found], points)
@@ -93,10 +107,13 @@ def _doubted(found: Sequence[tuple[View, Found]], rows: Sequence[int], networks:
 
 
 def _compare(crops: Floats32, networks: Networks) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say of upright crops whether they are clearly that, and whether they look more like a face when reversed.
+    """Compare crops (n, 3, 48, 48) with themselves upside down.
 
-    The second network, on a quarter of the pixels, settles more than half of them in a sixth of the third one's time.
+    Returns:
+        (n,) whether a crop is clearly upright, and (n,) whether the third network scores it higher when it is reversed.
     """
+    # The second network comes first: it reads a quarter of the pixels, takes a sixth of the third network's time, and
+    # settles more than half of the crops.
     small = crops.reshape(len(crops), 3, REFINE_PX, 2, REFINE_PX, 2).mean(axis=(3, 5))
     own, reverse = _both_ways(small, networks.refine)
     sure = own >= _SURE_REFINED
@@ -112,13 +129,13 @@ def _compare(crops: Floats32, networks: Networks) -> tuple[NDArray[np.bool_], ND
 
 
 def _both_ways(crops: Floats32, network: Callable[[Floats32], tuple[Floats32, ...]]) -> tuple[Floats32, Floats32]:
-    """Return a network's scores of crops as they are and reversed."""
+    """Return a network's scores (n,) of the crops as they are, and of the crops turned by 180 degrees."""
     scores = network(np.concatenate([crops, np.ascontiguousarray(crops[:, :, ::-1, ::-1])]))[0]
     return scores[: len(crops)], scores[len(crops) :]
 
 
 def _look_around(found: Sequence[tuple[View, Found]], networks: Networks) -> list[Verdict]:
-    """Show the networks each face in all four turns of its picture; the turn that it has now goes first."""
+    """Run step 3: score each face in all four orientations, beginning with the one in which it was found."""
     if not found:
         return []
     detector = MtcnnAround(networks)
@@ -128,6 +145,7 @@ def _look_around(found: Sequence[tuple[View, Found]], networks: Networks) -> lis
     for (view, one), own, answers in zip(found, turns, detector.look(boxed, turns), strict=True):
         scores = [float(faces.scores[0]) if len(faces) else 0.0 for faces in answers]
         best = int(np.argmax(scores))
+        # Another orientation must be likelier than this one, and must score higher than the detector did.
         if not best or scores[best] < LEAST_TURNED_SCORE or scores[best] <= one.score:
             verdicts.append(Verdict(one, sure=scores[0] >= CONFIRMED_SCORE))
             continue

@@ -1,1 +1,1 @@
-"""Which of the faces that were found are good enough: `gates` judges one, `stage` a dataset."""
+"""Quality gates: `gates` checks one face against the limits, `stage` checks all faces of a dataset."""

@@ -1,4 +1,4 @@
-"""The gates: what was measured of a face, held against the thresholds of params.yaml."""
+"""The quality gates: the measures of a face are compared with the limits in params.yaml."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,8 +8,9 @@ import numpy as np
 from pipeline.core.params import SelectParams
 from pipeline.core.schema import Reason
 
-# The reason of a reject, the column of the detections that is compared, and the key of its limit. The first gate that a
-# face does not pass gives the reason; a value at the limit passes. min_ keys are lower limits, max_ keys upper ones.
+# For each gate: the reject reason, the column of the detections that is compared, and the key of the limit. A key that
+# begins with min_ is a lower limit, one that begins with max_ an upper limit; a value at the limit passes. A face is
+# rejected once, for the first gate that it fails, so the order of the gates decides which reason is counted.
 GATES: Final = (
     (Reason.low_score, "face_score", "min_score"),
     (Reason.low_overlap, "box_iou", "min_box_iou"),
@@ -23,12 +24,15 @@ GATES: Final = (
 
 
 def judge(measures: Mapping[str, Any], params: SelectParams) -> tuple[Reason | None, str]:
-    """Return the first gate that a face does not pass, with the value and the limit, or None and nothing.
+    """Return the reason of the first gate that a face fails, or None if it passes all of them.
 
     Args:
-        measures: columns of `schema.DETECTIONS`; None is not measured and passes, as the overlap where the dataset
-            has no box.
-        params: the limits.
+        measures: one row of `schema.DETECTIONS`, by column. A value of None was not measured and passes: `box_iou`, for
+            example, if the dataset has no box.
+        params: the limits, in the units of the columns they are compared with.
+
+    Returns:
+        The reason, and a text with the value and the limit; None and an empty text for a face that passes.
     """
     for reason, column, key in GATES:
         value, limit = measures[column], getattr(params, key)
@@ -38,6 +42,7 @@ def judge(measures: Mapping[str, Any], params: SelectParams) -> tuple[Reason | N
 
 
 def _is_beyond(value: float, limit: float, *, upper: bool) -> bool:
-    # The table holds floats of 32 bits: in 64, a score of 0.9 would be less than a limit of 0.9.
+    # The table stores float32, and 0.9 as float32 is slightly less than 0.9 as float64. If the limit were not rounded
+    # in the same way, a face exactly at the limit would be rejected.
     stored, limited = np.float32(value), np.float32(limit)
     return bool(stored > limited if upper else stored < limited)

@@ -1,4 +1,4 @@
-"""`select`: which of the faces that `align` found are used. It reads their measures and no pixels."""
+"""`select`: decide which of the faces that `align` found are used. It reads their measures and no pixels."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from pipeline.core.stage_output import Reject, stage_output
 from pipeline.core.tables import read_table
 from pipeline.select.gates import GATES, judge
 
-_STEP_ROWS: Final = 4096  # between two calls of the progress bar
+_STEP_ROWS: Final = 4096  # between two updates of the progress bar
 _WHO: Final = ("sample_id", "dataset", "source_path", "source_labels")
 _COLUMNS: Final = tuple(dict.fromkeys((*_WHO, "status", *(column for _, column, _ in GATES))))
 
@@ -25,26 +25,29 @@ _COLUMNS: Final = tuple(dict.fromkeys((*_WHO, "status", *(column for _, column, 
 def run(
     aligned: Path, out: Path, params: SelectParams, *, counts: Path | None = None, progress: Progress = no_progress
 ) -> dict[str, Any]:
-    """Write which faces of one dataset count; of each other one its reject says which gate it does not pass.
+    """Write the faces of one dataset that pass all gates, and one reject with the reason for each of the others.
 
     Args:
-        aligned: the folder that `align` wrote; only its detections are read.
-        out: the folder to write: selected.parquet (`schema.SELECTED`), rejects, summary, snapshot.
-        params: the section `select` of params.yaml, with what the dataset's own entry changes.
-        counts: where `metrics` of the summary is to be written, outside the folder; None for nowhere.
-        progress: told the faces judged.
+        aligned: the folder that `align` wrote; only its table of detections is read.
+        out: the folder to write: selected.parquet (`schema.SELECTED`), rejects, summary and snapshot.
+        params: the section `select` of params.yaml, overridden by the dataset's own entry.
+        counts: the file outside the folder to which `metrics` of the summary is written, or None to write none.
+        progress: called with the number of faces checked so far and the number of all faces.
 
     Returns:
-        The summary: rows_in are the faces found, rows_out those selected, `classes` both by class.
+        The summary: `rows_in` counts the faces that were found, `rows_out` those that were selected, and `classes` the
+        kept and rejected faces of each class.
 
     Raises:
-        TableError: no detections here, or none of a face.
+        TableError: the folder has no detections, or no face was found.
     """
     table = aligned / DETECTIONS_NAME
     rows = read_table(table, _COLUMNS, DETECTIONS)
+    # A row without a face was already rejected by align, so it is not counted here a second time.
     found = rows.filter(pc.equal(rows["status"], ALIGNED))
     if not len(found):
         raise TableError(f"{aligned}: holds no face; run align again and see its rejects")
+    # The source is the table rather than the folder: the crops do not matter here, so they are not hashed either.
     with stage_output(out, stage="select", sources=[table], params=params.plain()) as output:
         reasons: list[Reason | None] = []
         for batch in found.to_batches(max_chunksize=_STEP_ROWS):
@@ -57,7 +60,8 @@ def run(
         kept = found.filter(pa.array([reason is None for reason in reasons]))
         output.write_table(SELECTED_NAME, kept.select(SELECTED.names))
         classes = count_classes(found["source_labels"].to_pylist(), reasons)
-        # Without a face left there is still why; the command ends with an error.
+        # `empty` allows an output without faces: its rejects explain why none is left. The command then
+        # exits with an error.
         summary = output.finish(rows_in=len(found), rows_out=len(kept), empty=True, classes=classes)
         if counts is not None:
             output.write_json_beside(counts, metrics(summary))
@@ -65,11 +69,11 @@ def run(
 
 
 def count_classes(labels: Sequence[Sequence[str]], reasons: Sequence[Reason | None]) -> dict[str, dict[str, Any]]:
-    """Return how many faces of each of the dataset's own labels are kept, and rejected by reason.
+    """Return the number of kept faces and of rejected faces by reason, for each of the dataset's own labels.
 
     Args:
-        labels: (N,) those of each face; one with several counts in each.
-        reasons: (N,) why it is rejected, None where it is not.
+        labels: the labels of each face, N lists. A face with several labels is counted under each of them.
+        reasons: the reject reason of each face, N of them; None for a face that is kept.
     """
     counts: dict[str, Counter[Reason | None]] = defaultdict(Counter)
     for names, reason in zip(labels, reasons, strict=True):
@@ -82,5 +86,5 @@ def count_classes(labels: Sequence[Sequence[str]], reasons: Sequence[Reason | No
 
 
 def metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `dvc metrics diff` is to compare: faces kept, and rejected by reason, in all and by class."""
+    """Return what `dvc metrics diff` compares: kept faces and rejected faces by reason, in total and per class."""
     return {"kept": summary["rows_out"], "rejected": summary["rejected"], "by_class": summary["classes"]}
