@@ -1,4 +1,4 @@
-"""From a found face to what is stored: the crop, its geometry in the source picture, and its line in the detections."""
+"""Turn a detected face into what is stored: the crop, its geometry in the source picture, and its row of detections."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,13 +25,17 @@ from pipeline.geometry.similarity import (
 from pipeline.geometry.warp import outside_shares, warp_face
 from pipeline.images import Scaled, encode_face
 
-# Landmarks are kept to this part of a pixel, so that the last bits of a network's floats cannot reach the crop.
+# Landmarks are rounded to 1/64 pixel, so that differences in the last bits of a network's floats do not reach the crop.
 _GRID: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One aligned face: encoded, with what faces and detections add to a sample, and why it is refused if it is."""
+    """One aligned face.
+
+    `image` is the encoded crop, empty if the face is rejected. `columns` are added to the sample in the table of faces,
+    `detections` in the table of detections. `reason` is None unless the face is rejected; `detail` explains it.
+    """
 
     image: bytes
     columns: dict[str, Any]
@@ -50,11 +54,14 @@ def cut_faces(
     """Warp one face of each picture to the template and measure it.
 
     Args:
-        found: the faces, in pixels of the decoded pictures.
-        pictures: the decoded pictures.
-        contents: their bytes, to decode one again where its face is small in it.
-        params: template, size, and what no face can be.
-        at: told the index of the face that is being warped, if anyone wants to know.
+        found: the faces, one per picture, in pixels of the decoded pictures.
+        pictures: the decoded pictures, possibly at a reduced scale.
+        contents: their encoded bytes, from which a picture is decoded at a finer scale if its face is small.
+        params: margin and size of the crop, refinement of the landmarks, and the limits on impossible faces.
+        at: called with the index of each face before it is decoded again and warped.
+
+    Returns:
+        One crop per face, in order. Boxes and landmarks in it are pixels of the source picture at full scale.
     """
     if not found:
         return []
@@ -63,10 +70,12 @@ def cut_faces(
     if params.refine != "none":
         seen = [picture.pixels for picture in pictures]
         points = refine_landmarks(seen, points, load_networks(), mirrored=params.refine == "mirrored")
+    # Rounded before the fit, so that the stored landmarks are exactly those that the crop was made with.
     points = np.round(to_source(points, pictures) * _GRID) / _GRID
     boxes = np.stack([one.faces.boxes[row] for one, row in zip(found, rows, strict=True)])
     boxes = to_source(boxes.reshape(-1, 2, 2), pictures).reshape(-1, 4)
     target = template_points(params.size_px, params.margin)
+    # For all faces at once: NumPy's calls take longer than the arithmetic of one face.
     matrices = fit_similarity(from_source(points, pictures), target)
     enlarged = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]).tolist()
     shapes = [picture.pixels.shape for picture in pictures]
@@ -93,7 +102,7 @@ def cut_faces(
 def _measure(
     points: Floats, boxes: Floats, shapes: Sequence[tuple[int, ...]], matrices: Floats, size_px: int
 ) -> list[dict[str, float]]:
-    """Return what the detections says of the geometry of each face."""
+    """Return the columns of the detections that describe the geometry of each face."""
     columns = {
         "face_size_px": box_sizes(boxes),
         "roll_deg": roll_deg(points),
@@ -104,12 +113,16 @@ def _measure(
 
 
 def is_possible(found: Found, shape: tuple[int, ...], params: AlignParams) -> bool:
-    """Say whether an answer can be a face of a picture of this shape (height, width, ...), whatever its score."""
+    """Return whether a detection can be a face in a picture of this shape (height, width, ...), whatever its score."""
     return refuse(_beyond(found, shape), params)[0] is None
 
 
 def _beyond(found: Found, shape: tuple[int, ...]) -> dict[str, float]:
-    """Return what tells a face from an answer that cannot be one, in pixels of the picture as it was searched."""
+    """Return the measures that show that a detection cannot be a face.
+
+    They are the number of landmarks outside the picture, and the area of the box as a share of the picture's; both in
+    the scale at which the picture was searched.
+    """
     row = found.choice.row
     share = float(box_sizes(found.faces.boxes[row : row + 1])[0]) ** 2 / (shape[0] * shape[1])
     return {"points_outside": points_outside(found.faces.landmarks[row], shape), "picture_share": share}
@@ -118,7 +131,7 @@ def _beyond(found: Found, shape: tuple[int, ...]) -> dict[str, float]:
 def _account(
     found: Found, pixels: Pixels, measures: dict[str, float], place: tuple[Floats, Floats], params: AlignParams
 ) -> Crop:
-    """Measure one crop and encode it, unless no face can be so."""
+    """Measure one crop, and encode it unless it is rejected; the measures of a rejected face are kept, too."""
     shared = {
         "face_score": found.score,
         "detector": found.attempt.detector.name,
@@ -133,19 +146,30 @@ def _account(
 
 
 def _light(pixels: Pixels) -> dict[str, float]:
-    """Measure the inner half of a crop, the face: sharpness and brightness.
+    """Return sharpness and brightness of the inner half of a crop, where the face is.
 
-    Sharpness is the variance of the Laplacian of the luma 0..255 (Pech-Pacheco et al. 2000), brightness its mean 0..1.
+    Sharpness is the variance of the Laplacian of the luma 0..255 (Pech-Pacheco et al. 2000), and brightness the mean of
+    the luma, scaled to 0..1.
     """
     quarter = len(pixels) // 4
     inner = pixels[quarter : len(pixels) - quarter, quarter : len(pixels) - quarter]
     luma = inner if inner.ndim == 2 else cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY)
+    # In 16 bits with a sign, because the Laplacian of a luma of 0..255 lies between -1020 and 1020.
     _, deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
     return {"sharpness": float(deviation[0, 0] ** 2), "brightness": cv2.mean(luma)[0] / 255}
 
 
 def refuse(measures: Mapping[str, Any], params: AlignParams) -> tuple[Reason | None, str]:
-    """Return why an answer cannot be a face, with the value and the limit, or None and nothing."""
+    """Return why a detection cannot be a face, or None if it can.
+
+    Args:
+        measures: `points_outside`, the number of landmarks (0..5) outside the picture, and `picture_share`, the area of
+            the box over that of the picture.
+        params: the limits; a value at the limit passes.
+
+    Returns:
+        The reason, and a text with the value and the limit; None and an empty text for a possible face.
+    """
     for reason, value, most in (
         (Reason.points_outside, measures["points_outside"], params.max_points_outside),
         (Reason.larger_than_picture, measures["picture_share"], params.max_picture_share),

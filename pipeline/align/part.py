@@ -1,4 +1,4 @@
-"""One part of a table of samples, start to end: the unit of work of a process."""
+"""Align one part of a table of samples, from raw bytes to the written file: the unit of work of a process."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,9 +26,10 @@ from pipeline.core.tables import part_name, rows_to_table, write_table
 from pipeline.images import Opened, Scaled, open_picture
 from pipeline.ingest.registry import Pictures, open_pictures
 
-# Rows a part. One row group of samples.parquet is twice as many, so that a process reads only what it works on.
+# Rows per part. A row group of samples.parquet has twice as many, so a process reads at most two parts' worth of rows.
 PART_ROWS: Final = 512
-# Pictures that are decoded and searched together: this many, or fewer when they are large.
+# Pictures that are decoded and searched together, on the CPU and on a GPU, which gains more from large batches. A batch
+# ends earlier when its pixels exceed `_BATCH_BYTES`, so that large pictures do not fill the memory.
 _BATCH: Final = 32
 _BATCH_GPU: Final = 256
 _BATCH_BYTES: Final = 64 << 20
@@ -41,7 +42,11 @@ _LOST: Final[Mapping[Lost, tuple[Reason, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Which rows to work on, and where things are. Travels to a worker process."""
+    """The rows to align and where to find them; sent to a worker process.
+
+    `number` gives the part its file name. The rows are those from `first` to `first + rows` of the table `samples`;
+    their pictures are in `src`, a folder or an archive in the layout `format`. The part is written into `folder`.
+    """
 
     number: int
     first: int
@@ -55,7 +60,7 @@ class Part:
 
 @dataclass(slots=True)
 class PartResult:
-    """What came of a part: its file is written, its detections and rejects travel back."""
+    """The result of a part, sent back to the parent; the faces themselves are in the file that the worker wrote."""
 
     rows_out: int = 0
     detections: pa.Table = None
@@ -64,7 +69,7 @@ class PartResult:
 
 @dataclass(slots=True)
 class _Sample:
-    """One row on its way through the part."""
+    """One row, with what is known about it so far; `reason` is set as soon as it is rejected."""
 
     unit: int
     row: dict[str, Any]
@@ -77,16 +82,22 @@ class _Sample:
 
 
 def count_units(part: Part) -> int:
-    """Return how many pictures could bring a worker down: one a row."""
+    """Return how many units a part has, each of which could crash a worker: one per row."""
     return part.rows
 
 
 def align_part(part: Part, units: Units) -> PartResult:
     """Find, warp and encode the faces of one part, and write its file.
 
+    Args:
+        part: the rows and their pictures.
+        units: which rows to work on, and where to report the current one. If only one row is to be tried, because it
+            may have crashed a worker before, no file is written.
+
     Raises:
         LineageError: a picture is not the one that was ingested.
     """
+    # There is one worker per core already; more threads would only compete with each other.
     cv2.setNumThreads(1)
     attempts = _attempts(part.params)
     samples = [
@@ -101,6 +112,7 @@ def align_part(part: Part, units: Units) -> PartResult:
 
 def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, units: Units) -> None:
     views = [view_of(sample.picture, sample.hint) for sample in samples if sample.picture is not None]
+    # The batch is searched as a whole: if the process dies in here, no picture is named, and each is tried alone.
     units.at(NO_UNIT)
     found = find_faces(
         attempts, views, lambda index: units.at(samples[index].unit), partial(is_possible, params=part.params)
@@ -120,19 +132,21 @@ def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, un
     )
     for (sample, _, _), crop in zip(seen, crops, strict=True):
         sample.crop, sample.reason, sample.detail = crop, crop.reason, crop.detail
+    # Only the crops are needed from here on; the pictures of all batches together would fill the memory.
     for sample in samples:
         sample.picture, sample.content = None, b""
     units.finish(len(samples))
 
 
 def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> Iterator[list[_Sample]]:
-    """Decode the samples; yield those that can be, as many at once as make a batch and fit the memory."""
+    """Decode the samples and yield them in batches; a sample that cannot be decoded gets its reason and is left out."""
     size = _BATCH if network_device().name == CPU else _BATCH_GPU
     batch, pixels = [], 0
     for sample in samples:
         if sample.unit in units.lost:
             sample.reason, sample.detail = _LOST[units.lost[sample.unit]]
             continue
+        # Decoders are C code that reads untrusted bytes, so each picture is named before it is decoded.
         units.at(sample.unit)
         try:
             sample.content, sample.picture = raw.decode(sample.row, sample.hint, part.params)
@@ -150,7 +164,7 @@ def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> I
 
 
 def _read_rows(part: Part) -> list[dict[str, Any]]:
-    """Read the rows of one part out of the row groups that hold them."""
+    """Read the rows of one part, and only the row groups that contain them."""
     first, last = part.first, part.first + part.rows
     found, start = [], 0
     with pq.ParquetFile(part.samples) as parquet:
@@ -197,6 +211,7 @@ def _pictures(src: str, fmt: str) -> Pictures:
     return open_pictures(src, fmt)
 
 
+# The cascade of this process by the text of its parameters, which contain a list and so cannot be a key of `cache`.
 _loaded: dict[str, list[Attempt]] = {}
 
 
@@ -208,7 +223,10 @@ def _attempts(params: AlignParams) -> list[Attempt]:
 
 
 class _Raw:
-    """The pictures of a raw tree: checked against what was ingested, and read once though many rows are of one."""
+    """The pictures of a raw tree, each checked against the hash that ingest recorded.
+
+    The rows of one picture follow each other, so the last picture is kept and is read and decoded once for all of them.
+    """
 
     def __init__(self, src: str, fmt: str) -> None:
         self._pictures = _pictures(src, fmt)
@@ -219,11 +237,11 @@ class _Raw:
         self._decoded: tuple[int, Scaled] | None = None
 
     def decode(self, row: dict[str, Any], hint: Hint | None, params: AlignParams) -> tuple[bytes, Scaled]:
-        """Return the bytes of a sample's picture and its pixels, at a scale that leaves enough for the crop.
+        """Return the bytes of a sample's picture, and its pixels at a scale that is fine enough for the crop.
 
         Raises:
-            ImageError: the picture cannot be used.
-            LineageError: it is not the one that was ingested.
+            ImageError: the picture cannot be decoded, or has more pixels than `max_pixels`.
+            LineageError: it has changed since it was ingested.
         """
         key = row["source_path"], row["face_number"]
         if key != self._key:
@@ -234,6 +252,7 @@ class _Raw:
         if self._opened is None:
             self._opened = open_picture(self._content)
         least_px = search_side_px(self._opened.header, hint, params)
+        # Faces of one picture may need different scales: a finer one serves the coarser demands, too.
         if self._decoded is None or self._decoded[0] < least_px:
             self._decoded = least_px, self._opened.decode_scaled(least_px, max_pixels=params.max_pixels)
         return self._content, self._decoded[1]

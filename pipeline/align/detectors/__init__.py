@@ -1,1 +1,1 @@
-"""Detectors of others behind one protocol."""
+"""The protocol of a detector, and detectors of other projects behind it."""

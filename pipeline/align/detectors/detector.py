@@ -1,4 +1,4 @@
-"""What every detector is: pictures in, the faces of each out. A new one is one file and one line in `BUILDERS`."""
+"""The protocol of a detector: pictures in, the faces of each picture out. `BUILDERS` of the cascade lists them all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What the dataset says about where the face is: a box in pixels of the view, around the face or the whole body."""
+    """The dataset's box around the face or the whole body, in pixels of the view."""
 
     box: Floats  # (4,) x0, y0, x1, y1
     kind: str  # "face" or "body"
@@ -21,7 +21,7 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One picture as a detector sees it: RGB (H, W, 3) or grey (H, W), and what is known about its face."""
+    """One picture as a detector gets it: RGB (H, W, 3) or grey (H, W), with the dataset's box if there is one."""
 
     pixels: Pixels
     hint: Hint | None = None
@@ -29,7 +29,12 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The faces of one view, in its pixels: boxes (n, 4), scores (n,) in 0..1, landmarks (n, 5, 2)."""
+    """The faces of one view.
+
+    `boxes` are (n, 4) x0, y0, x1, y1 and `landmarks` (n, 5, 2) x, y, both in pixels of the view; `scores` are (n,) in
+    0..1. The landmarks are the eye at the left of the picture, the eye at the right, the tip of the nose, and the left
+    and right corner of the mouth.
+    """
 
     boxes: Floats
     scores: Floats
@@ -41,26 +46,29 @@ class Faces:
 
     @staticmethod
     def none() -> "Faces":
-        """Return no face at all."""
+        """Return an object with zero faces."""
         return Faces(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2)))
 
     def take(self, rows: NDArray[np.intp]) -> "Faces":
-        """Return these faces, in this order."""
+        """Return the faces with these indices, in this order."""
         return Faces(self.boxes[rows], self.scores[rows], self.landmarks[rows])
 
 
 class Detector(Protocol):
-    """Finds the faces of pictures. One object lives in each worker process and is used from one thread."""
+    """Finds the faces in pictures. Each worker process makes one object and uses it from one thread."""
 
-    name: str  # the family, as the column `detector` has it
+    name: str  # the value of the column `detector`; several attempts may share it
 
     def detect(self, views: Sequence[View]) -> list[Faces]:
-        """Return the faces of each view, in order. What it returns for one view does not depend on the others."""
+        """Return the faces of each view, in order.
+
+        The faces of one view must not depend on the other views, because batches change with the machine.
+        """
         ...
 
 
 def as_rgb(pixels: Pixels) -> Pixels:
-    """Return (H, W, 3) contiguous pixels; grey is repeated."""
+    """Return pixels (H, W, 3), contiguous; a grey picture is repeated in all three channels."""
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, None], 3, axis=2)
     return np.ascontiguousarray(pixels)

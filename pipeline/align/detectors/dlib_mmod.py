@@ -1,4 +1,4 @@
-"""dlib's convolutional detector (King 2015, max-margin object detection): all poses, slow without a GPU."""
+"""dlib's convolutional detector (King 2015, max-margin object detection). It finds all poses, and is slow on a CPU."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,11 +9,11 @@ import numpy as np
 from pipeline.align.detectors.detector import Faces, Pixels, View, as_rgb
 from pipeline.align.detectors.dlib_hog import dlib_faces, model_file, resize_to
 
-_LONGEST_PX: Final = 640  # its time grows with the area: a second a megapixel on one core
+_LONGEST_PX: Final = 640  # time grows with the area: one second per megapixel on one core
 
 
 class DlibMmod:
-    """Faces from about 80 px at 640 px, turned heads included; landmarks are dlib's five points."""
+    """Finds faces of about 80 px or more in a picture of 640 px, also on turned heads; landmarks as in `dlib_hog`."""
 
     name = "dlib-mmod"
 
@@ -28,6 +28,6 @@ class DlibMmod:
     def _detect(self, pixels: Pixels) -> Faces:
         small, scale = resize_to(pixels, _LONGEST_PX)
         found = self._find(small, 0)
-        # Its confidence is a margin, 0 at its own threshold and about 1 for a clear face.
+        # dlib's confidence is a margin: 0 at its own threshold and about 1 for a clear face, so clipping gives a score.
         scores = np.clip([face.confidence for face in found], 0, 1)
         return dlib_faces(small, [face.rect for face in found], scores, self._points, scale)

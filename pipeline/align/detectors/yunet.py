@@ -1,4 +1,4 @@
-"""YuNet (Wu et al. 2023) through OpenCV's FaceDetectorYN, with a file that the user brings."""
+"""YuNet (Wu et al. 2023) in OpenCV's FaceDetectorYN, with a weights file that the user provides."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,19 @@ from pipeline.align.detectors.dlib_hog import resize_to
 from pipeline.core.errors import ParamsError
 
 _LONGEST_PX: Final = 640
+# The least score is below OpenCV's default of 0.9; `select.min_score` can ask for more without detecting again.
 _SCORE: Final = 0.6
+# The next two are OpenCV's defaults.
 _NMS: Final = 0.3
 _TOP: Final = 5000
 
 
 class YuNet:
-    """Faces from about 10 px of a picture of 640 px, with their five landmarks."""
+    """Finds faces of about 10 px or more in a picture of 640 px, with their five landmarks.
+
+    Raises:
+        ParamsError: `align.yunet_file` is not set, is no file, or cannot be read by OpenCV.
+    """
 
     name = "yunet"
 
@@ -39,11 +45,14 @@ class YuNet:
 
     def _detect(self, pixels: Pixels) -> Faces:
         small, scale = resize_to(pixels, _LONGEST_PX)
+        # The detector is made for one size, so it is told that of each picture.
         self._find.setInputSize((small.shape[1], small.shape[0]))
+        # OpenCV expects blue, green, red.
         rows: Any = self._find.detect(np.ascontiguousarray(small[:, :, ::-1]))[1]
         if rows is None:
             return Faces.none()
-        # A row is x, y, width, height, five points (the person's right side first, which is the picture's left), score.
+        # A row is x, y, width, height, five points and the score. The person's right eye comes first, which is at the
+        # left of the picture, as in our order.
         found = np.asarray(rows, float)
         boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], axis=1) / scale
         return Faces(boxes, found[:, 14], (found[:, 4:14].reshape(-1, 5, 2) + 0.5) / scale - 0.5)
