@@ -1,1 +1,1 @@
-"""MTCNN on large batches."""
+"""MTCNN (Zhang et al. 2016): exactly as facenet-pytorch runs it, and arranged for speed on large batches."""

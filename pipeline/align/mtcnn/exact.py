@@ -1,10 +1,10 @@
-"""MTCNN as facenet-pytorch runs it with its defaults, and the oracle for the fast one.
+"""MTCNN as facenet-pytorch runs it with its defaults; the reference for the fast version.
 
-Boxes and landmarks are facenet-pytorch's where every box lies inside the picture; beyond it, there is black, as in the
-original (Zhang et al. 2016).
+Boxes and landmarks are equal to those of facenet-pytorch if every box lies inside the picture. What lies outside is
+black, as in the authors' code (Zhang et al. 2016), and not cut off.
 
-One integral image gives every pyramid level and every crop, because facenet-pytorch resizes by averaging areas
-(`interpolate(mode="area")`): the sum over any rectangle is four look-ups.
+Every pyramid level and every crop is computed from one integral image. This works because facenet-pytorch resizes by
+averaging areas (`interpolate(mode="area")`), and the sum over any rectangle takes four look-ups.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,12 +20,16 @@ from pipeline.align.mtcnn.networks import CELL_PX, OUTPUT_PX, REFINE_PX, STRIDE_
 
 Ints = NDArray[np.int32] | NDArray[np.int64]
 
-_CHUNK: Final = 512  # crops a run, so that a crowd does not fill the memory
+_CHUNK: Final = 512  # crops per run, so that a picture of a crowd does not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """facenet-pytorch's parameters of the same names; its defaults are the defaults here."""
+    """The parameters of facenet-pytorch's `MTCNN`, with its defaults.
+
+    `min_face_px` is the side of the smallest face that is searched for, `thresholds` are the least scores (0..1) of the
+    three networks, and `factor` is the ratio of one scale of the pyramid to the one before.
+    """
 
     min_face_px: int = 20
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
@@ -33,7 +37,7 @@ class Settings:
 
 
 class MtcnnExact:
-    """Every face of a picture, from 20 px upwards."""
+    """Finds every face of at least `min_face_px` in a picture."""
 
     name = "mtcnn"
 
@@ -42,7 +46,7 @@ class MtcnnExact:
         self._settings = settings
 
     def detect(self, views: Sequence[View]) -> list[Faces]:
-        """Return the faces of each view, as facenet-pytorch's `MTCNN.detect` gives them, best score first."""
+        """Return the faces of each view as facenet-pytorch's `MTCNN.detect` does, best score first, without hints."""
         return [self._detect(as_rgb(view.pixels)) for view in views]
 
     def _detect(self, pixels: Pixels) -> Faces:
@@ -56,6 +60,7 @@ class MtcnnExact:
         height, width = sums.shape[0] - 1, sums.shape[1] - 1
         found = []
         for scale in pyramid_scales(min(height, width), self._settings):
+            # The + 1 is facenet-pytorch's own way of rounding up.
             size = int(height * scale + 1), int(width * scale + 1)
             level = average_boxes(sums, np.array([[0, 0, width, height]]), size)
             scores, corrections = self._networks.propose([level])[0]
@@ -86,7 +91,11 @@ class MtcnnExact:
 
 
 def pyramid_scales(side_px: int, settings: Settings) -> list[float]:
-    """Return the scales of the pyramid of a picture with this short side, finest first."""
+    """Return the scales of the pyramid of a picture with this short side, finest first.
+
+    At the finest one, a face of `min_face_px` measures 12 px, the cell of the first network; at the coarsest one, the
+    short side still holds a cell.
+    """
     scale = CELL_PX / settings.min_face_px
     smallest, scales = side_px * scale, []
     while smallest >= CELL_PX:
@@ -97,21 +106,23 @@ def pyramid_scales(side_px: int, settings: Settings) -> list[float]:
 
 
 def average_boxes(sums: Ints, boxes: Ints, size: tuple[int, int]) -> Floats32:
-    """Return the parts of a picture averaged down (or repeated up) to one size, as torch's adaptive pooling does.
+    """Resize parts of a picture to one size by averaging areas (or repeating pixels), as torch's adaptive pooling does.
 
     Args:
-        sums: (H + 1, W + 1, 3) integral image.
-        boxes: (n, 4) whole x0, y0, x1, y1, the last ones excluded. What lies beyond the picture is black.
-        size: height and width of what comes out.
+        sums: (H + 1, W + 1, 3), the integral image.
+        boxes: (n, 4) integers x0, y0, x1, y1, without the last row and column. What lies outside the picture is black.
+        size: height and width of the result.
 
     Returns:
         (n, 3, height, width) float32, 0..255.
     """
     top, bottom = _bins(boxes[:, 1], boxes[:, 3], size[0])
     left, right = _bins(boxes[:, 0], boxes[:, 2], size[1])
-    # Divided twice, as torch does: it rounds twice.
+    # Two divisions as in torch: one division by the area would round differently.
     high = (bottom - top).astype(np.float32)[:, :, None, None]
     wide = (right - left).astype(np.float32)[:, None, :, None]
+    # Clipping cuts off the part outside the picture, which thus adds 0 to the sum. The divisor is that of the whole
+    # rectangle, so this part counts as black.
     y0, y1 = (np.clip(edges, 0, sums.shape[0] - 1)[:, :, None] for edges in (top, bottom))
     x0, x1 = (np.clip(edges, 0, sums.shape[1] - 1)[:, None, :] for edges in (left, right))
     total = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
@@ -125,7 +136,17 @@ def _bins(first: Ints, last: Ints, count: int) -> tuple[Ints, Ints]:
 
 
 def cells_to_boxes(scores: Floats32, corrections: Floats32, scale: float, threshold: float) -> Floats32:
-    """Return the cells over a threshold: x0, y0, x1, y1, score and four corrections, in pixels of the picture."""
+    """Convert the first network's cells to boxes.
+
+    Args:
+        scores: (h, w) in 0..1.
+        corrections: (4, h, w), as shares of the box's sides.
+        scale: of the pyramid level.
+        threshold: the least score.
+
+    Returns:
+        (n, 9) x0, y0, x1, y1 in pixels of the picture, the score, and four corrections, for each cell with that score.
+    """
     rows, columns = np.nonzero(scores >= threshold)
     corner = STRIDE_PX * np.stack([columns, rows], axis=1).astype(np.float32)
     low, high = np.floor((corner + 1) / np.float32(scale)), np.floor((corner + CELL_PX) / np.float32(scale))
@@ -134,7 +155,7 @@ def cells_to_boxes(scores: Floats32, corrections: Floats32, scale: float, thresh
 
 
 def square(boxes: Floats32) -> Floats32:
-    """Return boxes grown to squares about their centres."""
+    """Grow boxes (n, 4) to squares around their centres, in facenet-pytorch's order of operations."""
     sides = boxes[:, 2:] - boxes[:, :2]
     longest = sides.max(axis=1, keepdims=True)
     low = boxes[:, :2] + sides * np.float32(0.5) - longest * np.float32(0.5)
@@ -142,16 +163,16 @@ def square(boxes: Floats32) -> Floats32:
 
 
 def correct(boxes: Floats32, corrections: Floats32) -> Floats32:
-    """Move the edges of boxes by shares of their sides."""
+    """Move the edges of boxes (n, 4) by a network's corrections (n, 4), which are shares of the sides."""
     sides = (boxes[:, 2:] - boxes[:, :2] + 1)[:, [0, 1, 0, 1]]
     return boxes + corrections * sides
 
 
 def suppress(boxes: Floats32, scores: Floats32, threshold: float) -> NDArray[np.intp]:
-    """Return the rows that survive non-maximum suppression by intersection over union, best first.
+    """Return the indices of the boxes that survive non-maximum suppression by intersection over union, best first.
 
-    In float32 and in torchvision's order of operations: corners of cells are whole numbers, so overlaps of exactly the
-    threshold are common and must round the same way.
+    It computes in float32 and in torchvision's order of operations. The corners of cells are integers, so overlaps of
+    exactly the threshold are common, and they have to be rounded in the same way.
     """
     order, kept = np.argsort(-scores, kind="stable"), []
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
@@ -165,9 +186,10 @@ def suppress(boxes: Floats32, scores: Floats32, threshold: float) -> NDArray[np.
 
 
 def suppress_nested(boxes: Floats32, scores: Floats32, threshold: float) -> NDArray[np.intp]:
-    """Return the rows that survive suppression by the share of the smaller box that is covered, best first."""
-    # Two boxes that the picture clips to the same pixels score the same, and which one NumPy's default sort puts first
-    # depends on the processor. It is the sort that facenet-pytorch uses: on one machine both keep the same box.
+    """Return the indices of the boxes that survive suppression by the covered share of the smaller box, best first."""
+    # Not a stable sort, because facenet-pytorch uses this one. Two boxes that are clipped to the same pixels have the
+    # same score, and which one NumPy's default sort puts first depends on the processor. As both use the same sort,
+    # both keep the same box when they run on the same machine.
     order, kept = np.argsort(scores)[::-1], []
     areas = (boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1)
     while len(order):
@@ -182,10 +204,12 @@ def suppress_nested(boxes: Floats32, scores: Floats32, threshold: float) -> NDAr
 def _crops(sums: Ints, boxes: Floats32, side_px: int) -> tuple[Floats32, Floats32]:
     """Return the boxes that touch the picture, and their pixels averaged to squares of this side.
 
-    The part of a box beyond the picture is black, as in the authors' own code (`pad.m` of MTCNN v1). facenet-pytorch
-    cuts it off and stretches the rest, but reads the answer as one about the whole: its points lie off by what it cut.
+    The part of a box outside the picture is black, as in the authors' code (`pad.m` of MTCNN v1). facenet-pytorch cuts
+    this part off and stretches the rest, but maps the network's answer back as if it were about the whole box, so its
+    points are wrong by what was cut off.
     """
     height, width = sums.shape[0] - 1, sums.shape[1] - 1
+    # From one-based corners to the first and the excluded last pixel; like facenet-pytorch, it cuts off fractions.
     whole = np.trunc(boxes).astype(np.int64) - np.array([1, 1, 0, 0])
     touching = (np.minimum(whole[:, 2:], [width, height]) > np.maximum(whole[:, :2], 0)).all(axis=1)
     return boxes[touching], average_boxes(sums, whole[touching], (side_px, side_px))

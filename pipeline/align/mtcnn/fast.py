@@ -1,8 +1,8 @@
-"""MTCNN, arranged for speed: coarse before fine, all pictures of a batch in one run of each network.
+"""MTCNN (Zhang et al. 2016), arranged for speed: large faces first, and all pictures of a batch in one run per network.
 
-The networks and their weights are facenet-pytorch's. What differs is what they are shown: fewer scales, crops out of a
-pyramid instead of the full picture, and only the best candidates of each stage; where the dataset gives a box, the
-first network is not asked at all. `MtcnnExact` is what it is measured against.
+The networks and their weights are those of facenet-pytorch. Their input differs: fewer scales, crops from a pyramid
+instead of from the full picture, and only the best candidates after each network. If the dataset gives a box, the first
+network does not run at all. `MtcnnExact` is the reference in the tests and benchmarks.
 """
 
 from collections.abc import Sequence
@@ -17,32 +17,38 @@ from pipeline.align.mtcnn.networks import CELL_PX, OUTPUT_PX, REFINE_PX, Floats3
 from pipeline.align.mtcnn.pyramid import Layout, Pyramid, Region, build_layout, build_pyramid, cut_crops, pack
 from pipeline.align.turn import turn_boxes
 
-# Around an annotated face is searched this many of its sides in each direction; of a body, its upper part.
+# How far the search extends beyond the annotated box: left, top, right and bottom, as shares of the box's width and
+# height. A negative share leaves out a part of the box: of a body, only the upper part is searched.
 _REACH: Final = {"face": (0.75, 0.75, 0.75, 0.75), "body": (0.1, 0.15, 0.1, -0.4)}
-# An annotated box is shown to the last network at this many times its 48 px, so that it is not enlarged there.
+# The pyramid's first level shows an annotated box at this many times the third network's 48 px. If the networks choose
+# a smaller box, of at least half the side, its crop is still not enlarged.
 _BOX_OVER_OUTPUT: Final = 2.0
-# Datasets draw boxes around the features, the face or the head. Where the second network is less sure of the box than
-# this, or makes it larger or smaller by more (the logarithm of their ratio), it is tried at other sizes, too.
+# Some datasets draw boxes around the features, others around the face or the head. The box is tried at the sizes
+# `_SIZES`, too, if the second network scores it below `_SURE_SCORE`, or changes its side by a factor whose logarithm
+# exceeds `_SURE_GROWTH`. With three sizes every time, the error was 0.0644 instead of 0.0618 eye distances, because the
+# given size is nearly always right (benchmarks/align.md).
 _SURE_SCORE: Final = 0.99
 _SURE_GROWTH: Final = 0.25
 _SIZES: Final = (0.65, 0.8, 1.25)
-# Of a box in a turned picture the third network is asked only where the second one says at least this.
+# The second network's least score of a box in another orientation. Below it, the third and slower network does not run.
 _LEAST_REFINED: Final = 0.2
-_ROOM: Final = 0.25  # around a picture, as a share of its short side
-# The pyramid begins at this many times the first network's finest scale: a face of 12 px there is one of 48 px here.
+_ROOM: Final = 0.25  # the border that is added around a picture, as a share of its short side
+# The pyramid begins at this many times the first network's finest scale, where the smallest face measures 12 px. It
+# then measures 48 px, so that its crop for the third network is not enlarged.
 _OUTPUT_OVER_CELL: Final = OUTPUT_PX // CELL_PX
-# Of two candidates of one face that overlap by more than this, the better one goes on.
+# Of two candidates whose intersection over union exceeds this, only the better one is passed on: after the first and
+# after the second network.
 _PROPOSED_IOU: Final = 0.4
 _REFINED_IOU: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How thoroughly to look.
+    """How thoroughly a picture is searched.
 
-    `least_share` is the smallest face as a share of the region's short side, `least_px` in pixels; the larger counts.
-    `cells`, `refined` and `output` are how many candidates of a picture each network passes on or looks at, best first.
-    `thresholds` are the three networks'.
+    The smallest face is `least_share` of the region's short side or `least_px` pixels, whichever is larger. `cells` is
+    the number of candidates that are kept of the first network's, `refined` and `output` the number that the second and
+    the third network read, all of them per picture and best first. `thresholds` are the least scores of the three.
     """
 
     least_share: float
@@ -53,18 +59,21 @@ class Search:
     thresholds: tuple[float, float, float]
 
 
-# A face of a third of the picture ends the search, if the last network is sure.
+# Three searches, for smaller and smaller faces. The third network's threshold is higher than facenet-pytorch's, so that
+# only a sure face ends the search. On portraits, two searches (0.3 and 0.1) took 15% longer, and beginning with 0.4
+# took 8% longer, because the first search then found no face (benchmarks/align.md).
 COARSE: Final = Search(0.35, 12, cells=32, refined=10, output=4, thresholds=(0.6, 0.7, 0.9))
 MEDIUM: Final = Search(0.2, 12, cells=48, refined=16, output=4, thresholds=(0.6, 0.7, 0.9))
 FINE: Final = Search(0.1, 12, cells=64, refined=20, output=6, thresholds=(0.6, 0.7, 0.9))
-# Of a face that fills its picture, the last network is less sure; by then, the finer searches have seen nothing else.
+# The third network is less sure of a face that fills its picture, so the threshold is facenet-pytorch's. That is safe
+# here, because the finer searches before it have found no other face.
 PADDED: Final = replace(COARSE, thresholds=(0.6, 0.7, 0.7))
-# facenet-pytorch's defaults.
+# The smallest face and the thresholds of facenet-pytorch, for the pictures in which the other searches found nothing.
 FULL: Final = Search(0.0, 20, cells=256, refined=96, output=32, thresholds=(0.6, 0.7, 0.7))
 
 
 class _Stages:
-    """The second and third network on the candidates of a batch."""
+    """Runs the second and the third network on the candidates of a batch."""
 
     name = "mtcnn"
 
@@ -74,6 +83,7 @@ class _Stages:
 
     def _refine(self, pyramids: list[Pyramid], candidates: Candidates) -> Candidates:
         owners, places = candidates.flat()
+        # All crops of a batch are one run of the network: that is faster than one run per picture.
         boxes, scores = candidates.boxes.copy(), np.full_like(candidates.scores, NONE)
         if len(owners):
             crops = cut_crops(pyramids, owners, boxes[owners, places], REFINE_PX)
@@ -89,6 +99,7 @@ class _Stages:
         boxes = candidates.boxes[owners, places]
         scores, corrections, points = self._networks.output(cut_crops(pyramids, owners, boxes, OUTPUT_PX))
         sides = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
+        # The points are shares of the crop, so they belong to the box as it was cut, before it is corrected.
         landmarks = points.astype(float) * sides + boxes[:, None, :2] - 1
         boxes = correct(boxes, corrections.astype(float))
         results = []
@@ -100,14 +111,14 @@ class _Stages:
 
 
 class MtcnnFast(_Stages):
-    """The three networks at one thoroughness; a cascade has several."""
+    """Runs the three networks with one `Search`; a cascade has several of these."""
 
     def __init__(self, networks: Networks, search: Search) -> None:
         super().__init__(networks, search.thresholds)
         self._search = search
 
     def detect(self, views: Sequence[View]) -> list[Faces]:
-        """Return the faces of each view, or of the part of it that its hint leaves, best score first."""
+        """Return the faces of each view, best score first; with a hint, those in the region around its box."""
         if not views:
             return []
         search = self._search
@@ -128,14 +139,14 @@ class MtcnnFast(_Stages):
         return build_layout(round(region.height_px * ratio), round(region.width_px * ratio))
 
     def _cells(self, region: Region, layout: Layout, answer: tuple[Floats32, Floats32]) -> tuple[Floats, Floats]:
-        """Return the boxes (n, 4) and scores (n,) of the best cells of one picture."""
+        """Return boxes (n, 4), in pixels of the picture, and scores (n,) of the best cells of one picture."""
         scores = answer[0].reshape(-1)[layout.cells]
         chosen = np.flatnonzero(scores >= self._thresholds[0])
         if len(chosen) > self._search.cells:
             chosen = chosen[np.argsort(-scores[chosen], kind="stable")[: self._search.cells]]
         scale = (layout.widths / region.width_px)[layout.scales[chosen], None]
         corner = layout.corners[chosen].astype(float)
-        # MTCNN counts pixels from one: a cell begins at its second pixel.
+        # MTCNN counts pixels from one, so a cell of 12 px reaches from corner + 1 to corner + 12.
         low, high = (corner + 1) / scale, (corner + CELL_PX) / scale
         moves = answer[1].reshape(4, -1)[:, layout.cells[chosen]].T.astype(float)
         boxes = np.concatenate([low, high], axis=1) + moves * (high - low)[:, [0, 1, 0, 1]]
@@ -143,10 +154,11 @@ class MtcnnFast(_Stages):
 
 
 class MtcnnPadded:
-    """A coarse search of the picture with room around it: of a face that fills its picture, the first network sees all.
+    """Searches the picture with a border around it, so that the first network sees the whole of a face that fills it.
 
-    The room repeats the picture's edge: around black, the networks take the border for the face's own outline and miss
-    it. Only for pictures whose border the search has come to: elsewhere the room would show it nothing new.
+    The border repeats the picture's edge. With a black border, the networks took it for the outline of the face and
+    missed a tenth of the tightest crops. Only pictures whose edge the search region reaches are searched: for the
+    others, a border would add nothing new.
     """
 
     name = "mtcnn"
@@ -176,13 +188,17 @@ def _pad(view: View, room: int) -> View:
 
 
 class MtcnnBox(_Stages):
-    """The second and third network on the face that the dataset annotated; nothing where it gives no face box."""
+    """Runs the second and the third network on the annotated face box; finds nothing in a picture without one.
+
+    The first two thresholds are 0, because the box replaces the first network and may be drawn in a way that the second
+    one does not expect. The third network decides.
+    """
 
     def __init__(self, networks: Networks, thresholds: tuple[float, float, float] = (0.0, 0.0, 0.8)) -> None:
         super().__init__(networks, thresholds)
 
     def detect(self, views: Sequence[View]) -> list[Faces]:
-        """Return the annotated face of each view, if the networks see one there."""
+        """Return the annotated face of each view, if the third network confirms it."""
         hinted = [index for index, view in enumerate(views) if view.hint is not None and view.hint.kind == "face"]
         results = [Faces.none() for _ in views]
         if hinted:
@@ -196,7 +212,7 @@ class MtcnnBox(_Stages):
         return self._output(pyramids, self._fit(pyramids, boxes))
 
     def _fit(self, pyramids: list[Pyramid], boxes: Floats) -> Candidates:
-        """Return the box that the second network makes of each (n, 4), the best of several sizes where it doubts."""
+        """Return the second network's correction of each box (n, 4); the best of several sizes if it is not sure."""
         sides = _sides(boxes)
         best = self._refine(pyramids, _squares(boxes, sides, (1.0,)))
         growth = (best.boxes[:, 0, 2] - best.boxes[:, 0, 0]) / sides
@@ -210,15 +226,29 @@ class MtcnnBox(_Stages):
 
 
 class MtcnnAround(MtcnnBox):
-    """The second and third network on one box of a picture in several of its turns, cut from one pyramid."""
+    """Runs the second and the third network on one box of a picture in several orientations.
+
+    All crops are cut from one pyramid, and only they are turned, so that no picture has to be.
+    """
 
     def __init__(self, networks: Networks) -> None:
         super().__init__(networks, (0.0, 0.0, 0.0))
 
     def look(self, views: Sequence[View], turns: Sequence[Sequence[int]]) -> list[list[Faces]]:
-        """Return what stands in the hint of each view in each of its turns, in pixels of the picture so turned.
+        """Return the face in the box of each view, in each of the given orientations.
 
-        The third network is shown the first turn, and of the others those that the second one takes for a face at all.
+        The third network always reads the first orientation, and the others only if the second network scores them at
+        least 0.2.
+
+        Args:
+            views: pictures with a hint, whose box is in pixels of the unturned picture.
+            turns: for each view, clockwise turns of 0, 90, 180 or 270 degrees.
+
+        Returns:
+            For each view and turn, one face or none, in pixels of the picture turned in that way.
+
+        Raises:
+            ValueError: a view has no hint.
         """
         pyramids, boxes, first = [], [], []
         for view, degrees in zip(views, turns, strict=True):
@@ -236,7 +266,7 @@ class MtcnnAround(MtcnnBox):
 
 
 class Given(MtcnnBox):
-    """Trust the box: the landmarks are the networks', whatever they think of it; a box around a body is no face box."""
+    """Keeps the dataset's face box as it is, whatever its score; only the landmarks come from the networks."""
 
     name = "given"
 
@@ -250,19 +280,23 @@ class Given(MtcnnBox):
 
 
 def _sides(boxes: Floats) -> Floats:
-    """Return the longer side of boxes (n, 4), at least a pixel."""
+    """Return the longer side (n,) of boxes (n, 4), at least one pixel."""
     return np.asarray(np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1), 1.0))
 
 
 def _pyramid(view: View, side: float) -> Pyramid:
-    """Return the levels that crops of an annotated box of this side are cut from."""
+    """Return a pyramid of two levels, from which crops of an annotated box with this side are cut."""
     region = search_region(view)
     short_px = max(CELL_PX, round(region.short_px * _BOX_OVER_OUTPUT * OUTPUT_PX / side))
     return build_pyramid(view.pixels, region, short_px, levels=2)
 
 
 def search_region(view: View) -> Region:
-    """Return the part of a picture to search: around an annotated face, the upper part of a body, or all of it."""
+    """Return the part of a picture that is searched, in whole pixels.
+
+    It is the surroundings of a face box, the upper part of a body box, or the whole picture: without a hint, or if the
+    box leaves less than 12 px of the picture.
+    """
     height, width = view.pixels.shape[:2]
     if view.hint is None:
         return Region(0, 0, width, height)
@@ -272,7 +306,7 @@ def search_region(view: View) -> Region:
     left, right = _clip(x0 - before * across, width), _clip(x1 + behind * across, width)
     top, bottom = _clip(y0 - above * down, height), _clip(y1 + below * down, height)
     if right - left < CELL_PX or bottom - top < CELL_PX:
-        return Region(0, 0, width, height)  # a box beyond the picture says nothing
+        return Region(0, 0, width, height)  # the box is outside the picture or too small
     return Region(left, top, right, bottom)
 
 
@@ -281,7 +315,7 @@ def _clip(place: float, extent: int) -> int:
 
 
 def _squares(boxes: Floats, sides: Floats, sizes: tuple[float, ...]) -> Candidates:
-    """Return boxes (n, 4) as squares about their centres, of several sizes over that of the box."""
+    """Return squares around the centres of boxes (n, 4), with sides of `sizes` times `sides` (n,), as candidates."""
     centre = ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, None]
     half = np.outer(sides, sizes)[:, :, None] / 2
     squares = np.concatenate([centre - half, centre + half], axis=2)

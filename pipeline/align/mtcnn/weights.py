@@ -1,9 +1,9 @@
 """The weights of MTCNN as facenet-pytorch ships them, kept here as safetensors.
 
-facenet-pytorch's own files are pickles, and its package needs torch: two gigabytes to install for two megabytes of
-numbers. `mtcnn.safetensors` holds the numbers of its `pnet.pt`, `rnet.pt` and `onet.pt`, the same in releases 2.5.3 and
-2.6.0, unchanged, under its licence (MIT, `mtcnn.LICENSE`); tests/pipeline/align/test_networks.py makes the same bytes
-from the package.
+facenet-pytorch's own files are pickles, and its package needs torch: an installation of two gigabytes for two megabytes
+of weights. `mtcnn.safetensors` contains the unchanged weights of its `pnet.pt`, `rnet.pt` and `onet.pt`, which are the
+same in releases 2.5.3 and 2.6.0, under its licence (MIT, `mtcnn.LICENSE`). tests/pipeline/align/test_networks.py builds
+the file from the package and compares the bytes.
 """
 
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ _FILE: Final = Path(__file__).with_name("mtcnn.safetensors")
 
 
 def read_weights(network: str) -> Weights:
-    """Return the parameters of `pnet`, `rnet` or `onet` by name.
+    """Return the float32 parameters of `pnet`, `rnet` or `onet` by name, such as `conv1.weight`.
 
     Raises:
-        ModelError: the file is missing or torn; it comes with this package.
+        ModelError: the file, which is part of this package, is missing or damaged.
     """
     try:
         every = load_file(_FILE)
