@@ -1,4 +1,4 @@
-"""MTCNN's networks in torch: facenet-pytorch's own modules, in large batches on a GPU."""
+"""MTCNN's networks in torch: facenet-pytorch's own modules, run on large batches on a GPU."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,21 +13,27 @@ from pipeline.align.mtcnn.networks import CELL_PX, STRIDE_PX, Floats32
 from pipeline.core.device import Device, use_full_float32
 from pipeline.core.errors import DataError
 
-# Pictures of the first network are padded to multiples of this, so that many share one size and one run.
+# Pictures for the first network are padded to multiples of this, so that many of them have the same size and can be one
+# batch.
 _ROUND_PX: Final = 32
-_SWEEP_PX: Final = 1 << 24  # pixels a run of the first network
-_CROPS: Final = 4096  # crops a run of the others
-# Of a card, for one process: CUDA's context, and the first network's two widest layers at once (10 float32 a pixel of a
-# run, before and after their activation) with as much again for cuDNN.
+_SWEEP_PX: Final = 1 << 24  # pixels per run of the first network
+_CROPS: Final = 4096  # crops per run of the other networks
+# The GPU memory of one process: CUDA's context, the first network's widest layer before and after its activation (10
+# float32 values per pixel of a run each), and as much again for cuDNN.
 PROCESS_BYTES: Final = 3 << 30
+# The networks expect pixels (x - 127.5) / 128.
 _MEAN: Final = 127.5
 _SPREAD: Final = 128.0
 
 
 class TorchNetworks:
-    """The networks on one device. A GPU's answers differ in the last bits, its boxes by far less than a pixel."""
+    """The networks on one device.
+
+    A GPU's answers differ from those of the CPU in their last bits, and the boxes by much less than a pixel.
+    """
 
     def __init__(self, device: str) -> None:
+        # With TF32, the answers would differ in more than their last bits.
         use_full_float32()
         self._device = torch.device(device)
         self._pnet, self._rnet, self._onet = (
@@ -38,13 +44,14 @@ class TorchNetworks:
         """See `Networks`."""
         nothing = np.zeros(0, np.float32)
         answers: list[tuple[Floats32, Floats32]] = [(nothing, nothing) for _ in pictures]
-        # One picture needs no padding: an odd side then ends as facenet-pytorch's does.
+        # A single picture is not padded, so that an odd side ends in the same way as in facenet-pytorch.
         for size, indices in _by_size(pictures, _ROUND_PX if len(pictures) > 1 else 1).items():
             step = max(1, _SWEEP_PX // (size[0] * size[1]))
             for at in range(0, len(indices), step):
                 some = indices[at : at + step]
                 corrections, scores = self._run(self._pnet, _padded([pictures[index] for index in some], size))
                 for row, index in enumerate(some):
+                    # The cells that lie in the padding are cut off.
                     high, wide = (_cells(extent) for extent in pictures[index].shape[2:])
                     answers[index] = scores[row, 1, :high, :wide], corrections[row, :, :high, :wide]
         return answers
@@ -88,16 +95,16 @@ def _padded(pictures: Sequence[Floats32], size: tuple[int, int]) -> Floats32:
 
 
 def _cells(extent_px: int) -> int:
-    """Return the network's cells in an extent, as its pooling rounds up."""
+    """Return how many cells the network has along an extent; its pooling rounds up."""
     return (extent_px - CELL_PX + 1) // STRIDE_PX + 1
 
 
 @cache
 def torch_networks(device: str) -> TorchNetworks:
-    """Return this process's networks on a device as torch names it."""
+    """Return the networks of this process on a device, given by torch's name for it, such as `cuda:0`."""
     return TorchNetworks(device)
 
 
 def free_bytes(device: Device) -> int:
-    """Return how much memory of a card is free."""
+    """Return the free memory of a GPU, in bytes."""
     return int(torch.cuda.mem_get_info(device.index)[0])

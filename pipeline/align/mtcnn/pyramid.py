@@ -1,10 +1,11 @@
-"""One picture at many sizes, made once: what MTCNN's first network sweeps over, and what the other two are cut from.
+"""A picture at several scales. MTCNN's first network searches all of them; crops for the other two are cut from them.
 
-Each level is half the one before it. They lie side by side on one sheet, a black column between them, so that all crops
-of a picture, whatever their size, are one call to OpenCV, and find black beyond the picture. The first network sees all
-its scales in one picture too: packed, and cells that lie across a seam are left out.
+Each level is half as large as the one before. The levels lie side by side on one sheet, separated by a black column.
+Thus one call to OpenCV cuts all crops of a picture, whatever their size, and what lies outside the picture is black.
+The scales for the first network are packed into one picture, too, so that it runs once; cells that cross from one scale
+into another are ignored.
 
-Boxes here are MTCNN's: a crop reaches from x0 - 1 to x1, counted from the outer edge of the first pixel.
+Boxes follow MTCNN's convention: a crop reaches from x0 - 1 to x1, measured from the outer edge of the first pixel.
 """
 
 from dataclasses import dataclass
@@ -19,15 +20,15 @@ from pipeline.align.detectors.detector import Floats, Pixels
 from pipeline.align.mtcnn.networks import CELL_PX, STRIDE_PX, Floats32
 from pipeline.align.turn import FULL_DEG, turn_boxes
 
-_LEVELS: Final = 16  # more than any picture has
-# From a box's numbers to the edges of its crop, where whole numbers are the centres of pixels.
+_LEVELS: Final = 16  # more than any picture has, since each level is half the one before
+# Added to a box of MTCNN's, gives the edges of its crop in coordinates where whole numbers are the centres of pixels.
 _EDGES: Final = np.array([-2.0, -2.0, -1.0, -1.0])
-FACTOR: Final = 0.709  # between two scales of the first network, as in Zhang et al. (2016)
+FACTOR: Final = 0.709  # from one scale of the first network to the next, as in Zhang et al. (2016): half the area
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of a picture, whole pixels, the last ones excluded."""
+    """A part of a picture, in whole pixels; `right` and `bottom` are excluded."""
 
     left: int
     top: int
@@ -36,12 +37,12 @@ class Region:
 
     @property
     def width_px(self) -> int:
-        """Return the width."""
+        """Return the width, in pixels."""
         return self.right - self.left
 
     @property
     def height_px(self) -> int:
-        """Return the height."""
+        """Return the height, in pixels."""
         return self.bottom - self.top
 
     @property
@@ -51,20 +52,20 @@ class Region:
 
     @property
     def short_px(self) -> int:
-        """Return the shorter side."""
+        """Return the shorter side, in pixels."""
         return min(self.width_px, self.height_px)
 
 
 @dataclass(frozen=True, slots=True)
 class Pyramid:
-    """The levels of one region on a sheet.
+    """The levels of one region of a picture, on one sheet.
 
     `sheet` is (H, W) or (H, W, 3). Level k begins at column `columns[k]` and has `widths[k]` x `heights[k]` pixels.
-    `scale` are the pixels of level 0 for one pixel of the picture, along x and y. `ends` says of the region's left,
-    top, right and bottom whether the picture ends there (1) or goes on (0). `shape` is the picture's.
+    `scale` is the number of pixels of level 0 per pixel of the picture, along x and y. `ends` says for the left, top,
+    right and bottom edge of the region whether the picture ends there (1) or continues (0). `shape` is the picture's.
 
-    One with a turn stands for the picture turned, clockwise: boxes and crops are of the turned picture, though only
-    the crops are turned.
+    With a `turn_deg`, the pyramid represents the picture turned clockwise by it: boxes are given and crops returned as
+    on the turned picture. The sheet itself is not turned, only the crops are.
     """
 
     region: Region
@@ -78,18 +79,26 @@ class Pyramid:
     turn_deg: int = 0
 
     def level(self, number: int) -> Pixels:
-        """Return the pixels of one level."""
+        """Return the pixels of one level, (H, W) or (H, W, 3), as a view of the sheet."""
         column = self.columns[number]
         return self.sheet[: self.heights[number], column : column + self.widths[number]]
 
 
 def build_pyramid(pixels: Pixels, region: Region, short_px: int, levels: int = _LEVELS) -> Pyramid:
-    """Return the pyramid of a region, its first level with a shorter side of at most `short_px`, with some levels."""
+    """Build the pyramid of a region.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), the whole picture.
+        region: the part of it that is searched.
+        short_px: the largest shorter side of level 0, which is the region itself if that is not larger.
+        levels: the largest number of levels; there are fewer if the next one would be smaller than a cell of 12 px.
+    """
     part = pixels[region.top : region.bottom, region.left : region.right]
     first, scale = _reduce(part, short_px)
     made = [first]
     while min(made[-1].shape[:2]) >= 2 * CELL_PX and len(made) < levels:
         made.append(_halve(made[-1]))
+    # One more column per level is the black column between neighbours.
     widths = np.array([level.shape[1] for level in made])
     columns = np.concatenate([[0], np.cumsum(widths + 1)[:-1]])
     sheet = np.zeros((first.shape[0], int(columns[-1] + widths[-1]), *first.shape[2:]), np.uint8)
@@ -100,13 +109,16 @@ def build_pyramid(pixels: Pixels, region: Region, short_px: int, levels: int = _
 
 
 def _ends(region: Region, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Return of left, top, right and bottom whether a picture of this shape ends where the region does."""
+    """Return for left, top, right and bottom whether a picture of this shape ends where the region does, 1 or 0."""
     height, width = shape[:2]
     return int(region.left <= 0), int(region.top <= 0), int(region.right >= width), int(region.bottom >= height)
 
 
 def _reduce(part: Pixels, short_px: int) -> tuple[Pixels, tuple[float, float]]:
-    """Shrink to a shorter side of `short_px`: by averaging whole blocks first, then by less than two."""
+    """Shrink a region to a shorter side of `short_px`, and return it with its scale along x and y.
+
+    Averaging whole blocks is fast and avoids aliasing; the interpolation after it shrinks by less than a factor of two.
+    """
     short = min(part.shape[:2])
     if short <= short_px:
         return part, (1.0, 1.0)
@@ -131,8 +143,9 @@ def _halve(level: Pixels) -> Pixels:
 class Layout:
     """How the scales of the first network are packed into one picture of `size` (height, width).
 
-    `places` are row, column, height, width of each scale, `widths` the last of these. Of the cells that lie within one
-    scale, `cells` gives the flat index in the network's output, `corners` x, y in pixels of that scale, `scales` which.
+    `places` gives row, column, height and width of each scale, `widths` the widths alone. The n cells that lie within
+    one scale are described by `cells` (n,), their flat indices in the network's output, `scales` (n,), the numbers of
+    their scales, and `corners` (n, 2), x and y in pixels of that scale.
     """
 
     size: tuple[int, int]
@@ -143,19 +156,27 @@ class Layout:
     scales: NDArray[np.intp]
 
 
+# Cached, because pictures of a dataset often have the same few sizes.
 @lru_cache(maxsize=256)
 def build_layout(height: int, width: int) -> Layout:
-    """Pack the scales of a picture: the finest of this height and width, the coarsest of at least one cell."""
+    """Plan where each scale of a picture goes.
+
+    Args:
+        height: of the finest scale, in pixels. Scales follow by `FACTOR`, as long as both sides hold a cell of 12 px.
+        width: of the finest scale, in pixels.
+    """
     places, row, column, column_width = [], 0, 0, 0
     h, w = float(height), float(width)
     while min(round(h), round(w)) >= CELL_PX:
+        # The scales are stacked in columns that are as high as the finest one.
         if row + round(h) > height:
             row, column, column_width = 0, column + column_width, 0
         places.append((row, column, round(h), round(w)))
+        # Each scale begins at an even pixel, where a cell of the network begins, too.
         row += round(h) + round(h) % STRIDE_PX
         column_width = max(column_width, round(w) + round(w) % STRIDE_PX)
         h, w = h * FACTOR, w * FACTOR
-    # Even, or the network's pooling would round up and give a row or column of cells more.
+    # Even, because the network's pooling rounds up and would otherwise add a row or a column of cells.
     size = height + height % STRIDE_PX, column + column_width
     columns = _cells(size[1])
     cells, corners, scales = [], [], []
@@ -176,15 +197,16 @@ def build_layout(height: int, width: int) -> Layout:
 
 
 def _cells(extent_px: int) -> int:
-    """Return how many 12 px cells, 2 px apart, lie in an extent."""
+    """Return how many cells of 12 px, 2 px apart, fit into an extent."""
     return (extent_px - CELL_PX) // STRIDE_PX + 1
 
 
 def pack(pyramid: Pyramid, layout: Layout) -> Floats32:
-    """Return the packed picture of the first network, (1, 3, height, width), 0..255."""
+    """Return the packed picture for the first network, float32 (1, 3, height, width) in 0..255."""
     sheet = np.zeros((*layout.size, *pyramid.sheet.shape[2:]), np.uint8)
     for row, column, height, width in layout.places:
-        # The smallest level that is not smaller: what remains is less than a factor of two.
+        # The smallest level that is not smaller than the scale, so that the interpolation shrinks by less than a factor
+        # of two.
         number = int(np.searchsorted(-pyramid.heights, -height, side="right")) - 1
         level = pyramid.level(max(0, number))
         if level.shape[:2] != (height, width):
@@ -197,13 +219,15 @@ def pack(pyramid: Pyramid, layout: Layout) -> Floats32:
 
 
 def cut_crops(pyramids: list[Pyramid], owners: NDArray[np.intp], boxes: Floats, side_px: int) -> Floats32:
-    """Return boxes of many pictures as squares of one size.
+    """Cut boxes out of many pictures and scale them to squares of one size.
+
+    What lies outside the picture is black, as in the authors' MTCNN. Where the picture continues outside the region,
+    the region's last pixel is repeated, because black would look like the end of the picture.
 
     Args:
-        pyramids: of the pictures.
-        owners: (n,) which of them a box is of; ascending.
-        boxes: (n, 4) in pixels of the picture. Beyond the picture is black, as in the original MTCNN; where it goes on
-            beyond the region, the region's last pixel stands for it.
+        pyramids: those of the pictures.
+        owners: (n,) the index of each box's picture, in ascending order.
+        boxes: (n, 4) in pixels of the picture, or of the turned picture if its pyramid has a turn.
         side_px: the side of the squares.
 
     Returns:
@@ -225,7 +249,7 @@ def cut_crops(pyramids: list[Pyramid], owners: NDArray[np.intp], boxes: Floats, 
 
 
 def _laid_back(pyramids: list[Pyramid], starts: list[int], boxes: Floats) -> Floats:
-    """Return the boxes as they lie on the pictures before their turn."""
+    """Map boxes of turned pictures back to the pictures before the turn."""
     if not any(pyramid.turn_deg for pyramid in pyramids):
         return boxes
     edges = boxes + _EDGES
@@ -240,13 +264,15 @@ def _laid_back(pyramids: list[Pyramid], starts: list[int], boxes: Floats) -> Flo
 def _samples(
     pyramids: list[Pyramid], owners: NDArray[np.intp], boxes: Floats, side_px: int
 ) -> tuple[Floats32, Floats32]:
-    """Return the columns and rows of the sheets that the crops sample, (n, side_px) each.
+    """Return the columns and rows of the sheets at which the crops are sampled, (n, side_px) each.
 
-    Each box is read from the level where it is between one and two times as large as the crop.
+    Each box is read from the level where it is one to two times as large as the crop, so that linear interpolation is
+    enough; from the last level if it is larger there, and from the first if it is smaller everywhere.
     """
     regions = np.array([pyramid.region.corners for pyramid in pyramids], float)[owners]
     scales = np.array([pyramid.scale for pyramid in pyramids])[owners]
-    # facenet-pytorch cuts the fractions off: half a pixel towards the top left, on the average.
+    # facenet-pytorch cuts off the fractions of the corners. On the average, this moves a crop half a pixel to the left
+    # and up, which is done here for every crop.
     low, high = boxes[:, :2] - 1.5, boxes[:, 2:] - 0.5
     sides = (high - low).max(axis=1) * scales[:, 0] / side_px
     last = np.array([len(pyramid.columns) - 1 for pyramid in pyramids])[owners]
@@ -260,7 +286,8 @@ def _samples(
     steps = (np.arange(side_px) + 0.5) / side_px
     edges = (low - regions[:, :2])[:, :, None] + steps * (high - low)[:, :, None]
     at = edges * (scales * 0.5 ** number[:, None])[:, :, None] - 0.5
-    # One pixel beyond a level is black.
+    # The pixel just outside a level is black. Positions further out are moved onto it where the picture ends, and onto
+    # the last pixel of the level where the picture continues.
     ends = np.array([pyramid.ends for pyramid in pyramids])[owners, :, None]
     at = np.minimum(np.maximum(at, -ends[:, :2]), places[:, :2, None] - 1 + ends[:, 2:])
     return (at[:, 0] + places[:, 2:]).astype(np.float32), at[:, 1].astype(np.float32)
