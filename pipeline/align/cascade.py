@@ -23,8 +23,8 @@ class Attempt:
 
     `one_at_a_time` is set for detectors in C++ that a picture could crash, so that it is known which picture did.
     `turns` says whether the attempt is also made on the turned picture. It is not set for detectors that return a face
-    for every picture or that take texture for faces, because one of their false detections could win over the upright
-    face. `last` is set for an attempt that is made only after all attempts on turned pictures.
+    for every picture or that take texture for faces: on turned pictures, they would find faces that are not there.
+    `last` is set for an attempt that is made only after all attempts on turned pictures.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """Run the cascade: each attempt gets the pictures in which the earlier attempts found no face.
 
 No crop should be upside down. MTCNN takes one in eight upside-down faces for an upright one, with the mouth in place of
-the eyes, and misses most of the others. Therefore, every detection that is not certain is checked in all four
-orientations (`upright`). If no attempt finds a face, or the check leaves a doubt, the attempts are repeated on the
-turned picture, and the better score wins. For upright faces, the only cost is the check of the few uncertain ones.
+the eyes, and misses most of the others. Therefore, every detection that is not certain is checked (`upright`), if
+need be in all four orientations. If no attempt finds a face, or the check leaves a doubt, the attempts are repeated on
+the turned picture, and the better score wins. For upright faces, the only cost is the check of the uncertain ones.
 
 A detection that cannot be a face, for example because it is much larger than the picture, does not end the search: the
 next attempt is made. It is returned only if no attempt finds anything better, so that its row is rejected with the
@@ -157,7 +157,7 @@ def _attempt_turned(
     for ((index, turn_deg), view), faces in zip(shown.items(), answers, strict=True):
         found, best = _choose(attempt, faces, view), results[index]
         least = _NOTHING if best is None else best.score
-        # Possible is judged on the turned picture, because the detection is still in its pixels.
+        # `possible` gets the shape of the turned picture, because the detection is still in its pixels.
         if found is not None and found.score > least and possible(found, view.pixels.shape):
             back = turn_back(found.faces, views[index].pixels.shape, turn_deg)
             results[index] = Found(attempt, back, found.choice, turn_deg)

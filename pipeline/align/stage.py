@@ -82,7 +82,7 @@ def run(
         params = params.model_copy(update={"cascade": [*params.cascade, WHOLE]})
     table = samples / SAMPLES_NAME
     rows = count_rows(table)
-    # The raw tree is not hashed again: each picture is compared with the hash that ingest recorded when it is read.
+    # The raw tree is not hashed again: each picture, when it is read, is compared with the hash that ingest recorded.
     raw = read_snapshot(samples).inputs[0].md5
     with stage_output(
         out, stage="align", sources=[samples, Source(Path(src), raw)], params=params.plain(), tools=TOOLS
@@ -115,7 +115,7 @@ def read_summary(samples: Path) -> dict[str, Any]:
     """Return the summary that ingest wrote, which includes the format of the raw tree.
 
     Raises:
-        TableError: the folder has no summary of ingest, or cannot be read.
+        TableError: the folder has no summary of ingest, or it cannot be read.
     """
     path = samples / SUMMARY_NAME
     try:

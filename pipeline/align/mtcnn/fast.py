@@ -1,8 +1,8 @@
 """MTCNN (Zhang et al. 2016), arranged for speed: large faces first, and all pictures of a batch in one run per network.
 
 The networks and their weights are those of facenet-pytorch. Their input differs: fewer scales, crops from a pyramid
-instead of from the full picture, and only the best candidates after each network. If the dataset gives a box, the first
-network does not run at all. `MtcnnExact` is the reference in the tests and benchmarks.
+instead of from the full picture, and only the best candidates after each network. If the dataset gives a face
+box, `MtcnnBox` does without the first network. `MtcnnExact` is the reference in the tests and benchmarks.
 """
 
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ _COLOURS: Final = 3
 # The layer whose PReLU is computed after its pooling, which saves a quarter of the network's time. In the other layers,
 # it saves nothing.
 _POOLED_FIRST: Final = ("pnet", 1)
-# Layers are numbered as in facenet-pytorch, whose names of weights contain these numbers.
+# Layers are numbered as in the names of facenet-pytorch's weights.
 _DENSE: Final = {"rnet": 4, "onet": 5}
 _HEADS: Final = {"pnet": ("conv4_1", "conv4_2"), "rnet": ("dense5_1", "dense5_2")}
 _HEADS_ONET: Final = ("dense6_1", "dense6_2", "dense6_3")
