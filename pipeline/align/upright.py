@@ -38,8 +38,9 @@ CONFIRMED_SCORE: Final = 0.97  # in step 3; each of 270 upright faces scored at 
 # down.
 _CROP_SCORE: Final = 0.98
 _CROP_LEAD: Final = 0.05
-# A crop to which the second network gives `_SURE_REFINED` is clear if it gives the crop upside down less than
-# `_FAR_BELOW`. Otherwise the third network has to agree, but with `_AGREED_SCORE` instead of `_CROP_SCORE`.
+# The second network settles a crop alone if it scores it at least `_SURE_REFINED`, and upside down below `_FAR_BELOW`.
+# If it is sure of the crop but not of the reverse, `_AGREED_SCORE` of the third network is enough, if that one scores
+# the reverse below `_FAR_BELOW`.
 _SURE_REFINED: Final = 0.99
 _AGREED_SCORE: Final = 0.94
 _FAR_BELOW: Final = 0.5
