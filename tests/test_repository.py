@@ -83,4 +83,4 @@ def test_dvc_imports_into_raw_of_a_fresh_clone(tmp_path):
     assert (project / "raw/mine.zip").read_bytes() == b"a dataset"
     call(project, "git", "add", ".")
     added = call(project, "git", "ls-files", "raw").splitlines()
-    assert added == ["raw/README.md", "raw/mine.zip.dvc"]
+    assert added == ["raw/README.md", "raw/dvc.lock", "raw/dvc.yaml", "raw/mine.zip.dvc"]

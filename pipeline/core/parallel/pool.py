@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
@@ -136,10 +136,11 @@ def map_ordered(
         return
     context = multiprocessing.get_context("spawn")
     count = context.Value("q", 0)
+    futures: deque[Future[Result]] = deque()
     with ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker, (count,)) as pool:
         try:
             with without_missing_main():
-                futures = deque(pool.submit(function, job) for job in jobs)
+                futures.extend(pool.submit(function, job) for job in jobs)
             while futures:
                 future = futures.popleft()  # a future keeps its result, so it must not stay in the queue
                 while report is not None and not wait([future], _LOOK_S).done:
@@ -148,8 +149,9 @@ def map_ordered(
         except BrokenProcessPool:
             raise DataError("a worker process died, perhaps for want of memory; try a smaller PREP_WORKERS") from None
         finally:
-            # Without waiting: after an error or an interruption, the remaining jobs would only delay the message.
-            pool.shutdown(wait=False, cancel_futures=True)
+            # After an error or an interruption the remaining jobs would only delay the message. Otherwise a worker that
+            # is still starting must find `count`, which is gone after this call.
+            pool.shutdown(wait=not futures, cancel_futures=True)
         if report is not None:
             report(count.value)
 

@@ -158,7 +158,7 @@ def test_other_parameters_do_not_go_on_from_a_state(shards, here):
     signal.signal(signal.SIGINT, handler)
     first = []
     train(shards, here / "out", train_params(), seed=6, progress=lambda done, total, note: first.append(done))
-    assert first[0] == 1
+    assert 1 in first  # the first batch is learned from again
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_state_of_another_precision_or_number_of_processes_is_left_with_a_word
     train(shards, here / "out", train_params(), seed=5, progress=report, say=said.append)
     assert said[0] == "trains on cpu, fp32"
     assert [line.partition(":")[0] for line in said[1:]] == (["starts anew"] if other else [])
-    assert (first[0] == 1) == bool(other)
+    assert (1 in first) == bool(other)
     assert read_snapshot(here / "out").ran == {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
 
 

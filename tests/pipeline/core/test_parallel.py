@@ -16,6 +16,7 @@ from pipeline.core.errors import DataError, ParamsError
 from pipeline.core.parallel.pool import finish_units, map_ordered, worker_count
 from pipeline.core.parallel.supervised import map_parts
 from pipeline.core.parallel.units import Units
+from tests.imports import ROOT
 
 
 def _square(number: int) -> int:
@@ -246,3 +247,28 @@ def test_without_affinity_every_core_counts(monkeypatch):
     monkeypatch.delenv("PREP_WORKERS", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert worker_count() == os.cpu_count()
+
+
+LATE = """
+import os, sys, time
+sys.path.insert(0, {root!r})
+from pipeline.core.parallel.pool import map_ordered
+
+if __name__ == "__mp_main__":
+    try:
+        os.close(os.open("first", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        time.sleep(2)  # the second worker starts late
+
+def double(number):
+    return 2 * number
+
+if __name__ == "__main__":
+    print(*map_ordered(double, [1, 2, 3], 2))
+"""
+
+
+def test_a_worker_that_starts_when_all_is_done_says_nothing(tmp_path):
+    (tmp_path / "late.py").write_text(LATE.format(root=str(ROOT)))
+    done = subprocess.run([sys.executable, "late.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("2 4 6\n", "")
