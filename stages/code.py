@@ -11,7 +11,7 @@ import typer
 
 from pipeline.core import folders
 from pipeline.core.errors import LineageError, OutputUseError, UsageError
-from pipeline.core.lineage.code import code_root
+from pipeline.core.lineage.code import changed_code, code_root
 from stages.say import say
 
 # `prep` in a command of dvc.yaml: there may be variables before it, and options between it and the stage's name.
@@ -88,7 +88,7 @@ def check_code(arguments: Sequence[str]) -> None:
     if command == "code" or "DVC_STAGE" not in os.environ or not taken.is_file():
         return
     before, now = json.loads(taken.read_text(encoding="utf-8")), _now(command)
-    changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    changed = changed_code(before, now, code_root())
     if changed:
         raise LineageError(
             f"{', '.join(changed)}: not the code that prep code recorded, so DVC would file the result under another's "

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pipeline.core.errors import LineageError, PrepError
 from pipeline.core.folders import PARAMS
-from pipeline.core.lineage.code import code_root, stage_code
+from pipeline.core.lineage.code import changed_code, code_root, stage_code
 from pipeline.core.lineage.identity import file_md5
 from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.verify.dvc_lock import LOCK, STAGES, Cache, LockEntry, Stage, Wanted, look_up, read_yaml
@@ -80,9 +80,8 @@ def check_code(folder: Path, stages: Iterable[Stage]) -> Iterator[Problem]:
             place, _, detail = str(error).partition(": ")
             yield Problem(Path(place).relative_to(root).as_posix(), f"{detail}; {name} ran it, as {taken} has it")
             continue
-        for file in sorted({*before, *now}):
-            if before.get(file) != now.get(file):
-                yield Problem(file, f"not the code that {name} ran, as {taken} has it; {_AGAIN}")
+        for file in changed_code(before, now, root):
+            yield Problem(file, f"not the code that {name} ran, as {taken} has it; {_AGAIN}")
 
 
 def check_wanted(stages: Iterable[Stage], wanted: Mapping[str, Wanted]) -> Iterator[Problem]:

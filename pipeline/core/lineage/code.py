@@ -7,7 +7,7 @@ comments, docstrings and layout; a YAML file by its parsed content; any other fi
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -52,6 +52,25 @@ def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
     if root / _USES_PLUGINS in files:
         return _named(root, files) | _plugin_code(root, params)
     return _named(root, files)
+
+
+def changed_code(before: Mapping[str, str], now: Mapping[str, str], root: Path) -> list[str]:
+    """Return the files because of which a stage's code is not what it was, sorted.
+
+    Args:
+        before: fingerprints as they were recorded.
+        now: fingerprints of the same stage.
+        root: the folder that contains the packages.
+
+    A file that was cut loses its imports, too: what is only no longer imported did not change itself, and what is only
+    newly imported is named where nothing else explains the difference.
+    """
+    changed = [name for name, md5 in before.items() if now.get(name) != md5 and _differs(root / name, md5)]
+    return sorted(changed or now.keys() ^ before.keys())
+
+
+def _differs(path: Path, md5: str) -> bool:
+    return not path.is_file() or meaning(path) != md5
 
 
 def _named(root: Path, files: set[Path]) -> dict[str, str]:

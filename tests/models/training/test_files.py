@@ -94,7 +94,9 @@ def test_the_summary_is_of_the_shards_and_the_network(made):
 def test_it_says_on_what_it_trains_and_how_far_it_is(made):
     assert made.said == ["trains on cpu, fp32"]
     batches = -(-made.summary["rows_in"] // 32)
-    assert [(done, total) for done, total, _ in made.done] == [(n, 3 * batches) for n in range(3 * batches + 1)]
+    # At the beginning of each epoch, then after each of its batches.
+    steps = [epoch * batches + done for epoch in range(3) for done in range(batches + 1)]
+    assert [(done, total) for done, total, _ in made.done] == [(step, 3 * batches) for step in steps]
     assert sorted(path.name for path in made.out.parent.iterdir() if "out" in path.name) == ["out"]
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.core.errors import LineageError
-from pipeline.core.lineage.code import meaning, stage_code
+from pipeline.core.lineage.code import changed_code, meaning, stage_code
 from tests.imports import PACKAGES, ROOT
 
 SOURCE = '''"""A module."""
@@ -169,3 +169,15 @@ def test_what_a_stage_loads_is_among_its_code(tmp_path):
         # What the command line itself loads it loads for every command.
         assert own <= stage_code(step[0], ROOT, params).keys(), step
         assert own, step
+
+
+def test_what_is_only_no_longer_imported_is_not_accused(tmp_path):
+    folder = project(tmp_path)
+    before = stage_code("harmonize", folder, {})
+    stage = folder / "stages/harmonize.py"
+    stage.write_text("X = 1\n")
+    now = stage_code("harmonize", folder, {})
+    assert len(before.keys() - now.keys()) > 10
+    assert changed_code(before, now, folder) == ["stages/harmonize.py"]
+    assert changed_code(now, now | {"pipeline/new.py": "0" * 32}, folder) == ["pipeline/new.py"]
+    assert changed_code(now, now, folder) == []
