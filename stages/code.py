@@ -11,7 +11,6 @@ import typer
 
 from pipeline.core import folders
 from pipeline.core.errors import LineageError, OutputUseError, UsageError
-from pipeline.core.lineage.code import changed_code, code_root
 from stages.say import say
 
 # `prep` in a command of dvc.yaml: there may be variables before it, and options between it and the stage's name.
@@ -27,16 +26,18 @@ def code(
     `dvc repro` begins with it, and runs a stage again if the behaviour of its code changed. `dvc repro` with
     --single-item or --downstream leaves it out: run it by hand before.
     """
+    from pipeline.core.lineage.code import code_root, stage_code
     from pipeline.verify.dvc_lock import PIPELINES, STAGES, read_yaml
 
+    root, params = code_root(), _params()
     described = [read_yaml(file) for file, _ in PIPELINES if file == STAGES or file.is_file()]
-    names = sorted({name for one in described for name in _commands(one.get("stages") or {})} - {"code"})
+    names = sorted({name for one in described for name in _commands(one.get("stages") or {}, root)} - {"code"})
     if not names:
         raise UsageError(f"{STAGES}: no stage runs prep here; prep code is for the folder of a project")
     stale = _others(out, names)
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
-        text = json.dumps(_now(name), indent=1) + "\n"
+        text = json.dumps(stage_code(name, root, params), indent=1) + "\n"
         path = out / f"{name}.json"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
@@ -68,12 +69,12 @@ def _is_ours(path: Path) -> bool:
     return isinstance(content, dict) and all(_MD5.fullmatch(str(value)) for value in content.values())
 
 
-def _commands(stages: Mapping[str, Any]) -> Iterator[str]:
+def _commands(stages: Mapping[str, Any], root: Path) -> Iterator[str]:
     """Yield the command of every stage that runs `prep`; a stage may be called otherwise, or run something else."""
     for body in stages.values():
         lines = body.get("do", body).get("cmd") or ""
         for found in _PREP.finditer("\n".join(lines) if isinstance(lines, list) else str(lines)):
-            if (code_root() / "stages" / f"{found[1]}.py").is_file():
+            if (root / "stages" / f"{found[1]}.py").is_file():
                 yield found[1]
 
 
@@ -87,8 +88,11 @@ def check_code(arguments: Sequence[str]) -> None:
     taken = folders.CODE / f"{command}.json"
     if command == "code" or "DVC_STAGE" not in os.environ or not taken.is_file():
         return
-    before, now = json.loads(taken.read_text(encoding="utf-8")), _now(command)
-    changed = changed_code(before, now, code_root())
+    from pipeline.core.lineage.code import changed_code, code_root, stage_code
+
+    root = code_root()
+    before = json.loads(taken.read_text(encoding="utf-8"))
+    changed = changed_code(before, stage_code(command, root, _params()), root)
     if changed:
         raise LineageError(
             f"{', '.join(changed)}: not the code that prep code recorded, so DVC would file the result under another's "
@@ -96,8 +100,7 @@ def check_code(arguments: Sequence[str]) -> None:
         )
 
 
-def _now(stage: str) -> dict[str, str]:
-    from pipeline.core.lineage.code import stage_code
+def _params() -> dict[str, Any]:
     from pipeline.verify.dvc_lock import read_yaml
 
-    return stage_code(stage, code_root(), read_yaml(folders.PARAMS) if folders.PARAMS.is_file() else {})
+    return read_yaml(folders.PARAMS) if folders.PARAMS.is_file() else {}
