@@ -7,17 +7,24 @@ from pipeline.core.errors import ExtraError
 # Module to extra, as [project.optional-dependencies] of pyproject.toml has the distributions.
 EXTRAS: Final = {
     "captum": "train",
+    "cleanlab": "train",
     "dvclive": "train",
     "facenet_pytorch": "train",
     "huggingface_hub": "train",
     "lightning": "train",
     "matplotlib": "train",
+    "mlflow": "loggers",
     "pandas": "train",
+    "ray": "cluster",
     "s3fs": "s3",
     "sklearn": "train",
+    "starlette": "review",
+    "tensorboard": "loggers",
     "timm": "train",
     "torch": "train",
     "torchvision": "train",
+    "uvicorn": "review",
+    "wandb": "loggers",
 }
 
 
