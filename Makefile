@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-intervals mutants policies labels tables
+.PHONY: help setup repro test test-fast test-faults check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-intervals mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -37,7 +37,11 @@ test: setup ## run all tests
 	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## run the tests that take seconds
-	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder -m 'not slow'
+	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder -m 'not slow and not faults'
+
+# One process: these tests fill disks, kill what runs and bound the memory of their children.
+test-faults: setup ## kills, full disks, flipped bits, mutated pictures, short memory: docs/reliability.md; takes minutes
+	$(TEST) -q -n 0 -m faults
 
 # Without advice on what will follow mkdocs.
 MKDOCS := NO_MKDOCS_2_WARNING=1 python -m mkdocs
