@@ -48,6 +48,7 @@ _FER2013: Final = (
     "kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
     "rules of the contest; pictures found by a web search, their rights not cleared",
 )
+_MIRROR: Final = ("huggingface.co/datasets and other mirrors", "those of the dataset that it is a copy of")
 _OWN: Final = ("your own pictures", "yours to know: consent and rights of everyone shown")
 
 CATALOG: Final = {
@@ -91,15 +92,18 @@ CATALOG: Final = {
         "scientific use by researchers of a university; shown in scientific publications alone; on request",
     ),
     "sfew": CatalogEntry("SFEW 2.0", "split, scene", "users.cecs.anu.edu.au/~few_group/AFEW.html", _ON_REQUEST),
+    "hub": CatalogEntry("Parquet of the Hub, Arrow files of save_to_disk", "split, and what a csv may have", *_MIRROR),
     "folder": CatalogEntry("any folder of class folders", "split", *_OWN),
     "csv": CatalogEntry("any csv", "box, subject, sequence, split, valence, arousal, dominance", *_OWN),
 }
 
 
 # Layouts that say nothing about the dataset: a mirror of any dataset may have them.
-_GENERIC: Final = frozenset({"folder", "csv"})
+GENERIC: Final = frozenset({"folder", "csv", "hub"})
+# Those that have columns, which `columns` in params.yaml may name.
+TABLES: Final = frozenset({"csv", "hub"})
 # Names of datasets other than those of their formats; all without separators.
-_CALLED: Final = {name.replace("_", ""): name for name in CATALOG if name not in _GENERIC} | {
+_CALLED: Final = {name.replace("_", ""): name for name in CATALOG if name not in GENERIC} | {
     "ck": "ckplus",
     "cohnkanade": "ckplus",
     "ckextended": "ckplus_csv",
@@ -119,7 +123,7 @@ def terms_of(dataset: str, fmt: str, told: str | None = None) -> str:
         fmt: the format that it was read as.
         told: what params.yaml says under `terms`, which is not questioned; None if it says nothing.
     """
-    if told is not None or fmt not in _GENERIC:
+    if told is not None or fmt not in GENERIC:
         return told or fmt
     words = re.findall(r"[a-z0-9]+", dataset.casefold())
     rests = ["".join(words[start:]) for start in range(len(words))]

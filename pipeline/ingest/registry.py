@@ -23,6 +23,7 @@ from pipeline.ingest.readers.expw import ExpW
 from pipeline.ingest.readers.fer2013 import Fer2013
 from pipeline.ingest.readers.fer2013_folder import Fer2013Folder
 from pipeline.ingest.readers.ferplus import FerPlus
+from pipeline.ingest.readers.hub import Hub
 from pipeline.ingest.readers.jaffe import Jaffe
 from pipeline.ingest.readers.kdef import Kdef
 from pipeline.ingest.readers.rafd import Rafd
@@ -53,6 +54,7 @@ READERS: Final[tuple[Reader, ...]] = (
     Kdef(),
     Rafd(),
     Sfew(),
+    Hub(),
     ClassFolders(),
     Table(),
 )
@@ -88,7 +90,7 @@ def locate(tree: Tree, fmt: str, classes: Collection[str] = ()) -> tuple[Reader,
         except SourceError:
             if (root := find_coded(tree, classes)) is None:
                 raise
-            return find_reader(READERS, ClassFolders.name), root, "class folders with the codes of params.yaml"
+            return find_reader(READERS, ClassFolders.name), root, "class folders named after codes"
     reader = find_reader(READERS, fmt)
     return reader, find_root(reader, tree), "as told"
 

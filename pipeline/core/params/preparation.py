@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from pipeline.core.catalog import TABLES
 from pipeline.core.params.section import PLAIN_TAG, TABLE_TAG, Count, Section, Seed, Share, UnitShare
 
 # A dataset's name is part of folder names, of every sample_id and of the names of stages in dvc.yaml, where DVC would
@@ -83,7 +84,7 @@ class TableDataset(Dataset):
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
         """Refuse what would be silently ignored: columns of a layout without a csv, a pattern without a group."""
-        if self.format not in ("auto", "csv"):
+        if self.format not in {"auto", *TABLES}:
             for key in sorted(self.columns.keys() - {"subject_pattern"}):
                 given = {"key": key, "fmt": self.format}
                 raise PydanticCustomError("explained", "columns.{key}: {fmt} has no such column", given)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TextIO
+from typing import Final, Protocol, TextIO
 
 from pipeline.core.errors import SourceError
 from pipeline.ingest.trees.tree import Tree
@@ -25,6 +25,20 @@ _MAX_FIELD_CHARS: Final = 4 << 20
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DELIMITERS: Final = ",\t;|"
 _NOT_GIVEN: Final = frozenset({"", "nan", "null", "na", "n/a", "<na>", "#n/a"})
+
+
+class TextTable(Protocol):
+    """A table whose cells are text: a csv, lines of JSON, or the columns of a Parquet file."""
+
+    name: str  # its path in the tree
+    where: str  # the same with the tree's own path, for errors
+
+    @property
+    def header(self) -> Sequence[str] | None:
+        """The names of its columns; None if nothing says them."""
+
+    def records(self) -> Iterator["Record"]:
+        """Yield every row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Final
 
 from pipeline.core.errors import SourceError
 from pipeline.ingest.dataset_options import code_key
-from pipeline.ingest.parsing.delimited import Delimited, number, squash
+from pipeline.ingest.parsing.delimited import TextTable, number, squash
 from pipeline.ingest.parsing.label_names import class_word, common_name
 
 _NAMES: Final = (
@@ -18,7 +18,7 @@ LABEL_NAMES: Final = (*_NAMES, *(f"{name}{word}" for name in _NAMES for word in 
 
 
 def choose_label(
-    table: Delimited, names: Sequence[str], columns: Mapping[str, int], meanings: Mapping[str, str]
+    table: TextTable, names: Sequence[str], columns: Mapping[str, int], meanings: Mapping[str, str]
 ) -> int:
     """Return the index of the label column among those with a usual name.
 
@@ -54,15 +54,15 @@ def choose_label(
     return kept[0]
 
 
-def _spells(table: Delimited, index: int) -> bool:
+def _spells(table: TextTable, index: int) -> bool:
     return any(class_word(record.at(index)) for record in table.records())
 
 
-def _is_given(table: Delimited, index: int) -> bool:
+def _is_given(table: TextTable, index: int) -> bool:
     return any(record.at(index) for record in table.records())
 
 
-def _is_told(table: Delimited, index: int, meanings: Mapping[str, str]) -> bool:
+def _is_told(table: TextTable, index: int, meanings: Mapping[str, str]) -> bool:
     return any(code_key(record.at(index)) in meanings for record in table.records()) if meanings else False
 
 

@@ -1,7 +1,6 @@
 """Pictures in cells of a csv: FER2013 stores its 48x48 pixels as text."""
 
 import csv
-import tempfile
 import weakref
 from array import array
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import BinaryIO, Final
 from pipeline.core.errors import ImageError, SourceError
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.delimited import Delimited, squash
+from pipeline.ingest.trees.seekable import seekable
 from pipeline.ingest.trees.tree import Tree
 
 COLUMNS: Final = ("emotion", "pixels", "Usage")
@@ -27,7 +27,7 @@ class PixelTable:
         table = Delimited(tree, name, COLUMNS)
         columns = [squash(cell) for cell in table.header or COLUMNS]
         self._column = columns.index("pixels")
-        self._stream = _seekable(tree, name)
+        self._stream = seekable(tree, name)
         weakref.finalize(self, self._stream.close)
         self._places = array("Q", _line_places(self._stream))
         self._skip = 0 if table.header is None else 1
@@ -82,18 +82,6 @@ def pixels_to_pgm(text: str) -> bytes | None:
     except ValueError:
         return None
     return b"P5\n%d %d\n255\n" % (SIDE_PX, SIDE_PX) + values if len(values) == SIDE_PX * SIDE_PX else None
-
-
-def _seekable(tree: Tree, name: str) -> BinaryIO:
-    stream = tree.open(name)
-    if stream.seekable():
-        return stream
-    # A member of an archive is inflated once, into a file without a name that ends with the process.
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - read for as long as the tree is
-    with stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            copy.write(chunk)
-    return copy
 
 
 def _line_places(stream: BinaryIO) -> Iterator[int]:

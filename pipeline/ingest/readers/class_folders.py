@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Iterator
 
-from pipeline.core.errors import SourceError
 from pipeline.core.schema import Reason
-from pipeline.ingest.dataset_options import classes_line, code_key, code_of
+from pipeline.ingest.dataset_options import code_key, code_of
 from pipeline.ingest.detect_format import roots
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.label_names import class_word, is_split
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join
 from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.releases.named_codes import MAX_CLASSES, name_codes
 from pipeline.ingest.trees.tree import Tree
 
 
@@ -36,7 +36,7 @@ class ClassFolders(Reader):
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        yield from name_subjects(raw, list(_rows(raw)))
+        yield from name_subjects(raw, name_codes(raw, list(_rows(raw)), "class folders named after codes"))
 
     def faces_are_cut_out(self, raw: RawDataset) -> bool:
         """See `Reader.faces_are_cut_out`."""
@@ -84,17 +84,13 @@ def find_coded(tree: Tree, classes: Collection[str]) -> str | None:
     Args:
         tree: the tree.
         classes: the codes whose meaning is in params.yaml.
-
-    Raises:
-        SourceError: the names are codes, but nothing says what they mean.
     """
+    told = set(map(code_key, classes))
     for root in roots(tree, generic=True):
-        names = sorted({name for name, _, _ in class_folders(tree, root)}, key=lambda name: (len(name), name))
-        if set(map(code_key, names)) & set(map(code_key, classes)):
+        names = {name for name, _, _ in class_folders(tree, root)}
+        if told & set(map(code_key, names)) or (
+            # More numbers are people or clips.
+            1 < len(names) <= MAX_CLASSES and all(code_of(name) is not None for name in names)
+        ):
             return root
-        if len(names) > 1 and not classes and all(code_of(name) is not None for name in names):
-            raise SourceError(
-                f"{tree.src}: class folders named after codes, {names[0]} to {names[-1]}; say in params.yaml, in the "
-                f"entry of the dataset, what they mean: {classes_line(names)}"
-            )
     return None

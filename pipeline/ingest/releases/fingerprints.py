@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from pipeline.core.catalog import GENERIC
 from pipeline.core.errors import SourceError
 from pipeline.ingest.parsing.label_names import common_name
 from pipeline.ingest.raw_dataset import NO_SPLIT, RawDataset
-from pipeline.ingest.releases.counts import RELEASES, Release
+from pipeline.ingest.releases.counts import HELD_OUT, RELEASES, SPLITS, Release, split_name
 from pipeline.ingest.releases.orders import affect_order, count_order
 from pipeline.ingest.samples import Listed
 
@@ -26,15 +27,8 @@ _SPARE_ROWS: Final = 5
 _MIN_ROWS: Final = 200
 _MAX_CONTRADICTED: Final = 0.5
 _ACCEPT: Final = "--accept-mismatch, or ingest.accept_mismatch in params.yaml, reads it all the same"
-_SPLITS: Final = {
-    "training": "train", "train": "train", "validation": "val", "val": "val", "valid": "val", "publictest": "val",
-    "test": "test", "privatetest": "test",
-}  # fmt: skip
-
-
 # Formats of which no counts are known, though their names begin like a release's.
 _WITHOUT_COUNTS: Final = ("rafdbcompound",)
-_HELD_OUT: Final = frozenset({"val", "test"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +56,18 @@ class Tally:
         self.rows: Counter[str] = Counter()
         for (split, label), count in labels.items():
             self.total[common_name(label)] += count
-            self.by_split.setdefault(_split(split), Counter())[common_name(label)] += count
+            self.by_split.setdefault(split_name(split), Counter())[common_name(label)] += count
         for split, count in rows.items():
-            self.rows[_split(split)] += count
+            self.rows[split_name(split)] += count
 
     def folded(self, into: str) -> "Tally":
         """Return the same rows with validation and test merged into one split of this name."""
         labels, rows = Counter[tuple[str, str]](), Counter[str]()
         for split, counts in self.by_split.items():
             for label, count in counts.items():
-                labels[into if split in _HELD_OUT else split, label] += count
+                labels[into if split in HELD_OUT else split, label] += count
         for split, count in self.rows.items():
-            rows[into if split in _HELD_OUT else split] += count
+            rows[into if split in HELD_OUT else split] += count
         return Tally(labels, rows)
 
     def merged(self) -> "Tally":
@@ -115,7 +109,7 @@ def compare(fmt: str, listed: Listed, raw: RawDataset, *, name: str, accepted: b
 def expected_release(fmt: str, name: str) -> Release | None:
     """Return the release of a format or, for a generic layout, the release that the dataset is named after."""
     found = next((release for release in RELEASES if fmt in release.formats), None)
-    if found is not None or fmt not in {"folder", "csv"}:
+    if found is not None or fmt not in GENERIC:
         return found
     said = _runs(name)
     known = [(_plain(alias), release) for release in RELEASES for alias in (release.name, *release.formats)]
@@ -140,8 +134,8 @@ def _tally(listed: Listed, release: Release | None) -> Tally:
 def _known(release: Release, found: Tally) -> Tally:
     """Return the counts of a release, split like this copy: many mirrors have FER2013's two test sets in one."""
     known = _of_release(release)
-    held_out = found.rows.keys() & _HELD_OUT
-    return known.folded(held_out.pop()) if len(held_out) == 1 and known.rows.keys() >= _HELD_OUT else known
+    held_out = found.rows.keys() & HELD_OUT
+    return known.folded(held_out.pop()) if len(held_out) == 1 and known.rows.keys() >= HELD_OUT else known
 
 
 def _of_release(release: Release) -> Tally:
@@ -174,7 +168,7 @@ def _is_redrawn(release: Release, found: Tally, listed: Listed) -> bool:
 
     If the pictures' names contain their official split, nobody did.
     """
-    said = [word.casefold() in _SPLITS and _split(word) == _split(split) for split, word in listed.words]
+    said = [word.casefold() in SPLITS and split_name(word) == split_name(split) for split, word in listed.words]
     if said and all(said):
         return False
     known = _known(release, found)
@@ -241,10 +235,6 @@ def _comparable(found: Tally, known: Tally) -> tuple[Tally, Tally, Counter[str]]
     labels = {(split, name): n for split, of in found.by_split.items() if split in known.rows for name, n in of.items()}
     rows = {split: count for split, count in found.rows.items() if split in known.rows}
     return Tally(labels, rows), known, Counter({split: n for split, n in found.rows.items() if split not in known.rows})
-
-
-def _split(name: str) -> str:
-    return _SPLITS.get(name.casefold().replace("_", "").replace("-", ""), name)
 
 
 def _plain(name: str) -> str:

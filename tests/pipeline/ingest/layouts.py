@@ -1,9 +1,11 @@
 """Small raw trees in the native layouts, and what ingest must make of them."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.io
 
@@ -351,6 +353,49 @@ def write_csv(root: Path) -> None:
     put(root, "images/b.jpg")
 
 
+NAMES = ("surprise", "fear", "happy", "sad")  # not in the order of any release
+
+
+def table(columns: dict[str, object], names: object = NAMES, *, label: str = "label", card: bool = False) -> pa.Table:
+    """Return a table with pictures as `datasets` stores them, and the names of its classes in the schema."""
+    kinds = {"bytes": pa.binary(), "path": pa.string()}
+    arrays = {
+        name: pa.array(values, pa.struct(list(kinds.items()))) if name in {"image", "mask"} else pa.array(values)
+        for name, values in columns.items()
+    }
+    found = pa.table(arrays)
+    if names is None or card:
+        return found
+    features = {label: {"names": list(names), "_type": "ClassLabel"}, "image": {"_type": "Image"}}
+    return found.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def picture(name: str | None, path: str | None = None) -> dict[str, object]:
+    return {"bytes": name.encode() if name else None, "path": path}
+
+
+def parquet(found: pa.Table, *, rows: int = 2) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(found, stream, row_group_size=rows)
+    return stream.getvalue()
+
+
+def write_hub(root: Path) -> None:
+    train = {
+        "image": [picture("a"), picture("b"), picture(None), picture(None, "more/c.jpg"), None, picture("f")],
+        "label": [0, 2, 3, 1, 1, -1],
+        "mask": [picture("no")] * 6,
+        "subject": ["p1", "p2", "p2", None, "p3", "p3"],
+        "valence": [0.5, None, float("nan"), -1.0, 0.0, 0.0],
+    }
+    put(root, "data/train-00000-of-00001.parquet", parquet(table(train)))
+    # The same classes in another order, and other columns.
+    test = {"label": [0, 3], "image": [picture("g", "g.jpg"), picture("h", "h.jpg")]}
+    put(root, "data/test-00000-of-00001.parquet", parquet(table(test, NAMES[::-1])))
+    put(root, "data/more/c.jpg")
+    put(root, "README.md", "---\nlicense: other\n---\n# A mirror\n")
+
+
 WRITERS = {
     "affectnet": write_affectnet, "affectnet_npy": write_affectnet_npy, "affectnet_folder": write_affectnet_folder,
     "ckplus": write_ckplus, "ckplus_csv": write_ckplus_csv, "ck48": write_ck48,
@@ -358,5 +403,6 @@ WRITERS = {
     "rafdb_compound": write_rafdb_compound,
     "emotic": write_emotic, "emotic_csv": write_emotic_csv, "fer2013": write_fer2013,
     "fer2013_folder": write_fer2013_folder, "ferplus": write_ferplus, "jaffe": write_jaffe, "expw": write_expw,
-    "kdef": write_kdef, "rafd": write_rafd, "sfew": write_sfew, "folder": write_folder, "csv": write_csv,
+    "kdef": write_kdef, "rafd": write_rafd, "sfew": write_sfew, "hub": write_hub,
+    "folder": write_folder, "csv": write_csv,
 }  # fmt: skip

@@ -64,6 +64,7 @@ def votes(n, split, **given):
     return said(f"fer2013.csv#{n}", *FERPLUS, split=split, source_votes=[given.get(name, 0) for name in FERPLUS])
 
 
+TRAIN, TEST = (f"data/{split}-00000-of-00001.parquet" for split in ("train", "test"))
 SUFFIXES = ("jpg", "JPG", "jpeg", "png", "PNG", "tif", "bmp", "jpg", "jpg", "jpg", "jpg")
 FER_USAGES = ("Training",) * 5 + ("PublicTest", "PrivateTest")
 CK_USAGES = ("Training",) * 6 + ("PublicTest", "PrivateTest")
@@ -174,6 +175,12 @@ ROWS = {
             f"Val{ALIGNED}/Happy/Hall Pass_001_00000002.png#0", "Happy", split="Val", sequence_id="Hall Pass_001",
         ),
     ],
+    "hub": [
+        said(f"{TRAIN}#0", "surprise", split="train", subject_id="p1", valence=0.5),
+        said(f"{TRAIN}#1", "happy", split="train", subject_id="p2"),
+        said("data/more/c.jpg#0", "fear", split="train", valence=-1.0),
+        said(f"{TEST}#0", "sad", split="test"), said(f"{TEST}#1", "surprise", split="test"),
+    ],
     "folder": [
         said("train/happy/a.jpg#0", "happy", split="train"), said("train/sad/deeper/b.jpg#0", "sad", split="train"),
         said("test/Furcht/c.PNG#0", "Furcht", split="test"),
@@ -267,6 +274,11 @@ REFUSED = {
         f"Test{ALIGNED}/Airheads_000519240_00000009.png#0": (
             "unlabelled", f"Test{ALIGNED}/Airheads_000519240_00000009.png: the test labels are not public",
         ),
+    },
+    "hub": {
+        f"{TRAIN}#2": ("missing_file", f"{TRAIN} row 2: no picture"),
+        f"{TRAIN}#4": ("missing_file", f"{TRAIN} row 4: no picture"),
+        f"{TRAIN}#5": ("unlabelled", f"{TRAIN} row 5: no label"),
     },
     "folder": {"train/loose.jpg#0": ("unlabelled", "train/loose.jpg: in no class folder")},
     "csv": {

@@ -55,6 +55,7 @@ NATIVE = {
     "folder": {"ANGRY": "anger", "Anger": "anger", "happiness": "happy", "Happy": "happy", "sadness": "sad",
                "afraid": "fear", "Fearful": "fear", "surprised": "surprise", "contemptuous": "contempt",
                "Disgusted": "disgust", " neutral ": "neutral", "no_face": None, "Unknown": None},
+    "hub": {"angry": "anger", "Happy": "happy", "SURPRISE": "surprise"},
     "csv": {"anger": "anger", "HAPPINESS": "happy", "surprise": "surprise", "contempt": "contempt"},
 }  # fmt: skip
 
@@ -74,10 +75,10 @@ def test_no_entry_is_beyond_what_is_tested(name):
     known = {normalize(label) for label in NATIVE[name]} | {normalize(word) for word in CLASSES}
     known |= (
         {normalize(label) for label in NATIVE["affectnet"]}
-        if name.startswith(("affectnet", "folder", "csv"))
+        if name.startswith(("affectnet", "folder", "csv", "hub"))
         else set()
     )
-    known |= {normalize(label) for label in ("unknown", "uncertain")} if name in {"folder", "csv"} else set()
+    known |= {normalize(label) for label in ("unknown", "uncertain")} if name in {"folder", "csv", "hub"} else set()
     assert {normalize(label) for label in read_taxonomy(name).labels} <= known
 
 
@@ -140,6 +141,7 @@ DIGESTS = {
     "fer2013_folder": (2, "26f23e4b9c3c"),
     "ferplus": (2, "ca5e501439c0"),
     "folder": (2, "62e68b5acf18"),
+    "hub": (1, "288a9689a3e6"),
     "jaffe": (2, "7f4beb624a7a"),
     "kdef": (2, "763af7ab8ef2"),
     "rafd": (2, "2c3b58b5b1e8"),

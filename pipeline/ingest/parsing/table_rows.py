@@ -1,0 +1,118 @@
+"""The rows of a table whose columns are known: each becomes an annotation or a rejected row."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.delimited import Record, TextTable, number
+from pipeline.ingest.parsing.label_names import class_word, is_split
+from pipeline.ingest.parsing.table_columns import BOX, NUMBERS
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, name_of
+
+# The picture of a row, and its number where the table holds it.
+Place = tuple[str | RejectedRow, int | None]
+_AFFECT: Final = ("valence", "arousal", "dominance")
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """How the rows of one table are read.
+
+    Attributes:
+        columns: role -> index of the column.
+        place: finds the picture of a row.
+        label: returns the label of a cell that is not empty, or the reason why the row is rejected.
+        split: of rows that say none themselves.
+    """
+
+    raw: RawDataset
+    columns: Mapping[str, int]
+    place: Callable[[Record], Place]
+    label: Callable[[str, str], str | RejectedRow]
+    split: str | None = None
+
+    def read(self, table: TextTable) -> Iterator[Row]:
+        """Yield every row of a table; adds a note if labels contradict the names of folders."""
+        against: list[str] = []
+        for record in table.records():
+            row = self._row(record)
+            if isinstance(row, Annotation):
+                for what in self._unusable(row, record):
+                    self.raw.drop(what, record.row)
+                against.extend(_contradiction(self.raw, row))
+            yield row
+        if against:
+            raw = self.raw
+            raw.notes.append(f"{against[0]}; the folder says another class in {len(against)} of {raw.compared} rows")
+
+    def _row(self, record: Record) -> Row:
+        path, n = self.place(record)
+        if (surplus := record.surplus()) is not None:
+            return RejectedRow(name_of(path), Reason.bad_row, surplus)
+        if isinstance(path, RejectedRow) and path.reason is Reason.bad_row and not path.path:
+            return path
+        cell, given_split = self._text(record, "label"), self._text(record, "split")
+        label = self.label(cell, record.row) if cell else None
+        if isinstance(label, RejectedRow):
+            return RejectedRow(name_of(path), label.reason, label.detail)
+        values = {role: number(self._text(record, role) or "") for role in NUMBERS}
+        box = _box(values)
+        return Annotation(
+            path,
+            (label,) if label else (),
+            record.row,
+            n=n,
+            box=box,
+            box_kind="face" if box else None,
+            subject=self._text(record, "subject"),
+            sequence=self._text(record, "sequence"),
+            split=given_split if given_split and is_split(given_split) else self.split,
+            valence=values["valence"],
+            arousal=values["arousal"],
+            dominance=values["dominance"],
+        )
+
+    def _text(self, record: Record, role: str) -> str | None:
+        return record.at(self.columns[role]) or None if role in self.columns else None
+
+    def _unusable(self, row: Annotation, record: Record) -> Iterator[str]:
+        """Yield the impossible values of a row: affect that is no number, a box without area, text for a number."""
+        for role, value in zip(_AFFECT, (row.valence, row.arousal, row.dominance), strict=True):
+            if value is None and self._text(record, role):
+                yield f"{role} (expected a number)"
+        if (given := self._text(record, "split")) and not is_split(given):
+            yield "split (expected train, val or test)"
+        sides = [record.at(self.columns[side]) for side in BOX if side in self.columns]
+        if row.box is None and len(sides) >= 4 and any(sides):
+            yield "box (expected numbers, x1 > x0 and y1 > y0)"
+
+
+def find_named(raw: RawDataset, record: Record, index: int, bases: list[str]) -> Place:
+    """Return the picture that a cell names; see `RawDataset.find_ending`."""
+    given = record.cells[index] if index < len(record.cells) else ""
+    if not given.strip():
+        return RejectedRow("", Reason.bad_row, f"{record.row}: no path"), None
+    return raw.find_ending(given, bases, record.row), None
+
+
+def _contradiction(raw: RawDataset, row: Annotation) -> Iterator[str]:
+    """Compare the label of a row with the name of its folder, if both name one of the eight classes."""
+    path = name_of(row.path)
+    folder, label = class_word(path.rpartition("/")[0].rpartition("/")[2]), class_word("".join(row.labels))
+    if folder is None or label is None:
+        return
+    raw.compared += 1
+    if folder != label:
+        raw.contradicted += 1
+        yield f"{row.row}: {label}, but in the folder {folder}"
+
+
+def _box(values: Mapping[str, float | None]) -> Box | None:
+    x0, y0, x1, y1 = (values[side] for side in ("x0", "y0", "x1", "y1"))
+    width, height = values["width"], values["height"]
+    if x0 is None or y0 is None:
+        return None
+    x1 = x0 + width if x1 is None and width is not None else x1
+    y1 = y0 + height if y1 is None and height is not None else y1
+    return (x0, y0, x1, y1) if x1 is not None and y1 is not None and x1 > x0 and y1 > y0 else None
