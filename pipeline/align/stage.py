@@ -15,8 +15,8 @@ from pipeline.core.device import describe_device
 from pipeline.core.errors import TableError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.names import DETECTIONS_NAME, SAMPLES_NAME, SUMMARY_NAME
+from pipeline.core.parallel.engine import map_parts
 from pipeline.core.parallel.pool import Progress, no_progress
-from pipeline.core.parallel.supervised import map_parts
 from pipeline.core.params import AlignParams
 from pipeline.core.schema import ALIGNED, DETECTIONS, FACES
 from pipeline.core.stage_output import Source, StageOutput, stage_output

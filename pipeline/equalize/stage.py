@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from pipeline.core.errors import ImageError, TableError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.names import DETECTIONS_NAME
-from pipeline.core.parallel.pool import Progress, finish_units, map_ordered, no_progress
+from pipeline.core.parallel.engine import map_ordered
+from pipeline.core.parallel.pool import Progress, finish_units, no_progress
 from pipeline.core.params import EqualizeParams
 from pipeline.core.schema import FACES
 from pipeline.core.stage_output import stage_output

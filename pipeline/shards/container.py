@@ -13,13 +13,10 @@ import pyarrow.compute as pc
 
 from pipeline.core.errors import OutputError
 from pipeline.core.names import PARQUET, WEBDATASET
+from pipeline.core.parallel.pool import finish_units
 from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, Batch
 from pipeline.shards.parquet import ROW_GROUP_ROWS, count_rows, write_parquet
 from pipeline.shards.webdataset_tar import count_samples, write_tar
-
-
-def _unheard(rows: int) -> None:
-    """Ignore the number of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,6 @@ class ShardJob:
         lengths: (N,) size of each picture in bytes.
         paths: container -> the file to write.
         common: the snapshot id as ``snapshot`` and the contract as ``contract``.
-        wrote: called with the number of rows after each row group, once per container.
     """
 
     name: str
@@ -70,11 +66,10 @@ class ShardJob:
     lengths: npt.NDArray[np.int64]
     paths: Mapping[str, Path]
     common: dict[str, Any]
-    wrote: Callable[[int], None] = _unheard
 
 
 def write_shard(job: ShardJob) -> str:
-    """Write one shard in each container and return its name.
+    """Write one shard in each container and return its name; a row is a unit, counted once per container.
 
     At most one row group of pictures is in memory at a time, whatever the size of the shard.
 
@@ -98,7 +93,7 @@ def _batches(job: ShardJob) -> Iterator[Batch]:
             places = (column[part].tolist() for column in (job.files, job.offsets, job.lengths))
             images = [os.pread(opened[file], length, offset) for file, offset, length in zip(*places, strict=True)]
             yield job.rows.slice(start, ROW_GROUP_ROWS), images
-            job.wrote(len(images))
+            finish_units(len(images))
     finally:
         for descriptor in opened.values():
             os.close(descriptor)

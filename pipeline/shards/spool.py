@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.core.errors import DataError
+from pipeline.core.parallel.pool import finish_units
 from pipeline.core.tables import iter_batches
 
 # 256 crops of 224 px are about 10 MB in memory per thread.
@@ -62,5 +63,6 @@ def spool_part(job: SpoolJob) -> Spooled:
             lengths.extend(stream.write(image.as_buffer()) for image in images)
             points = chosen.column("landmarks").flatten().to_numpy(zero_copy_only=False)
             landmarks.append(points.astype(np.float32).reshape(-1, 10))
+    finish_units(len(lengths))
     sizes = np.array(lengths, np.int64)
     return Spooled(np.cumsum(sizes) - sizes, sizes, np.concatenate(landmarks))

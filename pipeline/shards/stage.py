@@ -1,9 +1,7 @@
 """The stage shard: it writes the faces, labels and split of all datasets as balanced shards."""
 
 import tempfile
-import threading
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from pipeline.core.names import (
     SPLIT_NAME,
     SUMMARY_NAME,
 )
+from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import ShardParams
 from pipeline.core.schema import Reason
@@ -115,20 +114,6 @@ def run(  # noqa: PLR0913 - what goes in, and how
         )
 
 
-class _Counted:
-    """A counter that threads share, and that reports its progress."""
-
-    def __init__(self, progress: Progress, total: int, note: str) -> None:
-        self._progress, self._total, self._note = progress, total, note
-        self._done, self._lock = 0, threading.Lock()
-        progress(0, total, note)
-
-    def add(self, count: int) -> None:
-        with self._lock:
-            self._done += count
-            self._progress(self._done, self._total, self._note)
-
-
 def _write_all(
     output: StageOutput,
     joined: Joined,
@@ -141,23 +126,22 @@ def _write_all(
     # Threads are enough, because reading and writing files and Arrow's encoding release the interpreter's lock. The
     # spool is in the output folder, not in the shared /tmp, because it contains faces; it is removed before the folder
     # is put in place.
-    with (
-        tempfile.TemporaryDirectory(dir=output.folder, prefix=".spool") as scratch,
-        ThreadPoolExecutor(workers) as pool,
-    ):
+    with tempfile.TemporaryDirectory(dir=output.folder, prefix=".spool") as scratch:
         spools = tuple(Path(scratch, f"{number:05d}") for number in range(len(joined.files)))
         chosen = _chosen_rows(joined, shards)
         spooling = [SpoolJob(file, chosen[n], spools[n]) for n, file in enumerate(joined.files)]
-        read = _Counted(progress, sum(map(len, chosen)), "faces read")
-        spooled = []
-        for one in pool.map(spool_part, spooling):
-            spooled.append(one)
-            read.add(len(one.lengths))
+        read = _reporter(progress, sum(map(len, chosen)), "faces read")
+        spooled = list(map_ordered(spool_part, spooling, workers, read, threads=True))
         rows = sum(len(shard.rows) for shard in shards)
-        written = _Counted(progress, rows * len(containers), f"rows written, {' and '.join(containers)}")
-        jobs = [_shard_job(output, shard, spools, chosen, spooled, containers, common, written.add) for shard in shards]
-        for _ in pool.map(write_shard, jobs):
+        wrote = _reporter(progress, rows * len(containers), f"rows written, {' and '.join(containers)}")
+        jobs = [_shard_job(output, shard, spools, chosen, spooled, containers, common) for shard in shards]
+        for _ in map_ordered(write_shard, jobs, workers, wrote, threads=True):
             pass
+
+
+def _reporter(progress: Progress, total: int, note: str) -> Callable[[int], None]:
+    progress(0, total, note)
+    return lambda done: progress(done, total, note)
 
 
 def _chosen_rows(joined: Joined, shards: list[Shard]) -> list[npt.NDArray[np.int32]]:
@@ -176,7 +160,6 @@ def _shard_job(
     spooled: list[Spooled],
     containers: Collection[str],
     common: dict[str, Any],
-    wrote: Callable[[int], None],
 ) -> ShardJob:
     files, rows = shard.rows["file"].to_numpy(), shard.rows["row"].to_numpy()
     at = [int(np.searchsorted(chosen[file], row)) for file, row in zip(files, rows, strict=True)]
@@ -192,7 +175,6 @@ def _shard_job(
         lengths=np.array([spooled[file].lengths[number] for file, number in places]),
         paths={name: output.path(f"{name}/{shard.name}.{CONTAINERS[name].suffix}") for name in containers},
         common=common,
-        wrote=wrote,
     )
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError, ModelError, TableError
-from pipeline.core.parallel.pool import Progress, finish_units, map_ordered, no_progress
+from pipeline.core.parallel.engine import map_ordered
+from pipeline.core.parallel.pool import Progress, finish_units, no_progress
 from pipeline.core.tables import count_rows, read_part
 from pipeline.geometry.margin import read_margin
 from pipeline.geometry.similarity import fit_similarity, template_points

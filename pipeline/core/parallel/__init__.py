@@ -1,1 +1,1 @@
-"""Work in several processes: `pool` for work that is safe, `supervised` for work that may crash its process."""
+"""Work in several processes: stages call `engine`, which runs `pool` for safe work, `supervised` for what may crash."""

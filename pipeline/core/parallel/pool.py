@@ -12,9 +12,10 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -28,6 +29,8 @@ Result = TypeVar("Result")
 _PR_SET_PDEATHSIG: Final = 1
 # The progress of the workers is read four times a second, often enough for a smooth bar.
 _LOOK_S: Final = 0.25
+# Jobs that are handed out for each worker before the first of them is taken, so that few wait behind a slow one.
+AHEAD: Final = 4
 
 # Called as work advances, with the units that are done, their total, and a short note for the progress bar.
 Progress = Callable[[int, int, str], None]
@@ -35,6 +38,10 @@ Progress = Callable[[int, int, str], None]
 
 def no_progress(done: int, total: int, note: str) -> None:
     """Ignore the progress."""
+
+
+def ignore_units(done: int) -> None:
+    """Ignore the number of units that are done."""
 
 
 def say_nothing(line: str) -> None:
@@ -93,29 +100,50 @@ def without_missing_main() -> Iterator[None]:
         main.__file__ = file
 
 
-class _Tally:
-    """The number of units that are done: a counter that workers share, or, without workers, a callback and a count."""
+class _Tally(threading.local):
+    """What `finish_units` calls in this thread; nothing outside of a map."""
 
-    count: Any = None  # in a worker: the counter in shared memory
-    report: Callable[[int], None] | None = None
-    done = 0
+    add: Callable[[int], None] | None = None
+
+
+_tally: Final = _Tally()
+
+
+class _Count:
+    """A number of finished units that threads share, and that is reported whenever it grows."""
+
+    def __init__(self, report: Callable[[int], None]) -> None:
+        self._report, self._done, self._lock = report, 0, threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            self._report(self._done)
 
 
 def finish_units(count: int) -> None:
     """Report that `count` more units are done; called by functions that `map_ordered` runs."""
-    if _Tally.count is not None:
-        with _Tally.count.get_lock():
-            _Tally.count.value += count
-    elif _Tally.report is not None:
-        _Tally.done += count
-        _Tally.report(_Tally.done)
+    if _tally.add is not None:
+        _tally.add(count)
+
+
+@contextmanager
+def counting(add: Callable[[int], None]) -> Iterator[None]:
+    """Let `finish_units` of this thread call `add`."""
+    before, _tally.add = _tally.add, add
+    try:
+        yield
+    finally:
+        _tally.add = before
 
 
 def map_ordered(
     function: Callable[[Job], Result],
     jobs: Sequence[Job],
     workers: int,
-    report: Callable[[int], None] | None = None,
+    report: Callable[[int], None] = ignore_units,
+    *,
+    threads: bool = False,
 ) -> Iterator[Result]:
     """Yield `function(job)` for each job, in the order of the jobs.
 
@@ -124,52 +152,85 @@ def map_ordered(
 
     Args:
         function: does one job; it may call `finish_units`.
-        jobs: the parts.
+        jobs: the parts. Only a few more than there are workers are handed out at a time.
         workers: the number of processes, at least 1.
         report: called with the number of units that are done, over all jobs.
+        threads: use threads instead of processes, for functions that release the interpreter's lock.
 
     Raises:
         DataError: a process died, most often because there was too little memory.
     """
     if workers <= 1 or len(jobs) <= 1:
-        yield from _map_here(function, jobs, report)
-        return
+        count = _Count(report)
+        for job in jobs:
+            # For each job anew, because the consumer of this generator may run another `map_ordered` between two jobs.
+            with counting(count.add):
+                result = function(job)
+            yield result
+    elif threads:
+        yield from _map_threads(function, jobs, min(workers, len(jobs)), report)
+    else:
+        yield from _map_processes(function, jobs, min(workers, len(jobs)), report)
+
+
+def _map_threads(
+    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, report: Callable[[int], None]
+) -> Iterator[Result]:
+    with ThreadPoolExecutor(workers, initializer=_start_thread, initargs=(_Count(report).add,)) as pool:
+        try:
+            for future in _submitted(pool, function, jobs, workers):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _map_processes(
+    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, report: Callable[[int], None]
+) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")
     count = context.Value("q", 0)
-    futures: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker, (count,)) as pool:
+    left = len(jobs)
+    with ProcessPoolExecutor(workers, context, _start_process, (count,)) as pool:
         try:
-            with without_missing_main():
-                futures.extend(pool.submit(function, job) for job in jobs)
-            while futures:
-                future = futures.popleft()  # a future keeps its result, so it must not stay in the queue
-                while report is not None and not wait([future], _LOOK_S).done:
+            for future in _submitted(pool, function, jobs, workers):
+                while not wait([future], _LOOK_S).done:
                     report(count.value)
-                yield future.result()
+                result = future.result()
+                left -= 1
+                yield result
         except BrokenProcessPool:
             raise DataError("a worker process died, perhaps for want of memory; try a smaller PREP_WORKERS") from None
         finally:
             # After an error or an interruption the remaining jobs would only delay the message. Otherwise a worker that
             # is still starting must find `count`, which is gone after this call.
-            pool.shutdown(wait=not futures, cancel_futures=True)
-        if report is not None:
-            report(count.value)
+            pool.shutdown(wait=not left, cancel_futures=True)
+        report(count.value)
 
 
-def _map_here(
-    function: Callable[[Job], Result], jobs: Sequence[Job], report: Callable[[int], None] | None
-) -> Iterator[Result]:
-    done = 0
-    for job in jobs:
-        # Set again for each job, because the consumer of this generator may run another `map_ordered` between two jobs.
-        _Tally.report, _Tally.done = report, done
-        try:
-            result = function(job)
-        finally:
-            done, _Tally.report = _Tally.done, None
-        yield result
+def _submitted(
+    pool: Executor, function: Callable[[Job], Result], jobs: Sequence[Job], workers: int
+) -> Iterator[Future[Result]]:
+    """Yield the futures of the jobs in their order, never more than a few ahead: each takes memory here."""
+    waiting, futures = iter(jobs), deque[Future[Result]]()
+    while True:
+        with without_missing_main():
+            futures.extend(
+                pool.submit(function, job) for job in islice(waiting, max(0, AHEAD * workers - len(futures)))
+            )
+        if not futures:
+            return
+        yield futures.popleft()  # a future keeps its result, so it must not stay in the queue
 
 
-def _start_worker(count: Any) -> None:
+def _start_process(count: Any) -> None:
     end_with_parent()
-    _Tally.count = count
+
+    def add(units: int) -> None:
+        with count.get_lock():
+            count.value += units
+
+    _start_thread(add)
+
+
+def _start_thread(add: Callable[[int], None]) -> None:
+    _tally.add = add

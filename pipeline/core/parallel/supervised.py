@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Final, Generic
 
 from pipeline.core.errors import DataError
-from pipeline.core.parallel.pool import without_missing_main
+from pipeline.core.parallel.pool import ignore_units, without_missing_main
 from pipeline.core.parallel.units import NO_UNIT, Job, Lost, PartFunction, Result, Started, work
 
 # The deadline applies to one unit. Work on several units at once, or before the first one (loading detectors), may take
@@ -33,10 +33,6 @@ _DEATHS: Final = 3
 # Numerical libraries start one thread per core unless these are set before they are loaded. With one process per core,
 # that would be far too many.
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-
-def _unheard(done: int) -> None:
-    """Ignore the progress."""
 
 
 @dataclass(slots=True)
@@ -81,7 +77,7 @@ def map_parts(
     count_units: Callable[[Job], int],
     *,
     deadline_s: float,
-    report: Callable[[int], None] = _unheard,
+    report: Callable[[int], None] = ignore_units,
 ) -> Iterator[Result]:
     """Yield `function(job, units)` for each job, in the order of the jobs, from processes that may die.
 

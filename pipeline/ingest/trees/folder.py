@@ -5,13 +5,14 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from pipeline.core.errors import SourceError
 from pipeline.core.lineage.identity import DVC_CONTROLS, FileIdentity, folder_md5, is_ignored
-from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.parallel.engine import map_ordered
+from pipeline.core.parallel.pool import Progress, finish_units, no_progress
 from pipeline.ingest.trees.file_index import FileIndex, FileStamp
 from pipeline.ingest.trees.tree import Tree, stream_md5
 
@@ -95,36 +96,27 @@ class FolderTree(Tree):
                 now = os.stat(f"{self.src}/{name}")  # noqa: PTH116 - making a Path takes longer than the stat
             except OSError:
                 return name
-            if FileStamp.of(now) != self._index.stamp(place) and self._hash([name]) != [self._index.md5(place)]:
+            if FileStamp.of(now) != self._index.stamp(place) and _hash(_Batch(self.src, [name])) != [
+                self._index.md5(place)
+            ]:
                 return name
         return None
 
     def _hash_all(self, workers: int, progress: Progress) -> Iterator[str]:
         names = self.names()
-        starts = range(0, len(names), _BATCH)
-        with ThreadPoolExecutor(max(1, workers)) as pool:
-            for start, digests in zip(
-                starts, pool.map(lambda start: self._hash(names[start : start + _BATCH]), starts), strict=True
-            ):
-                yield from digests
-                progress(start + len(digests), len(names), "hashing")
+        batches = [_Batch(self.src, names[start : start + _BATCH]) for start in range(0, len(names), _BATCH)]
 
-    def _hash(self, names: Sequence[str]) -> list[str]:
-        digests = []
-        for name in names:
-            with self._open(name) as stream:
-                digests.append(stream_md5(stream))
-        return digests
+        def report(done: int) -> None:
+            progress(done, len(names), "hashing")
+
+        for digests in map_ordered(_hash, batches, workers, report, threads=True):
+            yield from digests
 
     def _path(self, name: str) -> Path:
         return Path(self.src, name)
 
     def _open(self, name: str) -> BinaryIO:
-        try:
-            # The same as Path.open, but making a Path takes longer than reading a small file.
-            return io.BufferedReader(io.FileIO(f"{self.src}/{name}"))
-        except OSError as error:
-            raise SourceError(f"{self._path(name)}: cannot be read: {error.strerror}") from None
+        return _open(self.src, name)
 
     def _place(self, name: str) -> int:
         place = self._index.place(name)
@@ -180,6 +172,31 @@ class FolderTree(Tree):
         real = os.path.realpath(self._path(name))
         inside = real == self._real_root or real.startswith(self._real_root.rstrip("/") + "/")
         return inside or (Path(real).is_file() and _DVC_CACHE.search(real) is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Some files to hash, by their names below a folder."""
+
+    src: str
+    names: Sequence[str]
+
+
+def _hash(batch: _Batch) -> list[str]:
+    digests = []
+    for name in batch.names:
+        with _open(batch.src, name) as stream:
+            digests.append(stream_md5(stream))
+    finish_units(len(digests))
+    return digests
+
+
+def _open(src: str, name: str) -> BinaryIO:
+    try:
+        # The same as Path.open, but making a Path takes longer than reading a small file.
+        return io.BufferedReader(io.FileIO(f"{src}/{name}"))
+    except OSError as error:
+        raise SourceError(f"{src}/{name}: cannot be read: {error.strerror}") from None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError, TableError
 from pipeline.core.graph import components, same_value
-from pipeline.core.parallel.pool import Progress, finish_units, map_ordered, no_progress
+from pipeline.core.parallel.engine import map_ordered
+from pipeline.core.parallel.pool import Progress, finish_units, no_progress
 from pipeline.core.tables import count_rows, read_part
 from pipeline.geometry.margin import read_margin
 from pipeline.images import decode_grey_face

@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import DataError, ParamsError
-from pipeline.core.parallel.pool import finish_units, map_ordered, worker_count
-from pipeline.core.parallel.supervised import map_parts
+from pipeline.core.parallel.engine import map_ordered, map_parts
+from pipeline.core.parallel.pool import AHEAD, finish_units, worker_count
 from pipeline.core.parallel.units import Units
 from tests.imports import ROOT
 
@@ -29,9 +30,47 @@ def _die(number: int) -> int:
     return number
 
 
+@pytest.mark.parametrize("threads", [False, True])
 @pytest.mark.parametrize("workers", [1, 3])
-def test_results_come_in_order(workers):
-    assert list(map_ordered(_square, range(7), workers)) == [number * number for number in range(7)]
+def test_results_come_in_order(workers, threads):
+    squares = map_ordered(_square, range(70), workers, threads=threads)
+    assert list(squares) == [number * number for number in range(70)]
+
+
+class _Watched(Sequence):
+    """Numbers, and the last one that was asked for."""
+
+    asked = -1
+
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, number):
+        if number >= len(self):
+            raise IndexError
+        self.asked = number
+        return number
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_jobs_are_handed_out_only_a_few_ahead(threads):
+    jobs = _Watched()
+    for done, _ in enumerate(map_ordered(_square, jobs, 2, threads=threads)):
+        assert jobs.asked <= done + 2 * AHEAD
+
+
+def _fail(number: int) -> int:
+    if number == 3:
+        raise DataError("part 3 is wrong")
+    return number
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, False), (2, False), (2, True)])
+def test_an_error_comes_in_its_turn(workers, threads):
+    results = map_ordered(_fail, range(50), workers, threads=threads)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(DataError, match="part 3 is wrong"):
+        next(results)
 
 
 def _slowly(units: int) -> int:
@@ -50,14 +89,14 @@ def _slow_part(job: int, units: Units) -> int:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("supervised", [False, True])
-def test_progress_moves_within_a_part(workers, supervised):
+@pytest.mark.parametrize("kind", ["supervised", "processes", "threads"])
+def test_progress_moves_within_a_part(workers, kind):
     heard: list[int] = []
     jobs = [20, 12]
-    if supervised:
+    if kind == "supervised":
         results = map_parts(_slow_part, jobs, workers, lambda job: job, deadline_s=60, report=heard.append)
     else:
-        results = map_ordered(_slowly, jobs, workers, heard.append)
+        results = map_ordered(_slowly, jobs, workers, heard.append, threads=kind == "threads")
     assert list(results) == jobs
     assert heard == sorted(heard)
     assert heard[-1] == 32
