@@ -1,7 +1,7 @@
 """Rows that a network was not trained on: who they show, which belong together, and the network's answers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +19,12 @@ from pipeline.core.errors import DataError
 from pipeline.core.graph import components, same_value
 from pipeline.core.names import MISSING_FACES_NAME, TEST
 from pipeline.core.parallel.pool import Progress, no_progress, worker_count
+from pipeline.core.schema import ATTRIBUTES
 from pipeline.core.tables import read_table
 from pipeline.shards.read import ShardFolder, iter_shards
 
 _WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
+_READ: Final = [*_WHO, *ATTRIBUTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class HeldOut:
     """The rows of a split in the order of the shards, without pixels; `missing` are the rows without a face.
 
     `group` and `missing_group` number the groups of both: rows of the same person or the same group of the split have
-    the same number. `shown` says whose face may be shown under the terms of the dataset.
+    the same number. `shown` says whose face may be shown under the terms of the dataset. `said` are gender, age and
+    race of the rows and then of those without a face; None where nothing is given.
     """
 
     sample_id: list[str]
@@ -40,6 +43,7 @@ class HeldOut:
     missing: pa.Table
     missing_group: NDArray[np.int64]
     shown: NDArray[np.bool_]
+    said: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
 
 def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldOut:
@@ -50,16 +54,24 @@ def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldO
     """
     if split not in folder.splits:
         raise DataError(f"{shards}: no {split} rows; give a dataset of params.yaml the role {split}, then split again")
-    table = pa.concat_tables(iter_shards(folder, split, _WHO))
+    table = pa.concat_tables(iter_shards(folder, split, _READ))
     missing = read_table(shards / MISSING_FACES_NAME)
     missing = missing.filter(pc.equal(missing["split"], split))
-    group = tie_rows(pa.concat_tables([table, missing.select(_WHO).cast(table.schema)]), read_groups(shards))
+    both = pa.concat_tables([part.select(_WHO).cast(table.select(_WHO).schema) for part in (table, missing)])
+    group = tie_rows(both, read_groups(shards))
     ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
     labels = table["label"].to_numpy().astype(np.int64)
     bound = terms_in(folder.contract)
     people = zip(datasets, table["subject_id"].to_pylist(), strict=True)
     shown = np.array([may_show(bound.get(name, ""), subject) for name, subject in people], bool)
-    return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :], shown)
+    said = {name: [*_said(table, name), *_said(missing, name)] for name in ATTRIBUTES}
+    return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :], shown, said)
+
+
+def _said(rows: pa.Table, name: str) -> list[str | None]:
+    # Shards of earlier versions do not have these columns.
+    given: list[str | None] = rows[name].to_pylist() if name in rows.column_names else [None] * len(rows)
+    return given
 
 
 def read_groups(shards: Path) -> dict[str, str | None]:

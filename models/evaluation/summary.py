@@ -155,7 +155,10 @@ def list_rough(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, str]:
 
 
 def full(views: Mapping[tuple[str, ...], TestSlice]) -> dict[str, Any]:
-    """Return the content of details.json: every score, including the confusion matrix, as value, low and high."""
+    """Return the content of details.json: every score, including the confusion matrix, as value, low and high.
+
+    `people` is the number of people, or of other groups that are independent of each other, from which intervals come.
+    """
     return _nested({place: _full(view) for place, view in views.items()})
 
 
@@ -234,7 +237,7 @@ def _every_score(measured: Measured) -> dict[str, Any]:
     }
     return {
         "rows": measured.rows,
-        "groups": measured.groups,
+        "people": measured.groups,
         **_plain(measured.scores),
         "ece_chance": measured.ece_chance,
         "per_class": per_class,

@@ -7,6 +7,14 @@ import pyarrow as pa
 
 _box = pa.list_(pa.float32(), 4)
 _points = pa.list_(pa.float32())
+# Of people: how faces are counted by gender, age and race.
+ATTRIBUTES: Final = ("gender", "age", "race")
+_attributes = [
+    pa.field("gender", pa.string()),  # female, male, other or unsure
+    pa.field("age", pa.string()),  # the dataset's own group; of an age in years, RAF-DB's
+    pa.field("age_years", pa.float32()),
+    pa.field("race", pa.string()),  # the dataset's own word
+]
 
 
 class Reason(StrEnum):
@@ -73,6 +81,7 @@ SAMPLES: Final = pa.schema(
         pa.field("valence", pa.float32()),
         pa.field("arousal", pa.float32()),
         pa.field("dominance", pa.float32()),
+        *_attributes,
     ]
 )
 
@@ -137,6 +146,7 @@ LABELS: Final = pa.schema(
         pa.field("valence", pa.float32()),
         pa.field("arousal", pa.float32()),
         pa.field("dominance", pa.float32()),
+        *_attributes,
         pa.field("label", pa.int8(), nullable=False),
         pa.field("label_probs", pa.list_(pa.float32(), 8), nullable=False),
     ]

@@ -8,6 +8,7 @@ from pipeline.core.errors import SourceError
 from pipeline.core.params import IngestParams
 from pipeline.core.schema import Reason
 from pipeline.ingest.dataset_options import OWN_SCALE, DatasetOptions, Scale, code_key, code_of
+from pipeline.ingest.parsing.attributes import NO_ATTRIBUTES, Attributes, read_attributes
 from pipeline.ingest.parsing.moved_paths import Moved
 from pipeline.ingest.trees.tree import Tree
 
@@ -57,6 +58,7 @@ class Annotation:
     valence: float | None = None
     arousal: float | None = None
     dominance: float | None = None
+    attributes: Attributes = NO_ATTRIBUTES
 
 
 Row = Annotation | RejectedRow
@@ -114,6 +116,13 @@ class RawDataset:
         """Count an impossible value of a row, which is left empty; `said` reports the counts."""
         first, count = self.dropped.get(what, (row, 0))
         self.dropped[what] = first, count + 1
+
+    def attributes(self, row: str, *, gender: str = "", age: str = "", race: str = "") -> Attributes:
+        """Return what three cells say about a person (`read_attributes`); unusable ones are dropped."""
+        found, unusable = read_attributes(gender, age, race)
+        for what in unusable:
+            self.drop(what, row)
+        return found
 
     def said(self) -> list[str]:
         """Return the notes of the reader, and one for each kind of value that was left empty or path that was moved."""

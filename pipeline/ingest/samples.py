@@ -8,7 +8,7 @@ import hashlib
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from pipeline.core.schema import SAMPLES, Reason
 from pipeline.core.stage_output import Reject
+from pipeline.ingest.parsing.attributes import Attributes
 from pipeline.ingest.parsing.copies import copies
 from pipeline.ingest.parsing.scales import NOT_GIVEN, AffectScales
 from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, RawDataset, RejectedRow, Row, is_picture, name_of
@@ -41,6 +42,7 @@ _COLUMNS: Final = {
     "valence": "valence",
     "arousal": "arousal",
     "dominance": "dominance",
+    **{one.name: f"attributes.{one.name}" for one in fields(Attributes)},
 }
 _POINTS: Final = "source_landmarks"
 _BATCH: Final = pa.schema([field_ for field_ in SAMPLES if field_.name != _POINTS])

@@ -24,7 +24,7 @@ _AFFECT: Final = ("valence", "arousal", "dominance")
 _STEP_ROWS: Final = 4096  # between two calls of the progress bar
 _COLUMNS: Final = (
     "sample_id", "dataset", "source_path", "subject_id", "sequence_id", "source_split", "source_labels",
-    "source_votes", *_AFFECT,
+    "source_votes", *_AFFECT, "gender", "age", "age_years", "race",
 )  # fmt: skip
 
 

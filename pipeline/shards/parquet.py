@@ -7,6 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.core.schema import ATTRIBUTES
 from pipeline.shards.columns import SHARD_SCHEMA, Batch, sample_key, shard_schema
 
 # Row groups are small, so that a reader can mix the rows of many shards in little memory: 64 faces of 224 px take
@@ -33,7 +34,11 @@ def write_parquet(path: Path, shard: str, batches: Iterable[Batch], common: dict
     statistics = [name for name in _LEAVES if name != "image.path"]
     first = 0
     with pq.ParquetWriter(
-        path, schema, compression=codecs, use_dictionary=["dataset", "subject_id"], write_statistics=statistics
+        path,
+        schema,
+        compression=codecs,
+        use_dictionary=["dataset", "subject_id", *ATTRIBUTES],
+        write_statistics=statistics,
     ) as writer:
         for rows, images in batches:
             names = [f"{sample_key(shard, first + row)}.jpg" for row in range(len(images))]

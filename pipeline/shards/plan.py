@@ -27,10 +27,10 @@ from pipeline.core.names import (
     SPLITS,
     TRAIN,
 )
-from pipeline.core.schema import DETECTIONS, INDEX, LABELS, REJECTS, SELECTED, SPLIT, Reason
+from pipeline.core.schema import ATTRIBUTES, DETECTIONS, INDEX, LABELS, REJECTS, SELECTED, SPLIT, Reason
 from pipeline.core.tables import read_part, read_table, table_files
 
-_MISSING: Final = ["sample_id", "dataset", "subject_id", "label", "split", "group_id", "reason"]
+_MISSING: Final = ["sample_id", "dataset", "subject_id", *ATTRIBUTES, "label", "split", "group_id", "reason"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Joined:
         files: the Parquet files with faces, of all datasets.
         found: the rows with a selected face: the columns of the labels, `split`, `group_id`, `file` (an index into
             `files`) and `row` (an index into that file).
-        missing: the rows without one: sample_id, dataset, subject_id, label, split, group_id, and the `reason`.
+        missing: the rows without one: sample_id, dataset, subject_id, gender, age, race, label, split, group_id, and
+            the `reason`.
     """
 
     files: tuple[Path, ...]

@@ -20,7 +20,7 @@ Container = Literal["parquet", "webdataset"]
 # and a regular expression with one group that takes the subject from a picture's file name.
 TableKey = Literal[
     "file", "images", "subject_pattern", "path", "label", "subject", "sequence", "split",
-    "valence", "arousal", "dominance", "x0", "y0", "x1", "y1", "width", "height",
+    "gender", "age", "race", "valence", "arousal", "dominance", "x0", "y0", "x1", "y1", "width", "height",
 ]  # fmt: skip
 
 _AFFECT: Final = ("valence", "arousal", "dominance")

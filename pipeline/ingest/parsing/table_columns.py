@@ -26,6 +26,9 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "valence": ("valence",),
     "arousal": ("arousal",),
     "dominance": ("dominance",),
+    "gender": ("gender", "sex"),
+    "age": ("age", "ageyears", "agegroup"),
+    "race": ("race", "ethnicity"),
 }  # fmt: skip
 
 

@@ -71,6 +71,9 @@ class TableRows:
             valence=values["valence"],
             arousal=values["arousal"],
             dominance=values["dominance"],
+            attributes=self.raw.attributes(
+                record.row, **{role: self._text(record, role) or "" for role in ("gender", "age", "race")}
+            ),
         )
 
     def _text(self, record: Record, role: str) -> str | None:

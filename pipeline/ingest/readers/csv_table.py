@@ -1,4 +1,4 @@
-"""Any csv with path and label, and optionally box, subject, split, valence and arousal.
+"""Any csv with path and label, and optionally box, subject, gender, age, race, split, valence and arousal.
 
 The columns are named in params.yaml, or recognised by their usual names.
 """

@@ -97,6 +97,11 @@ def _field(item: Any, name: str) -> Any:
     return item.get(name) if isinstance(item, dict) else None
 
 
+def _text(item: Any, name: str) -> str:
+    value = _field(item, name)
+    return value if isinstance(value, str) else ""
+
+
 def _person(raw: RawDataset, person: Any, path: str | RejectedRow, split: str, row: str) -> Row:
     # Several people annotated val and test. The release combines their answers without saying how many gave each.
     annotators = [as_list(_field(one, "categories")) for one in as_list(_field(person, "annotations_categories"))]
@@ -123,6 +128,7 @@ def _person(raw: RawDataset, person: Any, path: str | RejectedRow, split: str, r
         valence=values[0],
         arousal=values[1],
         dominance=values[2],
+        attributes=raw.attributes(row, gender=_text(person, "gender"), age=_text(person, "age")),
     )
 
 

@@ -143,6 +143,7 @@ def _row(raw: RawDataset, record: Record, bases: list[str], split: str | None) -
         valence=affect[0],
         arousal=affect[1],
         dominance=affect[2],
+        attributes=raw.attributes(record.row, gender=record.get("Gender"), age=record.get("Age")),
     )
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
+from pipeline.ingest.parsing.attributes import FEMALE, MALE, Attributes
 from pipeline.ingest.raw_dataset import Annotation
 from pipeline.ingest.readers.named import NamedPictures, name_pattern
 
@@ -26,4 +27,6 @@ class Kdef(NamedPictures):
 
     def annotate(self, path: str, found: re.Match[str]) -> Annotation | None:
         """See `NamedPictures.annotate`."""
-        return Annotation(path, (found[3].upper(),), path, subject=found[2].upper())
+        person = found[2].upper()
+        sex = Attributes(gender=FEMALE if person.startswith("F") else MALE)
+        return Annotation(path, (found[3].upper(),), path, subject=person, attributes=sex)

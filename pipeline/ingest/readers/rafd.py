@@ -5,6 +5,7 @@ Langner et al.: Presentation and validation of the Radboud Faces Database, Cogni
 
 import re
 
+from pipeline.ingest.parsing.attributes import read_attributes
 from pipeline.ingest.raw_dataset import Annotation
 from pipeline.ingest.readers.named import NamedPictures, name_pattern
 
@@ -21,4 +22,9 @@ class Rafd(NamedPictures):
     def annotate(self, path: str, found: re.Match[str]) -> Annotation | None:
         """See `NamedPictures.annotate`."""
         label = found[5].lower()
-        return Annotation(path, (label,), path, subject=found[2]) if label in self.labels else None
+        if label not in self.labels:
+            return None
+        # The third part is a group of people, one of which is an age.
+        group = {"age": found[3]} if found[3].lower() == "kid" else {"race": found[3]}
+        attributes, _ = read_attributes(gender=found[4], **group)
+        return Annotation(path, (label,), path, subject=found[2], attributes=attributes)

@@ -9,6 +9,8 @@ from itertools import islice
 from typing import ClassVar, Final
 
 from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import code_of
+from pipeline.ingest.parsing.attributes import AGE_GROUPS, FEMALE, MALE, NO_ATTRIBUTES, UNSURE, Attributes
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import numbers, read_lines
 from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, join, name_of, stem
@@ -19,6 +21,9 @@ _KINDS: Final = ("original", "aligned")
 _ALIGNED: Final = "_aligned"
 _BETWEEN: Final = re.compile(r"[\s,;]+")  # two cells of a row
 _SAMPLE_ROWS: Final = 20  # some of them may be broken
+# Codes of the attributes, as in the release's readme; those of ages are AGE_GROUPS.
+_GENDERS: Final = (MALE, FEMALE, UNSURE)
+_RACES: Final = ("Caucasian", "African-American", "Asian")
 _LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
 
 
@@ -85,6 +90,7 @@ class RafDb(Reader):
             box_kind="face" if box else None,
             landmarks=None if aligned else _landmarks(raw, base),
             split=given.partition("_")[0],
+            attributes=_attributes(raw, base),
         )
 
 
@@ -143,10 +149,30 @@ def _box(raw: RawDataset, name: str) -> Box | None:
     return None
 
 
+def _attributes(raw: RawDataset, name: str) -> Attributes:
+    """Return gender, race and age, the three whole numbers after the five points placed by hand."""
+    codes = [code_of(word) for word in _manual(raw, name)[10:]]
+    if not codes:
+        return NO_ATTRIBUTES
+    meanings = (_GENDERS, _RACES, AGE_GROUPS)
+    if len(codes) != len(meanings):
+        raw.drop("list of attributes (expected gender, race and age)", name)
+        return NO_ATTRIBUTES
+    said: list[str | None] = []
+    for what, code, words in zip(("gender", "race", "age"), codes, meanings, strict=True):
+        said.append(words[code] if code is not None and 0 <= code < len(words) else None)
+        if said[-1] is None:
+            raw.drop(f"{what} (expected a code 0 to {len(words) - 1})", name)
+    return Attributes(gender=said[0], race=said[1], age=said[2])
+
+
+def _manual(raw: RawDataset, name: str) -> list[str]:
+    return _annotation(raw, "manual", f"{name}_manu_attri.txt").split()
+
+
 def _landmarks(raw: RawDataset, name: str) -> list[float] | None:
     """Return the five points placed by hand (eyes, nose, corners of the mouth), otherwise the 37 automatic ones."""
-    # After the points come gender, race and age, one number a line.
-    manual = _annotation(raw, "manual", f"{name}_manu_attri.txt").split()[:10]
+    manual = _manual(raw, name)[:10]
     automatic = _annotation(raw, "auto", f"{name}_auto_attri.txt").split()
     for words, count in ((manual, 10), (automatic, 74)):
         points = numbers(" ".join(words))

@@ -75,7 +75,7 @@ def test_metrics_json_by_hand(views):
 def test_details_json_has_every_number_with_its_interval(views):
     found = full(views)
     assert found["rows"] == 5
-    assert found["groups"] == 3
+    assert found["people"] == 3
     assert found["ece_chance"] == views[()].with_face.ece_chance
     assert found["accuracy"] == views[()].with_face.scores["accuracy"].plain()
     assert found["accuracy"].keys() == {"value", "low", "high"}
@@ -86,7 +86,7 @@ def test_details_json_has_every_number_with_its_interval(views):
     assert found["confusion"]["happy"]["neutral"]["value"] == pytest.approx(1 / 3, abs=1e-6)
     assert found["confusion"]["sad"]["anger"] is None
     assert found["all_rows"]["per_class"]["sad"]["support"] == 1
-    assert found["all_rows"]["groups"] == 5
+    assert found["all_rows"]["people"] == 5
     # Of faces, anger and happy are there; both were trained.
     shared = found["shared_classes"]
     assert shared["rows"] == 5

@@ -12,7 +12,7 @@ from tests.pipeline.ingest.layouts import PARAMS, WRITERS
 
 SHOWN = (
     "source_split", "subject_id", "sequence_id", "source_box", "source_box_kind", "source_votes", "valence", "arousal",
-    "dominance",
+    "dominance", "gender", "age", "age_years", "race",
 )  # fmt: skip
 AFFECTNET = (
     "neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt", "none", "uncertain", "no-face",
@@ -53,7 +53,8 @@ def ckplus(subject, sequence, frame, label):
 
 def rafdb(name, label):
     box = [10.5, 20.25, 110.5, 140.75]
-    return said(f"Image/original/{name}.jpg#0", label, split=name.partition("_")[0], box=box, points=10)
+    who = {"gender": "male", "race": "African-American", "age": "20-39"}
+    return said(f"Image/original/{name}.jpg#0", label, split=name.partition("_")[0], box=box, points=10, **who)
 
 
 def body(sample, *labels, **more):
@@ -119,13 +120,16 @@ ROWS = {
     "emotic": [
         body(
             "a.jpg#0", "Happiness", "Doubt/Confusion", "Disquietment", split="train", box=[-4.5, 2, 90, 200.5],
-            valence=1, arousal=-1,
+            valence=1, arousal=-1, gender="male", age="Adult",
         ),
-        body("a.jpg#1", "Anger", split="train", box=[1, 2, 3, 4], valence=0, arousal=0, dominance=0),
+        body(
+            "a.jpg#1", "Anger", split="train", box=[1, 2, 3, 4], valence=0, arousal=0, dominance=0, gender="female",
+            age="Kid",
+        ),
         *(
             body(
                 f"{name}.jpg#0", "Peace", "Fear", "Pain", split=split, box=[1, 2, 3, 4], source_votes=[1, 1, 1],
-                valence=-1, arousal=1, dominance=0,
+                valence=-1, arousal=1, dominance=0, gender="male",
             )
             for name, split in (("b", "val"), ("c d", "test"))
         ),
@@ -133,10 +137,16 @@ ROWS = {
     "emotic_csv": [
         body(
             "a.jpg#0", "Disconnection", "Doubt/Confusion", split="train", box=[86, 58, 564, 628], valence=0, arousal=-1,
-            dominance=1,
+            dominance=1, gender="male", age="Adult",
         ),
-        body("a.jpg#1", "Anger", split="train", box=[86, 58, 564, 628], arousal=-1, dominance=1),
-        body("b.jpg#0", "Peace", split="test", box=[1.5, 2, 3, 4], valence=-1, arousal=-1, dominance=-1),
+        body(
+            "a.jpg#1", "Anger", split="train", box=[86, 58, 564, 628], arousal=-1, dominance=1, gender="male",
+            age="Adult",
+        ),
+        body(
+            "b.jpg#0", "Peace", split="test", box=[1.5, 2, 3, 4], valence=-1, arousal=-1, dominance=-1, gender="male",
+            age="Kid",
+        ),
     ],
     "fer2013": [said(f"fer2013.csv#{n}", label, split=FER_USAGES[n]) for n, label in enumerate(FER)],
     "fer2013_folder": [
@@ -158,13 +168,16 @@ ROWS = {
         said("Images/angry_woman_1.jpg#1", "anger", box=[-7, 5, 50, 60]),
     ],
     "kdef": [
-        said("AF01/AF01ANFL.JPG#0", "AN", subject_id="F01"), said("BF01/BF01AFS.JPG#0", "AF", subject_id="F01"),
-        said("AM02/AM02SUHR.JPG#0", "SU", subject_id="M02"),
-        *(said(f"AM{n:02d}/AM{n:02d}NES.JPG#0", "NE", subject_id=f"M{n:02d}") for n in range(3, 40)),
+        said("AF01/AF01ANFL.JPG#0", "AN", subject_id="F01", gender="female"),
+        said("BF01/BF01AFS.JPG#0", "AF", subject_id="F01", gender="female"),
+        said("AM02/AM02SUHR.JPG#0", "SU", subject_id="M02", gender="male"),
+        *(said(f"AM{n:02d}/AM{n:02d}NES.JPG#0", "NE", subject_id=f"M{n:02d}", gender="male") for n in range(3, 40)),
     ],
     "rafd": [
-        said("Rafd090_01_Caucasian_female_angry_frontal.jpg#0", "angry", subject_id="01"),
-        said("Rafd045_61_Moroccan_male_contemptuous_left.jpg#0", "contemptuous", subject_id="61"),
+        said("Rafd090_01_Caucasian_female_angry_frontal.jpg#0", "angry", subject_id="01", gender="female",
+             race="Caucasian"),
+        said("Rafd045_61_Moroccan_male_contemptuous_left.jpg#0", "contemptuous", subject_id="61", gender="male",
+             race="Moroccan"),
     ],
     "sfew": [
         said(

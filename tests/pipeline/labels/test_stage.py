@@ -44,7 +44,11 @@ def labelled(*names, **more):
 
 
 def test_rows_keep_what_they_had_and_gain_label_and_probs(tmp_path):
-    rows = [labelled("Happiness", valence=0.5, arousal=-0.25), labelled("anger", sequence_id="q"), labelled("Neutral")]
+    rows = [
+        labelled("Happiness", valence=0.5, arousal=-0.25, age="20-39", age_years=31.5),
+        labelled("anger", sequence_id="q"),
+        labelled("Neutral"),
+    ]
     src = make_samples(tmp_path / "samples", "rafdb", rows)
     summary = harmonize(src, tmp_path / "labels", PARAMS)
     table = read_table(tmp_path / "labels" / "labels.parquet", schema=LABELS)
@@ -52,7 +56,8 @@ def test_rows_keep_what_they_had_and_gain_label_and_probs(tmp_path):
     first, second, third = table.to_pylist()
     assert first == {
         "sample_id": "toy/0000.jpg#0", "dataset": "toy", "source_path": "0000.jpg", "subject_id": "s0",
-        "sequence_id": None, "source_split": "train", "valence": 0.5, "arousal": -0.25, "dominance": None, "label": 4,
+        "sequence_id": None, "source_split": "train", "valence": 0.5, "arousal": -0.25, "dominance": None,
+        "gender": None, "age": "20-39", "age_years": 31.5, "race": None, "label": 4,
         "label_probs": [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0],
     }  # fmt: skip
     assert (second["label"], second["sequence_id"], third["label"]) == (0, "q", 5)

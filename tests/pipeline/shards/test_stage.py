@@ -36,7 +36,12 @@ def test_every_labelled_row_with_a_face_is_in_one_shard_and_the_others_are_named
     without = {key for key, row in inputs.rows.items() if row["n"] % 25 == 7}
     assert {row["sample_id"] for row in rows} == set(inputs.rows) - without
     assert {row["sample_id"] for row in missing} == without
-    assert list(missing[0]) == ["sample_id", "dataset", "subject_id", "label", "split", "group_id", "reason"]
+    assert list(missing[0]) == [
+        "sample_id", "dataset", "subject_id", "gender", "age", "race", "label", "split", "group_id", "reason"
+    ]  # fmt: skip
+    assert {(row["sample_id"], row["gender"]) for row in missing} == {
+        (key, inputs.rows[key]["gender"]) for key in without
+    }
     assert {row["reason"] for row in missing} == {"no_face"}
     for row in rows:
         truth = inputs.rows[row["sample_id"]]
@@ -93,6 +98,8 @@ def test_pictures_and_rows_are_those_of_the_faces(inputs, shards):
             assert row["valence"] == truth["valence"]
             assert row["has_valence"] == (truth["valence"] is not None)
             assert row["has_dominance"] is False
+            assert [row[name] for name in ("gender", "age", "race")] == [truth["gender"], truth["age"], None]
+            assert row["age_years"] == truth["age_years"]
             assert row["weight"] == 1
             seen += 1
     assert seen == 288

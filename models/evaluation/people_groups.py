@@ -1,0 +1,90 @@
+"""Scores by gender, age and race, as far as the datasets give them: a mean can hide whom a network fails.
+
+A difference between two groups is only shown by intervals that do not overlap, and datasets differ in more than in who
+is in them, so each dataset's own groups stand in details.json beside those of all rows.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.evaluation.intervals import FEW_GROUPS
+from models.evaluation.metrics import Bootstrap, measure
+from models.evaluation.summary import AnsweredRows
+from pipeline.core.schema import ATTRIBUTES
+
+# A column of free text has as many values as rows; only the most frequent are scored one by one.
+_MOST_VALUES: Final = 30
+_REST: Final = "all others"
+
+Said = Mapping[str, Sequence[str | None]]
+
+
+def describe_groups(rows: AnsweredRows, said: Said, bootstrap: Bootstrap) -> dict[str, list[dict[str, Any]]]:
+    """Score the rows of each value of each attribute.
+
+    Args:
+        rows: the test set with its answers.
+        said: attribute -> (N,) what the dataset says of each row; None where it says nothing.
+        bootstrap: settings of the bootstrap.
+
+    Returns:
+        Attribute -> one entry per value: `rows` with a face and `people` (or other independent groups) among them,
+        `accuracy` with the ends of its interval as `low` and `high`, `balanced_accuracy` with its own, `missed`, the
+        number of rows whose face was not found, and `few`, whether the intervals are rough. Attributes that no row has
+        are left out.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in ATTRIBUTES:
+        values = _merged(said.get(name, ()))
+        entries = [_score(rows, value, values == value, bootstrap) for value in _ordered(values)]
+        found |= {name: entries} if entries else {}
+    return found
+
+
+def add_groups(details: dict[str, Any], rows: AnsweredRows, said: Said, bootstrap: Bootstrap) -> None:
+    """Add the groups of all rows to the content of details.json, and to each dataset that has any its own."""
+    details["groups"] = describe_groups(rows, said, bootstrap)
+    for name in np.unique(rows.dataset):
+        mine = rows.dataset == name
+        part = {key: np.array(values, object)[mine].tolist() for key, values in said.items()}
+        if groups := describe_groups(rows.where(mine), part, bootstrap):
+            details["per_dataset"][str(name)]["groups"] = groups
+
+
+def _merged(values: Sequence[str | None]) -> NDArray[np.object_]:
+    """Return the values, with the rarest replaced by one word where there are very many."""
+    counts = Counter(value for value in values if value is not None)
+    kept = {value for value, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:_MOST_VALUES]}
+    return np.array([value if value is None or value in kept else _REST for value in values], object)
+
+
+def _ordered(values: NDArray[np.object_]) -> list[str]:
+    """Return the values, those that begin with a number first and in its order: 4-19 before 20-39."""
+    return sorted({value for value in values if value is not None}, key=_place)
+
+
+def _place(value: str) -> tuple[float, str]:
+    number = re.match(r"\d+", value)
+    return (float(number[0]) if number else np.inf, value)
+
+
+def _score(rows: AnsweredRows, value: str, mask: NDArray[np.bool_], bootstrap: Bootstrap) -> dict[str, Any]:
+    faces = rows.where(mask & rows.found)
+    entry: dict[str, Any] = {"value": value, "rows": len(faces.label), "missed": int((mask & ~rows.found).sum())}
+    if not len(faces.label):
+        return entry | {"people": 0, "accuracy": None, "low": None, "high": None, "few": True}
+    measured = measure(faces.answers(), bootstrap)
+    accuracy = measured.scores["accuracy"]
+    return entry | {
+        "people": measured.groups,
+        "accuracy": accuracy.value,
+        "low": accuracy.low,
+        "high": accuracy.high,
+        "balanced_accuracy": measured.scores["balanced_accuracy"].plain(),
+        "few": measured.groups < FEW_GROUPS,
+    }

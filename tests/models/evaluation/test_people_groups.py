@@ -1,0 +1,73 @@
+"""Scores by gender, age and race, counted by hand, and that the columns reach details.json from the table of labels."""
+
+import json
+
+import numpy as np
+import pytest
+
+from models.evaluation.metrics import Bootstrap
+from models.evaluation.people_groups import add_groups, describe_groups
+from models.evaluation.stage import run as evaluate
+from tests.models.evaluation.test_summary import make_rows
+from tests.run_inputs import evaluate_params, make_run, make_shards
+
+BOOTSTRAP = Bootstrap(draws=60, seed=3, bins=10)
+
+
+def test_each_value_is_scored_on_its_own_rows():
+    rows = make_rows(
+        list("aaaabbb"), [0, 0, 4, 6, 4, 4, 3], [0, 4, 4, 0, 4, 5, 3], found=[1, 1, 1, 0, 1, 1, 0],
+        group=[0, 0, 1, 2, 3, 3, 4],
+    )  # fmt: skip
+    said = {
+        "gender": ["female", "female", "male", "male", None, "male", "unsure"],
+        "age": ["4-19", "Kid", "20-39", "4-19", "100+", None, None],
+        "race": [None] * 7,
+    }
+    found = describe_groups(rows, said, BOOTSTRAP)
+    assert list(found) == ["gender", "age"]  # nobody says a race
+    female, male, unsure = found["gender"]
+    assert (female["value"], female["rows"], female["people"], female["accuracy"]) == ("female", 2, 1, 0.5)
+    assert (female["low"], female["high"], female["missed"], female["few"]) == (None, None, 0, True)  # one person
+    assert (male["rows"], male["people"], male["accuracy"], male["missed"]) == (2, 2, 0.5, 1)
+    assert male["low"] <= 0.5 <= male["high"]
+    assert male["balanced_accuracy"]["value"] == 0.5  # two happy faces, one of them right
+    assert unsure == {
+        "value": "unsure", "rows": 0, "missed": 1, "people": 0, "accuracy": None, "low": None, "high": None, "few": True
+    }  # fmt: skip
+    assert [entry["value"] for entry in found["age"]] == ["4-19", "20-39", "100+", "Kid"]
+    details = {"per_dataset": {"a": {}, "b": {}}}
+    add_groups(details, rows, said, BOOTSTRAP)
+    assert details["groups"] == found
+    assert [entry["rows"] for entry in details["per_dataset"]["b"]["groups"]["gender"]] == [1, 0]
+    assert describe_groups(rows, {"gender": [None] * 7}, BOOTSTRAP) == {}
+
+
+def test_twenty_people_are_no_longer_few():
+    rows = make_rows(["a"] * 20, [0, 4] * 10, [0] * 20)
+    assert describe_groups(rows, {"gender": ["male"] * 20}, BOOTSTRAP)["gender"][0]["few"] is False
+    few = describe_groups(rows, {"gender": ["male"] * 19 + [None]}, BOOTSTRAP)["gender"][0]
+    assert (few["people"], few["few"]) == (19, True)
+
+
+def test_a_column_of_free_text_is_not_scored_a_row_at_a_time():
+    rows = make_rows(["a"] * 64, [0] * 64, [0] * 64)
+    entries = describe_groups(rows, {"race": ["r00", "r01"] * 2 + [f"r{n:02d}" for n in range(60)]}, BOOTSTRAP)["race"]
+    assert len(entries) == 31
+    assert {entry["value"]: entry["rows"] for entry in entries}["all others"] == 30
+    assert sum(entry["rows"] for entry in entries) == 64
+
+
+def test_groups_of_the_labels_reach_details_json(tmp_path):
+    shards = make_shards(tmp_path)
+    evaluate(shards, make_run(shards, tmp_path / "run"), tmp_path / "out", evaluate_params(), seed=3)
+    details = json.loads((tmp_path / "out/details.json").read_text())
+    assert [entry["value"] for entry in details["groups"]["gender"]] == ["female", "male"]
+    assert [entry["value"] for entry in details["groups"]["age"]] == ["20-39", "Kid"]
+    one, two = (details["per_dataset"][name] for name in ("one", "two"))
+    assert one["groups"]["gender"] == details["groups"]["gender"]
+    assert set(two["groups"]) == {"age"}
+    ages = np.array([[entry["rows"], entry["accuracy"]] for entry in details["groups"]["age"]])
+    assert ages[:, 0].sum() == details["rows"]
+    mean = (ages[:, 0] * ages[:, 1]).sum() / ages[:, 0].sum()
+    assert mean == pytest.approx(details["accuracy"]["value"], abs=1e-5)
