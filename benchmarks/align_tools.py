@@ -24,7 +24,7 @@ from pipeline.images import Scaled, decode, encode_face, open_picture
 
 PARAMS = read_params(Path(__file__).resolve().parent.parent / "params.yaml").align
 TARGET = template_points(PARAMS.size_px, PARAMS.margin)
-MAX_PIXELS = 10**9
+MAX_BYTES = 10**9
 OURS, OURS_BOX, EXACT, FLOOR = "this project", "this project, box known", "this project, mtcnn-exact", "floor"
 DEFAULTS, TUNED = "facenet-pytorch, defaults", "facenet-pytorch, tuned"
 
@@ -86,7 +86,7 @@ def ours(
 
 def _decode_scaled(content: bytes, hint: Hint | None) -> Scaled:
     opened = open_picture(content)
-    return opened.decode_scaled(search_side_px(opened.header, hint, PARAMS), max_pixels=MAX_PIXELS)
+    return opened.decode_scaled(search_side_px(opened.header, hint, PARAMS), max_bytes=MAX_BYTES)
 
 
 def _say_nothing(_: int) -> None:
@@ -96,7 +96,7 @@ def _say_nothing(_: int) -> None:
 def floor(photos: list[Photo]) -> list[Answer]:
     """Decode, warp once from a fixed place, encode: what no tool can do without."""
     for photo in photos:
-        pixels = decode(photo.content, max_pixels=MAX_PIXELS)
+        pixels = decode(photo.content, max_bytes=MAX_BYTES)
         points = TARGET / PARAMS.size_px * min(pixels.shape[:2]) if photo.points is None else photo.points
         _store(pixels, points)
     return [NOTHING for _ in photos]
@@ -121,7 +121,7 @@ def facenet(least_px: int, longest_px: int | None) -> Tool:
     def run(photos: list[Photo]) -> list[Answer]:
         answers = []
         for photo in photos:
-            pixels = decode(photo.content, max_pixels=MAX_PIXELS)
+            pixels = decode(photo.content, max_bytes=MAX_BYTES)
             scale = min(1.0, longest_px / max(pixels.shape[:2])) if longest_px else 1.0
             seen = _rgb(pixels)
             if scale < 1:
@@ -149,7 +149,7 @@ def hog(points_file: str) -> Tool:
     def run(photos: list[Photo]) -> list[Answer]:
         answers = []
         for photo in photos:
-            pixels = decode(photo.content, max_pixels=MAX_PIXELS)
+            pixels = decode(photo.content, max_bytes=MAX_BYTES)
             seen = np.ascontiguousarray(_rgb(pixels))
             found = detector(seen, 1)
             if not found:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from pipeline.core.errors import PrepError, UsageError
+from pipeline.core.errors import PrepError, UsageError, is_short_of_memory
 from pipeline.core.extras import missing_extra
 from stages import __version__
 from stages.align import align
@@ -45,6 +45,9 @@ app: Final = typer.Typer(
 
 DEBUG: Final = "PREP_DEBUG"
 _INTERRUPTED: Final = 130
+_SHORT: Final = (
+    "out of memory; the previous results are as they were: give the process more, or start fewer (PREP_WORKERS=1)"
+)
 _debugging: Final[ContextVar[bool]] = ContextVar("debugging", default=False)
 
 # In the order of the pipeline, with the line for `prep --help`, which would cut a docstring off.
@@ -125,7 +128,7 @@ def run(arguments: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _explain(error: BaseException) -> tuple[str, int]:
+def _explain(error: BaseException) -> tuple[str, int]:  # noqa: PLR0911 -- one for each kind
     """Return the one line for the person who typed the command, and the exit code."""
     match error:
         case PrepError():
@@ -134,9 +137,11 @@ def _explain(error: BaseException) -> tuple[str, int]:
             return f"{error.format_message()} See prep --help", UsageError.exit_code
         case typer.Abort() | KeyboardInterrupt():
             return INTERRUPTED, _INTERRUPTED
-        case OSError():
+        case OSError() if not is_short_of_memory(error):
             return f"{error.filename or 'input or output'}: {error.strerror or error}", PrepError.exit_code
         case ModuleNotFoundError() if missing := missing_extra(error):
             return str(missing), missing.exit_code
+        case _ if is_short_of_memory(error):
+            return _SHORT, PrepError.exit_code
         case _:
             return f"unforeseen {type(error).__name__}: {error}; {DEBUG}=1 shows where", PrepError.exit_code

@@ -36,8 +36,9 @@ Pixels = NDArray[np.uint8]
 # A picture file by its bytes or its path, or decoded: RGB (H, W, 3) or grey (H, W).
 Picture = bytes | str | Path | Pixels
 
-# Protects against hostile files, whose headers declare huge pictures. It changes no probabilities.
-MAX_PIXELS: Final = 100_000_000
+# Protects against hostile files, which take much memory to decode. It changes no probabilities.
+_MAX_DECODE_MB: Final = 1000
+_MAX_BYTES: Final = _MAX_DECODE_MB * 10**6
 # The most thorough attempt, and those after which it is asked, because they may find only the large faces of a picture.
 _THOROUGH: Final = "mtcnn-full"
 _COARSER: Final = frozenset({"mtcnn-box", "mtcnn-coarse", "mtcnn-medium", "mtcnn-fine", "mtcnn-padded"})
@@ -50,7 +51,7 @@ _INK: Final = (20, 20, 20)
 # Replaces limits that reject faces while a dataset is built. Here, every face that is found gets an answer.
 _LET_ALL_PASS: Final = {
     "yunet_file": None,
-    "max_pixels": MAX_PIXELS,
+    "max_decode_mb": _MAX_DECODE_MB,
     "deadline_s": 1e9,
     "max_points_outside": 5,
     "max_picture_share": 1e9,
@@ -165,11 +166,11 @@ class Predictor:
             return Scaled(content, 1.0, 1.0, 0.0, 0.0, content.shape[1], content.shape[0])
         try:
             opened = open_picture(content)
-            return opened.decode_scaled(search_side_px(opened.header, None, self._align), max_pixels=MAX_PIXELS)
+            return opened.decode_scaled(search_side_px(opened.header, None, self._align), max_bytes=_MAX_BYTES)
         except ImageError as error:
             return error
 
-    def _answer(self, pictures: list[tuple[bytes, Scaled]]) -> list[list[AnsweredFace]]:
+    def _answer(self, pictures: list[tuple[bytes, Scaled]]) -> list[list[AnsweredFace] | ImageError]:
         found = find_all(self._attempts, [View(picture.pixels) for _, picture in pictures])
         owners = [number for number, faces in enumerate(found) for _ in faces]
         crops = cut_faces(
@@ -178,14 +179,19 @@ class Predictor:
             [pictures[number][0] for number in owners],
             self._align,
         )
-        results: list[list[AnsweredFace]] = [[] for _ in pictures]
-        if not crops:
-            return results
-        stored = [self._equalized(crop.image) for crop in crops]
-        answers = self.checkpoint.predict(decode_for(stored, self.checkpoint.spec))
-        for number, crop, image, row in zip(owners, crops, stored, answers, strict=True):
-            results[number].append(_describe(crop.columns, decode_face(image), row, self.checkpoint))
-        return results
+        refused = {
+            number: ImageError(crop.reason, crop.detail)
+            for number, crop in zip(owners, crops, strict=True)
+            if crop.reason is not None
+        }
+        cut = [(number, crop) for number, crop in zip(owners, crops, strict=True) if number not in refused]
+        stored = [self._equalized(crop.image) for _, crop in cut]
+        faces: list[list[AnsweredFace]] = [[] for _ in pictures]
+        if stored:
+            answers = self.checkpoint.predict(decode_for(stored, self.checkpoint.spec))
+            for (number, crop), image, row in zip(cut, stored, answers, strict=True):
+                faces[number].append(_describe(crop.columns, decode_face(image), row, self.checkpoint))
+        return [refused.get(number, found) for number, found in enumerate(faces)]
 
     def _equalized(self, image: bytes) -> bytes:
         if self._equalize.method == "none":
@@ -342,7 +348,7 @@ def draw_faces(content: bytes, faces: Sequence[AnsweredFace]) -> Pixels:
     Raises:
         ImageError: the picture cannot be used.
     """
-    paper = Image.fromarray(_rgb(decode(content, max_pixels=MAX_PIXELS)))
+    paper = Image.fromarray(_rgb(decode(content, max_bytes=_MAX_BYTES)))
     draw = ImageDraw.Draw(paper)
     # Lines and letters grow with the picture, so that they look the same when it is shown at the size of a screen.
     width = max(2, round(max(paper.size) / 400))

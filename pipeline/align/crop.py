@@ -12,6 +12,7 @@ from pipeline.align.detectors.detector import Floats, Pixels
 from pipeline.align.mtcnn.networks import load_networks
 from pipeline.align.refine import refine_landmarks
 from pipeline.align.scale import decode_finer, from_source, to_source
+from pipeline.core.errors import ImageError
 from pipeline.core.params import AlignParams
 from pipeline.core.schema import Reason
 from pipeline.geometry.similarity import (
@@ -33,8 +34,9 @@ _GRID: Final = 64
 class Crop:
     """One aligned face.
 
-    `image` is the encoded crop, empty if the face is rejected. `columns` are added to the sample in the table of faces,
-    `detections` in the table of detections. `reason` is None unless the face is rejected; `detail` explains it.
+    `image` is the encoded crop, empty if the face is rejected. `columns` are added to the sample in the table of faces;
+    they are empty if the crop could not be cut. `detections` are added in the table of detections. `reason` is None
+    unless the face is rejected; `detail` explains it.
     """
 
     image: bytes
@@ -89,7 +91,13 @@ def cut_faces(
     for index, (one, picture, matrix) in enumerate(zip(found, pictures, matrices, strict=True)):
         if at is not None:
             at(index)
-        finer = decode_finer(contents[index], picture, enlarged[index], params)
+        try:
+            finer = decode_finer(contents[index], picture, enlarged[index], params)
+        except ImageError as error:
+            # The small picture could be decoded, the large one cannot: mostly for want of memory.
+            detections = {**_origin(one), **measures[index], "other_faces": one.choice.others}
+            crops.append(Crop(b"", {}, detections, Reason(error.status), error.detail))
+            continue
         if finer is None:
             pixels = warp_face(picture.pixels, matrix, params.size_px, params.border)
         else:
@@ -132,17 +140,22 @@ def _account(
     found: Found, pixels: Pixels, measures: dict[str, float], place: tuple[Floats, Floats], params: AlignParams
 ) -> Crop:
     """Measure one crop, and encode it unless it is rejected; the measures of a rejected face are kept, too."""
-    shared = {
+    shared = _origin(found)
+    detections = {**shared, **measures, **_light(pixels), "other_faces": found.choice.others}
+    reason, detail = refuse(detections, params)
+    columns = {**shared, "face_box": place[0].tolist(), "landmarks": place[1].reshape(-1).tolist()}
+    return Crop(b"" if reason else encode_face(pixels), columns, detections, reason, detail)
+
+
+def _origin(found: Found) -> dict[str, Any]:
+    """Return the columns that say how a face was found."""
+    return {
         "face_score": found.score,
         "detector": found.attempt.detector.name,
         "attempt": found.attempt.name,
         "turn_deg": found.turn_deg,
         "box_iou": found.choice.box_iou,
     }
-    detections = {**shared, **measures, **_light(pixels), "other_faces": found.choice.others}
-    reason, detail = refuse(detections, params)
-    columns = {**shared, "face_box": place[0].tolist(), "landmarks": place[1].reshape(-1).tolist()}
-    return Crop(b"" if reason else encode_face(pixels), columns, detections, reason, detail)
 
 
 def _light(pixels: Pixels) -> dict[str, float]:

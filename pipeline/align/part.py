@@ -35,7 +35,7 @@ _BATCH_GPU: Final = 256
 _BATCH_BYTES: Final = 64 << 20
 
 _LOST: Final[Mapping[Lost, tuple[Reason, str]]] = {
-    "died": (Reason.crashed, "the process died on this picture twice, the second time with this picture alone"),
+    "died": (Reason.crashed, "the process died, or ran out of memory, on this picture twice, the second time alone"),
     "hung": (Reason.too_slow, "took longer than align.deadline_s twice, the second time alone"),
 }
 
@@ -240,7 +240,7 @@ class _Raw:
         """Return the bytes of a sample's picture, and its pixels at a scale that is fine enough for the crop.
 
         Raises:
-            ImageError: the picture cannot be decoded, or has more pixels than `max_pixels`.
+            ImageError: the picture cannot be decoded, or takes more memory than `max_decode_mb`.
             LineageError: it has changed since it was ingested.
         """
         key = row["source_path"], row["face_number"]
@@ -254,5 +254,5 @@ class _Raw:
         least_px = search_side_px(self._opened.header, hint, params)
         # Faces of one picture may need different scales: a finer one serves the coarser demands, too.
         if self._decoded is None or self._decoded[0] < least_px:
-            self._decoded = least_px, self._opened.decode_scaled(least_px, max_pixels=params.max_pixels)
+            self._decoded = least_px, self._opened.decode_scaled(least_px, max_bytes=params.max_decode_mb * 10**6)
         return self._content, self._decoded[1]

@@ -79,7 +79,7 @@ def decode_finer(content: bytes, picture: Scaled, enlarged: float, params: Align
         content: the encoded picture.
         picture: the same picture as it was decoded for the search.
         enlarged: crop pixels per pixel of the decoded picture; above 1, the crop enlarges it.
-        params: for `max_pixels`.
+        params: for `max_decode_mb`.
 
     Raises:
         ImageError: the picture cannot be decoded.
@@ -88,7 +88,7 @@ def decode_finer(content: bytes, picture: Scaled, enlarged: float, params: Align
         return None
     short = min(picture.width, picture.height)
     least = int(np.ceil(min(short, short * picture.scale_x * enlarged)))
-    return open_picture(content).decode_scaled(least, max_pixels=params.max_pixels)
+    return open_picture(content).decode_scaled(least, max_bytes=params.max_decode_mb * 10**6)
 
 
 def _crop_eyes_px(params: AlignParams) -> float:

@@ -13,7 +13,20 @@ PrepError                 caught by the command line, printed as one line
     └── ModelError        a checkpoint or network that does not fit the data
 """
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
+
+# What C++ libraries say for want of memory instead of raising MemoryError: OpenCV, ONNX Runtime, the standard library.
+_NO_MEMORY: Final = ("insufficient memory", "failed to allocate", "bad allocation", "bad_alloc", "out of memory")
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that the process could not get memory."""
+    if isinstance(error, PrepError):
+        return False
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
 
 
 class PrepError(Exception):

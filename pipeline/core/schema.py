@@ -33,7 +33,7 @@ class Reason(StrEnum):
     corrupt = "corrupt"
     not_an_image = "not_an_image"
     unsupported_format = "unsupported_format"
-    too_many_pixels = "too_many_pixels"
+    too_large = "too_large"
     too_small = "too_small"
     crashed = "crashed"
     too_slow = "too_slow"

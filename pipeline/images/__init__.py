@@ -7,7 +7,7 @@ truncated            the picture ends early: cut, empty, or complete in its cont
 corrupt              the bytes contradict themselves: a bad checksum, a bad code, an impossible header
 not_an_image         no picture format's magic bytes: text, a web page, an archive, zeros
 unsupported_format   a picture, refused by its name: JPEG 2000, HEIC, SVG, a camera's raw file, float samples …
-too_many_pixels      the header says more pixels than the limit; nothing was decoded
+too_large            by its header it takes more memory than the limit; nothing was decoded
 too_small            a side has fewer pixels than requested
 ==================== ===============================================================================================
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from pipeline.core.errors import ImageError
 from pipeline.core.schema import Reason
-from pipeline.images.exif import FLIPPED_X, FLIPPED_Y, TRANSPOSED, turn, turned_size
+from pipeline.images.exif import FLIPPED_X, FLIPPED_Y, TRANSPOSED, UPRIGHT, turn, turned_size
 from pipeline.images.formats import Format, recognise
 from pipeline.images.jpeg import JpegPicture, open_jpeg
 from pipeline.images.picture import Picture, Pixels
@@ -14,6 +14,9 @@ from pipeline.images.png import PngPicture
 from pipeline.images.pnm import open_pnm
 from pipeline.images.small import open_bmp, open_gif, open_webp
 from pipeline.images.tiff import TiffPicture
+
+# The turned copy of an RGB picture, per pixel.
+_TURNED_BYTES: Final = 3
 
 
 class Header(NamedTuple):
@@ -50,14 +53,18 @@ class Opened:
     header: Header
     picture: Picture
 
-    def decode_scaled(self, min_side_px: int, *, max_pixels: int) -> Scaled:
+    def decode_scaled(self, min_side_px: int, *, max_bytes: int) -> Scaled:
         """Decode a JPEG at 1/2, 3/8, 1/4 or 1/8 if both sides are then at least `min_side_px`; all else at full size.
+
+        Args:
+            min_side_px: the shorter side that is needed.
+            max_bytes: the limit on the memory that decoding takes, checked before anything is decoded.
 
         Raises:
             ImageError: with one of the statuses in the package's docstring.
         """
         picture = self.picture
-        _check_size(picture, max_pixels, 1)
+        _check_size(picture, min_side_px, max_bytes, 1)
         pixels = picture.decode(min_side_px)
         in_full = pixels.shape[:2] == (picture.height, picture.width)
         scale = picture.scale_eighths(min_side_px) / 8 if isinstance(picture, JpegPicture) and not in_full else 1.0
@@ -75,12 +82,12 @@ def open_picture(content: bytes) -> Opened:
     return Opened(Header(*turned_size(picture.width, picture.height, picture.orientation), kind), picture)
 
 
-def decode(content: bytes, *, max_pixels: int, min_side_px: int = 1) -> Pixels:
+def decode(content: bytes, *, max_bytes: int, min_side_px: int = 1) -> Pixels:
     """Decode a whole picture.
 
     Args:
         content: the bytes of a file.
-        max_pixels: the limit on width * height, checked before anything is decoded.
+        max_bytes: the limit on the memory that decoding takes, checked before anything is decoded.
         min_side_px: the smallest allowed width and height.
 
     Returns:
@@ -90,7 +97,7 @@ def decode(content: bytes, *, max_pixels: int, min_side_px: int = 1) -> Pixels:
         ImageError: with one of the statuses in the package's docstring.
     """
     picture = _OPENERS[recognise(content)](content)
-    _check_size(picture, max_pixels, min_side_px)
+    _check_size(picture, 0, max_bytes, min_side_px)
     return turn(picture.decode(), picture.orientation)
 
 
@@ -117,9 +124,14 @@ def _build_scaled(pixels: Pixels, picture: Picture, scale: float) -> Scaled:
     return Scaled(turn(pixels, picture.orientation), scale, scale, near_x, near_y, width, height)
 
 
-def _check_size(picture: Picture, max_pixels: int, min_side_px: int) -> None:
+def _check_size(picture: Picture, scaled_side_px: int, max_bytes: int, min_side_px: int) -> None:
     size = f"{picture.width}x{picture.height} pixels"
-    if picture.width * picture.height > max_pixels:
-        raise ImageError(Reason.too_many_pixels, f"{size}; the limit is {max_pixels} pixels")
+    needed = picture.decode_bytes(scaled_side_px)
+    if picture.orientation != UPRIGHT:
+        needed += _TURNED_BYTES * picture.width * picture.height
+    if needed > max_bytes:
+        raise ImageError(
+            Reason.too_large, f"{size}, which take {needed / 1e6:.0f} MB to decode; the limit is {max_bytes / 1e6:g} MB"
+        )
     if min(picture.width, picture.height) < min_side_px:
         raise ImageError(Reason.too_small, f"{size}; the least side is {min_side_px}")

@@ -13,25 +13,30 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError
 from pipeline.core.schema import Reason
-from pipeline.images.picture import Pixels
+from pipeline.images.picture import Pixels, bands
 
 _DEPTHS: Final = (8, 10, 12, 14, 16)
 STRAYS: Final = 1000
-# Rows that are composited at once.
-_BAND_ROWS: Final = 256
 
 
 def to_eight_bits(samples: NDArray[np.uint16]) -> Pixels:
-    """Return samples of any shape on 0..255, rounded, by the rule above."""
+    """Return samples, (H, W) or (H, W, n), on 0..255, rounded, by the rule above."""
     white = _white(samples)
     values = np.minimum(np.arange(2**16, dtype=np.uint32), white)
-    return np.asarray(((values * 255 + white // 2) // white).astype(np.uint8)[samples])
+    levels = ((values * 255 + white // 2) // white).astype(np.uint8)
+    pixels = np.empty(samples.shape, np.uint8)
+    # In bands, because NumPy makes an index of eight bytes of each sample.
+    for rows in bands(*samples.shape[:2]):
+        pixels[rows] = levels[samples[rows]]
+    return pixels
 
 
 def _white(samples: NDArray[np.uint16]) -> int:
     if not samples.size or samples.max() < 2 ** _DEPTHS[0]:
         return 2 ** _DEPTHS[0] - 1
-    counts = np.bincount(samples.reshape(-1), minlength=2**16)
+    counts = np.zeros(2**16, np.int64)
+    for rows in bands(*samples.shape[:2]):
+        counts += np.bincount(samples[rows].reshape(-1), minlength=2**16)
     return next(2**depth - 1 for depth in _DEPTHS if counts[2**depth :].sum() <= samples.size // STRAYS)
 
 
@@ -54,9 +59,7 @@ def decode_deep_png(content: bytes) -> Pixels:
         return colours
     clear = samples[:, :, 3]
     opaque = _white(clear)
-    # In bands, so that the wide intermediate values of a large picture stay small.
-    for top in range(0, len(colours), _BAND_ROWS):
-        rows = slice(top, top + _BAND_ROWS)
+    for rows in bands(*samples.shape[:2]):
         alpha = np.minimum(clear[rows, :, None].astype(np.float32) / opaque, 1)
         colours[rows] = np.round(colours[rows] * alpha + 255 * (1 - alpha)).astype(np.uint8)
     return colours

@@ -19,7 +19,8 @@ from pipeline.core.schema import Reason
 from pipeline.images import pillow
 from pipeline.images.exif import UPRIGHT, read_orientation
 from pipeline.images.formats import Format
-from pipeline.images.picture import Pixels
+from pipeline.images.picture import Pixels, bands
+from pipeline.images.pillow import PILLOW_BYTES
 
 # Markers of ITU-T T.81, table B.1.
 _SOI: Final = b"\xff\xd8"
@@ -41,6 +42,10 @@ _UNREAD_FRAMES: Final = {
 }  # fmt: skip
 _JPEG_LS: Final = 0xF7
 _FRAME_BYTES: Final = 6
+# Of a frame header: where the sampling factors of the first component are, and the distance to the next one's.
+_SAMPLING_AT: Final = 7
+_COMPONENT_BYTES: Final = 3
+_UNSAMPLED: Final = b"\x11"
 _ADOBE_BYTES: Final = 12
 _ADOBE_TRANSFORMS: Final = 2
 _LENGTH_BYTES: Final = 2
@@ -51,8 +56,14 @@ _MAX_SCANS: Final = 100
 _GREY, _COLOUR, _CMYK = 1, 3, 4
 _COLORSPACES: Final = {_GREY: "GRAY", _COLOUR: "RGB", _CMYK: "CMYK"}
 _EXTRANEOUS: Final = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
-# CMYK is converted in bands of rows, so that the 16-bit products of a large picture stay small.
-_BAND_ROWS: Final = 256
+_FULL: Final = 8  # eighths of the size
+# Bytes a pixel of what is decoded, with the RGB that is made of CMYK; and of a coefficient.
+_PIXEL_BYTES: Final = {_GREY: 1, _COLOUR: 3, _CMYK: 7}
+_COEFFICIENT_BYTES: Final = 2
+# A picture is padded to whole blocks, of 8 pixels and at most four times as many where colours are subsampled.
+_BLOCK_PX: Final = 32
+# Sampling factors of the first component that TurboJPEG's interface knows if those of the others are 1x1.
+_EVEN_SAMPLINGS: Final = frozenset({b"\x11", b"\x12", b"\x14", b"\x21", b"\x22", b"\x41"})
 # A marker that ends the data of a scan: neither an escaped FF of the data (FF 00), nor a restart, nor padding.
 _MARKER: Final = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
 _RESTARTS: Final = range(0xD0, 0xD8)
@@ -72,17 +83,31 @@ class _Segment(NamedTuple):
     end: int
 
 
+class _Frame(NamedTuple):
+    """What the frame header says; `odd_sampling` if TurboJPEG's interface may not know the subsampling."""
+
+    width: int
+    height: int
+    components: int
+    odd_sampling: bool
+    progressive: bool
+
+
 @dataclass(frozen=True, slots=True)
 class JpegPicture:
-    """A JPEG whose segments before the first scan have been read; see `Picture`."""
+    """A JPEG whose segments before the first scan have been read; see `Picture`.
+
+    `buffered` says that libjpeg keeps the coefficients of the whole picture, because no scan has all components whole.
+    """
 
     content: bytes
     width: int
     height: int
     components: int
-    progressive: bool
     orientation: int
     scan_start: int
+    odd_sampling: bool
+    buffered: bool
 
     def scale_eighths(self, min_side_px: int) -> int:
         """Return the scale, in eighths, at which `decode` decodes this picture: 1, 2, 3, 4 or 8.
@@ -90,7 +115,15 @@ class JpegPicture:
         Scales between 1/2 and 1 are not used, because libjpeg-turbo takes longer for them than for the full size.
         """
         short = min(self.width, self.height)
-        return next((n for n in (1, 2, 3, 4) if -(-short * n // 8) >= min_side_px > 0), 8)
+        return next((n for n in (1, 2, 3, 4) if -(-short * n // _FULL) >= min_side_px > 0), _FULL)
+
+    def decode_bytes(self, min_side_px: int = 0) -> int:
+        """See `Picture.decode_bytes`."""
+        eighths = _FULL if self.odd_sampling else self.scale_eighths(min_side_px)
+        pixels = -(-self.width * eighths // _FULL) * -(-self.height * eighths // _FULL)
+        kept = _COEFFICIENT_BYTES * self.components * _padded(self.width) * _padded(self.height)
+        each = PILLOW_BYTES if self.odd_sampling else _PIXEL_BYTES[self.components]
+        return each * pixels + kept * self.buffered + len(self.content)
 
     def decode(self, min_side_px: int = 0) -> Pixels:
         """See `Picture.decode`."""
@@ -147,18 +180,21 @@ def open_jpeg(content: bytes) -> JpegPicture:
     Raises:
         ImageError: truncated before the first scan, corrupt, or a kind of JPEG that is not read.
     """
-    frame: tuple[int, int, int] | None = None
-    progressive, orientation, scan_start = False, UPRIGHT, len(content)
+    frame: _Frame | None = None
+    orientation, first_scan, scan_start = UPRIGHT, b"", len(content)
     for marker, start, end in _segments(content):
         if marker in _FRAMES or marker == _JPEG_LS:
-            frame, progressive = _read_frame(marker, content[start:end]), marker in _PROGRESSIVE
+            frame = _read_frame(marker, content[start:end])
         elif marker == _APP1 and orientation == UPRIGHT and content.startswith(b"Exif", start):
             orientation = read_orientation(content[start:end])
+        elif marker == _SOS:
+            first_scan = content[start:end]
         scan_start = end
     if frame is None:
         raise ImageError(Reason.corrupt, "JPEG data before its frame header")
-    width, height, components = frame
-    return JpegPicture(content, width, height, components, progressive, orientation, scan_start)
+    width, height, components, odd_sampling, progressive = frame
+    buffered = progressive or first_scan[:1] != bytes([components])
+    return JpegPicture(content, width, height, components, orientation, scan_start, odd_sampling, buffered)
 
 
 def _decode_turbo(content: bytes, components: int, min_side_px: int, *, strict: bool) -> Pixels:
@@ -255,8 +291,7 @@ def _next_segment(content: bytes, position: int) -> _Segment:
     return _Segment(marker, start + _LENGTH_BYTES, start + length)
 
 
-def _read_frame(marker: int, segment: bytes) -> tuple[int, int, int]:
-    """Return (width, height, components)."""
+def _read_frame(marker: int, segment: bytes) -> _Frame:
     if marker == _JPEG_LS:
         raise ImageError(Reason.unsupported_format, "JPEG-LS is not read; convert it to JPEG or PNG")
     if marker in _UNREAD_FRAMES:
@@ -270,13 +305,19 @@ def _read_frame(marker: int, segment: bytes) -> tuple[int, int, int]:
         raise ImageError(Reason.corrupt, f"JPEG of {width}x{height} pixels")
     if components not in _COLORSPACES:
         raise ImageError(Reason.unsupported_format, f"JPEG with {components} components is not read")
-    return width, height, components
+    sampling = segment[_SAMPLING_AT::_COMPONENT_BYTES]
+    odd = sampling[:1] not in _EVEN_SAMPLINGS or sampling[1:] != _UNSAMPLED * (components - 1)
+    return _Frame(width, height, components, odd and components == _COLOUR, marker in _PROGRESSIVE)
+
+
+def _padded(side_px: int) -> int:
+    return -(-side_px // _BLOCK_PX) * _BLOCK_PX
 
 
 def _from_inverted_cmyk(cmyk: Pixels) -> Pixels:
     """Convert CMYK as Adobe writes it into JPEG, inverted: red = cyan * black."""
     rgb = np.empty((*cmyk.shape[:2], 3), np.uint8)
-    for top in range(0, len(cmyk), _BAND_ROWS):
-        band = cmyk[top : top + _BAND_ROWS]
-        rgb[top : top + _BAND_ROWS] = (band[:, :, :3].astype(np.uint16) * band[:, :, 3:] + 127) // 255
+    for rows in bands(*cmyk.shape[:2]):
+        band = cmyk[rows]
+        rgb[rows] = (band[:, :, :3].astype(np.uint16) * band[:, :, 3:] + 127) // 255
     return rgb

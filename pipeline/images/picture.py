@@ -1,11 +1,22 @@
 """The interface of every format: the size, and the pixels on request."""
 
-from typing import Protocol, TypeAlias
+from collections.abc import Iterator
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels: TypeAlias = NDArray[np.uint8]
+
+# Pixels that are converted at once.
+_BAND_PIXELS: Final = 1 << 18
+
+
+def bands(height: int, width: int) -> Iterator[slice]:
+    """Yield slices of rows, so that the wide intermediate values of a large picture stay small."""
+    rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
 
 
 class Picture(Protocol):
@@ -26,6 +37,9 @@ class Picture(Protocol):
     @property
     def orientation(self) -> int:
         """The EXIF turn to make."""
+
+    def decode_bytes(self, min_side_px: int = 0) -> int:
+        """Return how much memory `decode` takes at most besides the encoded picture, in bytes, by the header alone."""
 
     def decode(self, min_side_px: int = 0) -> Pixels:
         """Decode to uint8 (H, W, 3) RGB or (H, W) grey, not turned.

@@ -13,7 +13,7 @@ from pipeline.core.schema import Reason
 from pipeline.images.deep import to_eight_bits
 from pipeline.images.exif import UPRIGHT
 from pipeline.images.formats import Format
-from pipeline.images.picture import Pixels
+from pipeline.images.picture import Pixels, bands
 
 _NAMES: Final = {
     Format.JPEG: "JPEG", Format.PNG: "PNG", Format.TIFF: "TIFF", Format.BMP: "BMP", Format.WEBP: "WEBP",
@@ -24,7 +24,8 @@ _GREY: Final = frozenset({"1", "L", "LA", "La"})
 _ALPHA: Final = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _OPAQUE: Final = frozenset({"1", "P", "RGBX", "CMYK", "YCbCr"})
 _KEYED: Final = frozenset({"1", "L", "P", "RGB"})
-_BAND_ROWS: Final = 256
+# Bytes a pixel of decoding: four in Pillow's own picture at most, and three of RGB.
+PILLOW_BYTES: Final = 7
 _CUT: Final = ("truncated", "not enough", "unexpected end", "end of file", "eof", "buffer is not large enough")
 
 
@@ -37,6 +38,11 @@ class PillowPicture:
     width: int
     height: int
     orientation: int = UPRIGHT
+    pixel_bytes: int = PILLOW_BYTES
+
+    def decode_bytes(self, min_side_px: int = 0) -> int:  # noqa: ARG002 -- the same at every size
+        """See `Picture.decode_bytes`."""
+        return self.pixel_bytes * self.width * self.height + len(self.content)
 
     def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- Pillow has no cheaper part of these
         """See `Picture.decode`."""
@@ -58,7 +64,7 @@ def open_pillow(content: bytes, kind: Format) -> Image.Image:
             warnings.simplefilter("ignore")
             return Image.open(io.BytesIO(content), formats=[_NAMES[kind]])
     except Image.DecompressionBombError:
-        raise ImageError(Reason.too_many_pixels, f"{kind}: more pixels than Pillow allows") from None
+        raise ImageError(Reason.too_large, f"{kind}: more pixels than Pillow allows") from None
     except Exception as error:  # noqa: BLE001 -- a hostile header makes Pillow raise almost anything
         raise _failure(kind, error) from None
 
@@ -86,15 +92,25 @@ def _convert(picture: Image.Image, kind: Format) -> Pixels:
     if transparent:
         return _over_white(picture, kind, grey=mode in _GREY)
     if mode in _DIRECT:
-        return np.array(picture)
+        return _in_bands(picture, mode)
     if mode == "CMYK" and kind is Format.JPEG:
         # Pillow has turned Adobe's inverted values round; the caller expects them as they lie in the file.
-        return 255 - np.array(picture)
+        return 255 - _in_bands(picture, mode)
     if mode.startswith("I;16"):
         return to_eight_bits(np.array(picture))
     if mode in _OPAQUE:
-        return np.array(picture.convert("L" if mode in _GREY or _grey_palette(picture) else "RGB"))
+        return _in_bands(picture, "L" if mode in _GREY or _grey_palette(picture) else "RGB")
     raise ImageError(Reason.unsupported_format, f"{kind} with samples of mode {mode} is not read; convert it to PNG")
+
+
+def _in_bands(picture: Image.Image, mode: str) -> Pixels:
+    """Convert to a mode of one byte per channel, in bands: NumPy reads a Pillow picture by way of two copies."""
+    width, height = picture.size
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    pixels = np.empty((height, width, channels) if channels > 1 else (height, width), np.uint8)
+    for rows in bands(height, width):
+        pixels[rows] = np.asarray(picture.crop((0, rows.start, width, rows.stop)).convert(mode))
+    return pixels
 
 
 def _grey_palette(picture: Image.Image) -> bool:
@@ -110,12 +126,10 @@ def _over_white(picture: Image.Image, kind: Format, *, grey: bool) -> Pixels:
     width, height = picture.size
     channels = 1 if grey else 3
     blended = np.empty((height, width, channels), np.uint8)
-    # In bands, so that the wide intermediate values of a large picture stay small.
-    for top in range(0, height, _BAND_ROWS):
-        bottom = min(top + _BAND_ROWS, height)
-        band = np.array(picture.crop((0, top, width, bottom)).convert("RGBA"))
+    for rows in bands(height, width):
+        band = np.array(picture.crop((0, rows.start, width, rows.stop)).convert("RGBA"))
         alpha = np.uint16(255) if opaque else band[:, :, 3:].astype(np.uint16)
-        blended[top:bottom] = (band[:, :, :channels] * alpha + 255 * (255 - alpha) + 127) // 255
+        blended[rows] = (band[:, :, :channels] * alpha + 255 * (255 - alpha) + 127) // 255
     return blended[:, :, 0] if grey else blended
 
 
@@ -126,7 +140,7 @@ def _failure(kind: Format, error: Exception) -> ImageError:
     if isinstance(error, UnidentifiedImageError):
         return ImageError(Reason.corrupt, f"{kind}: the header cannot be read")
     if isinstance(error, MemoryError):
-        return ImageError(Reason.corrupt, f"{kind}: asks for more memory than a picture of its size needs")
+        return ImageError(Reason.too_large, f"{kind}: asks for more memory than there is")
     text = " ".join(str(error).split()) or type(error).__name__
     cut = any(words in text.lower() for words in _CUT)
     return ImageError(Reason.truncated if cut else Reason.corrupt, f"{kind}: {text}")

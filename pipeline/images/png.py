@@ -15,11 +15,15 @@ from pipeline.images.deep import decode_deep_png
 from pipeline.images.exif import UPRIGHT, read_orientation
 from pipeline.images.formats import Format
 from pipeline.images.picture import Pixels
+from pipeline.images.pillow import PILLOW_BYTES
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _IHDR_BYTES: Final = 13
 _CHUNK_BYTES: Final = 12
 _STEP_BYTES: Final = 1 << 20
+_PIECE_BYTES: Final = 1 << 16
+# Colour type -> bytes a pixel of decoding 16 bits per sample: OpenCV's samples, a copy of them, and the result.
+_DEEP_BYTES: Final = {0: 5, 2: 15, 4: 19, 6: 19}
 # Colour type -> samples per pixel.
 _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Colour type -> allowed bits per sample (PNG specification, 11.2.2).
@@ -49,20 +53,30 @@ class PngPicture:
         first = self._chunks[0]
         if first.kind != b"IHDR" or first.end - first.start != _IHDR_BYTES:
             raise ImageError(Reason.corrupt, "PNG that does not begin with its header")
+        self.width: int
+        self.height: int
         self.width, self.height = struct.unpack_from(">II", content, first.start)
         if not self.width or not self.height:
             raise ImageError(Reason.corrupt, f"PNG of {self.width}x{self.height} pixels")
         exif = next((chunk for chunk in self._chunks if chunk.kind == b"eXIf"), None)
         self.orientation = read_orientation(content[exif.start : exif.end]) if exif else UPRIGHT
 
+    def decode_bytes(self, min_side_px: int = 0) -> int:  # noqa: ARG002 -- PNG has no cheaper part
+        """See `Picture.decode_bytes`."""
+        depth, colour = (int(byte) for byte in self._content[self._chunks[0].start + 8 : self._chunks[0].start + 10])
+        pixel = _DEEP_BYTES.get(colour, PILLOW_BYTES) if depth == _DEEP_BITS else PILLOW_BYTES
+        return pixel * self.width * self.height + 2 * len(self._content)
+
     def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- PNG has no cheaper part
         """See `Picture.decode`."""
-        parts, data = [_SIGNATURE], []
+        # Views, because of the picture's data there may be hundreds of megabytes.
+        parts: list[memoryview | bytes] = [_SIGNATURE]
+        data: list[memoryview] = []
         for chunk in self._chunks:
             if chunk.kind in _DECODED:
                 parts.append(self._checked(chunk))
                 if chunk.kind == b"IDAT":
-                    data.append(self._content[chunk.start : chunk.end])
+                    data.append(memoryview(self._content)[chunk.start : chunk.end])
             elif chunk.kind[:1].isupper():
                 name = chunk.kind.decode("ascii", "replace")
                 raise ImageError(Reason.unsupported_format, f"PNG with a chunk {name} is not read; convert it")
@@ -72,12 +86,13 @@ class PngPicture:
             return decode_deep_png(clean)
         return pillow.load_samples(pillow.open_pillow(clean, Format.PNG), Format.PNG)
 
-    def _check_rows(self, data: Sequence[bytes]) -> None:
+    def _check_rows(self, data: Sequence[memoryview]) -> None:
         """Decompress and count the rows: if a complete stream is too short, Pillow leaves the last rows black."""
         expected = self._data_bytes()
         inflater, found = zlib.decompressobj(), 0
         try:
-            for part in data:
+            # In pieces, because zlib copies what it has not yet inflated.
+            for part in (piece for whole in data for piece in _pieces(whole)):
                 found += len(inflater.decompress(part, _STEP_BYTES))
                 while inflater.unconsumed_tail and found < expected:
                     found += len(inflater.decompress(inflater.unconsumed_tail, _STEP_BYTES))
@@ -98,11 +113,17 @@ class PngPicture:
         sizes = ((-(-(self.width - x) // dx), -(-(self.height - y) // dy)) for x, y, dx, dy in passes)
         return sum(height * (1 + (width * bits + 7) // 8) for width, height in sizes if width > 0 and height > 0)
 
-    def _checked(self, chunk: _Chunk) -> bytes:
+    def _checked(self, chunk: _Chunk) -> memoryview:
         name = chunk.kind.decode("ascii", "replace")
-        if zlib.crc32(self._content[chunk.start - 4 : chunk.end]) != _long(self._content, chunk.end):
+        content = memoryview(self._content)
+        if zlib.crc32(content[chunk.start - 4 : chunk.end]) != _long(self._content, chunk.end):
             raise ImageError(Reason.corrupt, f"PNG with a wrong checksum in {name}")
-        return self._content[chunk.start - 8 : chunk.end + 4]
+        return content[chunk.start - 8 : chunk.end + 4]
+
+
+def _pieces(data: memoryview) -> Iterator[memoryview]:
+    for start in range(0, len(data), _PIECE_BYTES):
+        yield data[start : start + _PIECE_BYTES]
 
 
 def _chunks(content: bytes) -> Iterator[_Chunk]:

@@ -24,6 +24,12 @@ _MAX_VALUE: Final = 65535
 _BYTE: Final = 255
 # Bytes read per sample of a plain file, so that trailing garbage is not parsed.
 _LONGEST_NUMBER: Final = 12
+# Bytes of memory per sample: of a plain file, the text of each number and its place in a list; of 16 bits, a copy in
+# the order of this machine, and the result.
+_PLAIN_BYTES: Final = 80
+_DEEP_BYTES: Final = 4
+# Samples that are scaled at once.
+_BAND: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,14 @@ class PnmPicture:
     start: int
     orientation: int = UPRIGHT
 
+    def decode_bytes(self, min_side_px: int = 0) -> int:  # noqa: ARG002 -- PGM and PPM have no cheaper part
+        """See `Picture.decode_bytes`."""
+        count = self.width * self.height * self.channels
+        if self.plain:
+            # A sample takes two bytes of the file at least, so a short file cannot make more of them.
+            return _PLAIN_BYTES * min(count, len(self.content) // 2) + count
+        return (1 if self.max_value <= _BYTE else _DEEP_BYTES) * count
+
     def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- PGM and PPM have no cheaper part
         """See `Picture.decode`. The declared maximum becomes 255; if that is 65535, the rule of `deep` applies."""
         count = self.width * self.height * self.channels
@@ -50,7 +64,7 @@ class PnmPicture:
         shape = (self.height, self.width, self.channels) if self.channels > 1 else (self.height, self.width)
         if self.max_value == _MAX_VALUE:
             # Programs that do not know the true depth declare the maximum of 16 bits.
-            return to_eight_bits(samples.astype(np.uint16)).reshape(shape)
+            return to_eight_bits(samples.astype(np.uint16).reshape(shape))
         return _scale(samples, self.max_value).reshape(shape)
 
 
@@ -87,6 +101,8 @@ def _plain(picture: PnmPicture, count: int) -> NDArray[np.integer]:
 
 
 def _scale(samples: NDArray[np.integer], max_value: int) -> Pixels:
-    if max_value == _BYTE:
-        return samples.astype(np.uint8)
-    return ((samples.astype(np.uint32) * _BYTE + max_value // 2) // max_value).astype(np.uint8)
+    scaled = np.empty(samples.shape, np.uint8)
+    for start in range(0, len(samples), _BAND):
+        band = slice(start, start + _BAND)
+        scaled[band] = (samples[band].astype(np.uint32) * _BYTE + max_value // 2) // max_value
+    return scaled

@@ -25,6 +25,8 @@ _PALETTE_BITS: Final = 0x07
 _HEADER_BYTES: Final = 12
 _CHUNK_BYTES: Final = 8
 _MAX_CHUNKS: Final = 10_000
+# Bytes a pixel of decoding a WebP, as measured: canvases and frame of RGBA in libwebp, then what Pillow makes of them.
+_WEBP_BYTES: Final = 18
 # Signatures of the two bitstreams in a WebP (RFC 6386 and RFC 9649); both have sides of 14 bits.
 _LOSSY_START: Final = b"\x9d\x01\x2a"
 _LOSSLESS_START: Final = b"\x2f"
@@ -73,7 +75,7 @@ def open_webp(content: bytes) -> PillowPicture:
         raise ImageError(Reason.truncated, f"WebP: {len(content)} bytes of {size}")
     chunks = dict(_chunks(content))
     orientation = read_orientation(chunks.get(b"EXIF", b"")) if b"VP8X" in chunks else UPRIGHT
-    return PillowPicture(content, Format.WEBP, *_whole(Format.WEBP, *_webp_size(chunks)), orientation)
+    return PillowPicture(content, Format.WEBP, *_whole(Format.WEBP, *_webp_size(chunks)), orientation, _WEBP_BYTES)
 
 
 def _whole(kind: Format, width: int, height: int) -> tuple[int, int]:

@@ -24,6 +24,8 @@ _SUBFILE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
 _SAMPLES: Final = 277
+_ROWS_PER_STRIP: Final = 278
+_RGBA_BYTES: Final = 4
 _MAX_SAMPLES: Final = 6
 _JPEG_TABLES: Final = 347
 _KINDS: Final = {1: "B", 3: "H", 4: "I"}  # byte, short, long: all that the tags above may be
@@ -59,7 +61,19 @@ class TiffPicture:
             raise ImageError(Reason.corrupt, f"TIFF with {_first(tags, _SAMPLES)} samples a pixel")
         self._content = content
         self._tags = tags
+        # libtiff unpacks a strip or tile at once, which may be larger than the picture.
+        self._unit_pixels = max(width * min(height, _first(tags, _ROWS_PER_STRIP) or height), tile[0] * tile[1])
         self.width, self.height = turned_size(width, height, _first(tags, _ORIENTATION))
+
+    def decode_bytes(self, min_side_px: int = 0) -> int:  # noqa: ARG002 -- TIFF has no cheaper part
+        """See `Picture.decode_bytes`."""
+        pixel = pillow.PILLOW_BYTES + (_first(self._tags, _ORIENTATION) != UPRIGHT) * _RGBA_BYTES
+        whole = pixel * self.width * self.height + len(self._content)
+        if _first(self._tags, _COMPRESSION) == _UNCOMPRESSED:
+            return whole
+        samples, bits = max(_first(self._tags, _SAMPLES), 1), max(*self._tags.get(_BITS, ()), 8)
+        unit = self._unit_pixels * max(_RGBA_BYTES, samples * -(-bits // 8))
+        return whole + unit + len(self._content)
 
     def decode(self, min_side_px: int = 0) -> Pixels:  # noqa: ARG002 -- TIFF has no cheaper part
         """See `Picture.decode`."""

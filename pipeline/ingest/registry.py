@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Collection
 from typing import Final
 
-from pipeline.core.errors import SourceError
+from pipeline.core.errors import ImageError, SourceError
+from pipeline.core.schema import Reason
 from pipeline.ingest.detect_format import AUTO, detect_among, find_reader, find_root
 from pipeline.ingest.readers.affectnet import AffectNet
 from pipeline.ingest.readers.affectnet_folder import AffectNetFolder
@@ -32,7 +33,7 @@ from pipeline.ingest.readers.rafdb_folder import RafDbFolder
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.readers.sfew import Sfew
 from pipeline.ingest.trees.open import open_known, open_tree
-from pipeline.ingest.trees.tree import Tree
+from pipeline.ingest.trees.tree import MAX_READ_BYTES, Tree
 
 READERS: Final[tuple[Reader, ...]] = (
     AffectNet(),
@@ -106,8 +107,13 @@ class Pictures:
         """Return the encoded bytes of a picture; of the n-th one if `source_path` is a table that contains pictures.
 
         Raises:
+            ImageError: the file is too large to be read.
             SourceError: there is no such file, or it cannot be read.
         """
+        if not self._reader.pictures_in_table:
+            size = self._tree.size(source_path)
+            if size > MAX_READ_BYTES:
+                raise ImageError(Reason.too_large, f"a file of {size} bytes; at most {MAX_READ_BYTES} are read")
         return self._reader.picture(self._tree, source_path, n)
 
     def source_md5(self, source_path: str, content: bytes) -> str:

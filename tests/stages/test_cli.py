@@ -189,3 +189,26 @@ main()
 def test_what_is_missing_is_said_with_the_command_that_makes_it(project, capsys, command, path, maker):
     assert run(command.split()) == 1
     assert capsys.readouterr().err.strip() == f"error: {path}: not there; run prep {maker} first, or dvc repro"
+
+
+def test_a_process_short_of_memory_says_so(project):
+    """The limit is the system's, and so is what each library makes of it."""
+    code = """
+import errno, resource, cv2, numpy as np, pyarrow as pa, stages.trace
+from stages.cli import run
+def fail():
+    raise OSError(errno.ENOMEM, "Cannot allocate memory")
+dot = np.zeros((9, 9, 3), np.uint8)
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+for want in (
+    lambda _: bytearray(1 << 34), lambda _: np.zeros(1 << 34), lambda _: pa.allocate_buffer(1 << 34),
+    lambda _: cv2.resize(dot, (1 << 16, 1 << 16)), lambda _: fail(),
+):
+    stages.trace.walk = want
+    print(run(["trace", "x"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["1"] * 5)
+    lines = done.stderr.splitlines()
+    assert len(lines) == 5
+    assert all(line.startswith("error: out of memory; the previous results are as they were") for line in lines)

@@ -1,11 +1,14 @@
 """The worker's side of `supervised`: what a worker process receives, what it reports, and its loop."""
 
+import errno
+import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal, TypeVar
 
+from pipeline.core.errors import is_short_of_memory
 from pipeline.core.parallel.pool import end_with_parent
 
 Job = TypeVar("Job")
@@ -78,6 +81,9 @@ def work(pipe: Connection, unit: Any, beat: Any, done: Any, function: PartFuncti
         try:
             answer = None, function(job, Units(at, finish, only, lost))
         except Exception as error:  # noqa: BLE001  the parent raises it, whatever it is
+            if is_short_of_memory(error):
+                # As if the kernel had ended this process: the unit is tried alone in a new one, and blamed if it is so.
+                os._exit(errno.ENOMEM)
             answer = error, None
         try:
             pipe.send(answer)

@@ -152,7 +152,7 @@ class AlignParams(Section):
     cascade: Annotated[list[str], Field(min_length=1)]
     yunet_file: str | None
     refine: Literal["none", "upright", "mirrored"]
-    max_pixels: Count
+    max_decode_mb: Count
     deadline_s: Annotated[float, Field(gt=0)]
     max_points_outside: Annotated[int, Field(ge=0, le=5)]
     max_picture_share: Annotated[float, Field(gt=0)]

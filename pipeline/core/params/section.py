@@ -23,6 +23,7 @@ _RENAMED: Final = {
     "align.min_brightness": "select.min_brightness",
     "align.max_brightness": "select.max_brightness",
     "align.max_outside_share": "select.max_outside_share",
+    "align.max_pixels": "max_decode_mb",
     "harmonize.mixed": "compound",
     "harmonize.several": "multi_label",
     "shard.processes": "world_size",

@@ -11,6 +11,7 @@ from pipeline.align.cascade import Attempt, Found
 from pipeline.align.choice import HEAD_SHARE, Choice, choose
 from pipeline.align.crop import cut_faces, is_possible, refuse
 from pipeline.align.detectors.detector import Faces, Hint, View
+from pipeline.align.stage import run as align
 from pipeline.align.turn import turn_back, turn_boxes, turn_points, turn_view
 from pipeline.geometry.similarity import (
     box_sizes,
@@ -20,8 +21,8 @@ from pipeline.geometry.similarity import (
     template_points,
     transform_points,
 )
-from pipeline.images import Scaled, decode_face
-from tests.pipeline.align.inputs import align_params
+from pipeline.images import Scaled, decode_face, open_picture
+from tests.pipeline.align.inputs import PORTRAIT_POINTS, align_params, ingested, jpeg, portrait, write_tree
 
 
 @pytest.mark.parametrize(
@@ -281,3 +282,31 @@ def test_a_finer_picture_is_cut_where_the_crop_enlarges_the_decoded_one(monkeypa
     np.testing.assert_allclose(crops[0].columns["landmarks"], template_points(100, 0.1).reshape(-1), atol=1 / 64)
     assert crops[0].columns["face_box"] == [0.5, 0.5, 100.5, 100.5]
     assert replace(coarse, scale_x=1.0).scale_x == 1
+
+
+@pytest.mark.parametrize("limit_mb", [2, 512])
+def test_a_face_whose_finer_picture_cannot_be_decoded_is_rejected(limit_mb):
+    """At an eighth the picture is small; at the size that the face needs it is not."""
+    content = jpeg(cv2.resize(portrait(), (2048, 2048)))
+    coarse = open_picture(content).decode_scaled(256, max_bytes=10**9)
+    assert coarse.scale_x == 1 / 8
+    params = align_params(size_px=224, max_decode_mb=limit_mb)
+    found = seen((PORTRAIT_POINTS + 0.5) / 2 - 0.5, [90, 30, 140, 90])
+    other = seen(template_points(224, 0.1), [0, 0, 224, 224])
+    crop, good = cut_faces([found, other], [coarse, whole(portrait())], [content, b""], params)
+    assert (good.reason, bool(good.image)) == (None, True)
+    assert (crop.reason, bool(crop.image)) == (("too_large", False) if limit_mb == 2 else (None, True))
+    if limit_mb == 2:
+        assert "2048x2048 pixels" in crop.detail
+        assert crop.detections["face_score"] == 0.75
+        assert crop.columns == {}
+
+
+def test_align_goes_on_where_a_finer_picture_cannot_be_decoded(tmp_path):
+    small = cv2.resize(portrait(), (256, 256), interpolation=cv2.INTER_AREA)
+    big = jpeg(cv2.copyMakeBorder(small, 350, 350, 350, 350, cv2.BORDER_CONSTANT))
+    write_tree(tmp_path / "raw", {"happy/big.jpg": big, "happy/plain.jpg": jpeg(portrait())})
+    samples = ingested(tmp_path / "raw", tmp_path / "samples")
+    params = align_params(size_px=112, cascade=["mtcnn"], max_decode_mb=2)
+    summary = align(samples, str(tmp_path / "raw"), tmp_path / "aligned", params, workers=1)
+    assert (summary["rows_out"], summary["rejected"]) == (1, {"too_large": 1})

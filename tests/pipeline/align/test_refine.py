@@ -39,7 +39,7 @@ def test_a_mirrored_picture_has_mirrored_points():
 
 def test_the_parameter_reaches_the_crop():
     content = jpeg(portrait())
-    picture = open_picture(content).decode_scaled(512, max_pixels=10**8)
+    picture = open_picture(content).decode_scaled(512, max_bytes=10**9)
     found = find_faces(build_cascade(align_params(cascade=["dlib-hog"])), [View(picture.pixels)], lambda _: None)[0]
     assert found is not None
     errors = {}

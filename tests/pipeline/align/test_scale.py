@@ -60,17 +60,17 @@ def test_the_shorter_side_leaves_the_crop_its_eyes(box, kind, face_px):
 @pytest.mark.parametrize(("enlarged", "finer"), [(1.25, False), (1.251, True)])
 def test_a_crop_that_enlarges_by_a_quarter_is_fine_enough(enlarged, finer):
     content = jpeg(portrait())
-    coarse = open_picture(content).decode_scaled(128, max_pixels=10**7)
+    coarse = open_picture(content).decode_scaled(128, max_bytes=10**9)
     assert coarse.scale_x == 0.25
     found = decode_finer(content, coarse, enlarged, align_params())
     assert (found is not None) == finer
     if found is not None:
         assert found.scale_x == 0.375  # at least 128 * 1.251 pixels, in eighths of 512
-    whole = open_picture(content).decode_scaled(512, max_pixels=10**7)
+    whole = open_picture(content).decode_scaled(512, max_bytes=10**9)
     assert decode_finer(content, whole, 9.0, align_params()) is None
     assert decode_finer(content, coarse, 9.0, align_params()).scale_x == 1
     assert decode_finer(content, coarse, 2.0, align_params()).scale_x == 0.5
     tall = open_picture(jpeg(np.ascontiguousarray(portrait()[:, :256])))
-    slim = tall.decode_scaled(64, max_pixels=10**7)
+    slim = tall.decode_scaled(64, max_bytes=10**9)
     assert (slim.scale_x, slim.width, slim.height) == (0.25, 256, 512)
     assert decode_finer(jpeg(np.ascontiguousarray(portrait()[:, :256])), slim, 2.0, align_params()).scale_x == 0.5

@@ -52,7 +52,7 @@ def test_no_photograph_is_read_upside_down():
     cascade = build_cascade(align_params())
     found_count = 0
     for photo in shared_photos("landmarks68/images/*.jpg")[::5]:
-        pixels = np.ascontiguousarray(decode(photo.read_bytes(), max_pixels=10**8)[::-1, ::-1])
+        pixels = np.ascontiguousarray(decode(photo.read_bytes(), max_bytes=10**9)[::-1, ::-1])
         found = find_faces(cascade, [View(pixels)], lambda _: None)[0]
         if found is not None:
             points = found.faces.landmarks[found.choice.row]
@@ -64,7 +64,7 @@ def test_no_photograph_is_read_upside_down():
 def test_a_small_face_on_its_head_is_not_read_upside_down():
     """In the middle of a picture of three times its side; one that the look around its box took for upright."""
     (photo,) = shared_photos("landmarks68/images/3534188114_2108895291.jpg")
-    pixels = decode(photo.read_bytes(), max_pixels=10**8)
+    pixels = decode(photo.read_bytes(), max_bytes=10**9)
     height, width = pixels.shape[:2]
     large = np.full((3 * height, 3 * width, 3), (90, 110, 130), np.uint8)
     large[height : 2 * height, width : 2 * width] = pixels
@@ -78,7 +78,7 @@ def test_a_small_face_on_its_head_is_not_read_upside_down():
 def test_a_score_alone_does_not_say_which_way_up(name, quarters):
     """Turned so, the detector scores a wrong reading 0.995 and more; its eyes are too near to each other."""
     (photo,) = shared_photos(f"landmarks68/images/{name}.jpg")
-    pixels = np.ascontiguousarray(np.rot90(decode(photo.read_bytes(), max_pixels=10**8), -quarters))
+    pixels = np.ascontiguousarray(np.rot90(decode(photo.read_bytes(), max_bytes=10**9), -quarters))
     found = find_faces(build_cascade(align_params()), [View(pixels)], lambda _: None)[0]
     assert found is not None
     assert found.turn_deg == 360 - 90 * quarters
@@ -88,6 +88,6 @@ def test_a_score_alone_does_not_say_which_way_up(name, quarters):
 def test_a_tilted_face_that_no_attempt_sees_well_is_not_laid_on_its_side(name):
     """Upright by eye, though tilted; an attempt on the picture turned takes an eye and the mouth for two eyes."""
     (photo,) = shared_photos(f"muxspace/images/{name}.jpg")
-    pixels = decode(photo.read_bytes(), max_pixels=10**8)
+    pixels = decode(photo.read_bytes(), max_bytes=10**9)
     found = find_faces(build_cascade(align_params()), [View(pixels)], lambda _: None)[0]
     assert found is None or found.turn_deg == 0

@@ -154,7 +154,7 @@ def _part(job: tuple[str, int, str], units: Units) -> tuple[int, list[int], bool
         if deadly and kind != "well":
             with Path(log).open("a") as stream:
                 stream.write(f"{unit} {units.only}\n")
-            os.kill(os.getpid(), signal.SIGKILL)
+            _ = bytearray(1 << 60) if kind == "memory" else os.kill(os.getpid(), signal.SIGKILL)
         if kind == "error":
             raise DataError("row 3 of b.csv: wrong")
         done.append(unit)
@@ -311,3 +311,9 @@ def test_a_worker_that_starts_when_all_is_done_says_nothing(tmp_path):
     (tmp_path / "late.py").write_text(LATE.format(root=str(ROOT)))
     done = subprocess.run([sys.executable, "late.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("2 4 6\n", "")
+
+
+def test_a_unit_that_takes_all_memory_is_tried_alone_and_left_out(tmp_path):
+    (result,) = _run(["memory"], tmp_path, 1)
+    assert result[1] == [0, 1, 3]
+    assert (tmp_path / "0.log").read_text() == "2 None\n2 2\n"

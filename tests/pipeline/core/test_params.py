@@ -240,6 +240,7 @@ def test_a_preset_that_begins_with_none_that_is_there_is_refused() -> None:
         ("head_epochs", "frozen_epochs", "frozen_epochs: 0 "),
         ("open_blocks", "unfreeze_blocks", "unfreeze_blocks: null "),
         ("flips", "tta_flip", "tta_flip: true "),
+        ("max_pixels", "max_decode_mb", "max_decode_mb: 512 "),
         ("mixed", "compound", "compound: distribution "),
         ("several", "multi_label", "multi_label: vote "),
         ("processes", "world_size", "world_size: 1 "),

@@ -190,7 +190,7 @@ def _large() -> Iterator[Case]:
         "ppm-plain": b"P3 60000 60000 255\n1 2 3",
     }
     for name, content in claims.items():
-        yield Case(f"large-{name}", content, status="too_many_pixels", said="the limit is")
+        yield Case(f"large-{name}", content, status="too_large", said="the limit is")
 
 
 def _corrupt_png() -> Iterator[Case]:

@@ -15,7 +15,7 @@ from tests.memory import peak_mib
 from tests.pipeline.images.cases import plain_files
 
 COUNT = 1600
-MAX_PIXELS = 30_000_000
+MAX_BYTES = 512_000_000
 REAL = Path("../shared/data/edge_cases")
 MAX_REAL_BYTES = 150_000
 
@@ -50,9 +50,9 @@ def mutate(content: bytes, random: np.random.Generator) -> bytes:
 def outcome(content: bytes) -> str:
     """Return "pixels" or the status; anything else ends the process."""
     try:
-        pixels = decode(content, max_pixels=MAX_PIXELS)
+        pixels = decode(content, max_bytes=MAX_BYTES)
         header = open_picture(content).header
-        scaled = open_picture(content).decode_scaled(16, max_pixels=MAX_PIXELS)
+        scaled = open_picture(content).decode_scaled(16, max_bytes=MAX_BYTES)
     except ImageError as error:
         status, said = error.status, str(error)
     else:

@@ -17,23 +17,24 @@ from pipeline.core.schema import Reason
 from pipeline.images import decode, decode_face, encode_face, open_picture
 from tests.pipeline.images.broken import broken_cases
 from tests.pipeline.images.cases import noise, orientation_exif, pillow_pixels, plain_files, save
+from tests.pipeline.images.decode_memory import MADE
 from tests.pipeline.images.whole import whole_cases
 
-MAX_PIXELS = 50_000_000
+MAX_BYTES = 512_000_000
 EDGE_CASES = Path("../shared/data/edge_cases")
 CASES = whole_cases() + broken_cases()
-REASONS = ("truncated", "corrupt", "not_an_image", "unsupported_format", "too_many_pixels", "too_small")
+REASONS = ("truncated", "corrupt", "not_an_image", "unsupported_format", "too_large", "too_small")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_each_crafted_file_gets_its_pixels_or_its_status(case):
     if case.pixels is None:
         with pytest.raises(ImageError) as caught:
-            decode(case.content, max_pixels=MAX_PIXELS)
+            decode(case.content, max_bytes=MAX_BYTES)
         assert (caught.value.status, len(str(caught.value).splitlines())) == (case.status, 1)
         assert case.said in caught.value.detail
         return
-    pixels = decode(case.content, max_pixels=MAX_PIXELS)
+    pixels = decode(case.content, max_bytes=MAX_BYTES)
     assert pixels.dtype == np.uint8
     assert pixels.shape == case.pixels.shape
     assert np.abs(pixels - case.pixels.astype(float)).max() <= case.tolerance
@@ -50,22 +51,62 @@ def test_there_are_enough_of_them_and_every_status_is_met():
 
 def test_a_picture_may_be_too_small():
     content = plain_files()["png"]
-    assert decode(content, max_pixels=MAX_PIXELS, min_side_px=61).shape == (61, 83, 3)
+    assert decode(content, max_bytes=MAX_BYTES, min_side_px=61).shape == (61, 83, 3)
     with pytest.raises(ImageError, match="too_small: 83x61 pixels; the least side is 62"):
-        decode(content, max_pixels=MAX_PIXELS, min_side_px=62)
+        decode(content, max_bytes=MAX_BYTES, min_side_px=62)
 
 
-def test_the_limit_on_pixels_is_exact():
+def test_the_limit_on_memory_is_exact():
     content = plain_files()["jpeg"]
-    assert decode(content, max_pixels=61 * 83).shape == (61, 83, 3)
-    for read in (decode, lambda content, max_pixels: open_picture(content).decode_scaled(8, max_pixels=max_pixels)):
-        with pytest.raises(ImageError, match="too_many_pixels"):
-            read(content, max_pixels=61 * 83 - 1)
+    needed = 3 * 61 * 83 + len(content)
+    assert decode(content, max_bytes=needed).shape == (61, 83, 3)
+    with pytest.raises(ImageError, match="too_large: 83x61 pixels, which take 0 MB to decode"):
+        decode(content, max_bytes=needed - 1)
+    scaled = 3 * 8 * 11 + len(content)
+    assert open_picture(content).decode_scaled(8, max_bytes=scaled).pixels.shape == (8, 11, 3)
+    with pytest.raises(ImageError, match="too_large"):
+        open_picture(content).decode_scaled(8, max_bytes=scaled - 1)
+
+
+# What Pillow and NumPy take besides, whatever the size: their modules, and one band of rows.
+SLACK_MIB = 14
+
+
+def assert_taken_as_estimated(*names):
+    """The oracle is the kernel's count of a child process."""
+    command = [sys.executable, "-W", "error", "-m", "tests.pipeline.images.decode_memory", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0, done.stderr[-2000:]
+    for kind, found in json.loads(done.stdout).items():
+        assert found["taken"] <= found["estimate"] + SLACK_MIB, (kind, found)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's count is Linux's")
+def test_decoding_takes_no_more_memory_than_its_header_says():
+    assert_taken_as_estimated("webp-empty", "png-16-4", "jpeg-progressive-0", "jpeg-odd")
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's count is Linux's")
+def test_no_kind_of_picture_takes_more_memory_than_its_header_says():
+    assert_taken_as_estimated()
+
+
+def test_a_tiny_file_with_a_huge_canvas_is_refused_before_memory_is_taken():
+    for name in ("webp-empty", "gif"):
+        content = bytearray(MADE[name]()) if name == "webp-empty" else bytearray(plain_files()["gif"])
+        if name == "webp-empty":
+            content[24:30] = (7999).to_bytes(3, "little") * 2
+        else:
+            content[6:10] = (9000).to_bytes(2, "little") * 2
+        assert len(content) < 10_000
+        with pytest.raises(ImageError, match="too_large"):
+            decode(bytes(content), max_bytes=MAX_BYTES)
 
 
 def test_a_status_survives_the_way_from_a_worker():
     with pytest.raises(ImageError) as caught:
-        decode(b"", max_pixels=MAX_PIXELS)
+        decode(b"", max_bytes=MAX_BYTES)
     copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 -- our own
     assert (copy.status, copy.detail) == ("truncated", "the file is empty")
 
@@ -74,14 +115,14 @@ def test_a_status_survives_the_way_from_a_worker():
 def test_no_cut_is_ever_filled(name):
     """Cut anywhere: a status, or the very same pixels where what is missing holds none."""
     content = plain_files()[name]
-    full = decode(content, max_pixels=MAX_PIXELS)
+    full = decode(content, max_bytes=MAX_BYTES)
     for cut in {
         *range(64),
         *range(64, len(content), max(1, len(content) // 60)),
         *range(len(content) - 8, len(content)),
     }:
         try:
-            pixels = decode(content[:cut], max_pixels=MAX_PIXELS)
+            pixels = decode(content[:cut], max_bytes=MAX_BYTES)
         except ImageError as error:
             assert error.status == Reason.truncated, cut  # noqa: PT017 -- a status or pixels
             continue
@@ -122,12 +163,12 @@ def spot_middles(pixels, near, radius):
 def test_a_point_of_the_full_picture_is_found_in_the_scaled_one(orientation, width, height):
     spots, _ = markers(width, height)
     content = save(Image.fromarray(spots), "JPEG", quality=95, exif=orientation_exif(orientation))
-    full = decode(content, max_pixels=MAX_PIXELS)
+    full = decode(content, max_bytes=MAX_BYTES)
     assert full.shape == ((height, width) if orientation < 5 else (width, height))
     stored = np.argwhere(full >= 250)
     assert len(stored)
     for least, scale in ((1, 0.125), (100, 0.25), (140, 0.375), (200, 0.5), (400, 1.0)):
-        scaled = open_picture(content).decode_scaled(least, max_pixels=MAX_PIXELS)
+        scaled = open_picture(content).decode_scaled(least, max_bytes=MAX_BYTES)
         assert (scaled.width, scaled.height) == (full.shape[1], full.shape[0])
         assert (scaled.scale_x, scaled.scale_y) == (scale, scale)
         assert min(scaled.pixels.shape) >= min(least, *full.shape)
@@ -139,7 +180,7 @@ def test_a_point_of_the_full_picture_is_found_in_the_scaled_one(orientation, wid
 
 
 def test_other_formats_are_given_in_full():
-    scaled = open_picture(plain_files()["png"]).decode_scaled(8, max_pixels=MAX_PIXELS)
+    scaled = open_picture(plain_files()["png"]).decode_scaled(8, max_bytes=MAX_BYTES)
     assert (scaled.pixels.shape, scaled.scale_x, scaled.offset_x) == ((61, 83, 3), 1.0, 0.0)
     assert (scaled.width, scaled.height) == (83, 61)
 
@@ -174,8 +215,8 @@ def test_what_is_no_face_is_refused():
 def test_real_photographs_are_read_as_pillow_reads_them():
     for path in sorted(EDGE_CASES.iterdir()):
         content = path.read_bytes()
-        found, expected = decode(content, max_pixels=MAX_PIXELS), pillow_pixels(content)
+        found, expected = decode(content, max_bytes=MAX_BYTES), pillow_pixels(content)
         assert found.shape == expected.shape, path.name
         assert np.abs(found - expected.astype(float)).mean() < 1, path.name
     assert open_picture((EDGE_CASES / "webp_named.jpg").read_bytes()).header.format == "WebP"
-    assert decode((EDGE_CASES / "BWPictureHuman.jpg").read_bytes(), max_pixels=MAX_PIXELS).ndim == 2
+    assert decode((EDGE_CASES / "BWPictureHuman.jpg").read_bytes(), max_bytes=MAX_BYTES).ndim == 2

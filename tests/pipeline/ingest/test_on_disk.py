@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.registry import open_tree
+from pipeline.core.errors import ImageError
+from pipeline.ingest.registry import open_pictures, open_tree
 from tests.pipeline.ingest.layouts import Read, put
 from tests.pipeline.ingest.on_disk import (
     Wanted,
@@ -211,3 +212,12 @@ def test_everything_is_accounted_for_and_every_label_is_right(write, tmp_path):
         if name.lower().endswith((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".webp"))
     }
     assert len(pictures - named) == wanted.unnamed
+
+
+def test_a_picture_file_of_more_than_can_be_read_is_its_own_fault(tmp_path):
+    folder = tmp_path / "raw/happy"
+    folder.mkdir(parents=True)
+    with (folder / "a.jpg").open("wb") as stream:
+        stream.truncate((512 << 20) + 1)  # sparse: it takes no room
+    with pytest.raises(ImageError, match="too_large: a file of 536870913 bytes"):
+        open_pictures(str(tmp_path / "raw"), "folder").read("happy/a.jpg", 0)
