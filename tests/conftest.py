@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from tests.browser import browser
+
 for name in ("PREP_DEVICES", "PREP_NODES", "PREP_STRATEGY"):
     os.environ.pop(name, None)
 os.environ["PREP_DEVICE"] = "cpu"  # processes that tests start inherit it
@@ -17,3 +19,10 @@ def gpu(monkeypatch):
     if not torch.cuda.is_available():
         pytest.skip("no GPU here")
     monkeypatch.setenv("PREP_DEVICE", "cuda:0")
+
+
+@pytest.fixture(scope="module")
+def tab():
+    """Open pages in a headless browser (`tests.browser`); not for the session, because it keeps an event loop."""
+    with browser() as opened:
+        yield opened
