@@ -15,6 +15,7 @@ from stages import __version__
 from stages.align import align
 from stages.code import check_code, code
 from stages.demo import demo
+from stages.doubt import doubt
 from stages.entry import INTERRUPTED
 from stages.equalize import equalize
 from stages.evaluate import evaluate
@@ -63,6 +64,7 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (shard, "Balance the classes; write Parquet and WebDataset."),
     (train, "Train the network that params.yaml names."),
     (evaluate, "Test a network: metrics, confusion, saliency."),
+    (doubt, "Rank samples by how doubtful they are, and why."),
     (report, "Write the data card with its contact sheets."),
     (predict, "Say which expression every face of a photo has."),
     (export, "Export a network to ONNX."),

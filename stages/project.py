@@ -8,6 +8,7 @@ from typing import Final
 from pipeline.core.errors import DataError, ParamsError, UsageError
 from pipeline.core.folders import (
     ALIGNED,
+    DOUBT,
     EVALUATE,
     FACES,
     LABELS,
@@ -33,6 +34,7 @@ _MADE_BY: Final = {
     SHARDS: "shard",
     TRAIN: "train",
     EVALUATE: "evaluate",
+    DOUBT: "doubt",
 }
 _ARCHIVE_SUFFIXES: Final = (".zip", ".tar.gz", ".tar", ".tgz")
 _OUTSIDE: Final = re.compile(r"(?<=[A-Za-z0-9])[^A-Za-z0-9_.-]+")

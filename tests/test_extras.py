@@ -37,7 +37,7 @@ def distributions(module: str) -> set[str]:
 BASE = required(PROJECT["dependencies"])
 EXTRA = {name: required(lines) for name, lines in PROJECT["optional-dependencies"].items() if name != "all"}
 # What a requirement brings and pins itself; dlib's wheel does not list its modules.
-BROUGHT = {"pydantic_core": "pydantic", "scmrepo": "dvc", "dlib": "dlib-bin"}
+BROUGHT = {"pydantic_core": "pydantic", "scmrepo": "dvc", "dlib": "dlib-bin", "threadpoolctl": "scikit-learn"}
 
 
 @pytest.mark.parametrize("module", sorted(imported()))

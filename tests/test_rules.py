@@ -30,6 +30,7 @@ ROOMS = {
     "pipeline/equalize": "core images",
     "pipeline/split": "core images geometry",
     "pipeline/shards": "core geometry",
+    "pipeline/doubt": "core images geometry split",
     "pipeline/report": "core images",
     "models/core": "core",
     "models/networks": "core models/core",
@@ -40,7 +41,7 @@ ROOMS = {
     "models/training": "core shards models models/core models/networks models/classical models/data models/evaluation",
     "models/inference": "core images geometry align equalize report models models/core models/data",
     "models/personal": "core shards models models/core models/networks models/data models/training models/evaluation",
-    "stages": "core demo ingest align select equalize labels split shards report verify models models/training "
+    "stages": "core demo ingest align select equalize labels split shards doubt report verify models models/training "
     "models/evaluation models/inference models/personal",
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

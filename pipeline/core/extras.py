@@ -20,6 +20,7 @@ EXTRAS: Final = {
     "sklearn": "train",
     "starlette": "review",
     "tensorboard": "loggers",
+    "threadpoolctl": "train",
     "timm": "train",
     "torch": "train",
     "torchvision": "train",

@@ -21,6 +21,7 @@ MISSES: Final = Path("runs/align")
 COUNTS: Final = Path("runs/select")
 TRAIN: Final = Path("runs/train")
 EVALUATE: Final = Path("runs/evaluate")
+DOUBT: Final = Path("runs/doubt")
 REPORT: Final = Path("runs/report")
 # Files that commands write for people to take away. No stage reads them and dvc.lock does not record them, so
 # `prep verify` does not take them for strays.

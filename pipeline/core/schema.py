@@ -194,6 +194,46 @@ AFFECT_PREDICTIONS: Final = pa.schema(
     ]
 )
 
+
+class Doubt(StrEnum):
+    """Why a sample is doubtful."""
+
+    label = "label"  # networks that have not seen the person answer another class
+    duplicate = "duplicate"  # a copy of the picture has another label
+    outlier = "outlier"  # no other face looks like it
+    crop = "crop"  # blurred, off-centre, another face, ...
+
+
+# One row for every labelled sample with a face, the most doubtful first. A score is 0..1, higher is more doubtful.
+DOUBT: Final = pa.schema(
+    [
+        pa.field("rank", pa.int32(), nullable=False),  # 1 is the most doubtful of all
+        pa.field("rank_in_class", pa.int32(), nullable=False),  # 1 is the most doubtful of its class
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),  # a Doubt: that of the highest of the four scores below
+        pa.field("detail", pa.string(), nullable=False),  # the reason in words
+        pa.field("score", pa.float32(), nullable=False),  # the highest of the four
+        pa.field("label_score", pa.float32(), nullable=False),
+        pa.field("duplicate_score", pa.float32(), nullable=False),
+        pa.field("outlier_score", pa.float32(), nullable=False),
+        pa.field("crop_score", pa.float32(), nullable=False),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("suggested", pa.int8()),  # the class that is likelier; null where none is
+        pa.field("probs", pa.list_(pa.float32(), 8), nullable=False),  # answers by what has not seen its group
+        pa.field("neighbours", pa.list_(pa.string()), nullable=False),  # copies with another label, then faces like it
+    ]
+)
+
+# Where a sample is on the map of all: faces that look alike are near each other. The unit of x and y means nothing.
+EMBEDDING: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("x", pa.float32(), nullable=False),
+        pa.field("y", pa.float32(), nullable=False),
+    ]
+)
+
 REJECTS: Final = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),

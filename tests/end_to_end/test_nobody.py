@@ -27,6 +27,7 @@ COMMANDS = (
     "shard",
     "train",
     "evaluate",
+    "doubt",
     "report",
     "predict raw/demo/rafdb --json",
     "export",

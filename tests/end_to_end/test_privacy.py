@@ -33,6 +33,7 @@ COMMANDS = {
     "shard": [[]],
     "train": [[]],
     "evaluate": [[]],
+    "doubt": [[]],
     "report": [[]],
     "predict": [["raw/demo/ckplus/cohn-kanade-images/S005/001", "--out", "drawn"]],
     "export": [[]],

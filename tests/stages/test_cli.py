@@ -103,7 +103,7 @@ def test_verify_says_that_dvc_lock_is_missing(project, capsys):
     assert "dvc.lock is missing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["split", "shard", "train", "evaluate", "report", "verify"])
+@pytest.mark.parametrize("command", ["split", "shard", "train", "evaluate", "doubt", "report", "verify"])
 def test_a_stage_before_its_inputs_is_one_line_and_exit_1(project, capsys, command):
     assert run([command]) == 1
     assert "error: " in said(capsys)
@@ -182,6 +182,7 @@ main()
         ("shard", "data/split", "split"),
         ("train", "data/shards", "shard"),
         ("evaluate", "data/shards", "shard"),
+        ("doubt", "data/split", "split"),
         ("report", "data/shards", "shard"),
         ("personalize --subject s --shots 2", "data/shards", "shard"),
     ],

@@ -236,6 +236,13 @@ class ShardParams(Section):
         return values
 
 
+class DoubtParams(Section):
+    """How doubtful samples are looked for: the number of folds, and of faces on the map."""
+
+    folds: Annotated[int, Field(ge=2, le=100)]
+    map_faces: Annotated[int, Field(ge=1, le=20_000)]
+
+
 class ReportParams(Section):
     """What the data card shows."""
 

@@ -17,6 +17,7 @@ from pipeline.core.params.preparation import (
     AnyDataset,
     DatasetName,
     DemoParams,
+    DoubtParams,
     EqualizeParams,
     HarmonizeParams,
     IngestParams,
@@ -49,6 +50,7 @@ class Params(Section):
     train: TrainParams
     personalize: PersonalizeParams
     evaluate: EvaluateParams
+    doubt: DoubtParams
     report: ReportParams
 
     @model_validator(mode="after")

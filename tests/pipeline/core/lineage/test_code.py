@@ -152,7 +152,7 @@ def test_what_a_stage_loads_is_among_its_code(tmp_path):
             ("equalize", "--src", f"data/aligned/{key}", "--out", f"data/faces/{key}"),
             ("harmonize", "--src", f"data/samples/{key}", "--out", f"data/labels/{key}"),
         ]
-    steps += [("split",), ("shard",), ("train",), ("evaluate",), ("report",)]
+    steps += [("split",), ("shard",), ("train",), ("evaluate",), ("doubt",), ("report",)]
     for step in steps:
         code = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"

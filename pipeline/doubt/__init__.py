@@ -1,0 +1,1 @@
+"""Which samples a person should look at: wrong labels, contradicting copies, outliers, crops that look wrong."""

@@ -1,0 +1,78 @@
+"""Frozen features of each face and of its mirror image: what the answers are learned from.
+
+Histograms of oriented gradients (Dalal and Triggs 2005) of the grey face say how eyes, brows and mouth are shaped, and
+take a millisecond.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.feature import hog
+
+from pipeline.core.errors import ImageError, TableError
+from pipeline.core.parallel.engine import map_ordered
+from pipeline.core.parallel.pool import Progress, finish_units, no_progress
+from pipeline.core.tables import count_rows, read_part
+from pipeline.geometry.margin import read_margin
+from pipeline.images import decode_grey_face
+
+Features = NDArray[np.float32]
+
+_SIDE_PX: Final = 64
+_CELL_PX: Final = 8
+_DIRECTIONS: Final = 8
+
+
+def read_features(
+    parts: Sequence[Path], *, workers: int, progress: Progress = no_progress
+) -> tuple[list[str], Features]:
+    """Return the sample ids of all faces and their features (N, 2, F): of the face, and of its mirror image.
+
+    Args:
+        parts: Parquet files of aligned faces, each in a folder with the snapshot of align.
+        workers: processes; the result does not depend on it.
+        progress: called with faces read.
+
+    Raises:
+        TableError: a part is torn, or holds a face that cannot be decoded.
+        LineageError: a folder does not say how its faces were aligned.
+    """
+    total = sum(map(count_rows, parts))
+    progress(0, total, "faces described")
+    read = list(
+        map_ordered(_describe_part, list(parts), workers, lambda done: progress(done, total, "faces described"))
+    )
+    return [sample_id for ids, _ in read for sample_id in ids], np.concatenate([features for _, features in read])
+
+
+def describe(faces: Sequence[NDArray[np.uint8]], margin: float) -> Features:
+    """Return the features (N, 2, F) of aligned grey faces (H, H), without their margin."""
+    rows = []
+    for face in faces:
+        edge = round(len(face) * margin)
+        inner = face[edge : len(face) - edge, edge : len(face) - edge]
+        small = np.asarray(cv2.resize(inner, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA), np.uint8)
+        rows.append([_histograms(small), _histograms(small[:, ::-1])])
+        finish_units(1)
+    return np.array(rows, np.float32)
+
+
+def _histograms(face: NDArray[np.uint8]) -> Features:
+    cells = {"pixels_per_cell": (_CELL_PX, _CELL_PX), "cells_per_block": (2, 2)}
+    return np.asarray(hog(face, orientations=_DIRECTIONS, **cells), np.float32)
+
+
+def _describe_part(file: Path) -> tuple[list[str], Features]:
+    cv2.setNumThreads(1)  # every worker process would start threads of its own
+    ids, faces = [], []
+    for row in read_part(file, ["sample_id", "image"]).to_pylist():
+        ids.append(row["sample_id"])
+        try:
+            faces.append(decode_grey_face(row["image"], 2 * _SIDE_PX))
+        except ImageError as error:
+            raise TableError(f"{file}: {row['sample_id']}: {error.detail}; run align again") from None
+    return ids, describe(faces, read_margin(file.parent))
