@@ -13,7 +13,7 @@ from pipeline.core.params import Params
 from stages.ingest import ingest_choices, run_ingest
 from stages.progress import bar
 from stages.project import dataset_name, dataset_of, load_params
-from stages.say import say
+from stages.say import Fresh, note, say
 
 if TYPE_CHECKING:
     from pipeline.core.lineage.snapshot import Snapshot
@@ -25,8 +25,12 @@ def align(
     samples: Annotated[
         Path | None, typer.Option(help="The samples that ingest wrote.  [default: data/samples/<dataset>]")
     ] = None,
+    fresh: Fresh = False,
 ) -> None:
     """Find every face of a raw tree and warp it to the template; ingests the tree first where that was not done.
+
+    Faces of an earlier run with the same pictures, parameters and code are taken over, part by part, whether it ended
+    well or was killed.
 
     For data/aligned/<dataset> also writes runs/align/<dataset>.json: the misses, for `dvc metrics diff`.
 
@@ -35,6 +39,7 @@ def align(
     """
     from pipeline.align.stage import run as align_faces
     from pipeline.core.parallel.pool import worker_count
+    from pipeline.core.parts import Resume
 
     params = load_params()
     dataset = dataset_name(params, src)
@@ -49,6 +54,7 @@ def align(
             workers=worker_count(),
             contract=params.align,
             misses=MISSES / f"{dataset}.json" if place == ALIGNED / dataset else None,
+            resume=Resume(fresh, note),
             progress=progress,
         )
     if summary["rows_in"] and not summary["rows_out"]:

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Final
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", envvar="PREP_FRESH", help="Take over no part of an earlier run; make all anew.")
+]
 
 _QUIET: Final[ContextVar[bool]] = ContextVar("quiet", default=False)
 

@@ -1,13 +1,16 @@
 """The cascade: the attempts that params.yaml can name, and how to build each of them. `search` runs them."""
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline.align.choice import Choice
 from pipeline.align.detectors.detector import Detector, Faces
 from pipeline.core.errors import ParamsError
+from pipeline.core.lineage.identity import file_md5
 from pipeline.core.params import AlignParams
 
 if TYPE_CHECKING:
@@ -167,6 +170,23 @@ def check_cascade(names: Sequence[str]) -> None:
             raise ParamsError(
                 f"params.yaml: align.cascade: expected {', '.join(BUILDERS)} or package.module:Class, not {name!r}"
             )
+
+
+def foreign_files(params: AlignParams) -> dict[str, str]:
+    """Return the md5 of each file that a cascade runs or reads, and that no fingerprint of our code contains."""
+    own = [name.partition(":")[0] for name in params.cascade if name not in BUILDERS]
+    found = {name: _origin(name) for name in own}
+    if params.yunet_file is not None:
+        found["yunet_file"] = Path(params.yunet_file)
+    return {name: file_md5(path) for name, path in found.items() if path is not None and path.is_file()}
+
+
+def _origin(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None  # building the cascade says what is wrong
+    return None if spec is None or spec.origin is None else Path(spec.origin)
 
 
 def build_cascade(params: AlignParams) -> list[Attempt]:

@@ -1,7 +1,7 @@
-"""Align one part of a table of samples, from raw bytes to the written file: the unit of work of a process."""
+"""Align one part of a table of samples, from raw bytes to the written files: the unit of work of a process."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,16 +18,18 @@ from pipeline.align.scale import hint_of, search_side_px, view_of
 from pipeline.align.search import find_faces
 from pipeline.core.device import CPU
 from pipeline.core.errors import ImageError, LineageError
+from pipeline.core.names import DETECTIONS_NAME
 from pipeline.core.parallel.units import NO_UNIT, Lost, Units
 from pipeline.core.params import AlignParams
+from pipeline.core.parts import Task
 from pipeline.core.schema import ALIGNED, DETECTIONS, FACES, SAMPLES, Reason
-from pipeline.core.stage_output import Reject
-from pipeline.core.tables import part_name, rows_to_table, write_table
+from pipeline.core.tables import rows_to_table, write_table
 from pipeline.images import Opened, Scaled, open_picture
 from pipeline.ingest.registry import Pictures, open_pictures
 
-# Rows per part. A row group of samples.parquet has twice as many, so a process reads at most two parts' worth of rows.
-PART_ROWS: Final = 512
+FACES_NAME: Final = "faces.parquet"
+# The detections of a part, with the text for the rejects.
+TOLD: Final = DETECTIONS.append(pa.field("detail", pa.string(), nullable=False))
 # Pictures that are decoded and searched together, on the CPU and on a GPU, which gains more from large batches. A batch
 # ends earlier when its pixels exceed `_BATCH_BYTES`, so that large pictures do not fill the memory.
 _BATCH: Final = 32
@@ -44,27 +46,16 @@ _LOST: Final[Mapping[Lost, tuple[Reason, str]]] = {
 class Part:
     """The rows to align and where to find them; sent to a worker process.
 
-    `number` gives the part its file name. The rows are those from `first` to `first + rows` of the table `samples`;
-    their pictures are in `src`, a folder or an archive in the layout `format`. The part is written into `folder`.
+    The rows are those from `first` to `first + rows` of the table `samples`; their pictures are in `src`, a folder or
+    an archive in the layout `format`. Whatever else the result depends on must be in the recipe that `stage` gives.
     """
 
-    number: int
     first: int
     samples: Path
     rows: int
     src: str
     format: str
-    folder: Path
     params: AlignParams
-
-
-@dataclass(slots=True)
-class PartResult:
-    """The result of a part, sent back to the parent; the faces themselves are in the file that the worker wrote."""
-
-    rows_out: int = 0
-    detections: pa.Table = None
-    rejects: list[Reject] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -81,18 +72,19 @@ class _Sample:
     crop: Crop | None = None
 
 
-def count_units(part: Part) -> int:
+def count_units(task: Task[Part]) -> int:
     """Return how many units a part has, each of which could crash a worker: one per row."""
-    return part.rows
+    return task.job.rows
 
 
-def align_part(part: Part, units: Units) -> PartResult:
-    """Find, warp and encode the faces of one part, and write its file.
+def align_part(part: Part, folder: Path, units: Units) -> None:
+    """Find, warp and encode the faces of one part, and write its faces, and for every row its detection.
 
     Args:
         part: the rows and their pictures.
-        units: which rows to work on, and where to report the current one. If only one row is to be tried, because it
-            may have crashed a worker before, no file is written.
+        folder: where to write `FACES_NAME` and `DETECTIONS_NAME`; the latter with the column `detail`, which says more
+            of a rejected row.
+        units: which rows to work on, and where to report the current one.
 
     Raises:
         LineageError: a picture is not the one that was ingested.
@@ -107,7 +99,7 @@ def align_part(part: Part, units: Units) -> PartResult:
     ]
     for batch in _batches(samples, _Raw(part.src, part.format), part, units):
         _align_batch(batch, attempts, part, units)
-    return _result(samples, part, write=units.only is None)
+    _write(samples, folder)
 
 
 def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, units: Units) -> None:
@@ -178,30 +170,18 @@ def _read_rows(part: Part) -> list[dict[str, Any]]:
     return rows
 
 
-def _result(samples: list[_Sample], part: Part, *, write: bool) -> PartResult:
-    result = PartResult()
-    faces = []
-    for sample in samples:
-        if sample.reason is not None:
-            result.rejects.append(_reject(sample, sample.reason))
-        elif sample.crop is not None:
-            faces.append({**sample.row, **sample.crop.columns, "image": sample.crop.image})
-    if write:
-        write_table(part.folder / part_name(part.number), rows_to_table(faces, FACES))
-    result.rows_out = len(faces)
-    result.detections = rows_to_table([_detection_row(sample) for sample in samples], DETECTIONS)
-    return result
-
-
-def _reject(sample: _Sample, reason: Reason) -> Reject:
-    row = sample.row
-    return Reject(row["sample_id"], row["dataset"], reason, sample.detail, row["source_path"])
+def _write(samples: list[_Sample], folder: Path) -> None:
+    aligned = [(sample.row, sample.crop) for sample in samples if sample.crop is not None and sample.reason is None]
+    faces = [{**row, **crop.columns, "image": crop.image} for row, crop in aligned]
+    write_table(folder / FACES_NAME, rows_to_table(faces, FACES))
+    write_table(folder / DETECTIONS_NAME, rows_to_table([_detection_row(sample) for sample in samples], TOLD))
 
 
 def _detection_row(sample: _Sample) -> dict[str, Any]:
     return {
         **{name: sample.row[name] for name in ("sample_id", "dataset", "source_path", "source_labels")},
         "status": sample.reason.value if sample.reason else ALIGNED,
+        "detail": sample.detail,
         **(sample.crop.detections if sample.crop else {}),
     }
 

@@ -8,19 +8,22 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.align.cascade import WHOLE, check_cascade
+from pipeline.align.cascade import WHOLE, check_cascade, foreign_files
+from pipeline.align.cut import cut_parts
 from pipeline.align.mtcnn.networks import fitting_workers, network_device
-from pipeline.align.part import PART_ROWS, Part, align_part, count_units
-from pipeline.core.device import describe_device
+from pipeline.align.part import FACES_NAME, TOLD, Part, align_part, count_units
+from pipeline.core.device import Device, describe_device
 from pipeline.core.errors import TableError
-from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.lineage.code import function_code
+from pipeline.core.lineage.snapshot import read_snapshot, tool_versions
 from pipeline.core.names import DETECTIONS_NAME, SAMPLES_NAME, SUMMARY_NAME
 from pipeline.core.parallel.engine import map_parts
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import AlignParams
-from pipeline.core.schema import ALIGNED, DETECTIONS, FACES
-from pipeline.core.stage_output import Source, StageOutput, stage_output
-from pipeline.core.tables import count_rows, part_name
+from pipeline.core.parts import TAKE_OVER, MakePart, PartStore, Resume, Task, digest_of, in_order
+from pipeline.core.schema import ALIGNED, DETECTIONS, FACES, Reason
+from pipeline.core.stage_output import Reject, Source, StageOutput, stage_output
+from pipeline.core.tables import count_rows, part_name, read_part
 from pipeline.geometry.similarity import TEMPLATE_NAME
 
 # The libraries whose version can change pixels or boxes; the snapshot records their versions.
@@ -35,7 +38,7 @@ TOOLS: Final = (
 )
 
 
-def run(
+def run(  # noqa: PLR0913 - what goes in, and how
     samples: Path,
     src: str,
     out: Path,
@@ -44,9 +47,13 @@ def run(
     workers: int,
     contract: AlignParams | None = None,
     misses: Path | None = None,
+    resume: Resume = TAKE_OVER,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Align every face of one dataset.
+
+    Parts of an earlier run with the same rows, parameters and code are taken over, also if that run succeeded: after a
+    change of some rows, only the parts with these rows are aligned again.
 
     If the dataset's pictures are faces that its authors cut out, `whole` is added to the end of the cascade, so that no
     row is lost because a detector does not see its face.
@@ -60,6 +67,7 @@ def run(
         misses: the file outside the folder to which `metrics` of the summary is written, or None to write none.
         contract: the section without the dataset's overrides, by which `predict` aligns other pictures; None for
             `params`.
+        resume: whether parts of an earlier run are taken over.
         progress: called with the rows done, all rows, and a text with the number of missed faces.
 
     Returns:
@@ -87,14 +95,14 @@ def run(
     with stage_output(
         out, stage="align", sources=[samples, Source(Path(src), raw)], params=params.plain(), tools=TOOLS
     ) as output:
-        parts = [
-            Part(number, first, table, min(PART_ROWS, rows - first), src, fmt, output.folder, params)
-            for number, first in enumerate(range(0, rows, PART_ROWS))
+        store = output.part_store(_recipe(params, fmt, device), resume)
+        tasks = [
+            Task(digest_of(cut.digest), Part(cut.first, table, cut.rows, src, fmt, params)) for cut in cut_parts(table)
         ]
         # Readers refuse a folder without a part, so that a wrong path is not taken for an empty table.
-        if not parts:
+        if not tasks:
             output.write_table(part_name(0), FACES.empty_table())
-        detections, rows_out = _collect(output, parts, rows, workers, params.deadline_s, progress)
+        detections, rows_out = _collect(output, store, tasks, workers, params.deadline_s, progress)
         output.write_table(DETECTIONS_NAME, detections)
         # `empty` allows an output without faces: its detections say why each row has none. The command then exits with
         # an error.
@@ -139,25 +147,58 @@ def build_contract(params: AlignParams) -> dict[str, Any]:
     }
 
 
+def _recipe(params: AlignParams, fmt: str, device: Device) -> dict[str, Any]:
+    """Return all that decides what becomes of given rows.
+
+    The deadline is left out: a part with a picture that took too long is never taken over.
+    """
+    return {
+        "code": function_code(align_part, {"align": params.plain()}),
+        "device": describe_device(device),
+        "files": foreign_files(params),
+        "format": fmt,
+        "params": {name: value for name, value in params.plain().items() if name != "deadline_s"},
+        "tools": tool_versions([*TOOLS, "pyarrow"]),
+    }
+
+
 def _collect(
-    output: StageOutput, parts: list[Part], rows: int, workers: int, deadline_s: float, progress: Progress
+    output: StageOutput,
+    store: PartStore,
+    tasks: list[Task[Part]],
+    workers: int,
+    deadline_s: float,
+    progress: Progress,
 ) -> tuple[pa.Table, int]:
     ledgers, done, rows_out = [DETECTIONS.empty_table()], 0, 0
-    progress(0, rows, "")
-    results = map_parts(
-        align_part,
-        parts,
+    rows = sum(map(count_units, tasks))
+    taken = store.take_over(tasks, workers)
+    waiting = [task for task in tasks if task.key not in taken]
+    before = rows - sum(map(count_units, waiting))
+    progress(before, rows, "")
+    made = map_parts(
+        MakePart(align_part, store.folder),
+        waiting,
         workers,
         count_units,
         deadline_s=deadline_s,
-        report=lambda finished: progress(finished, rows, f"{done - rows_out} missed"),
+        report=lambda finished: progress(before + finished, rows, f"{done - rows_out} missed"),
     )
-    for part, result in zip(parts, results, strict=True):
-        output.reject(result.rejects)
-        ledgers.append(result.detections)
-        done, rows_out = done + part.rows, rows_out + result.rows_out
+    for number, (task, part) in enumerate(zip(tasks, in_order(tasks, taken, made), strict=True)):
+        output.add_part(part, {FACES_NAME: part_name(number)}, keep=True)
+        told = read_part(part.folder / DETECTIONS_NAME, schema=TOLD)
+        rejects = _rejects(told)
+        output.reject(rejects)
+        ledgers.append(told.select(DETECTIONS.names))
+        done, rows_out = done + task.job.rows, rows_out + task.job.rows - len(rejects)
     progress(rows, rows, f"{done - rows_out} missed")
     return pa.concat_tables(ledgers), rows_out
+
+
+def _rejects(told: pa.Table) -> list[Reject]:
+    columns = (told[name].to_pylist() for name in ("sample_id", "dataset", "status", "detail", "source_path"))
+    rows = zip(*columns, strict=True)
+    return [Reject(key, name, Reason(status), *rest) for key, name, status, *rest in rows if status != ALIGNED]
 
 
 def summarize(detections: pa.Table) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 While a run lasts, the hidden folder `data/.x.partial` exists beside the output `data/x`. The lock is on that folder,
 because such a lock leaves no file behind and ends with the process that holds it. Each run has its own folder inside:
 a worker that outlives its killed parent finds that folder gone and can never write into the next run's. Links are
-resolved first and not followed afterwards.
+resolved first and not followed afterwards. Only the folder `parts`, in which `parts.PartStore` keeps whole parts, stays
+there from run to run.
 
 A finished result survives a power cut, because its bytes are synced before its name is. It is put in place by one
 exchange (renameat2) if the kernel and the file system have that, otherwise by two renames. If a run dies between these,
@@ -16,9 +17,10 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -31,12 +33,15 @@ FILE_MODE: Final = 0o600
 # Constants of Linux's fcntl.h and fs.h, which Python does not define.
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
+# A file system without hard links, or a file that has as many as it can have.
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV)
 _OLD_NAME: Final = "old"
+PARTS_NAME: Final = "parts"
 
 
 @contextmanager
 def workplace(out: Path) -> Iterator[Path]:
-    """Lock an output and yield a new folder beside it, which is removed at the end.
+    """Lock an output and yield a new folder beside it, which is removed at the end; whole parts beside it stay.
 
     Args:
         out: an absolute path without links.
@@ -49,14 +54,17 @@ def workplace(out: Path) -> Iterator[Path]:
     beside.parent.mkdir(parents=True, exist_ok=True)
     lock = _lock(beside, out)
     try:
-        _clear(beside, out)
+        _restore(beside, out)
+        _clear(beside)
         # A name that no earlier run had, so that a worker that outlived it cannot write here.
         folder = beside / secrets.token_hex(8)
         folder.mkdir(FOLDER_MODE)
         yield folder
     finally:
         # The lock is released last. In the other order, this could remove the folder of the next run.
-        shutil.rmtree(beside, ignore_errors=True)
+        with suppress(OSError):
+            _clear(beside)
+            beside.rmdir()  # fails while it holds parts
         os.close(lock)
 
 
@@ -67,7 +75,7 @@ def put_in_place(folder: Path, out: Path) -> None:
         OSError: the disk is full or broken; the old output is unchanged.
     """
     # The bytes first and the name last: after a power cut, a name on the disk always leads to complete files.
-    _seal(folder)
+    seal_folder(folder)
     if not out.exists():
         folder.rename(out)
     elif not _exchange(folder, out):
@@ -87,6 +95,20 @@ def sync(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def link_or_move(path: Path, place: Path) -> None:
+    """Give a file a second name, or move it where there are no hard links."""
+    # A file with other rights is one that DVC protects, because its cache has a link to it: that stays its own.
+    if stat.S_IMODE(path.stat().st_mode) != FILE_MODE:
+        shutil.copyfile(path, place)
+        return
+    try:
+        place.hardlink_to(path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        path.rename(place)
 
 
 def _lock(beside: Path, out: Path) -> int:
@@ -116,19 +138,25 @@ def _lock(beside: Path, out: Path) -> int:
         os.close(opened)
 
 
-def _clear(beside: Path, out: Path) -> None:
-    """Remove what dead runs left, after restoring the old result if one of them died between its two renames."""
+def _restore(beside: Path, out: Path) -> None:
+    """Restore the old result if a run died between its two renames."""
     old = beside / _OLD_NAME
     if old.is_dir() and not out.exists():
         old.rename(out)
+
+
+def _clear(beside: Path) -> None:
+    """Remove all that runs left, except for whole parts."""
     for left in beside.iterdir():
+        if left.name == PARTS_NAME and not left.is_symlink():
+            continue
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
         else:
             left.unlink()
 
 
-def _seal(folder: Path) -> None:
+def seal_folder(folder: Path) -> None:
     """Sync every file and folder below a folder, bottom up, and make them readable by their owner only."""
     for root, _, names in os.walk(folder, topdown=False):
         for name in names:

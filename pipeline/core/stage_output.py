@@ -1,8 +1,8 @@
 """The output folder of a stage. It is written beside its final place, and moved there when it is complete.
 
 A complete folder has a summary, rejects and a snapshot. A run that is killed leaves the previous result unchanged, and
-a hidden ``.partial`` folder that the next run removes. While one run writes a folder, a second one for the same folder
-stops with an error. `place` does the moving and locking.
+a hidden ``.partial`` folder, of which the next run takes over whole parts and removes the rest. While one run writes a
+folder, a second one for the same folder stops with an error. `place` does the moving and locking, `parts` the keeping.
 """
 
 import json
@@ -29,7 +29,8 @@ from pipeline.core.lineage.snapshot import (
     write_snapshot,
 )
 from pipeline.core.names import REJECTS_NAME, SNAPSHOT_NAME, SUMMARY_NAME
-from pipeline.core.place import put_in_place, sync, workplace
+from pipeline.core.parts import KeptPart, PartStore, Resume
+from pipeline.core.place import PARTS_NAME, link_or_move, put_in_place, sync, workplace
 from pipeline.core.schema import REJECTS, Reason
 from pipeline.core.tables import is_full, rows_to_table, write_slices, write_table
 
@@ -79,6 +80,8 @@ class StageOutput:
         self._beside: dict[Path, Path] = {}  # files outside the folder: final path -> temporary path
         self._rejects: list[Reject] = []
         self._finished: _Finished | None = None
+        self._store: PartStore | None = None
+        self._parts: list[tuple[KeptPart, Mapping[str, str], bool]] = []
 
     def path(self, name: str) -> Path:
         """Return the path to write a file of this output to, and make its folder."""
@@ -115,6 +118,26 @@ class StageOutput:
             sync(waiting)
             waiting.replace(place)
             sync(place.parent)
+
+    def part_store(self, recipe: Mapping[str, Any], resume: Resume) -> PartStore:
+        """Return the store of the parts of this output; `recipe` is all that the parts of this run have in common."""
+        self._store = PartStore(self.folder.with_name(PARTS_NAME), recipe, resume)
+        return self._store
+
+    def add_part(self, part: KeptPart, files: Mapping[str, str], *, keep: bool) -> None:
+        """Put files of a part into this output, at the end of the stage.
+
+        Args:
+            part: a part of `part_store`.
+            files: name in the part -> name in this output.
+            keep: whether the part stays for the next run when this one has succeeded.
+        """
+        self._parts.append((part, files, keep))
+
+    def settle_parts(self) -> None:
+        """Keep the parts of this result only; `stage_output` calls it."""
+        if self._store is not None:
+            self._store.keep_only(part for part, _, keep in self._parts if keep and part.is_whole())
 
     def reject(self, rejects: Iterable[Reject]) -> None:
         """Record rows that are left out. They are counted by `finish` and written at the end."""
@@ -171,7 +194,11 @@ class StageOutput:
             raise OutputError(f"{self.stage}: finished without stating its counts")
         self._write_rejects()
         self.write_json(SUMMARY_NAME, self._finished.summary)
+        taken = self._place_parts()
         files = folder_files(self.folder)
+        for file in files:
+            if taken.get(file.path, file.md5) != file.md5:
+                raise OutputError(f"{self.stage}: {file.path} is not what its worker wrote; run the stage again")
         # A tar contains the same rows as the Parquet shards, so reading it would add nothing to the id.
         names = [file.path for file in files if not file.path.endswith(".tar")]
         write_snapshot(
@@ -193,6 +220,18 @@ class StageOutput:
         """Remove files outside the folder that were not moved to their places; `stage_output` calls it."""
         for waiting in self._beside.values():
             waiting.unlink(missing_ok=True)
+
+    def _place_parts(self) -> dict[str, str]:
+        """Put the files of all parts into this output; return the md5 with which each left its worker.
+
+        This is done last: without hard links, files are moved, and a kill before would take them from the next run.
+        """
+        taken = {}
+        for part, files, _ in self._parts:
+            for name, here in files.items():
+                link_or_move(part.folder / name, self.path(here))
+                taken[here] = str(part.files[name]["md5"])
+        return taken
 
     def _write_rejects(self) -> None:
         rejects = sorted(self._rejects, key=lambda reject: (reject.sample_id, reject.source_path or ""))
@@ -250,6 +289,7 @@ def stage_output(
                 output.seal(params, tools)
                 put_in_place(folder, out)
                 output.put_beside()
+                output.settle_parts()
             finally:
                 output.drop_beside()
     except OSError as error:

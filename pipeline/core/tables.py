@@ -180,8 +180,17 @@ def rows_to_table(rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> pa
 
 def digest_rows(path: Path) -> str:
     """Return the SHA-256 of a table's rows. It does not depend on part sizes, row groups or codecs."""
+    return _digest(iter_batches(path))
+
+
+def digest_table(table: pa.Table) -> str:
+    """Return the SHA-256 of the rows of a table in memory, as `digest_rows` does."""
+    return _digest(table.to_batches())
+
+
+def _digest(batches: Iterable[pa.RecordBatch]) -> str:
     digests: dict[str, hashlib._Hash] = {}
-    for batch in iter_batches(path):
+    for batch in batches:
         # A struct is flattened to its fields, so that the bytes of a picture inside it are hashed as bytes.
         flat = pa.table(batch).flatten()
         for field, column in zip(flat.schema, flat.columns, strict=True):

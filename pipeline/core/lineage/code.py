@@ -7,7 +7,8 @@ comments, docstrings and layout; a YAML file by its parsed content; any other fi
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -52,6 +53,19 @@ def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
     if root / _USES_PLUGINS in files:
         return _named(root, files) | _plugin_code(root, params)
     return _named(root, files)
+
+
+def function_code(function: Callable[..., Any], params: Any) -> dict[str, str]:
+    """Return the fingerprint of each file that a function of this project can run, as `stage_code` does.
+
+    It is that of the packages that are running, which a script may have imported from anywhere.
+
+    Raises:
+        LineageError: a file cannot be read or parsed.
+    """
+    root = Path(__file__).resolve().parents[3]
+    start = Path(inspect.getfile(function)).resolve()
+    return _named(root, _reach(root, [start], PACKAGES)) | _plugin_code(root, params)
 
 
 def changed_code(before: Mapping[str, str], now: Mapping[str, str], root: Path) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from pipeline.core.errors import LineageError
 
-# What an interrupted run may leave beside an output; .dvcignore names the same pattern.
+# What a run leaves beside an output, see `place` and `parts`; .dvcignore names the same pattern.
 PARTIAL_SUFFIX: Final = ".partial"
 # What DVC ignores by default (dvc.ignore), and what .dvcignore adds. `.git` is a folder, but in a worktree a file.
 _IGNORED: Final = frozenset({".git", "__pycache__"})

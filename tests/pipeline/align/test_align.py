@@ -100,7 +100,7 @@ def test_crops_show_the_face_at_the_template(aligned):
 
 
 def test_bytes_do_not_depend_on_workers_or_run(tree, aligned, monkeypatch):
-    monkeypatch.setattr("pipeline.align.stage.PART_ROWS", 3)
+    monkeypatch.setattr("pipeline.align.cut.MOST_ROWS", 3)
     digests = []
     for workers in (1, 3):
         out = tree / f"workers_{workers}"
@@ -130,22 +130,16 @@ def test_contract_and_lineage(aligned):
 )
 def test_what_no_face_can_be_is_rejected_with_the_reason(tree, tmp_path, threshold, reason):
     rows = pq.read_metadata(tree / "samples" / "samples.parquet").num_rows
-    part = Part(
-        0,
-        0,
-        tree / "samples" / "samples.parquet",
-        rows,
-        str(tree / "raw"),
-        "folder",
-        tmp_path,
-        align_params(**threshold),
-    )
-    result = align_part(part, Units())
-    assert reason in {str(reject.reason) for reject in result.rejects}
-    refused = [row for row in result.detections.to_pylist() if row["status"] == reason]
+    table = tree / "samples" / "samples.parquet"
+    align_part(Part(0, table, rows, str(tree / "raw"), "folder", align_params(**threshold)), tmp_path, Units())
+    told = read_table(tmp_path / "detections.parquet").to_pylist()
+    assert reason in {row["status"] for row in told}
+    refused = [row for row in told if row["status"] == reason]
     assert refused
     assert all(row["face_score"] is not None for row in refused)
-    assert result.rows_out + len(result.rejects) == rows
+    aligned = [row["status"] for row in told].count("aligned")
+    assert len(told) == rows
+    assert len(read_table(tmp_path / "faces.parquet")) == aligned
 
 
 def test_small_crops_of_large_pictures(tree, tmp_path):
