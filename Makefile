@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast test-faults check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-intervals mutants policies labels tables
+.PHONY: help setup repro test test-fast test-faults check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-doubt bench-intervals mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -87,6 +87,9 @@ bench-gpu: setup ## training and alignment on a GPU beside the CPU
 
 bench-ablation: setup ## what each ingredient of the default training brings on real faces; takes hours
 	python -m benchmarks.ablation $${TMPDIR:-/tmp}/ablation
+
+bench-doubt: setup ## how many planted wrong labels prep doubt finds: docs/doubt.md
+	python -m benchmarks.doubt $${TMPDIR:-/tmp}/doubt
 
 bench-intervals: setup ## how often a 95% interval holds the truth, by the number of people: docs/intervals.md
 	python -m benchmarks.intervals

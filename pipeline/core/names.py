@@ -24,6 +24,7 @@ PARQUET: Final = "parquet"
 WEBDATASET: Final = "webdataset"
 SHARDS_NAME: Final = "shards.json"
 CROISSANT_NAME: Final = "croissant.json"
+HUB_CARD_NAME: Final = "README.md"  # as the Hugging Face Hub calls a card
 SUMMARY_NAME: Final = "summary.json"
 REJECTS_NAME: Final = "rejects.parquet"
 SNAPSHOT_NAME: Final = "snapshot.json"

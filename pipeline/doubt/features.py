@@ -1,7 +1,7 @@
 """Frozen features of each face and of its mirror image: what the answers are learned from.
 
 Histograms of oriented gradients (Dalal and Triggs 2005) of the grey face say how eyes, brows and mouth are shaped, and
-take a millisecond.
+take five milliseconds.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
-"""`croissant.json`: metadata of the shards for catalogues of datasets (ML Commons Croissant 1.0, JSON-LD).
+"""`croissant.json`: metadata of the shards for catalogues of datasets (ML Commons Croissant 1.1, JSON-LD).
 
 It states where the rows are, what the columns mean, the terms of each source dataset, and the number of samples of each
-class of each dataset in every split. The counts are a record set of their own, so that a tool can read them. Croissant
-recommends `datePublished`; it is left out, because the same data must give the same bytes on every run.
+class of each dataset in every split; `responsible` adds what is known of people, labels and limits. The counts are a
+record set of their own, so that a tool can read them. Croissant recommends `datePublished`; it is left out, because the
+same data must give the same bytes on every run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,20 +17,24 @@ from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.names import PARQUET, SPLITS, WEBDATASET
 from pipeline.shards.columns import SHARD_SCHEMA
 from pipeline.shards.container import CONTAINERS
+from pipeline.shards.responsible import CONFORMS_TO, build_responsible
 
 _CR: Final = "http://mlcommons.org/croissant/"
 _UNKNOWN: Final = CatalogEntry("unknown", "", "", "not known to this project; ask whoever gave you the data")
 # The terms of Croissant's own vocabulary, as listed in the appendix of the specification.
 _TERMS: Final = """
-    citeAs column equivalentProperty extract field fileObject fileProperty fileSet format includes isLiveDataset
-    jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate separator source
-    subField transform
+    arrayShape citeAs column containedIn equivalentProperty extract field fileObject fileProperty fileSet format
+    includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace
+    samplingRate separator source subField transform
 """
 _CONTEXT: Final[dict[str, Any]] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "cr": _CR,
     "dct": "http://purl.org/dc/terms/",
+    # Texts may be given in several languages since 1.1.
+    "description": {"@container": "@language"},
+    "name": {"@container": "@language"},
     "rai": f"{_CR}RAI/",
     "sc": "https://schema.org/",
     "conformsTo": "dct:conformsTo",
@@ -64,6 +69,7 @@ _MEANINGS: Final = {
 
 def build_croissant(
     index: pa.Table,
+    missing: pa.Table,
     snapshot_id: str,
     contract: Mapping[str, Any],
     containers: Sequence[str] = (PARQUET, WEBDATASET),
@@ -72,17 +78,18 @@ def build_croissant(
 
     Args:
         index: rows of `schema.INDEX`.
+        missing: the labelled rows without a selected face, with their reason.
         snapshot_id: the id of the shards.
         contract: the merged preprocessing contract; its taxonomies name the releases.
         containers: the containers that were written. Columns are described for Parquet only: a sample of a tar is a
             pair of files, and Croissant cannot join the two by their names.
     """
     splits = _splits(index)
-    sources = _sources(index, contract)
+    sources = list_sources(index, contract)
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": f"{_CR}1.0",
+        "conformsTo": [f"{_CR}1.1", CONFORMS_TO],
         "name": "facial-expression-shards",
         "version": "1.0.0",
         "url": f"urn:sha256:{snapshot_id}",
@@ -91,6 +98,7 @@ def build_croissant(
         "license": sorted({f"{source['title']}: {source['license']}" for source in sources}),
         "citeAs": f"Aligned and harmonized faces of {', '.join(source['dataset'] for source in sources)}; "
         f"snapshot {snapshot_id}",
+        **build_responsible(index, missing, sources, contract),
         "distribution": [entry for split in splits for entry in _distribution(split, containers)],
         "recordSet": [
             *(_samples(split) for split in splits if PARQUET in containers),
@@ -103,7 +111,8 @@ def build_croissant(
     }
 
 
-def _sources(index: pa.Table, contract: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_sources(index: pa.Table, contract: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the source datasets, with the title, terms and address of the release that each one is bound by."""
     rows = {entry["values"]: entry["counts"] for entry in pc.value_counts(index["dataset"]).to_pylist()}
     bound = terms_in(contract)
     sources = []
@@ -167,12 +176,18 @@ def _samples(split: str) -> dict[str, Any]:
                 "description": _MEANINGS[field.name],
                 "dataType": _data_type(field.type),
                 "source": source,
-                **({"repeated": True} if pa.types.is_fixed_size_list(field.type) else {}),
+                **_array(field.type),
             }
         )
     # With oversampling, a sample_id alone is not unique.
     key = [{"@id": f"{split}/sample_id"}, {"@id": f"{split}/copy"}]
     return {"@type": "cr:RecordSet", "@id": split, "name": split, "key": key, "field": fields}
+
+
+def _array(arrow_type: pa.DataType) -> dict[str, Any]:
+    if not pa.types.is_fixed_size_list(arrow_type):
+        return {}
+    return {"isArray": True, "arrayShape": str(arrow_type.list_size)}
 
 
 def _data_type(arrow_type: pa.DataType) -> str:

@@ -15,6 +15,7 @@ from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
 from pipeline.core.names import (
     CROISSANT_NAME,
+    HUB_CARD_NAME,
     INDEX_NAME,
     MISSING_FACES_NAME,
     SHARDS_NAME,
@@ -32,6 +33,7 @@ from pipeline.shards.balance import missing_classes
 from pipeline.shards.balanced_rows import Balanced, balanced, keep_tested
 from pipeline.shards.container import CONTAINERS, ShardJob, shard_rows, write_shard
 from pipeline.shards.croissant import build_croissant
+from pipeline.shards.hub_card import build_hub_card
 from pipeline.shards.landmarks import crop_landmarks
 from pipeline.shards.manifest import build_manifest, build_snapshot_id, merged_contract
 from pipeline.shards.plan import Joined, Shard, class_counts, index_table, place, read_joined
@@ -97,7 +99,9 @@ def run(  # noqa: PLR0913 - what goes in, and how
         output.write_table(MISSING_FACES_NAME, joined.missing)
         manifest = build_manifest(snapshot_id, contract, shards, params.containers, params.world_size)
         output.write_json(SHARDS_NAME, manifest)
-        output.write_json(CROISSANT_NAME, build_croissant(index, snapshot_id, contract, params.containers))
+        described = (index, joined.missing, snapshot_id, contract, params.containers)
+        output.write_json(CROISSANT_NAME, build_croissant(*described))
+        output.path(HUB_CARD_NAME).write_text(build_hub_card(*described), encoding="utf-8")
         _keep_rejects(output, joined.missing, untested, balance, index)
         return output.finish(
             rows_in=len(whole.found) + len(whole.missing),

@@ -1,4 +1,5 @@
 import json
+import re
 import warnings
 from collections import Counter
 
@@ -36,6 +37,22 @@ def test_is_valid_croissant(dataset):
     # The one recommendation that is not followed: a date would change the bytes of every run.
     assert len(dataset.metadata.issues.warnings) == 1
     assert "datePublished" in dataset.metadata.issues.report()
+
+
+def test_what_is_known_of_people_and_labels_is_read_by_the_library(dataset, shards):
+    told = dataset.metadata
+    assert told.conforms_to == [f"http://mlcommons.org/croissant/{name}" for name in ("1.1", "RAI/1.0")]
+    assert told.data_collection_type == ["Secondary Data Analysis"]
+    assert "12 labelled samples" in told.data_collection_missing_data
+    assert "12 no_face" in told.data_collection_missing_data
+    assert "48 px, margin 0.25" in told.data_preprocessing_protocol[0]
+    shares = re.findall(r"(\w+) ([0-9.]+)%", told.data_biases[0])
+    index = Counter(CLASSES[label] for label in read_table(shards / "index.parquet")["label"].to_pylist())
+    assert {name: float(share) for name, share in shares} == {
+        name: round(100 * index[name] / 288, 1) for name in CLASSES
+    }
+    assert any("biometric" in line for line in told.personal_sensitive_information)
+    assert any("2024/1689" in line for line in told.data_limitations)
 
 
 @pytest.mark.parametrize("kept", ["parquet", "webdataset"])
@@ -87,5 +104,6 @@ def test_the_manifest_says_affectnets_numbers(shards):
 def test_terms_of_known_releases_are_stated(shards):
     contract = json.loads((shards / "shards.json").read_text())["contract"]
     contract["taxonomy"]["one"] = {"name": "rafdb_compound", "version": 1}
-    made = build_croissant(read_table(shards / "index.parquet"), "0" * 64, contract)
+    tables = [read_table(shards / f"{name}.parquet") for name in ("index", "missing_faces")]
+    made = build_croissant(*tables, "0" * 64, contract)
     assert any("RAF-DB" in line and "non-commercial" in line for line in made["license"])

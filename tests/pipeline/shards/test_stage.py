@@ -132,7 +132,12 @@ def test_one_container_alone_has_the_same_bytes_and_the_same_id(inputs, shards, 
     both = {file.path: file.md5 for file in folder_files(shards)}
     files = {file.path: file.md5 for file in folder_files(out)}
     assert files.keys() == {path for path in both if not path.startswith(left_out)}
-    assert {path for path in files if files[path] != both[path]} == {"snapshot.json", "shards.json", "croissant.json"}
+    assert {path for path in files if files[path] != both[path]} == {
+        "snapshot.json",
+        "shards.json",
+        "croissant.json",
+        "README.md",
+    }
     assert read_snapshot(out).id == read_snapshot(shards).id
     assert json.loads((out / "shards.json").read_text())["containers"] == [kept]
 

@@ -1,0 +1,195 @@
+"""How many planted wrong labels `doubt` finds, beside other features and other scores (`make bench-doubt`).
+
+A tenth of the labels are swapped, at random or to the class that a reference finds likeliest after the right one (the
+mean of all answers that were learned from the right labels). Then every label is scored, and of the most doubtful
+hundred, and of the most doubtful tenth, those are counted that were swapped. muxspace has wrong labels of its own,
+which count as false alarms.
+
+    python -m benchmarks.doubt FOLDER [FEATURES]
+
+FOLDER keeps what was prepared, and the features. FEATURES is a .npz with `ids` and any further features (N, F) of one's
+own, such as those of a network whose weights are no dependency of this project.
+"""
+
+import sys
+import time
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from benchmarks.ablation import prep, write_params
+from benchmarks.photographs import PORTRAITS, photographs
+from pipeline.core.params import read_params
+from pipeline.core.tables import read_part, table_files
+from pipeline.doubt.answers import answer, reduce
+from pipeline.doubt.features import read_features
+from pipeline.doubt.labels import doubt_labels
+from pipeline.doubt.rows import Labelled, read_labelled
+from pipeline.geometry.margin import read_margin
+from pipeline.images import decode_face
+from pipeline.split.identities import describe
+
+SHARE, SEEDS, FIRST = 0.1, (1, 2, 3), 100
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Precision among the first hundred, and the share of the swapped labels among the first tenth."""
+
+    precision: float
+    recall: float
+
+
+def main(root: Path, own: Path | None) -> None:
+    """Measure muxspace and, where `dvc repro` has made it, the demo; print the tables as Markdown."""
+    with threadpool_limits(1):
+        measure("muxspace", prepared(root / "muxspace"), root, own)
+        demo = Path.cwd() if Path("data/split").is_dir() else root / "demo"
+        if (demo / "data" / "split").is_dir():
+            measure("the demo", demo, root, None)
+        else:
+            print("the demo: not prepared; run dvc repro first", file=sys.stderr)
+
+
+def prepared(folder: Path) -> Path:
+    """Return a project of muxspace that was run up to the split."""
+    if (folder / "data" / "split").is_dir():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "raw").exists():
+        (folder / "raw").symlink_to((photographs().folder / PORTRAITS).absolute())
+    write_params(folder, {})
+    text = (folder / "params.yaml").read_text(encoding="utf-8")
+    (folder / "params.yaml").write_text(text.replace("legend.csv", "data/legend.csv"), encoding="utf-8")
+    prep(folder, "ingest", "--src", "raw", "--out", "data/samples/mux")
+    prep(folder, "harmonize", "--src", "data/samples/mux", "--out", "data/labels/mux")
+    prep(folder, "align", "--src", "raw", "--out", "data/aligned/mux")
+    prep(folder, "split")
+    return folder
+
+
+def measure(name: str, project: Path, root: Path, own: Path | None) -> None:
+    """Print one table: a row for each way to score labels."""
+    params = read_params(project / "params.yaml")
+    names = sorted(path.name for path in (project / "data/labels").iterdir())
+    folders = [{one: project / kind / one for one in names} for kind in ("data/aligned", "data/labels")]
+    with chdir(project):
+        rows, _ = read_labelled(
+            *folders,
+            project / "data/split",
+            folds=params.doubt.folds,
+            copy=params.split.contradiction_similarity,
+            seed=1,
+        )
+    spaces = features(name, rows, [part for folder in folders[0].values() for part in table_files(folder)], root, own)
+    right = {space: answer(given, rows.labels, rows.fold).mean(axis=1) for space, given in spaces.items()}
+    reference = np.mean(list(right.values()), axis=0)
+    print(f"\n{name}: {len(rows.ids)} faces, {round(SHARE * len(rows.ids))} labels swapped, seeds {SEEDS}")
+    for space, probs in right.items():
+        print(f"{space}: {(probs.argmax(axis=1) == rows.labels).mean():.3f} of the labels as they are repeated")
+    print("\n| scored by | random: first 100 | random: recall | likely: first 100 | likely: recall |")
+    print("|---|--:|--:|--:|--:|")
+    kinds = ("random", "likely")
+    found: dict[str, dict[str, list[Found]]] = {}
+    for kind in kinds:
+        for seed in SEEDS:
+            labels, swapped = swap(rows.labels, reference, kind, seed)
+            for how, doubt in scores(spaces, labels, rows.fold, seed).items():
+                found.setdefault(how, {}).setdefault(kind, []).append(count(doubt, swapped))
+    for how, by_kind in found.items():
+        cells = [
+            f"{np.mean([getattr(one, value) for one in by_kind[kind]]):.3f}"
+            for kind in kinds
+            for value in ("precision", "recall")
+        ]
+        print(f"| {how} | {' | '.join(cells)} |", flush=True)
+
+
+def features(name: str, rows: Labelled, parts: list[Path], root: Path, own: Path | None) -> dict[str, Floats]:
+    """Return features (N, views, C) of the labelled faces by their name, reduced; they are computed once."""
+    makers = {"histograms of gradients": histograms, "dlib's face descriptor": descriptors}
+    spaces = {}
+    for number, (space, make) in enumerate(makers.items()):
+        cache = root / f"{name.replace(' ', '-')}-{number}.npz"
+        if not cache.is_file():
+            begun = time.process_time()
+            ids, values = make(parts)
+            spent = 1000 * (time.process_time() - begun) / len(ids)
+            print(f"{space}: {spent:.1f} ms of a processor a face", file=sys.stderr)
+            np.savez(cache, ids=np.array(ids), values=values)
+        with np.load(cache) as kept:
+            spaces[space] = taken(rows, kept["ids"], kept["values"])
+    if own is not None:
+        with np.load(own) as kept:
+            more = {space: kept[space].reshape(len(kept["ids"]), 1, -1) for space in kept.files if space != "ids"}
+            spaces |= {space: taken(rows, kept["ids"], values) for space, values in more.items()}
+    return spaces
+
+
+def histograms(parts: list[Path]) -> tuple[list[str], Floats]:
+    """Return the features of the stage, of each face and of its mirror image."""
+    ids, values = read_features(parts, workers=1)
+    return ids, values.astype(np.float64)
+
+
+def descriptors(parts: list[Path]) -> tuple[list[str], Floats]:
+    """Return dlib's descriptors, (N, 1, 128)."""
+    ids, found = [], []
+    for part in parts:
+        rows = read_part(part, ["sample_id", "image"]).to_pylist()
+        ids += [row["sample_id"] for row in rows]
+        found.append(describe([decode_face(row["image"]) for row in rows], read_margin(part.parent)))
+    return ids, np.concatenate(found)[:, None]
+
+
+def taken(rows: Labelled, ids: NDArray[np.str_], values: Floats) -> Floats:
+    """Return the values of the labelled faces in their order, reduced as in the stage."""
+    at = {sample_id: row for row, sample_id in enumerate(ids.tolist())}
+    return reduce(values[[at[sample_id] for sample_id in rows.ids]].astype(np.float32), 1)
+
+
+def swap(labels: Ints, reference: Floats, kind: str, seed: int) -> tuple[Ints, Ints]:
+    """Return labels of which a tenth is wrong, and the rows of these."""
+    random = np.random.default_rng(seed)
+    swapped = random.choice(len(labels), round(SHARE * len(labels)), replace=False)
+    wrong, present = labels.copy(), np.unique(labels)
+    if kind == "random":
+        wrong[swapped] = [random.choice(present[present != label]) for label in labels[swapped]]
+    else:
+        others = reference[swapped].copy()
+        others[np.arange(len(swapped)), labels[swapped]] = -1
+        wrong[swapped] = others.argmax(axis=1)
+    return wrong, swapped
+
+
+def scores(spaces: dict[str, Floats], labels: Ints, fold: Ints, seed: int) -> dict[str, Floats]:
+    """Return (N,) doubts of labels, higher is more doubtful, by how they were found."""
+    found = {"nothing: a random order": np.random.default_rng(seed + 100).random(len(labels))}
+    answers = {space: answer(given, labels, fold).mean(axis=1) for space, given in spaces.items()}
+    if len(answers) > 1:
+        answers["mean of all answers"] = np.mean(list(answers.values()), axis=0)
+    for space, probs in answers.items():
+        found[f"{space}, cleanlab's margin"] = doubt_labels(labels, probs)[0]
+        found[f"{space}, probability of the label"] = 1 - probs[np.arange(len(labels)), labels]
+    first = next(iter(spaces))
+    # What learned from the labels it judges: every face is answered by a model of all faces, itself among them.
+    everyone = spaces[first]
+    seen = answer(np.concatenate([everyone] * 2), np.tile(labels, 2), np.repeat([0, 1], len(labels))).mean(axis=1)
+    found[f"{first}, loss of what has seen the labels"] = 1 - seen[np.arange(len(labels)), labels]
+    return found
+
+
+def count(doubt: Floats, swapped: Ints) -> Found:
+    """Count the swapped among the most doubtful."""
+    hit = np.isin(np.argsort(-doubt, kind="stable"), swapped)
+    return Found(float(hit[:FIRST].mean()), float(hit[: round(SHARE * len(doubt))].sum() / len(swapped)))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).absolute(), Path(sys.argv[2]).absolute() if len(sys.argv) > 2 else None)
