@@ -8,8 +8,9 @@ import typer
 
 from pipeline.core.errors import DataError
 from pipeline.core.folders import ALIGNED, MISSES, SAMPLES
-from pipeline.core.names import SNAPSHOT_NAME
+from pipeline.core.names import DECIDED_ALIGN_NAME, SNAPSHOT_NAME
 from pipeline.core.params import Params
+from stages.decided import decided_table
 from stages.ingest import ingest_choices, run_ingest
 from stages.progress import bar
 from stages.project import dataset_name, dataset_of, load_params
@@ -55,6 +56,7 @@ def align(
             contract=params.align,
             misses=MISSES / f"{dataset}.json" if place == ALIGNED / dataset else None,
             resume=Resume(fresh, note),
+            decided=decided_table(dataset, DECIDED_ALIGN_NAME),
             progress=progress,
         )
     if summary["rows_in"] and not summary["rows_out"]:

@@ -14,6 +14,7 @@ from pipeline.core.extras import missing_extra
 from stages import __version__
 from stages.align import align
 from stages.code import check_code, code
+from stages.decide import decide
 from stages.demo import demo
 from stages.doubt import doubt
 from stages.entry import INTERRUPTED
@@ -56,6 +57,7 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (code, "Take down what the code of each stage means."),
     (demo, "Render small raw trees to try everything on."),
     (ingest, "Read a raw tree into a table: one row a face."),
+    (decide, "Read what people decided about samples."),
     (align, "Find every face and warp it to the template."),
     (select, "Reject faces that do not pass the quality gates."),
     (equalize, "Equalize the histogram of every face."),

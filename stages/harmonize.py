@@ -7,6 +7,7 @@ import typer
 
 from pipeline.core import folders
 from stages import project
+from stages.decided import decided_table
 from stages.progress import bar
 from stages.say import say
 
@@ -17,11 +18,18 @@ def harmonize(
 ) -> None:
     """Give every sample one of the eight classes by its dataset's taxonomy; what has none is a reject."""
     project.check_made(src)
+    from pipeline.core.names import DECIDED_HARMONIZE_NAME
     from pipeline.labels.stage import run as harmonize_labels
 
     folder = out or folders.LABELS / src.resolve().name
     with bar(f"harmonize {folder.name}") as progress:
-        summary = harmonize_labels(src, folder, project.load_params().harmonize, progress=progress)
+        summary = harmonize_labels(
+            src,
+            folder,
+            project.load_params().harmonize,
+            decided=decided_table(src.resolve().name, DECIDED_HARMONIZE_NAME),
+            progress=progress,
+        )
     rejected = sum(summary["rejected"].values())
     taxonomy = "{name} version {version}".format(**summary["taxonomy"])
     say(f"{folder}: {summary['rows_out']} labels, {rejected} rejected, taxonomy {taxonomy}")

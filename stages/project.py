@@ -8,6 +8,7 @@ from typing import Final
 from pipeline.core.errors import DataError, ParamsError, UsageError
 from pipeline.core.folders import (
     ALIGNED,
+    DECIDED,
     DOUBT,
     EVALUATE,
     FACES,
@@ -26,6 +27,7 @@ from pipeline.core.params import Dataset, Params, read_params
 
 _MADE_BY: Final = {
     SAMPLES: "ingest",
+    DECIDED: "decide",
     ALIGNED: "align",
     SELECTED: "select",
     FACES: "equalize",

@@ -8,6 +8,7 @@ import typer
 from pipeline.core import folders
 from pipeline.core.errors import DataError
 from stages import project
+from stages.decided import decided_table
 from stages.progress import bar
 from stages.say import say
 
@@ -22,7 +23,7 @@ def select(
     for `dvc metrics diff`.
     """
     project.check_made(src)
-    from pipeline.core.names import DETECTIONS_NAME
+    from pipeline.core.names import DECIDED_SELECT_NAME, DETECTIONS_NAME
     from pipeline.core.tables import read_table
     from pipeline.select.stage import run as select_faces
 
@@ -35,6 +36,7 @@ def select(
             src,
             place,
             params.select_of(dataset),
+            decided=decided_table(dataset, DECIDED_SELECT_NAME),
             counts=folders.COUNTS / f"{dataset}.json" if place == folders.SELECTED / dataset else None,
             progress=progress,
         )

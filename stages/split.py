@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.core.folders import ALIGNED, LABELS, SPLIT
+from stages.decided import decided_table
 from stages.progress import bar
 from stages.project import check_keep, load_params, own_folders
 from stages.say import say
@@ -22,6 +23,7 @@ def split(
     Reads the faces and labels of every dataset in params.yaml; writes split.parquet, links.parquet and
     certificate.json.
     """
+    from pipeline.core.names import DECIDED_SPLIT_NAME
     from pipeline.core.parallel.pool import worker_count
     from pipeline.split.stage import run as split_datasets
 
@@ -37,6 +39,7 @@ def split(
             params.split,
             seed=params.seed,
             workers=worker_count(),
+            decided=[table for name in roles if (table := decided_table(name, DECIDED_SPLIT_NAME))],
             progress=progress,
         )
     counts = ", ".join(f"{count} {name}" for name, count in summary["splits"].items())

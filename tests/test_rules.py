@@ -25,6 +25,7 @@ ROOMS = {
     "pipeline/labels": "core",
     "pipeline/verify": "core",
     "pipeline/ingest": "core",
+    "pipeline/decisions": "core",
     "pipeline/align": "core images geometry ingest",
     "pipeline/select": "core",
     "pipeline/equalize": "core images",
@@ -41,8 +42,8 @@ ROOMS = {
     "models/training": "core shards models models/core models/networks models/classical models/data models/evaluation",
     "models/inference": "core images geometry align equalize report models models/core models/data",
     "models/personal": "core shards models models/core models/networks models/data models/training models/evaluation",
-    "stages": "core demo ingest align select equalize labels split shards doubt report verify models models/training "
-    "models/evaluation models/inference models/personal",
+    "stages": "core demo ingest decisions align select equalize labels split shards doubt report verify models "
+    "models/training models/evaluation models/inference models/personal",
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -51,6 +52,7 @@ STAGES = sorted(set(DVC["stages"]) - {"code"})
 # The room of a stage where it has another name than the command.
 STAGE_ROOMS = {
     "pipeline": "core ingest labels shards",  # `pipeline.frames`, for people who import this
+    "decide": "pipeline.decisions",
     "harmonize": "pipeline.labels",
     "shard": "pipeline.shards",
     "train": "models.training",

@@ -34,16 +34,18 @@ def choose(faces: Faces, hint: Hint | None) -> Choice | None:
 
     Without a hint, it is the largest face. With a face box, it is the face that overlaps the box most, if they overlap
     by at least 0.15. With a body box, it is the largest face whose centre lies in the upper part of the body and which
-    is at most 1.2 times as wide as the body.
+    is at most 1.2 times as wide as the body. With a point, it is the smallest face whose box holds the point.
 
     Args:
         faces: the faces of one picture.
-        hint: the dataset's box, in pixels of the same picture.
+        hint: the box or point, in pixels of the same picture.
     """
     if not len(faces):
         return None
     if hint is None:
         return Choice(int(np.argmax(box_sizes(faces.boxes))), None, len(faces) - 1)
+    if hint.kind == "point":
+        return _choose_at(faces, hint.box[:2])
     iou = overlaps(faces.boxes, hint.box)
     # By overlap for a face box, by size for a body box: a face covers too little of a body for the overlap to say much.
     ranks = (
@@ -53,6 +55,12 @@ def choose(faces: Faces, hint: Hint | None) -> Choice | None:
         ranks[iou < _SAME_FACE_IOU] = 0
     row = int(np.argmax(ranks))
     return Choice(row, float(iou[row]), len(faces) - 1) if ranks[row] > 0 else None
+
+
+def _choose_at(faces: Faces, point: Floats) -> Choice | None:
+    holding: NDArray[np.bool_] = np.all((faces.boxes[:, :2] <= point) & (point <= faces.boxes[:, 2:]), axis=1)
+    row = int(np.argmin(np.where(holding, box_sizes(faces.boxes), np.inf)))
+    return Choice(row, None, len(faces) - 1) if holding[row] else None
 
 
 def _in_head(boxes: Floats, body: Floats) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """Align one part of a table of samples, from raw bytes to the written files: the unit of work of a process."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline.align.cascade import Attempt, Found, build_cascade
 from pipeline.align.crop import Crop, cut_faces, is_possible
+from pipeline.align.decided import Decided
 from pipeline.align.detectors.detector import Hint
 from pipeline.align.mtcnn.networks import network_device
 from pipeline.align.scale import hint_of, search_side_px, view_of
@@ -48,6 +49,7 @@ class Part:
 
     The rows are those from `first` to `first + rows` of the table `samples`; their pictures are in `src`, a folder or
     an archive in the layout `format`. Whatever else the result depends on must be in the recipe that `stage` gives.
+    `decided` is what people decided about some of them.
     """
 
     first: int
@@ -56,6 +58,7 @@ class Part:
     src: str
     format: str
     params: AlignParams
+    decided: Decided = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -93,13 +96,20 @@ def align_part(part: Part, folder: Path, units: Units) -> None:
     cv2.setNumThreads(1)
     attempts = _attempts(part.params)
     samples = [
-        _Sample(unit, row, hint_of(row))
+        _sample(unit, row, part.decided)
         for unit, row in enumerate(_read_rows(part))
         if units.only is None or unit == units.only
     ]
     for batch in _batches(samples, _Raw(part.src, part.format), part, units):
         _align_batch(batch, attempts, part, units)
     _write(samples, folder)
+
+
+def _sample(unit: int, row: dict[str, Any], decided: Decided) -> _Sample:
+    place = decided.get(row["sample_id"], ())
+    if place is None:
+        return _Sample(unit, row, None, reason=Reason.withdrawn, detail="its person withdrew")
+    return _Sample(unit, row, hint_of(row, place))
 
 
 def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, units: Units) -> None:
@@ -135,6 +145,9 @@ def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> I
     size = _BATCH if network_device().name == CPU else _BATCH_GPU
     batch, pixels = [], 0
     for sample in samples:
+        if sample.reason is not None:
+            units.finish(1)
+            continue
         if sample.unit in units.lost:
             sample.reason, sample.detail = _LOST[units.lost[sample.unit]]
             continue

@@ -26,8 +26,18 @@ _FACE_OVER_PICTURE: Final = 0.25
 _ENLARGES: Final = 1.25
 
 
-def hint_of(row: dict[str, Any]) -> Hint | None:
-    """Return the box that the dataset gives for a sample, in pixels of the full picture, or None if it gives none."""
+def hint_of(row: dict[str, Any], place: Sequence[float] = ()) -> Hint | None:
+    """Return where a sample's face is, in pixels of the full picture: at a person's place, else in the dataset's box.
+
+    Args:
+        row: of the samples.
+        place: a point or a box that a person gave, or nothing.
+
+    Returns:
+        None if neither says anything.
+    """
+    if place:
+        return Hint(np.asarray([*place[:2], *place[-2:]], float), "point" if len(place) == 2 else "face")
     box = row["source_box"]
     return None if box is None else Hint(np.asarray(box, float), row["source_box_kind"] or "face")
 
@@ -64,7 +74,7 @@ def search_side_px(header: Header, hint: Hint | None, params: AlignParams) -> in
         params: size and margin of the crop.
     """
     short = min(header.width, header.height)
-    if hint is None:
+    if hint is None or hint.kind == "point":
         face_px = _FACE_OVER_PICTURE * short
     else:
         face_px = _FACE_OVER_BOX[hint.kind] * float((hint.box[2:] - hint.box[:2]).min())

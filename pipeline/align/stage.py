@@ -1,7 +1,7 @@
 """`align`: find the face of every sample, warp it to the template, and say what happened to each row."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.align.cascade import WHOLE, check_cascade, foreign_files
-from pipeline.align.cut import cut_parts
+from pipeline.align.cut import Cut, cut_parts
+from pipeline.align.decided import Decided, read_decided
 from pipeline.align.mtcnn.networks import fitting_workers, network_device
 from pipeline.align.part import FACES_NAME, TOLD, Part, align_part, count_units
 from pipeline.core.device import Device, describe_device
@@ -23,7 +24,7 @@ from pipeline.core.params import AlignParams
 from pipeline.core.parts import TAKE_OVER, MakePart, PartStore, Resume, Task, digest_of, in_order
 from pipeline.core.schema import ALIGNED, DETECTIONS, FACES, Reason
 from pipeline.core.stage_output import Reject, Source, StageOutput, stage_output
-from pipeline.core.tables import count_rows, part_name, read_part
+from pipeline.core.tables import count_rows, part_name, read_part, read_table
 from pipeline.geometry.similarity import TEMPLATE_NAME
 
 # The libraries whose version can change pixels or boxes; the snapshot records their versions.
@@ -47,6 +48,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
     workers: int,
     contract: AlignParams | None = None,
     misses: Path | None = None,
+    decided: Path | None = None,
     resume: Resume = TAKE_OVER,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
@@ -67,6 +69,8 @@ def run(  # noqa: PLR0913 - what goes in, and how
         misses: the file outside the folder to which `metrics` of the summary is written, or None to write none.
         contract: the section without the dataset's overrides, by which `predict` aligns other pictures; None for
             `params`.
+        decided: the table `schema.DECIDED_ALIGN` of `decide`: where people say that faces are, and withdrawn samples,
+            whose pictures are not opened; None: nobody decided.
         resume: whether parts of an earlier run are taken over.
         progress: called with the rows done, all rows, and a text with the number of missed faces.
 
@@ -92,12 +96,12 @@ def run(  # noqa: PLR0913 - what goes in, and how
     rows = count_rows(table)
     # The raw tree is not hashed again: each picture, when it is read, is compared with the hash that ingest recorded.
     raw = read_snapshot(samples).inputs[0].md5
-    with stage_output(
-        out, stage="align", sources=[samples, Source(Path(src), raw)], params=params.plain(), tools=TOOLS
-    ) as output:
+    sources: list[Path | Source] = [samples, Source(Path(src), raw), *([decided] if decided else [])]
+    with stage_output(out, stage="align", sources=sources, params=params.plain(), tools=TOOLS) as output:
         store = output.part_store(_recipe(params, fmt, device), resume)
         tasks = [
-            Task(digest_of(cut.digest), Part(cut.first, table, cut.rows, src, fmt, params)) for cut in cut_parts(table)
+            Task(_key(cut, own), Part(cut.first, table, cut.rows, src, fmt, params, own))
+            for cut, own in _cut(table, read_decided(decided))
         ]
         # Readers refuse a folder without a part, so that a wrong path is not taken for an empty table.
         if not tasks:
@@ -145,6 +149,19 @@ def build_contract(params: AlignParams) -> dict[str, Any]:
         "cascade": list(params.cascade),
         "refine": params.refine,
     }
+
+
+def _cut(table: Path, decided: Decided) -> Iterator[tuple[Cut, Decided]]:
+    """Yield each part of the samples with what is decided about its rows."""
+    ids = read_table(table, ["sample_id"])["sample_id"] if decided else None
+    for cut in cut_parts(table):
+        own = ids.slice(cut.first, cut.rows).to_pylist() if ids is not None else ()
+        yield cut, {name: decided[name] for name in own if name in decided}
+
+
+def _key(cut: Cut, decided: Decided) -> str:
+    """Return the key of a part, which changes with its rows and with the decisions about them alone."""
+    return digest_of([cut.digest, dict(decided)] if decided else cut.digest)
 
 
 def _recipe(params: AlignParams, fmt: str, device: Device) -> dict[str, Any]:

@@ -157,5 +157,6 @@ def _look_around(found: Sequence[tuple[View, Found]], networks: Networks) -> lis
 
 
 def _choice(view: View, found: Found, boxes: Floats) -> Choice:
-    iou = None if view.hint is None else float(overlaps(boxes[:1], view.hint.box)[0])
+    boxed = view.hint is not None and view.hint.kind != "point"
+    iou = float(overlaps(boxes[:1], view.hint.box)[0]) if view.hint is not None and boxed else None
     return Choice(0, iou, found.choice.others)

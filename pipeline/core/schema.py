@@ -28,6 +28,9 @@ class Reason(StrEnum):
     conflicting_labels = "conflicting_labels"
     not_original = "not_original"
     unlabelled = "unlabelled"
+    # decide
+    gone = "gone"  # a decision about a sample that the dataset no longer has
+    withdrawn = "withdrawn"  # by any stage: the person in the picture withdrew
     # align: the picture
     truncated = "truncated"
     corrupt = "corrupt"
@@ -43,6 +46,10 @@ class Reason(StrEnum):
     points_outside = "points_outside"
     larger_than_picture = "larger_than_picture"
     # select
+    not_a_face = "not_a_face"
+    bad_picture = "bad_picture"
+    wrong_face = "wrong_face"
+    undecided = "undecided"  # people disagree or are unsure
     low_score = "low_score"
     low_overlap = "low_overlap"
     small_face = "small_face"
@@ -124,6 +131,40 @@ DETECTIONS: Final = pa.schema(
         pa.field("points_outside", pa.int8()),  # of the five, beyond the picture
         pa.field("picture_share", pa.float32()),  # area of the face's box over that of the picture
         pa.field("other_faces", pa.int16()),
+    ]
+)
+
+# What people decided, one table for each stage that acts on it. `place` is null, a point x, y in the right face, or its
+# box x0, y0, x1, y1; `label` is null for a withdrawn sample.
+DECIDED_ALIGN: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("withdrawn", pa.bool_(), nullable=False),
+        pa.field("place", _points),
+    ]
+)
+
+DECIDED_HARMONIZE: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("withdrawn", pa.bool_(), nullable=False),
+        pa.field("label", pa.int8()),
+    ]
+)
+
+DECIDED_SELECT: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+
+DECIDED_SPLIT: Final = pa.schema(
+    [
+        pa.field("first", pa.string(), nullable=False),
+        pa.field("second", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # same_person or same_picture
     ]
 )
 

@@ -311,16 +311,18 @@ def _entry(path: Path) -> dict[str, Any]:
 
 def _input(source: Path | Source, files: KnownFiles) -> Input:
     given = source if isinstance(source, Source) else Source(source)
-    folder = _output_of(given.path)
-    snapshot = read_snapshot(folder).id if (folder / SNAPSHOT_NAME).is_file() else None
-    return Input(relative_path(given.path), given.md5 or files.identity(given.path), snapshot)
+    folder, md5 = _output_of(given.path), given.md5 or files.identity(given.path)
+    snapshot = None
+    if (folder / SNAPSHOT_NAME).is_file():
+        snapshot = read_snapshot(folder).id if folder == given.path else md5
+    return Input(relative_path(given.path), md5, snapshot)
 
 
 def _output_of(path: Path) -> Path:
     """Return the output folder of a file, or any other path unchanged.
 
-    A stage may read a single file of an output. Only that file is hashed, but the snapshot of its folder is recorded,
-    so that the file can be traced.
+    A stage may read a single file of an output. Only that file is hashed, and the rest of the folder may change without
+    it; the file can still be traced through the snapshot of its folder.
     """
     return path.parent if path.is_file() and (path.parent / SNAPSHOT_NAME).is_file() else path
 

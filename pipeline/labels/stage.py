@@ -1,7 +1,7 @@
 """The stage: native labels to the eight classes by the dataset's taxonomy. `Harmonizer.choose` decides for one row."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -9,15 +9,15 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.core.emotions import CLASSES
+from pipeline.core.emotions import CLASSES, Emotion
 from pipeline.core.errors import DataError, TableError
 from pipeline.core.names import LABELS_NAME, SAMPLES_NAME, SUMMARY_NAME
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import HarmonizeParams
-from pipeline.core.schema import LABELS, SAMPLES
+from pipeline.core.schema import DECIDED_HARMONIZE, LABELS, SAMPLES, Reason
 from pipeline.core.stage_output import Reject, StageOutput, nothing_left, stage_output
 from pipeline.core.tables import read_table
-from pipeline.labels.policy import Harmonizer, RejectedLabel, UnknownLabelError
+from pipeline.labels.policy import ClassLabel, Harmonizer, RejectedLabel, UnknownLabelError
 from pipeline.labels.taxonomy import read_taxonomy
 
 _AFFECT: Final = ("valence", "arousal", "dominance")
@@ -28,13 +28,17 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def run(src: Path, out: Path, params: HarmonizeParams, *, progress: Progress = no_progress) -> dict[str, Any]:
+def run(
+    src: Path, out: Path, params: HarmonizeParams, *, decided: Path | None = None, progress: Progress = no_progress
+) -> dict[str, Any]:
     """Give every sample of a dataset one of the eight classes, or a reason why it has none.
 
     Args:
         src: a folder with samples.parquet and summary.json, as `ingest` writes it.
         out: the folder to write: labels.parquet, sorted by sample_id, and rejects.parquet.
         params: the label policy.
+        decided: the table `schema.DECIDED_HARMONIZE` of `decide`: classes that people gave, which stand above the
+            policy, and withdrawn samples; None: nobody decided.
         progress: called with the rows labelled so far.
 
     Returns:
@@ -49,8 +53,9 @@ def run(src: Path, out: Path, params: HarmonizeParams, *, progress: Progress = n
     samples = read_table(src / SAMPLES_NAME, _COLUMNS, SAMPLES)
     name, terms = _format_and_terms(src)
     harmonizer = Harmonizer(read_taxonomy(name), params)
-    with stage_output(out, stage="harmonize", sources=[src], params=params.plain(), tools=()) as output:
-        labels = _label_rows(samples, harmonizer, output, src, progress)
+    sources = [src, *([decided] if decided else [])]
+    with stage_output(out, stage="harmonize", sources=sources, params=params.plain(), tools=()) as output:
+        labels, relabelled = _label_rows(samples, harmonizer, _decided(decided), output, src, progress)
         if not labels.num_rows:
             raise DataError(f"{src / SAMPLES_NAME}: {nothing_left(samples.num_rows, output.rejects)}")
         output.write_table(LABELS_NAME, labels)
@@ -62,6 +67,7 @@ def run(src: Path, out: Path, params: HarmonizeParams, *, progress: Progress = n
             contract={"taxonomy": taxonomy, "classes": list(CLASSES), **others},
             format=name,
             taxonomy=taxonomy,
+            relabelled=relabelled,
             affect_checked=_affect_rows(samples) if params.affect == "check" else 0,
             **_counts(labels),
         )
@@ -78,33 +84,58 @@ def _format_and_terms(src: Path) -> tuple[str, str]:
         raise TableError(f"{path}: no key 'format'; run ingest again") from None
 
 
+def _decided(table: Path | None) -> dict[str, ClassLabel | RejectedLabel]:
+    rows = read_table(table, schema=DECIDED_HARMONIZE).to_pylist() if table else []
+    return {row["sample_id"]: _decided_label(row["label"]) for row in rows}
+
+
+def _decided_label(label: int | None) -> ClassLabel | RejectedLabel:
+    if label is None:
+        return RejectedLabel(Reason.withdrawn, "its person withdrew")
+    return ClassLabel(Emotion(label), tuple(float(index == label) for index in range(len(CLASSES))))
+
+
 def _label_rows(
-    samples: pa.Table, harmonizer: Harmonizer, output: StageOutput, src: Path, progress: Progress
-) -> pa.Table:
+    samples: pa.Table,
+    harmonizer: Harmonizer,
+    decided: Mapping[str, ClassLabel | RejectedLabel],
+    output: StageOutput,
+    src: Path,
+    progress: Progress,
+) -> tuple[pa.Table, dict[str, dict[str, int]]]:
+    """Return the labels, and how many rows people gave another class: by what they had, then by the new class."""
     labels: list[int] = []
     probs: list[tuple[float, ...]] = []
     kept: list[int] = []
+    relabelled: dict[str, Counter[str]] = defaultdict(Counter)
     for number, row in enumerate(_rows(samples), start=1):
         if number % _STEP_ROWS == 0 or number == samples.num_rows:
             progress(number, samples.num_rows, "")
         _check_affect_range(src, row)
-        try:
-            chosen = harmonizer.choose(row["source_labels"], row["source_votes"], row)
-        except UnknownLabelError as error:
-            raise DataError(
-                f"{src / SAMPLES_NAME}: dataset {row['dataset']}, row {row['sample_id']}: {error}"
-            ) from None
+        own = _choose(harmonizer, row, src)
+        chosen = decided.get(row["sample_id"], own)
         if isinstance(chosen, RejectedLabel):
             reject = Reject(row["sample_id"], row["dataset"], chosen.reason, chosen.detail, row["source_path"])
             output.reject([reject])
             continue
+        if chosen is not own:
+            relabelled[str(own.reason) if isinstance(own, RejectedLabel) else own.label.name][chosen.label.name] += 1
         kept.append(number - 1)
         labels.append(int(chosen.label))
         probs.append(chosen.probs)
     table = samples.take(pa.array(kept, pa.int64())).select([field.name for field in LABELS if field.name in _COLUMNS])
     table = table.append_column(LABELS.field("label"), pa.array(labels, pa.int8()))
     table = table.append_column(LABELS.field("label_probs"), pa.array(probs, LABELS.field("label_probs").type))
-    return table.cast(LABELS).sort_by("sample_id")
+    return table.cast(LABELS).sort_by("sample_id"), {
+        name: dict(sorted(relabelled[name].items())) for name in relabelled
+    }
+
+
+def _choose(harmonizer: Harmonizer, row: Mapping[str, Any], src: Path) -> ClassLabel | RejectedLabel:
+    try:
+        return harmonizer.choose(row["source_labels"], row["source_votes"], row)
+    except UnknownLabelError as error:
+        raise DataError(f"{src / SAMPLES_NAME}: dataset {row['dataset']}, row {row['sample_id']}: {error}") from None
 
 
 def _rows(samples: pa.Table) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from pipeline.core.errors import TableError
 from pipeline.core.names import DETECTIONS_NAME, SELECTED_NAME
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import SelectParams
-from pipeline.core.schema import ALIGNED, DETECTIONS, SELECTED, Reason
+from pipeline.core.schema import ALIGNED, DECIDED_SELECT, DETECTIONS, SELECTED, Reason
 from pipeline.core.stage_output import Reject, stage_output
 from pipeline.core.tables import read_table
 from pipeline.select.gates import GATES, judge
@@ -23,7 +23,13 @@ _COLUMNS: Final = tuple(dict.fromkeys((*_WHO, "status", *(column for _, column, 
 
 
 def run(
-    aligned: Path, out: Path, params: SelectParams, *, counts: Path | None = None, progress: Progress = no_progress
+    aligned: Path,
+    out: Path,
+    params: SelectParams,
+    *,
+    decided: Path | None = None,
+    counts: Path | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write the faces of one dataset that pass all gates, and one reject with the reason for each of the others.
 
@@ -31,6 +37,8 @@ def run(
         aligned: the folder that `align` wrote; only its table of detections is read.
         out: the folder to write: selected.parquet (`schema.SELECTED`), rejects, summary and snapshot.
         params: the section `select` of params.yaml, overridden by the dataset's own entry.
+        decided: the table `schema.DECIDED_SELECT` of `decide`: faces that people leave out, whatever their measures;
+            None: nobody decided.
         counts: the file outside the folder to which `metrics` of the summary is written, or None to write none.
         progress: called with the number of faces checked so far and the number of all faces.
 
@@ -48,11 +56,13 @@ def run(
     if not len(found):
         raise TableError(f"{aligned}: holds no face; run align again and see its rejects")
     # The source is the table rather than the folder: the crops do not matter here, so they are not hashed either.
-    with stage_output(out, stage="select", sources=[table], params=params.plain()) as output:
+    sources = [table, *([decided] if decided else [])]
+    with stage_output(out, stage="select", sources=sources, params=params.plain()) as output:
+        unwanted = _unwanted(decided)
         reasons: list[Reason | None] = []
         for batch in found.to_batches(max_chunksize=_STEP_ROWS):
             for face in batch.to_pylist():
-                reason, detail = judge(face, params)
+                reason, detail = unwanted.get(face["sample_id"]) or judge(face, params)
                 reasons.append(reason)
                 if reason is not None:
                     output.reject([Reject(face["sample_id"], face["dataset"], reason, detail, face["source_path"])])
@@ -66,6 +76,11 @@ def run(
         if counts is not None:
             output.write_json_beside(counts, metrics(summary))
         return summary
+
+
+def _unwanted(decided: Path | None) -> dict[str, tuple[Reason, str]]:
+    rows = read_table(decided, schema=DECIDED_SELECT).to_pylist() if decided else []
+    return {row["sample_id"]: (Reason(row["reason"]), row["detail"]) for row in rows}
 
 
 def count_classes(labels: Sequence[Sequence[str]], reasons: Sequence[Reason | None]) -> dict[str, dict[str, Any]]:

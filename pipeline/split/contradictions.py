@@ -32,7 +32,7 @@ class Contradictions:
 
 def find_contradictions(rows: SplitRows, linked: Linked) -> Contradictions:
     """Find the labelled rows whose picture has more than one label; `linked` contains certain copies only."""
-    pictures = components(len(rows.sample_ids), [linked.duplicates])
+    pictures = components(len(rows.sample_ids), [linked.duplicates, linked.copies])
     labelled = rows.labels != UNLABELLED
     seen = np.unique(np.stack([pictures[labelled], rows.labels[labelled]]), axis=1)[0]
     several = np.bincount(seen, minlength=len(pictures)) > 1
@@ -41,8 +41,9 @@ def find_contradictions(rows: SplitRows, linked: Linked) -> Contradictions:
 
 def describe_contradictions(rows: SplitRows, linked: Linked, found: Contradictions, policy: str) -> dict[str, Any]:
     """Return, for the certificate, the policy, how many pictures and rows, and the pairs that contradict, by kind."""
-    pairs = {kind: {"pairs": 0, "across_datasets": 0} for kind in ("pixels", "near")}
-    for (first, second), kind in zip(linked.duplicates.tolist(), linked.table["kind"].to_pylist(), strict=True):
+    pairs = {kind: {"pairs": 0, "across_datasets": 0} for kind in ("pixels", "near", "decided")}
+    known = zip(linked.duplicates.tolist(), linked.table["kind"].to_pylist(), strict=True)
+    for (first, second), kind in (*known, *((pair, "decided") for pair in linked.copies.tolist())):
         labels = {int(rows.labels[first]), int(rows.labels[second])}
         if UNLABELLED not in labels and len(labels) > 1:
             pairs[kind]["pairs"] += 1

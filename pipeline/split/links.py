@@ -1,7 +1,7 @@
 """All links between samples, collected once: for the groups, for the certificate and for its check."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pipeline.core.graph import Links, components
 from pipeline.core.parallel.pool import Progress
 from pipeline.core.params import SplitParams
-from pipeline.core.tables import table_files
+from pipeline.core.schema import DECIDED_SPLIT
+from pipeline.core.tables import read_table, table_files
 from pipeline.split.duplicates import DUPLICATES, find_duplicates
 from pipeline.split.groups import build_groups
 from pipeline.split.identities import find_identities
@@ -26,39 +27,59 @@ KINDS: Final = {
     "picture": "pictures",
     "duplicate": "duplicates",
     "identity": "identities",
+    "decided": "decided",
 }
+
+
+def _no_links() -> Links:
+    return np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """Pairs of rows found by pixels: (K, 2) duplicates and identities, and the table of these duplicates."""
+    """Pairs of rows (K, 2) that belong together.
+
+    Attributes:
+        duplicates, identities: found by pixels; `table` are these duplicates.
+        decided: those of which people said that they are one person or one picture.
+        copies: of these, the pictures.
+    """
 
     duplicates: Links
     identities: Links
     table: pa.Table
+    decided: Links = field(default_factory=_no_links)
+    copies: Links = field(default_factory=_no_links)
 
     def at_least(self, similarity: float) -> "Linked":
         """Return the same, with only the duplicates of at least this similarity, 0..1."""
         kept = self.table["similarity"].to_numpy() >= np.float32(similarity)
-        return Linked(self.duplicates[kept], self.identities, self.table.filter(pa.array(kept)))
+        return replace(self, duplicates=self.duplicates[kept], table=self.table.filter(pa.array(kept)))
 
     def arrays(self) -> list[Links]:
-        """Return the links of both kinds."""
-        return [self.duplicates, self.identities]
+        """Return the links of all kinds."""
+        return [self.duplicates, self.identities, self.decided]
 
 
 def build_links(
-    rows: SplitRows, aligned: Mapping[str, Path], params: SplitParams, *, workers: int, progress: Progress
+    rows: SplitRows,
+    aligned: Mapping[str, Path],
+    decided: Sequence[Path],
+    params: SplitParams,
+    *,
+    workers: int,
+    progress: Progress,
 ) -> Linked:
     """Find pictures that are the same and people who are the same by their pixels, as the parameters ask.
+
+    `decided` are tables of `schema.DECIDED_SPLIT`; a sample without label and face links nothing.
 
     Raises:
         TableError: a part is torn, or holds a face that cannot be decoded.
     """
     at = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
     parts = [part for folder in aligned.values() for part in table_files(folder)]
-    none = np.empty((0, 2), np.int64)
-    duplicates, identities, table = none, none, DUPLICATES.empty_table()
+    duplicates, identities, table = _no_links(), _no_links(), DUPLICATES.empty_table()
     if params.duplicates != "none":
         group = build_groups(rows, []).of_row.tolist()
         found = find_duplicates(
@@ -73,7 +94,15 @@ def build_links(
     if params.identities == "dlib":
         pairs = find_identities(parts, threshold=params.identity_distance, workers=workers, progress=progress)
         identities = np.array([(at[first], at[second]) for first, second in pairs], np.int64).reshape(-1, 2)
-    return Linked(duplicates, identities, table)
+    return Linked(duplicates, identities, table, *_read_decided(decided, at))
+
+
+def _read_decided(tables: Sequence[Path], at: Mapping[str, int]) -> tuple[Links, Links]:
+    """Return the pairs of rows that people linked, and of these the pairs that are one picture."""
+    rows = [row for table in tables for row in read_table(table, schema=DECIDED_SPLIT).to_pylist()]
+    there = [row for row in rows if row["first"] in at and row["second"] in at]
+    links = np.array([(at[row["first"]], at[row["second"]]) for row in there], np.int64).reshape(-1, 2)
+    return links, links[np.array([row["kind"] == "same_picture" for row in there], np.bool_)]
 
 
 def links_table(rows: SplitRows, linked: Linked, used: NDArray[np.int64]) -> pa.Table:
@@ -93,6 +122,7 @@ def link_values(rows: SplitRows, linked: Linked) -> dict[str, Sequence[str | Non
         "picture": rows.pictures,
         "duplicate": _clusters(rows, linked.duplicates),
         "identity": _clusters(rows, linked.identities),
+        "decided": _clusters(rows, linked.decided),
     }
 
 

@@ -44,7 +44,7 @@ class Assigned:
     folds: NDArray[np.int64]
 
 
-def run(
+def run(  # noqa: PLR0913 - four kinds of inputs
     aligned: Mapping[str, Path],
     labels: Mapping[str, Path],
     roles: Mapping[str, str],
@@ -53,6 +53,7 @@ def run(
     *,
     seed: int,
     workers: int,
+    decided: Sequence[Path] = (),
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write split.parquet, links.parquet (which samples belong together) and certificate.json.
@@ -65,6 +66,7 @@ def run(
         params: shares, what counts as the same picture or person, folds, an earlier split to keep.
         seed: of the lots of groups.
         workers: processes that read pictures; the result does not depend on it.
+        decided: tables of `schema.DECIDED_SPLIT`: who people say is the same person or picture.
         progress: called with the faces read so far.
 
     Returns:
@@ -78,7 +80,7 @@ def run(
     """
     _check(aligned, labels, roles, params)
     keep = Path(params.keep) if params.keep else None
-    sources = [*aligned.values(), *labels.values(), *([keep] if keep else [])]
+    sources = [*aligned.values(), *labels.values(), *([keep] if keep else []), *decided]
     settings = {**params.plain(), "seed": seed, "roles": dict(sorted(roles.items()))}
     with stage_output(out, stage="split", sources=sources, params=settings, tools=_tools(params)) as output:
         known = read_splits(keep) if keep else {}
@@ -87,7 +89,7 @@ def run(
             raise DataError(
                 f"{', '.join(str(path) for path in labels.values())}: no labelled sample; see their rejects"
             )
-        linked = build_links(rows, aligned, params, workers=workers, progress=progress)
+        linked = build_links(rows, aligned, decided, params, workers=workers, progress=progress)
         groups = build_groups(rows, linked.arrays())
         certain = linked.at_least(params.contradiction_similarity)
         found = find_contradictions(rows, certain)
@@ -191,7 +193,7 @@ def _row_splits(groups: Groups, places: Places, assigned: Assigned) -> NDArray[n
 def _contradictions(
     output: StageOutput, rows: SplitRows, certain: Linked, found: Contradictions, params: SplitParams
 ) -> dict[str, Any] | None:
-    if params.duplicates == "none":
+    if params.duplicates == "none" and not len(certain.copies):
         return None
     if params.contradictions == "soften":
         output.write_table(SOFTENED_NAME, softened_table(rows, found))

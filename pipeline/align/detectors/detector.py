@@ -13,10 +13,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """The dataset's box around the face or the whole body, in pixels of the view."""
+    """The box around the face or the whole body, or a point in the face, in pixels of the view."""
 
-    box: Floats  # (4,) x0, y0, x1, y1
-    kind: str  # "face" or "body"
+    box: Floats  # (4,) x0, y0, x1, y1; of a point x, y, x, y
+    kind: str  # "face", "body" or "point"
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,11 +294,11 @@ def _pyramid(view: View, side: float) -> Pyramid:
 def search_region(view: View) -> Region:
     """Return the part of a picture that is searched, in whole pixels.
 
-    It is the surroundings of a face box, the upper part of a body box, or the whole picture: without a hint, or if the
+    It is the surroundings of a face box, the upper part of a body box, or the whole picture: without a box, or if the
     box leaves less than 12 px of the picture.
     """
     height, width = view.pixels.shape[:2]
-    if view.hint is None:
+    if view.hint is None or view.hint.kind == "point":
         return Region(0, 0, width, height)
     x0, y0, x1, y1 = view.hint.box.tolist()
     across, down = max(1.0, x1 - x0), max(1.0, y1 - y0)

@@ -27,7 +27,8 @@ class Input:
     Attributes:
         path: relative to the project.
         md5: DVC's hash of it.
-        snapshot: the id of the snapshot of the output folder that it is or belongs to; None for raw data.
+        snapshot: the id of the snapshot of the output folder that it is, or the md5 of a single file of one, since the
+            rest of that folder may change without it; None for what no stage wrote.
     """
 
     path: str

@@ -98,6 +98,15 @@ def _read_input(result: Path, given: Input, known: dict[str, Node]) -> Node:
     folder = owner(Path(given.path))
     if folder is None:
         raise LineageError(f"{given.path}: missing, and {result} was made from it; run dvc checkout, or dvc repro")
-    if read_snapshot(folder).id != given.snapshot:
+    if _identity_now(folder, Path(given.path)) != given.snapshot:
         raise LineageError(f"{given.path}: was made anew since {result} was; run dvc repro, or dvc checkout")
     return _node(given.path, given.md5, folder, known)
+
+
+def _identity_now(folder: Path, path: Path) -> str | None:
+    """Return what a result made from this path now would name: the id of the folder, or the md5 of one file of it."""
+    snapshot = read_snapshot(folder)
+    if path == folder:
+        return snapshot.id
+    entry = snapshot.files.get(path.relative_to(folder).as_posix())
+    return None if entry is None else str(entry["md5"])

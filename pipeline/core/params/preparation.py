@@ -143,6 +143,13 @@ class IngestParams(Section):
     accept_mismatch: list[str]
 
 
+class DecideParams(Section):
+    """What counts where people decide differently about a sample, and what becomes of one that nobody decided."""
+
+    conflicts: Literal["majority", "unanimous"]
+    undecided: Literal["keep", "reject"]
+
+
 class AlignParams(Section):
     """How faces are found and cropped. `size_px` is the side of the square crop; params.yaml explains the rest."""
 

@@ -16,6 +16,7 @@ from pipeline.core.params.preparation import (
     AlignParams,
     AnyDataset,
     DatasetName,
+    DecideParams,
     DemoParams,
     DoubtParams,
     EqualizeParams,
@@ -41,6 +42,7 @@ class Params(Section):
     datasets: Annotated[dict[DatasetName, AnyDataset], Field(min_length=1)]
     demo: DemoParams
     ingest: IngestParams
+    decide: DecideParams
     align: AlignParams
     select: SelectParams
     equalize: EqualizeParams

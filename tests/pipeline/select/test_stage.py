@@ -14,7 +14,7 @@ from pipeline.core.errors import TableError
 from pipeline.core.lineage.identity import file_md5
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import iter_nodes, walk
-from pipeline.core.schema import DETECTIONS, REJECTS, SELECTED
+from pipeline.core.schema import DECIDED_SELECT, DETECTIONS, REJECTS, SELECTED
 from pipeline.core.tables import read_table, rows_to_table, write_table
 from pipeline.select.stage import count_classes, metrics
 from pipeline.select.stage import run as select
@@ -123,7 +123,7 @@ def test_the_detections_alone_are_read_and_named_as_what_it_was_made_from(made, 
     (given,) = read_snapshot(tmp_path / "out").inputs
     assert given.path.endswith("aligned/detections.parquet")
     assert given.md5 == file_md5(made / "aligned" / "detections.parquet")
-    assert given.snapshot == read_snapshot(made / "aligned").id
+    assert given.snapshot == given.md5  # what else is in the folder may change without it
     stages = {node.stage for node in iter_nodes(walk(tmp_path / "out"))}
     assert stages == {"select", "align", "ingest", None}
 
@@ -143,3 +143,18 @@ def test_without_a_face_or_a_table_it_says_what_to_run(made, tmp_path):
     write_table(tmp_path / "empty" / "detections.parquet", rows_to_table(rows, DETECTIONS))
     with pytest.raises(TableError, match="empty: holds no face; run align again and see its rejects"):
         select(tmp_path / "empty", tmp_path / "out", select_params())
+
+
+def test_a_person_leaves_out_a_face_that_passes_every_gate(made, seen, tmp_path):
+    faces = seen[seen.status == "aligned"].sample_id.tolist()
+    rows = [
+        {"sample_id": faces[0], "reason": "bad_picture", "detail": "says ann"},
+        {"sample_id": "toy/gone.jpg#0", "reason": "withdrawn", "detail": ""},
+    ]
+    write_table(tmp_path / "decided.parquet", rows_to_table(rows, DECIDED_SELECT))
+    summary = select(made / "aligned", tmp_path / "out", select_params(), decided=tmp_path / "decided.parquet")
+    assert summary["rejected"] == {"bad_picture": 1}
+    assert pq.read_table(tmp_path / "out" / "selected.parquet")["sample_id"].to_pylist() == faces[1:]
+    assert [given.path.rpartition("/")[2] for given in read_snapshot(tmp_path / "out").inputs][1:] == [
+        "decided.parquet"
+    ]

@@ -197,7 +197,7 @@ def test_what_was_not_looked_for_is_null_and_not_none_found(datasets, params, tm
     datasets.add("d", "both", [sample(f"{n}.png", n % 8, image=picture) for n in range(40)])
     contract = {"align": {"margin": 0.1}}
     write_snapshot(datasets.aligned["d"], Snapshot("align", "made", (), {}, {}, {}, contract))
-    always = {"groups": 0, "files": 0, "pictures": 0}
+    always = {"groups": 0, "files": 0, "pictures": 0, "decided": 0}
     nothing = dict.fromkeys(("subjects", "sequences", "duplicates", "identities"))
     assert crossing_of("nobody") == always | nothing
     assert crossing_of("identical", duplicates="identical") == always | nothing | {"duplicates": 0}

@@ -19,7 +19,8 @@ from pipeline.split.stage import run as split
 from .conftest import sample
 
 ANGER, FEAR, HAPPY = 0, 3, 4
-COUNTS = {"pictures": 1, "rows": 3, "pixels": {"pairs": 1, "across_datasets": 1}}
+NONE = {"pairs": 0, "across_datasets": 0}
+COUNTS = {"pictures": 1, "rows": 3, "pixels": {"pairs": 1, "across_datasets": 1}, "decided": NONE}
 
 
 def face(number):

@@ -1,0 +1,163 @@
+"""The file of all decisions about a dataset, `decisions/<dataset>.csv`: read strictly, written whole or not at all.
+
+Every decision is one line, and the lines are sorted, so that a diff shows what was decided and git merges the lines of
+two people (`decisions/.gitattributes`). What spreadsheets and merges do to such a file is refused with its line: a
+repaired guess about somebody's decision would be worse than none.
+"""
+
+import csv
+import fcntl
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pipeline.core.errors import DataError
+from pipeline.core.lineage.identity import PARTIAL_SUFFIX
+from pipeline.core.place import sync
+from pipeline.decisions.decision import Decision, fault, parse_kind
+
+COLUMNS: Final = ("sample_id", "decision", "value", "by", "note")
+_MARKERS: Final = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
+
+
+class BookError(DataError):
+    """A file of decisions that cannot be taken as it is; the message names the file and the line."""
+
+
+def read_book(path: Path) -> list[Decision]:
+    """Return the decisions of a file, in its order; none if there is no file.
+
+    Raises:
+        BookError: not as `write_book` writes it, or a line that says nothing possible; names the line.
+    """
+    return [decision for _, decision in read_lines(path)]
+
+
+def read_lines(path: Path) -> list[tuple[int, Decision]]:
+    """Return the decisions of a file with the number of their line, from 1; see `read_book`."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BookError(f"{path}: cannot be read: {error.strerror}") from None
+    lines = _decode(path, content).split("\n")
+    _check_header(path, lines[0])
+    if lines[-1]:
+        raise BookError(f"{path}:{len(lines)}: the last line has no end; it may be cut off")
+    found: list[tuple[int, Decision]] = []
+    before: dict[tuple[str, ...], int] = {}
+    for number, line in enumerate(lines[1:-1], start=2):
+        decision = _parse(f"{path}:{number}", line)
+        if (first := before.setdefault(decision.place, number)) != number:
+            raise BookError(
+                f"{path}:{number}: {decision.by} has decided about {decision.sample_id} in line {first} already; "
+                "keep one of the two lines"
+            )
+        found.append((number, decision))
+    return found
+
+
+def write_book(path: Path, decisions: Iterable[Decision]) -> None:
+    """Write all decisions of a file, sorted; after a power cut there is the old file or the new one."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((one.sample_id, one.kind, one.value, one.by, one.note) for one in sorted(decisions))
+    partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
+    partial.write_text(text.getvalue(), encoding="utf-8", newline="")
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
+
+
+def change_book(path: Path, change: Callable[[list[Decision]], Iterable[Decision]]) -> list[Decision]:
+    """Read a file, change its decisions and write it, while no other process does.
+
+    Returns:
+        The decisions that are now on the disk, sorted.
+
+    Raises:
+        BookError: the file cannot be taken as it is; it is left alone.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        before = read_book(path)
+        after = sorted(change(before))
+        for decision in after:
+            if (wrong := fault(decision)) is not None:
+                raise BookError(f"{decision.sample_id}: {wrong}")
+        if after != before:
+            write_book(path, after)
+        return after
+
+
+def replace_own(before: Iterable[Decision], new: Decision) -> list[Decision]:
+    """Return the decisions with one more, which replaces what it cannot stand beside (`Decision.place`)."""
+    return [*(one for one in before if one.place != new.place), new]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    # On the folder, because the file itself is replaced, and a lock file would be one more file in git.
+    opened = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _decode(path: Path, content: bytes) -> str:
+    if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise BookError(
+            f"{path}:1: begins with a byte order mark, as spreadsheets write it; save it as plain UTF-8 without one"
+        )
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BookError(f"{path}:{line}: not UTF-8, as a spreadsheet may save it; save it as UTF-8") from None
+    if "\r" in text:
+        line = text.count("\n", 0, text.index("\r")) + 1
+        raise BookError(f"{path}:{line}: ends as lines do on Windows (CRLF); save it with LF")
+    return text
+
+
+def _check_header(path: Path, line: str) -> None:
+    wanted = ",".join(COLUMNS)
+    if line == wanted:
+        return
+    if line.startswith(_MARKERS):
+        _refuse_marker(f"{path}:1")
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if line == wanted.replace(",", mark):
+            raise BookError(f"{path}:1: separated by {name}, as spreadsheets do; expected commas: {wanted}")
+    raise BookError(f"{path}:1: expected the header {wanted}, not {line[:80]!r}")
+
+
+def _parse(place: str, line: str) -> Decision:
+    if line.startswith(_MARKERS):
+        _refuse_marker(place)
+    try:
+        rows = list(csv.reader([line], strict=True))
+    except csv.Error as error:
+        raise BookError(f"{place}: not a line of csv: {error}") from None
+    if len(rows) != 1 or len(rows[0]) != len(COLUMNS):
+        cells = len(rows[0]) if rows else 0
+        raise BookError(f"{place}: {cells} cells, not {len(COLUMNS)}: {','.join(COLUMNS)}")
+    sample_id, kind, value, by, note = rows[0]
+    try:
+        decision = Decision(sample_id, parse_kind(kind), value, by, note)
+    except ValueError as error:
+        raise BookError(f"{place}: {error}") from None
+    if (wrong := fault(decision)) is not None:
+        raise BookError(f"{place}: {wrong}")
+    return decision
+
+
+def _refuse_marker(place: str) -> None:
+    raise BookError(f"{place}: a mark of an unfinished merge; keep the lines of both sides and remove the marks")

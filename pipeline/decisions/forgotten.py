@@ -1,0 +1,66 @@
+"""What `prep forget` writes down of withdrawn samples before they are gone: digests, by which `verify` finds the bytes.
+
+A digest of a picture shows nothing of it, and only who has the picture can compute it.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeline.core.lineage.identity import PARTIAL_SUFFIX
+from pipeline.core.place import sync
+from pipeline.decisions.book import BookError
+
+COLUMNS: Final = ("sample_id", "what", "md5")
+KINDS: Final = ("picture", "crop", "pixels")
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """The md5 of something that shows a withdrawn sample.
+
+    `what` is picture (the file as the dataset ships it), crop (a stored face) or pixels (a decoded face).
+    """
+
+    sample_id: str
+    what: str
+    md5: str
+
+
+def read_digests(path: Path) -> list[Digest]:
+    """Return the digests of a file, sorted; none if there is no file.
+
+    Raises:
+        BookError: it is not such a file; names the line.
+    """
+    try:
+        rows = list(csv.reader(path.read_text(encoding="utf-8").split("\n")[:-1], strict=True))
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BookError(f"{path}: cannot be read: {error}; git restore brings it back") from None
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise BookError(f"{path}:1: expected the header {','.join(COLUMNS)}")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(COLUMNS) or row[1] not in KINDS or not _MD5.fullmatch(row[2]):
+            raise BookError(f"{path}:{number}: expected a sample, one of {', '.join(KINDS)} and an md5")
+    return sorted(Digest(*row) for row in rows[1:])
+
+
+def write_digests(path: Path, digests: Iterable[Digest]) -> None:
+    """Write digests sorted, each once, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((one.sample_id, one.what, one.md5) for one in sorted(set(digests)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
+    partial.write_text(text.getvalue(), encoding="utf-8", newline="")
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
