@@ -46,7 +46,7 @@ def write_tracked(folder: Path) -> None:
 
 
 def write_project(folder: Path) -> Path:
-    """Write a project of one dataset, seven pictures of a lady of KDEF, with the stages `ingest` and `harmonize`."""
+    """Write a project of one dataset, seven pictures of a lady of KDEF, with the stages up to `harmonize`."""
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (".dvcignore", ".gitignore"):
@@ -55,7 +55,9 @@ def write_project(folder: Path) -> Path:
     params["datasets"] = {"ladies": {"src": "raw/ladies", "format": "kdef", "role": "both"}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    kept = {name: stages[name] for name in ("code", "ingest", "harmonize")}
+    kept = {name: stages[name] for name in ("code", "ingest", "decide", "harmonize")}
+    (folder / "decisions").mkdir()
+    (folder / "decisions/README.md").write_text("none so far\n")
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": kept}, sort_keys=False))
     for code in CODES:
         path = folder / "raw/ladies/AF01" / f"AF01{code}S.JPG"
@@ -173,7 +175,7 @@ def test_wording_runs_nothing_again_and_behaviour_does(tmp_path):
     table.write_text(table.read_text() + "\nNEW = 1\n")
     assert f"{table.relative_to(tmp_path)}: not the code that" in call(tmp_path, "prep", "verify", code=1)
     said = call(tmp_path, "dvc", "repro")
-    assert re.findall(r"^> prep (\w+)", said, re.MULTILINE) == ["code", "ingest", "harmonize"]
+    assert re.findall(r"^> prep (\w+)", said, re.MULTILINE) == ["code", "ingest", "decide", "harmonize"]
     call(tmp_path, "prep", "verify")
 
 

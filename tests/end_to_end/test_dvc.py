@@ -48,7 +48,7 @@ def set_params(folder: Path, changes: dict[str, dict]) -> None:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
-    for name in ("pipeline", "stages", "models", "splits"):
+    for name in ("pipeline", "stages", "models", "splits", "decisions"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "raw").mkdir()
     for name in ("dvc.yaml", "raw/dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):

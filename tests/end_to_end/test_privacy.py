@@ -25,6 +25,7 @@ COMMANDS = {
     "code": [[]],
     "demo": [[]],
     "ingest": [["--src", "raw/demo/ckplus"], ["--src", "raw/demo/affectnet"]],
+    "decide": [["--src", "data/samples/demo-ckplus"], ["--src", "data/samples/demo-affectnet"]],
     "align": [["--src", "raw/demo/ckplus"], ["--src", "raw/demo/affectnet"]],
     "select": [["--src", "data/aligned/demo-ckplus"], ["--src", "data/aligned/demo-affectnet"]],
     "equalize": [["--src", "data/aligned/demo-ckplus"], ["--src", "data/aligned/demo-affectnet"]],
@@ -100,6 +101,7 @@ def write_project(folder: Path) -> None:
     folder.mkdir()
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     (folder / "splits").mkdir()
+    (folder / "decisions").mkdir()
     shutil.copy(ROOT / "dvc.yaml", folder)
 
 

@@ -147,6 +147,7 @@ def test_what_a_stage_loads_is_among_its_code(tmp_path):
     for key, entry in params["datasets"].items():
         steps += [
             ("ingest", "--src", entry["src"], "--out", f"data/samples/{key}"),
+            ("decide", "--src", f"data/samples/{key}"),
             ("align", "--src", entry["src"], "--out", f"data/aligned/{key}"),
             ("select", "--src", f"data/aligned/{key}", "--out", f"data/selected/{key}"),
             ("equalize", "--src", f"data/aligned/{key}", "--out", f"data/faces/{key}"),
