@@ -24,6 +24,7 @@ from stages.export import export
 from stages.formats import formats
 from stages.harmonize import harmonize
 from stages.ingest import ingest
+from stages.inspect import inspect
 from stages.models import models
 from stages.personalize import personalize
 from stages.predict import predict
@@ -72,6 +73,7 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (export, "Export a network to ONNX."),
     (personalize, "Fine-tune on a few faces of one person."),
     (tables, "Fill the thesis's two tables from experiments."),
+    (inspect, "Say what a raw tree is, and what to type for it."),
     (formats, "List the datasets that can be read, and their terms."),
     (models, "List the networks that can be trained."),
     (trace, "Show which raw bytes a result came from."),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pipeline.core.errors import SourceError, UsageError
+from pipeline.ingest.clues import read_clues
 from pipeline.ingest.raw_dataset import is_picture, join
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Listing, Tree
@@ -13,8 +14,7 @@ AUTO: Final = "auto"
 _MAX_DEPTH: Final = 2
 _MAX_ROOTS: Final = 256  # a level may have a folder per picture, and each would be asked by every reader
 _TABLES: Final = (".csv", ".tsv")
-_ARRAYS: Final = (".npy", ".npz")
-_ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z", ".tar.xz", ".tar.bz2", ".zst")
+_MAX_CLUES: Final = 3
 
 
 def find_reader(readers: Sequence[Reader], fmt: str) -> Reader:
@@ -45,8 +45,7 @@ def detect_among(readers: Sequence[Reader], tree: Tree) -> tuple[Reader, str, st
         if found:
             ways = "; ".join(f"--format {reader.name}: {why}" for reader, _, why in found)
             raise SourceError(f"{tree.src}: fits more than one format; choose: {ways}")
-    looked = "; ".join(f"{reader.name}: {reader.layout}" for reader in readers)
-    raise SourceError(f"{tree.src}: no known layout{_unread(tree)}. Looked for {looked}")
+    raise SourceError(f"{tree.src}: no known layout{_clues(tree)}; prep formats lists the layouts that are read")
 
 
 def find_root(reader: Reader, tree: Tree) -> str:
@@ -61,7 +60,7 @@ def find_root(reader: Reader, tree: Tree) -> str:
         return found[0]
     root = next((root for root in roots(tree, generic=reader.generic) if reader.begins(tree, root)), None)
     if root is None:
-        raise SourceError(f"{tree.src}: not {reader.name}{_unread(tree)}: looked for {reader.layout}")
+        raise SourceError(f"{tree.src}: not {reader.name}: looked for {reader.layout}{_clues(tree)}")
     return root
 
 
@@ -103,18 +102,7 @@ def _check_not_empty(tree: Tree) -> None:
         raise SourceError(f"{tree.src}: empty; expected the files of a dataset as it was unpacked, or its archive")
 
 
-def unread_archives(tree: Tree) -> list[str]:
-    """Return the archives in a tree that are not read: of an unsupported kind, or inside another archive."""
-    return [name for name in tree.names() if name.casefold().endswith(_ARCHIVES)]
-
-
-def _unread(tree: Tree) -> str:
-    """Name a file of a kind that cannot be read, for the error: the missing data may be in it."""
-    archive = next(iter(unread_archives(tree)), None)
-    if archive is not None:
-        return f" (and {archive} is an archive of a kind that is not read in place: unpack it)"
-    names = tree.names()
-    array = next((name for name in names if name.casefold().endswith(_ARRAYS)), None)
-    if array is None or any(map(is_picture, names)):
-        return ""
-    return f" (and {array} is a NumPy array, not a picture: give the release's own pictures and annotations)"
+def _clues(tree: Tree) -> str:
+    """Say what the tree is, for the error, and what to do or to type."""
+    found = read_clues(tree)[:_MAX_CLUES]
+    return f". It has {'; '.join(map(str, found))}; prep inspect {tree.src} says more" if found else ""

@@ -164,7 +164,8 @@ class RawDataset:
         if not inside:
             return RejectedRow(given, Reason.outside_root, f"{row}: leads out of the tree")
         for name in inside:
-            if len(alike := self.tree.match(name)) == 1:
+            alike = self.tree.match(name) or with_suffix(self.tree, name)
+            if len(alike) == 1:
                 return alike[0]
         return RejectedRow(given, Reason.missing_file, f"{row}: no such file: {inside[0]}")
 
@@ -227,6 +228,13 @@ def is_picture(name: str) -> bool:
     """Return whether a name has the suffix of a picture."""
     base, dot, suffix = name.rpartition("/")[2].rpartition(".")
     return bool(base) and dot + suffix.lower() in PICTURE_SUFFIXES
+
+
+def with_suffix(tree: Tree, name: str) -> list[str]:
+    """Return the pictures that a name without a suffix may mean."""
+    if is_picture(name):
+        return []
+    return [found for suffix in sorted(PICTURE_SUFFIXES) for found in tree.match(name + suffix)]
 
 
 def stem(name: str) -> str:

@@ -227,7 +227,7 @@ class Samples:
             self._counts.update((split or NO_SPLIT, label) for label in counted)
 
     def _take(self, row: Annotation, path: str) -> None:
-        key = _face_key(row, path)
+        key = face_key(row, path)
         first = self._first.get(key)
         if first is None:
             try:
@@ -243,7 +243,7 @@ class Samples:
             self._points.add(row.landmarks)
             if len(self._waiting) >= _BATCH_ROWS:
                 self._flush()
-        elif _same(first.labels, row.labels):
+        elif same_labels(first.labels, row.labels):
             self._refuse(path, None, Reason.duplicate_row, f"{row.row}: says the same as {first.row}")
         else:
             detail = f"{', '.join(first.labels)} in {first.row}, {', '.join(row.labels)} in {row.row}"
@@ -279,7 +279,7 @@ def _in_one_piece(table: pa.Table, points: pa.Array) -> pa.Table:
     return pa.table(columns, schema=SAMPLES)
 
 
-def _face_key(row: Annotation, path: str) -> bytes:
+def face_key(row: Annotation, path: str) -> bytes:
     """Return what stands for the face of a row: itself, its number in the picture, or else its box."""
     if row.distinct:
         return _key(row.row)
@@ -296,5 +296,6 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _same(labels: Sequence[str], others: Sequence[str]) -> bool:
+def same_labels(labels: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether two rows say the same, whatever the case of their words."""
     return [label.casefold() for label in labels] == [label.casefold() for label in others]

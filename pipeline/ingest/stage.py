@@ -18,8 +18,8 @@ from pipeline.core.params import IngestParams
 from pipeline.core.schema import MANIFEST, SAMPLES
 from pipeline.core.stage_output import Source, StageOutput, nothing_left, relative_path, stage_output
 from pipeline.core.tables import rows_to_table
+from pipeline.ingest.clues import unread_archives
 from pipeline.ingest.dataset_options import DatasetOptions
-from pipeline.ingest.detect_format import unread_archives
 from pipeline.ingest.raw_dataset import RawDataset
 from pipeline.ingest.registry import Reader, Tree, locate, open_tree
 from pipeline.ingest.releases.fingerprints import Comparison, compare

@@ -1,5 +1,6 @@
 """Native labels of a dataset in the spellings of mirrors: `angry` for `anger`, `0_Joy` for `happy`."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -43,6 +44,16 @@ def is_split(name: str) -> bool:
     for affix in ("_set", "_images", "_labels", "_annotations", "_data"):
         plain = plain.removesuffix(affix)
     return plain.replace("_", "") in SPLIT_NAMES
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a file or its nearest folder is named after, in its own words; None if there is none."""
+    folder, _, base = name.rpartition("/")
+    stem = base.rpartition(".")[0] or base
+    if is_split(stem):
+        return stem
+    words = [word for word in re.findall(r"[A-Za-z]+", stem) if is_split(word)]
+    return words[0] if words else next((part for part in reversed(folder.split("/")) if is_split(part)), None)
 
 
 def _plain(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from pipeline.core.schema import Reason
+from pipeline.ingest.clues import MAX_CLASSES
 from pipeline.ingest.dataset_options import code_key, code_of
 from pipeline.ingest.detect_format import roots
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
@@ -10,7 +11,7 @@ from pipeline.ingest.parsing.label_names import class_word, is_split
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join
 from pipeline.ingest.readers.reader import Reader
-from pipeline.ingest.releases.named_codes import MAX_CLASSES, name_codes
+from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
 
 

@@ -9,31 +9,31 @@ from typing import Final
 
 from pipeline.core.errors import SourceError
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
-from pipeline.ingest.parsing.delimited import Delimited
+from pipeline.ingest.parsing.delimited import Delimited, TextTable
+from pipeline.ingest.parsing.json_lines import JsonLines
 from pipeline.ingest.parsing.label_columns import LABEL_NAMES, choose_label
-from pipeline.ingest.parsing.label_names import is_split
+from pipeline.ingest.parsing.label_names import split_of
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.parsing.table_columns import KNOWN, columns_of, need_columns
 from pipeline.ingest.parsing.table_rows import TableRows, find_named
-from pipeline.ingest.raw_dataset import RawDataset, Row, is_picture, join, stem
+from pipeline.ingest.raw_dataset import RawDataset, Row, is_picture, join, with_suffix
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
 
-SUFFIXES: Final = (".csv", ".tsv")
+_LINES: Final = (".jsonl", ".ndjson")
+SUFFIXES: Final = (".csv", ".tsv", *_LINES)
 # A folder may have thousands of csv files, one per picture; the layout is decided on a few.
 _MAX_TABLES: Final = 64
 _SAMPLE_ROWS: Final = 64
 
 
 class Table(Reader):
-    """One csv, or one for each split."""
+    """One table, or one for each split, named after it or in its folder."""
 
     name = "csv"
     labels = ()
-    layout = (
-        "a .csv or .tsv with a column for the picture (path, image, file …) and one for the label (label, emotion …)"
-    )
+    layout = "a .csv, .tsv or .jsonl with a column for the picture (path, image …) and one for the label (emotion …)"
     generic = True
 
     def evidence(self, tree: Tree, root: str) -> str | None:
@@ -42,7 +42,7 @@ class Table(Reader):
             columns = columns_of(_open(tree, name, {}), {})
             if {"path", "label"} <= columns.keys():
                 records = islice(_open(tree, name, {}).records(), _SAMPLE_ROWS)
-                if any(is_picture(record.at(columns["path"])) for record in records):
+                if any(_is_there(tree, name, record.at(columns["path"])) for record in records):
                     return f"{name} has a column of pictures and one of labels"
         return None
 
@@ -86,8 +86,12 @@ def _chosen(raw: RawDataset) -> list[str]:
     ]
     if not found:
         raise SourceError(f"{raw.tree.src}: looked for {Table.layout}; name file and columns in params.yaml")
-    if len(found) > 1 and not all(is_split(stem(name)) for name in found):
-        raise SourceError(f"{raw.tree.src}: several tables fit: {', '.join(found[:6])}; name one in columns.file")
+    splits = [split_of(name) for name in found]
+    if len(found) > 1 and (None in splits or len(set(splits)) < len(splits)):
+        raise SourceError(
+            f"{raw.tree.src}: several tables fit, {', '.join(found[:6])}; say in params.yaml, in the entry of the "
+            f"dataset, which to read: columns: {{file: {found[0].removeprefix(f'{raw.root}/')}}}"
+        )
     return found
 
 
@@ -108,10 +112,11 @@ def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
     need_columns(table, columns, "path", "label")
     if "label" not in raw.columns:
         columns["label"] = choose_label(table, LABEL_NAMES, columns, raw.options.meanings())
-    split = stem(name) if is_split(stem(name)) else None
     # The table may lie in another folder than the pictures.
     bases = [_images(raw)] if "images" in raw.columns else [name.rpartition("/")[0], raw.root]
-    rows = TableRows(raw, columns, lambda record: find_named(raw, record, columns["path"], bases), raw.meaning, split)
+    rows = TableRows(
+        raw, columns, lambda record: find_named(raw, record, columns["path"], bases), raw.meaning, split_of(name)
+    )
     yield from rows.read(table)
 
 
@@ -127,5 +132,12 @@ def _images(raw: RawDataset) -> str:
     return folder
 
 
-def _open(tree: Tree, name: str, given: Mapping[str, str]) -> Delimited:
+def _is_there(tree: Tree, table: str, given: str) -> bool:
+    """Return whether a cell is a picture by its name, or the name of one in the tree without the suffix."""
+    return is_picture(given) or bool(given and with_suffix(tree, join(table.rpartition("/")[0], given)))
+
+
+def _open(tree: Tree, name: str, given: Mapping[str, str]) -> TextTable:
+    if name.casefold().endswith(_LINES):
+        return JsonLines(tree, name)
     return Delimited(tree, name, [*given.values(), *KNOWN["path"], *KNOWN["label"]])

@@ -1,6 +1,5 @@
 """Tables with a picture a row: Parquet of the Hugging Face Hub, and the Arrow files of `save_to_disk`."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -8,7 +7,7 @@ from pipeline.core.errors import SourceError
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.delimited import Record
 from pipeline.ingest.parsing.label_columns import LABEL_NAMES, choose_label
-from pipeline.ingest.parsing.label_names import class_word, is_split
+from pipeline.ingest.parsing.label_names import class_word, is_split, split_of
 from pipeline.ingest.parsing.picture_table import SUFFIXES, PictureTable, open_table, picture_table
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.parsing.table_columns import columns_of, need_columns
@@ -18,8 +17,6 @@ from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
 
-# `train-00000-of-00002`, `fer2013_test`, `0000` in train/.
-_WORDS: Final = re.compile(r"[A-Za-z]+")
 # What `datasets` leaves beside the tables of `save_to_disk`: results of functions, no data.
 _CACHE: Final = "cache-"
 _MAX_DEPTH: Final = 4
@@ -50,7 +47,8 @@ class Hub(Reader):
         raw.scales = raw.options.scales
         raw.listed = lambda: (path for name in names for path in _paths(raw, name))
         rows = [row for name in names for row in _read_table(raw, name)]
-        yield from name_subjects(raw, name_codes(raw, rows))
+        what = f"{names[0]} is a table of pictures with labels that are codes"
+        yield from name_subjects(raw, name_codes(raw, rows, what))
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""
@@ -135,12 +133,3 @@ def _label(raw: RawDataset, table: PictureTable, columns: dict[str, int]) -> int
         )
     need_columns(table, columns, "label")
     return choose_label(table, LABEL_NAMES, columns, raw.options.meanings())
-
-
-def split_of(name: str) -> str | None:
-    """Return the split that a file or its nearest folder is named after; None if there is none."""
-    folder, _, base = name.rpartition("/")
-    words = [word for word in _WORDS.findall(base.rpartition(".")[0]) if is_split(word)]
-    if words:
-        return str(words[0])
-    return next((part for part in reversed(folder.split("/")) if is_split(part)), None)

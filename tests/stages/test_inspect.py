@@ -1,0 +1,131 @@
+"""`prep inspect`: what it says of a tree, an entry that can be pasted, and that nothing is changed."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.cli import run
+from tests.imports import ROOT
+from tests.pipeline.ingest.layouts import put, write_csv, write_expw, write_folder, write_hub
+from tests.pipeline.ingest.test_archives import pack
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREP_WORKERS", "1")
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    return tmp_path
+
+
+def said(capsys, *arguments):
+    assert run(["inspect", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def state(folder):
+    return {
+        path.relative_to(folder): (
+            path.stat().st_mtime_ns,
+            hashlib.md5(path.read_bytes(), usedforsecurity=False).digest() if path.is_file() else b"",
+        )
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def paste(entries):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["datasets"] |= entries
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+@pytest.mark.parametrize("write", [write_folder, write_csv, write_hub, write_expw])
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_entry_that_is_pasted_is_read_with_the_counts_that_were_shown(write, kind, project, capsys):
+    write(project / "raw/my set (1)")
+    if kind == "zip":
+        pack(project / "raw/my set (1)", project / "raw/x.zip")
+    src = "raw/x.zip" if kind == "zip" else "raw/my set (1)"
+    before = state(project)
+    shown = said(capsys, src)
+    found = json.loads(said(capsys, src, "--json"))
+    assert state(project) == before
+    (line,) = shown.split("add this:\n")[1].splitlines()
+    entries = yaml.safe_load(line)
+    assert entries == {found["dataset"]: found["entry"]}
+    paste(entries)
+    assert run(["ingest", "--src", src]) == 0
+    summary = json.loads(Path(f"data/samples/{found['dataset']}/summary.json").read_text())
+    assert (summary["format"], summary["counts"]) == (found["format"], found["counts"])
+    assert "has it as" in said(capsys, src)
+
+
+def test_folders_of_codes_are_read_once_the_entry_is_filled_in(project, capsys):
+    for code in range(3):
+        put(project, f"raw/x/train/{code}/{code}.jpg")
+    shown = said(capsys, "raw/x")
+    assert "which class is 0?" in shown
+    line = shown.split("fill in each … of this:\n")[1]
+    for word in ("happy", "sad", "fear"):
+        line = line.replace("…", word, 1)
+    paste(yaml.safe_load(line))
+    assert run(["ingest", "--src", "raw/x"]) == 0
+    counts = json.loads(Path("data/samples/x/summary.json").read_text())["counts"]
+    assert counts == {"train": {"fear": 1, "happy": 1, "sad": 1}}
+
+
+def test_it_names_what_is_odd_and_what_is_twice(project, capsys):
+    given = {"happy/a.jpg": "1", "happy/A.jpg": "2", "sad/b.jpg": "2", "sad/c.jpg": "", "d.jpg": "3"}
+    for name, content in given.items():
+        put(project, f"raw/x/{name}", content)
+    put(project, "raw/x/sad/.DS_Store", "junk")
+    put(project, "raw/x/more.rar", "Rar!")
+    (project / "raw/x/out.jpg").symlink_to("/etc/passwd")
+    found = json.loads(said(capsys, "raw/x", "--json"))
+    assert found["duplicates"] == {"files": 1, "examples": [["happy/A.jpg", "sad/b.jpg"]]}
+    assert {odd["what"]: (odd["count"], odd["such_as"]) for odd in found["odd"]} == {
+        "empty files": (1, ["sad/c.jpg"]),
+        "files left behind by operating systems": (1, ["sad/.DS_Store"]),
+        "archives that are not read in place": (1, ["more.rar"]),
+        "links that are not followed": (1, ["out.jpg"]),
+        "names that differ in case only": (1, ["happy/a.jpg"]),
+    }
+    assert found["counts"] == {"all": {"happy": 2, "sad": 2}}
+    assert found["rejected"] == {"unlabelled": 1, "outside_root": 1}
+    assert found["suffixes"][".jpg"] == {"files": 5, "bytes": 4}
+
+
+TWO = (
+    "several tables fit, a.csv, b.csv; say in params.yaml, in the entry of the dataset, which to read: "
+    "columns: {file: a.csv}"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"a/1.avi": "x", "a/2.AVI": "y"}, r".avi files, 2 videos, such as a/1.avi"),
+        ({f"{n:03d}/a.jpg": "x" for n in range(1, 31)}, r"numbered folders, 001 to 030, with 30 pictures: so many are"),
+        (
+            {"a/1.jpg": "x", "b/2.jpg": "y"},
+            'after no expression, a, b: if they are the classes: classes: {"a": …',
+        ),
+        ({"t.csv": "image,feeling\na.jpg,joy\n", "a.jpg": "x"}, "columns: {file: t.csv, path: image, label: …}"),
+        ({"data/train.parquet": "x"}, "data/train.parquet: not a readable table"),
+        ({"x.h5": "x", "y.mat": "y"}, "1 file, x.h5 of HDF5: not read"),
+        ({"a.txt": "x"}, "1 file, a.txt of text, and no picture"),
+        ({"a.csv": "image,label\nx.jpg,joy\n", "b.csv": "image,label\nx.jpg,sad\n", "x.jpg": "x"}, TWO),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
+)
+def test_what_cannot_be_read_is_named_with_the_remedy(files, says, project, capsys):
+    for name, content in files.items():
+        put(project, f"raw/x/{name}", content)
+    assert run(["ingest", "--src", "raw/x"]) == 1
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert says in error
+    assert says in said(capsys, "raw/x")
