@@ -92,16 +92,25 @@ CATALOG: Final = {
         "scientific use by researchers of a university; shown in scientific publications alone; on request",
     ),
     "sfew": CatalogEntry("SFEW 2.0", "split, scene", "users.cecs.anu.edu.au/~few_group/AFEW.html", _ON_REQUEST),
+    "bu3dfe": CatalogEntry(
+        "BU-3DFE, pictures", "subject, gender", "cs.binghamton.edu/~lijun/Research/3DFE", _ON_REQUEST
+    ),
+    "faces": CatalogEntry("FACES", "subject, gender, age group", "faces.mpdl.mpg.de", _ON_REQUEST),
+    "yolo": CatalogEntry("any YOLO tree", "several faces a picture, boxes, split", *_MIRROR),
+    "coco": CatalogEntry("any JSON of COCO", "several faces a picture, boxes, split", *_MIRROR),
+    "voc": CatalogEntry("any tree of Pascal VOC", "several faces a picture, boxes, split", *_MIRROR),
     "hub": CatalogEntry("Parquet of the Hub, Arrow files of save_to_disk", "split, and what a csv may have", *_MIRROR),
     "folder": CatalogEntry("any folder of class folders", "split", *_OWN),
     "csv": CatalogEntry("any csv", "box, subject, sequence, split, valence, arousal, dominance", *_OWN),
+    "class_columns": CatalogEntry("any csv with a column for each class", "votes, split", *_OWN),
+    "path_list": CatalogEntry("any list of paths and labels", "split, and what a csv may have", *_OWN),
 }
 
 
 # Layouts that say nothing about the dataset: a mirror of any dataset may have them.
-GENERIC: Final = frozenset({"folder", "csv", "hub"})
+GENERIC: Final = frozenset({"folder", "csv", "hub", "yolo", "coco", "voc", "class_columns", "path_list"})
 # Those that have columns, which `columns` in params.yaml may name.
-TABLES: Final = frozenset({"csv", "hub"})
+TABLES: Final = frozenset({"csv", "hub", "path_list"})
 # Names of datasets other than those of their formats; all without separators.
 _CALLED: Final = {name.replace("_", ""): name for name in CATALOG if name not in GENERIC} | {
     "ck": "ckplus",

@@ -13,25 +13,32 @@ from pipeline.ingest.detect_format import AUTO, detect_among, find_reader, find_
 from pipeline.ingest.readers.affectnet import AffectNet
 from pipeline.ingest.readers.affectnet_folder import AffectNetFolder
 from pipeline.ingest.readers.affectnet_npy import AffectNetNpy
+from pipeline.ingest.readers.bu3dfe import Bu3dfe
 from pipeline.ingest.readers.ck48 import Ck48
 from pipeline.ingest.readers.ckplus import CkPlus
 from pipeline.ingest.readers.ckplus_csv import CkPlusCsv
+from pipeline.ingest.readers.class_columns import ClassColumns
 from pipeline.ingest.readers.class_folders import ClassFolders, find_coded
+from pipeline.ingest.readers.coco import Coco
 from pipeline.ingest.readers.csv_table import Table
 from pipeline.ingest.readers.emotic import Emotic
 from pipeline.ingest.readers.emotic_csv import EmoticCsv
 from pipeline.ingest.readers.expw import ExpW
+from pipeline.ingest.readers.faces_mpi import Faces
 from pipeline.ingest.readers.fer2013 import Fer2013
 from pipeline.ingest.readers.fer2013_folder import Fer2013Folder
 from pipeline.ingest.readers.ferplus import FerPlus
 from pipeline.ingest.readers.hub import Hub
 from pipeline.ingest.readers.jaffe import Jaffe
 from pipeline.ingest.readers.kdef import Kdef
+from pipeline.ingest.readers.path_list import PathList
 from pipeline.ingest.readers.rafd import Rafd
 from pipeline.ingest.readers.rafdb import RafDb, RafDbCompound
 from pipeline.ingest.readers.rafdb_folder import RafDbFolder
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.readers.sfew import Sfew
+from pipeline.ingest.readers.voc import Voc
+from pipeline.ingest.readers.yolo import Yolo
 from pipeline.ingest.trees.open import open_known, open_tree
 from pipeline.ingest.trees.tree import MAX_READ_BYTES, Tree
 
@@ -55,9 +62,16 @@ READERS: Final[tuple[Reader, ...]] = (
     Kdef(),
     Rafd(),
     Sfew(),
+    Bu3dfe(),
+    Faces(),
     Hub(),
+    Yolo(),
+    Coco(),
+    Voc(),
     ClassFolders(),
     Table(),
+    ClassColumns(),
+    PathList(),
 )
 
 __all__ = ["AUTO", "READERS", "Pictures", "Reader", "Tree", "detect_format", "locate", "open_pictures", "open_tree"]

@@ -17,7 +17,11 @@ from pipeline.ingest.readers.affectnet import CODES, LANDMARKS, read_affect
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
-_SPLITS: Final = {"train_set": "training", "val_set": "validation"}
+_SPLITS: Final = {
+    "train_set": "training", "val_set": "validation",
+    # As mirrors call them.
+    "train": "training", "val": "validation", "valid": "validation", "test": "test",
+}  # fmt: skip
 # An annotation has at most 136 numbers, so a larger file is not one, and is not read into memory.
 _MAX_NPY_BYTES: Final = 1 << 16
 # The .npy format, versions 1 and 2 (NumPy enhancement proposal 1): magic, length, a dictionary as text, the data.
@@ -34,7 +38,7 @@ class AffectNetNpy(Reader):
     name = "affectnet_npy"
     cut_out = True
     labels = CODES[:8]
-    layout = "{train_set,val_set}/images/ beside {train_set,val_set}/annotations/*_exp.npy"
+    layout = "{train_set,val_set}/images/ beside {train_set,val_set}/annotations/*_exp.npy, also {train,val}/"
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""

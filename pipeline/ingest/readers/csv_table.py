@@ -38,17 +38,17 @@ class Table(Reader):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        for name in islice(_tables(tree, root), _MAX_TABLES):
-            columns = columns_of(_open(tree, name, {}), {})
+        for name in islice(tables_in(tree, root), _MAX_TABLES):
+            columns = columns_of(open_text(tree, name, {}), {})
             if {"path", "label"} <= columns.keys():
-                records = islice(_open(tree, name, {}).records(), _SAMPLE_ROWS)
+                records = islice(open_text(tree, name, {}).records(), _SAMPLE_ROWS)
                 if any(_is_there(tree, name, record.at(columns["path"])) for record in records):
                     return f"{name} has a column of pictures and one of labels"
         return None
 
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""
-        return next(_tables(tree, root), None) is not None
+        return next(tables_in(tree, root), None) is not None
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
@@ -65,12 +65,13 @@ class Table(Reader):
         return are_named_cut_out(raw.tree)
 
 
-def _tables(tree: Tree, root: str, depth: int = 3) -> Iterator[str]:
+def tables_in(tree: Tree, root: str, depth: int = 3) -> Iterator[str]:
+    """Yield every table as text in a folder and up to two folders below it."""
     listing = tree.listing(root)
     yield from (join(root, name) for name in listing.files if name.casefold().endswith(SUFFIXES))
     if depth > 1:
         for folder in listing.folders:
-            yield from _tables(tree, join(root, folder), depth - 1)
+            yield from tables_in(tree, join(root, folder), depth - 1)
 
 
 def _chosen(raw: RawDataset) -> list[str]:
@@ -81,33 +82,42 @@ def _chosen(raw: RawDataset) -> list[str]:
         return [raw.at(named)]
     found = [
         name
-        for name in _tables(raw.tree, raw.root)
-        if {"path", "label"} <= columns_of(_open(raw.tree, name, raw.columns), raw.columns).keys()
+        for name in tables_in(raw.tree, raw.root)
+        if {"path", "label"} <= columns_of(open_text(raw.tree, name, raw.columns), raw.columns).keys()
     ]
     if not found:
         raise SourceError(f"{raw.tree.src}: looked for {Table.layout}; name file and columns in params.yaml")
+    check_splits(raw, found)
+    return found
+
+
+def check_splits(raw: RawDataset, found: Sequence[str]) -> None:
+    """Check that several tables or lists are one for each split.
+
+    Raises:
+        SourceError: they are not; gives the line to type.
+    """
     splits = [split_of(name) for name in found]
     if len(found) > 1 and (None in splits or len(set(splits)) < len(splits)):
         raise SourceError(
             f"{raw.tree.src}: several tables fit, {', '.join(found[:6])}; say in params.yaml, in the entry of the "
             f"dataset, which to read: columns: {{file: {found[0].removeprefix(f'{raw.root}/')}}}"
         )
-    return found
 
 
 def _note_others(raw: RawDataset, read: Sequence[str]) -> None:
     """Add a note for every table with a column of pictures that is not read, with its number of rows."""
     others = []
-    for name in _tables(raw.tree, raw.root):
-        if name not in read and "path" in columns_of(_open(raw.tree, name, {}), {}):
-            rows = sum(1 for _ in _open(raw.tree, name, {}).records())
+    for name in tables_in(raw.tree, raw.root):
+        if name not in read and "path" in columns_of(open_text(raw.tree, name, {}), {}):
+            rows = sum(1 for _ in open_text(raw.tree, name, {}).records())
             others.append(f"{name} ({rows} rows)")
     if others:
         raw.notes.append(f"{', '.join(others)}: passed over; pictures, but no column that is known to be their label")
 
 
 def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
-    table = _open(raw.tree, name, raw.columns)
+    table = open_text(raw.tree, name, raw.columns)
     columns = columns_of(table, raw.columns)
     need_columns(table, columns, "path", "label")
     if "label" not in raw.columns:
@@ -121,8 +131,8 @@ def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
 
 
 def _paths(raw: RawDataset, name: str) -> Iterator[str]:
-    place = columns_of(_open(raw.tree, name, raw.columns), raw.columns).get("path", -1)
-    return (record.at(place) for record in _open(raw.tree, name, raw.columns).records())
+    place = columns_of(open_text(raw.tree, name, raw.columns), raw.columns).get("path", -1)
+    return (record.at(place) for record in open_text(raw.tree, name, raw.columns).records())
 
 
 def _images(raw: RawDataset) -> str:
@@ -137,7 +147,8 @@ def _is_there(tree: Tree, table: str, given: str) -> bool:
     return is_picture(given) or bool(given and with_suffix(tree, join(table.rpartition("/")[0], given)))
 
 
-def _open(tree: Tree, name: str, given: Mapping[str, str]) -> TextTable:
+def open_text(tree: Tree, name: str, given: Mapping[str, str]) -> TextTable:
+    """Open a table; a first row with one of the names in `given`, or a usual one, is its header."""
     if name.casefold().endswith(_LINES):
         return JsonLines(tree, name)
     return Delimited(tree, name, [*given.values(), *KNOWN["path"], *KNOWN["label"]])

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.io
+from PIL import Image
 
 from pipeline.core.params import IngestParams
 from pipeline.ingest.dataset_options import DatasetOptions
@@ -396,6 +397,84 @@ def write_hub(root: Path) -> None:
     put(root, "README.md", "---\nlicense: other\n---\n# A mirror\n")
 
 
+def png(name: str, width: int = 100, height: int = 50) -> bytes:
+    """Return a picture of which the size can be read, with other bytes for every name."""
+    stream = io.BytesIO()
+    Image.new("L", (width, height), sum(name.encode()) % 256).save(stream, "PNG")
+    return stream.getvalue() + name.encode()
+
+
+def write_yolo(root: Path) -> None:
+    put(root, "data.yaml", "train: /content/x/train/images\nnc: 4\nnames: {2: happy, 0: surprise, 1: fear, 3: sad}\n")
+    texts = {
+        "train/a": "2 0.5 0.5 0.2 0.4\n3 0.1 0.1 0.1 0.2 0.3 0.1 0.3 0.3\n",  # a box and a polygon
+        "valid/b": "",  # no face
+        "valid/c": "0 0.5 0.5 0.1\n",
+        "valid/d": "1 0.95 0.5 0.2 0.2\n",  # leaves the picture
+    }
+    for name, text in texts.items():
+        split, _, stem = name.partition("/")
+        put(root, f"{split}/labels/{stem}.txt", text)
+        put(root, f"{split}/images/{stem}.png", png(name))
+    put(root, "valid/labels/gone.txt", "0 0.5 0.5 0.1 0.1\n")
+
+
+def write_coco(root: Path) -> None:
+    said = {
+        "images": [
+            {"id": 0, "file_name": "a.jpg"},
+            {"id": 7, "file_name": "b.jpg"},
+            {"id": 2, "file_name": "gone.jpg"},
+        ],
+        "categories": [{"id": 0, "name": "emotions"}, {"id": 1, "name": "happy"}, {"id": 2, "name": "sad"}],
+        "annotations": [
+            {"image_id": 0, "category_id": 1, "bbox": [1, 2, 30, 40.5]},
+            {"image_id": 0, "category_id": 2, "bbox": [50, 2, 30, 40]},
+            {"image_id": 2, "category_id": 1, "bbox": [1, 2, 3, 4]},
+            {"image_id": 0, "category_id": 9, "bbox": [1, 2, 3, 4]},
+        ],
+    }
+    put(root, "train/_annotations.coco.json", json.dumps(said))
+    for name in ("a.jpg", "b.jpg"):
+        put(root, f"train/{name}")
+
+
+def write_voc(root: Path) -> None:
+    box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40.5</ymax></bndbox>"
+    objects = f"<object><name>happy</name>{box}</object><object><name>sad</name></object>"
+    for name, inner in {"train/a": objects, "train/b": "", "test/c": "<object><name>fear</name></object>"}.items():
+        put(root, f"{name}.xml", f"<annotation><filename>other.jpg</filename>{inner}</annotation>")
+    put(root, "train/bomb.xml", '<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>')
+    for name in ("a.jpg", "b.jpg"):
+        put(root, f"train/{name}")
+
+
+def write_class_columns(root: Path) -> None:
+    rows = ["a.jpg, 0, 1, 0", "b.jpg, 0, 0, 0", "c.jpg, 1, 1, 0", "d.jpg, x, 0, 0"]
+    put(root, "train/_classes.csv", "\n".join(["filename, Anger, Happy, Sad", *rows]))
+    put(root, "test/_classes.csv", "filename, Anger, Happy, Sad\ne.jpg, 0, 0, 1\n")
+    for name in ("train/a.jpg", "train/b.jpg", "train/c.jpg", "train/d.jpg", "test/e.jpg"):
+        put(root, name)
+
+
+def write_path_list(root: Path) -> None:
+    rows = ["train/a.jpg happy", "train/b c.jpg\tSadness", "train/gone.jpg fear", "train/a.jpg 5 0"]
+    put(root, "lists/train.txt", "\r\n".join(rows))
+    put(root, "lists/test.txt", "test/e.jpg,fear")
+    for name in ("train/a.jpg", "train/b c.jpg", "test/e.jpg"):
+        put(root, name)
+
+
+def write_bu3dfe(root: Path) -> None:
+    for name in ("F0001/F0001_AN01WH_F2D.bmp", "M0002/M0002_NE00BL_F2D.bmp", "F0003/F0003_SU04AE_F2D.bmp"):
+        put(root, name)
+
+
+def write_faces(root: Path) -> None:
+    for name in ("004_o_m_a_b.jpg", "140_y_f_h_a.jpg"):
+        put(root, name)
+
+
 WRITERS = {
     "affectnet": write_affectnet, "affectnet_npy": write_affectnet_npy, "affectnet_folder": write_affectnet_folder,
     "ckplus": write_ckplus, "ckplus_csv": write_ckplus_csv, "ck48": write_ck48,
@@ -404,5 +483,6 @@ WRITERS = {
     "emotic": write_emotic, "emotic_csv": write_emotic_csv, "fer2013": write_fer2013,
     "fer2013_folder": write_fer2013_folder, "ferplus": write_ferplus, "jaffe": write_jaffe, "expw": write_expw,
     "kdef": write_kdef, "rafd": write_rafd, "sfew": write_sfew, "hub": write_hub,
-    "folder": write_folder, "csv": write_csv,
+    "folder": write_folder, "csv": write_csv, "yolo": write_yolo, "coco": write_coco, "voc": write_voc,
+    "class_columns": write_class_columns, "path_list": write_path_list, "bu3dfe": write_bu3dfe, "faces": write_faces,
 }  # fmt: skip

@@ -199,6 +199,33 @@ ROWS = {
         said("test/Furcht/c.PNG#0", "Furcht", split="test"),
     ],
     "csv": [said("images/a.jpg#0", "HAPPINESS")],
+    "yolo": [
+        said("train/images/a.png#0", "happy", split="train", box=[40, 15, 60, 35]),
+        said("train/images/a.png#1", "sad", split="train", box=[10, 5, 30, 15]),
+        said("valid/images/d.png#0", "fear", split="valid", box=[85, 20, 105, 30]),
+    ],
+    "coco": [
+        said("train/a.jpg#0", "happy", split="train", box=[1, 2, 31, 42.5]),
+        said("train/a.jpg#1", "sad", split="train", box=[50, 2, 80, 42]),
+    ],
+    "voc": [
+        said("train/a.jpg#0", "happy", split="train", box=[1, 2, 30, 40.5]),
+        said("train/a.jpg#1", "sad", split="train"),
+    ],
+    "class_columns": [said("train/a.jpg#0", "Happy", split="train"), said("test/e.jpg#0", "Sad", split="test")],
+    "path_list": [
+        said("train/a.jpg#0", "happy", split="train"), said("train/b c.jpg#0", "Sadness", split="train"),
+        said("test/e.jpg#0", "fear", split="test"),
+    ],
+    "bu3dfe": [
+        said("F0001/F0001_AN01WH_F2D.bmp#0", "AN", subject_id="F0001", gender="female"),
+        said("F0003/F0003_SU04AE_F2D.bmp#0", "SU", subject_id="F0003", gender="female"),
+        said("M0002/M0002_NE00BL_F2D.bmp#0", "NE", subject_id="M0002", gender="male"),
+    ],
+    "faces": [
+        said("004_o_m_a_b.jpg#0", "anger", subject_id="004", gender="male", age="older"),
+        said("140_y_f_h_a.jpg#0", "happiness", subject_id="140", gender="female", age="young"),
+    ],
 }  # fmt: skip
 REFUSED = {
     "affectnet": {
@@ -298,6 +325,36 @@ REFUSED = {
         "images/a.jpg#1": ("duplicate_row", "data/legend.csv row 4: says the same as data/legend.csv row 2"),
         "images/b.jpg#0": ("unlabelled", "data/legend.csv row 3: no label"),
     },
+    "yolo": {
+        "valid/images/b.png#0": ("unlabelled", "valid/labels/b.txt: no face"),
+        "valid/images/c.png#0": (
+            "bad_row", "valid/labels/c.txt row 1: expected a code 0 to 3 and a box, not '0 0.5 0.5 0.1'",
+        ),
+        "valid/labels/gone.txt#0": ("missing_file", "valid/labels/gone.txt: no picture of this name in images/"),
+    },
+    "coco": {
+        "gone.jpg#0": ("missing_file", None),
+        "a.jpg#0": (
+            "bad_row", "train/_annotations.coco.json annotation 3: its picture or category is not in the file",
+        ),
+        "b.jpg#0": ("unlabelled", "train/_annotations.coco.json: no annotation of b.jpg"),
+    },
+    "voc": {
+        "train/b.jpg#0": ("unlabelled", "train/b.xml: no object"),
+        "train/bomb.xml#0": ("bad_row", "train/bomb.xml: not an annotation of Pascal VOC"),
+        "other.jpg#0": ("missing_file", None),
+    },
+    "class_columns": {
+        "train/b.jpg#0": ("unlabelled", "train/_classes.csv row 3: no label"),
+        "train/c.jpg#0": ("conflicting_labels", "train/_classes.csv row 4: Anger and Happy are both marked"),
+        "train/d.jpg#0": ("bad_row", "train/_classes.csv row 5: expected a number of 0 or more for each class"),
+    },
+    "path_list": {
+        "train/gone.jpg#0": ("missing_file", None),
+        "train/a.jpg#1": ("bad_row", "lists/train.txt row 4: expected 2 cells, not 3"),
+    },
+    "bu3dfe": {},
+    "faces": {},
 }  # fmt: skip
 # Faces that the authors cut out themselves.
 CUT_OUT = {

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.core.catalog import GENERIC
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
 from pipeline.core.synonyms import normalize, synonyms
@@ -55,6 +56,14 @@ NATIVE = {
     "folder": {"ANGRY": "anger", "Anger": "anger", "happiness": "happy", "Happy": "happy", "sadness": "sad",
                "afraid": "fear", "Fearful": "fear", "surprised": "surprise", "contemptuous": "contempt",
                "Disgusted": "disgust", " neutral ": "neutral", "no_face": None, "Unknown": None},
+    **{
+        name: {"anger": "anger", "Happy": "happy", "No Face": None}
+        for name in ("yolo", "coco", "voc", "class_columns", "path_list")
+    },
+    "bu3dfe": {"AN": "anger", "DI": "disgust", "FE": "fear", "HA": "happy", "NE": "neutral", "SA": "sad",
+               "SU": "surprise"},
+    "faces": {"anger": "anger", "disgust": "disgust", "fear": "fear", "happiness": "happy", "neutrality": "neutral",
+              "sadness": "sad"},
     "hub": {"angry": "anger", "Happy": "happy", "SURPRISE": "surprise"},
     "csv": {"anger": "anger", "HAPPINESS": "happy", "surprise": "surprise", "contempt": "contempt"},
 }  # fmt: skip
@@ -73,12 +82,8 @@ def test_every_native_name_means_what_the_dataset_says(name):
 @pytest.mark.parametrize("name", list_taxonomies())
 def test_no_entry_is_beyond_what_is_tested(name):
     known = {normalize(label) for label in NATIVE[name]} | {normalize(word) for word in CLASSES}
-    known |= (
-        {normalize(label) for label in NATIVE["affectnet"]}
-        if name.startswith(("affectnet", "folder", "csv", "hub"))
-        else set()
-    )
-    known |= {normalize(label) for label in ("unknown", "uncertain")} if name in {"folder", "csv", "hub"} else set()
+    known |= {normalize(label) for label in NATIVE["affectnet"]} if name.startswith(("affectnet", *GENERIC)) else set()
+    known |= {normalize(label) for label in ("unknown", "uncertain")} if name in GENERIC else set()
     assert {normalize(label) for label in read_taxonomy(name).labels} <= known
 
 
@@ -141,6 +146,13 @@ DIGESTS = {
     "fer2013_folder": (2, "26f23e4b9c3c"),
     "ferplus": (2, "ca5e501439c0"),
     "folder": (2, "62e68b5acf18"),
+    "yolo": (1, "fa21d1c2bbae"),
+    "coco": (1, "63ce4a6a91d9"),
+    "voc": (1, "f882df7cd1d2"),
+    "class_columns": (1, "7fa1ef18ce67"),
+    "path_list": (1, "a9a61f64ccea"),
+    "bu3dfe": (1, "cf4353925715"),
+    "faces": (1, "e7cc4b372ebf"),
     "hub": (1, "288a9689a3e6"),
     "jaffe": (2, "7f4beb624a7a"),
     "kdef": (2, "763af7ab8ef2"),

@@ -1,0 +1,154 @@
+"""YOLO trees: a text file a picture, with a line for each face: its class, and its box in shares of the picture."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
+
+import yaml
+
+from pipeline.core.errors import SourceError
+from pipeline.core.params.bounded import BombError, BoundedLoader
+from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import code_of
+from pipeline.ingest.parsing.codes import Codes
+from pipeline.ingest.parsing.delimited import numbers, read_lines
+from pipeline.ingest.parsing.label_names import split_of
+from pipeline.ingest.parsing.picture_size import size_of
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, is_picture, stem
+from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.releases.named_codes import name_codes
+from pipeline.ingest.trees.tree import Tree
+
+_LABELS, _IMAGES = "labels", "images"
+_SUFFIX: Final = ".txt"
+_NAMES: Final = frozenset({"classes.txt", "labels.txt", "obj.names", "train.cache", "val.cache"})
+_SAMPLE: Final = 50
+_BOX: Final = 5  # class, centre and size
+_POLYGON: Final = 7  # class and three points at least
+# Boxes may leave the picture a little; a share far beyond it is a number of pixels.
+_LARGEST_SHARE: Final = 2.0
+
+
+class Yolo(Reader):
+    """`train/images/a.jpg` and `train/labels/a.txt`; the classes are named in data.yaml or classes.txt."""
+
+    name = "yolo"
+    labels = ()
+    layout = "folders labels/ beside images/ with a .txt a picture, lines of a class and its box, and data.yaml"
+
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        if root:  # its folders are searched for everywhere
+            return None
+        for name in islice(_files(tree, root), _SAMPLE):
+            for _, text in islice(read_lines(tree, name), 1):
+                return f"{name} has a class and a box a line" if _parse(text) else None
+        return None
+
+    def read(self, raw: RawDataset) -> Iterator[Row]:
+        """See `Reader.read`."""
+        names = _class_names(raw)
+        codes = Codes(raw, names) if names else None
+        pixels: list[str] = []
+        rows = [row for name in _files(raw.tree, raw.root) for row in _rows(raw, name, codes, pixels)]
+        if codes is not None:
+            codes.check()
+        if len(pixels) * 2 > len(rows):
+            raise SourceError(f"{raw.tree.src}: {pixels[0]}: boxes in pixels, where shares of the picture are expected")
+        yield from name_codes(raw, rows, "a YOLO tree without data.yaml or classes.txt, with classes")
+
+
+def _files(tree: Tree, root: str) -> Iterator[str]:
+    prefix = f"{root}/" if root else ""
+    for name in tree.names():
+        folder, _, base = name.rpartition("/")
+        is_text = base.casefold().endswith(_SUFFIX) and base.casefold() not in _NAMES
+        if is_text and name.startswith(prefix) and _LABELS in folder.casefold().split("/"):
+            yield name
+
+
+def _rows(raw: RawDataset, name: str, codes: Codes | None, pixels: list[str]) -> Iterator[Row]:
+    picture = _picture(raw.tree, name)
+    path = picture or RejectedRow(name, Reason.missing_file, f"{name}: no picture of this name in {_IMAGES}/")
+    size = size_of(raw.tree, picture) if picture else None
+    split = split_of(name.rpartition("/")[0])
+    lines = list(read_lines(raw.tree, name))
+    if not lines:
+        yield RejectedRow(picture or name, Reason.unlabelled, f"{name}: no face")
+    for n, (row, text) in enumerate(lines):
+        parsed = _parse(text)
+        label = _label(raw, parsed[0], row, codes) if parsed else None
+        if parsed is None or label is None:
+            detail = f"{row}: expected {codes.expected if codes else 'a class'} and a box, not {text[:80]!r}"
+            yield RejectedRow(picture or name, Reason.bad_row, detail)
+            continue
+        in_pixels = max(map(abs, parsed[1])) > _LARGEST_SHARE
+        if in_pixels:
+            pixels.append(row)
+        box = _box(parsed[1], size) if size and not in_pixels else None
+        if box is None and picture:
+            raw.drop("box (expected shares of a picture that can be read)", row)
+        yield Annotation(path, (label,), row, n=n, box=box, box_kind="face" if box else None, split=split)
+
+
+def _label(raw: RawDataset, code: str, row: str, codes: Codes | None) -> str | None:
+    return raw.meaning(code, row) if codes is None else codes.label(code, row)
+
+
+def _picture(tree: Tree, name: str) -> str | None:
+    """Return the picture of a file of labels: the same path with images for labels, in any suffix."""
+    parts = name.rpartition("/")[0].split("/")
+    places = [place for place, part in enumerate(parts) if part.casefold() == _LABELS]
+    folder = "/".join([*parts[: places[-1]], _IMAGES, *parts[places[-1] + 1 :]])
+    found = [one for one in tree.listing(folder).files if stem(one) == stem(name) and is_picture(one)]
+    return f"{folder}/{found[0]}" if len(found) == 1 else None
+
+
+def _parse(text: str) -> tuple[str, tuple[float, ...]] | None:
+    """Return the class and the sides of the box, in shares of the picture: left, top, right, bottom."""
+    words = text.split()
+    given = numbers(" ".join(words[1:]))
+    if given is None or code_of(words[0]) is None:
+        return None
+    if len(words) == _BOX:
+        x, y, width, height = given
+        return words[0], (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    if len(words) >= _POLYGON and len(words) % 2:
+        return words[0], (min(given[::2]), min(given[1::2]), max(given[::2]), max(given[1::2]))
+    return None
+
+
+def _box(shares: Sequence[float], size: tuple[int, int]) -> Box | None:
+    left, top, right, bottom = (share * size[place % 2] for place, share in enumerate(shares))
+    return (left, top, right, bottom) if right > left and bottom > top else None
+
+
+def _class_names(raw: RawDataset) -> tuple[str, ...]:
+    """Return the names of the classes by their codes; () if no file says them, or if they are numbers themselves."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in raw.tree.names():
+        base = name.rpartition("/")[2].casefold()
+        if base in {"data.yaml", "data.yml", "dataset.yaml"}:
+            found[name] = _in_yaml(raw.tree, name)
+        elif base in {"classes.txt", "obj.names"}:
+            found[name] = tuple(text for _, text in read_lines(raw.tree, name))
+    said = {name: names for name, names in found.items() if names}
+    if len(set(said.values())) > 1:
+        first, second = list(said)[:2]
+        raise SourceError(f"{raw.tree.src}: {first} and {second} name other classes: give --src the folder of one")
+    names = next(iter(said.values()), ())
+    return () if all(code_of(one) is not None for one in names) else names
+
+
+def _in_yaml(tree: Tree, name: str) -> tuple[str, ...]:
+    try:
+        said: Any = yaml.load(tree.read(name), Loader=BoundedLoader)  # noqa: S506 - a SafeLoader
+    except (BombError, yaml.YAMLError) as error:
+        raise SourceError(f"{tree.src}/{name}: not YAML: {' '.join(str(error).split())[:200]}") from None
+    names = said.get("names") if isinstance(said, dict) else None
+    if isinstance(names, dict):
+        codes = sorted(code for code in names if isinstance(code, int))
+        if codes != list(range(len(names))):
+            raise SourceError(f"{tree.src}/{name}: names: expected one for each class from 0 on")
+        names = [names[code] for code in codes]
+    return tuple(map(str, names)) if isinstance(names, list) else ()
