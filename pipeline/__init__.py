@@ -16,6 +16,8 @@ os.environ.update(
     DVC_NO_ANALYTICS="1",
     ITERATIVE_DO_NOT_TRACK="1",  # what DVC and DVCLive report with
     DO_NOT_TRACK="1",
+    MLFLOW_DISABLE_TELEMETRY="true",
+    WANDB_ERROR_REPORTING="false",
 )
 
 

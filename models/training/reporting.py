@@ -1,9 +1,9 @@
-"""Reports during a training: the progress bar and DVCLive's logs."""
+"""Reports during a training: the progress bar, DVCLive's logs, and those of other loggers."""
 
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from models.training.history import History
+from models.training.loggers import Opened
 from pipeline.core.errors import OutputError
 from pipeline.core.parallel.pool import Progress
 
@@ -48,10 +49,14 @@ class ProgressReport(Callback):
 
 
 class LiveLog(Callback):
-    """Logs each epoch with DVCLive for DVC and its extensions; after a resume, earlier epochs are logged again."""
+    """Logs each epoch with DVCLive for DVC and its extensions, and with the other loggers that `train.loggers` names.
 
-    def __init__(self, folder: Path, history: History) -> None:
+    After a resume, earlier epochs are logged again.
+    """
+
+    def __init__(self, folder: Path, history: History, others: Sequence[Opened] = ()) -> None:
         self._history = history
+        self._others = others
         self._logged = 0
         with quiet_dvclive():
             from dvclive.live import Live
@@ -70,9 +75,16 @@ class LiveLog(Callback):
     def write(self) -> None:
         """Log every epoch that has not been logged."""
         for row, scores in list(zip(self._history.rows, self._history.scores, strict=True))[self._logged :]:
-            for name, value in {**row, **{f"val_{name}": value for name, value in scores.items()}}.items():
-                if name not in {"epoch", "phase"} and not math.isnan(value):
-                    self.live.log_metric(name, value)
+            values = {**row, **{f"val_{name}": value for name, value in scores.items()}}
+            known = {
+                name: value
+                for name, value in values.items()
+                if name not in {"epoch", "phase"} and not math.isnan(value)
+            }
+            for name, value in known.items():
+                self.live.log_metric(name, value)
+            for other in self._others:
+                other.logger.log_metrics(known, self._logged)
             self.live.next_step()  # type: ignore[no-untyped-call]  # dvclive's own
             self._logged += 1
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from models.training.epochs import Reading, build_epochs, read_faces
 from models.training.feed import Feed
 from models.training.history import NO_SUMS, History, Phase, score_classes
 from models.training.keeper import StateKeeper
+from models.training.loggers import Opened
 from models.training.loss import Objective, balance_classes
 from models.training.module import Amounts, Learner
 from models.training.reporting import LiveLog, ProgressReport
@@ -76,13 +77,14 @@ def build_phases(params: TrainParams) -> list[Phase]:
     return phases
 
 
-def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, History]:
+def run_training(job: Job, state: Path, log: Path, loggers: Sequence[Opened] = ()) -> tuple[nn.Module, History]:
     """Train a network.
 
     Args:
         job: the training.
         state: folder for the state from which a killed training resumes.
         log: folder for DVCLive.
+        loggers: other loggers to tell of each epoch.
 
     Returns:
         The network with the weights of the selected epoch, and the history.
@@ -91,7 +93,7 @@ def run_training(job: Job, state: Path, log: Path) -> tuple[nn.Module, History]:
     history = History(job.params.select)
     weights = balance_classes(read_labels(job.folder), len(CLASSES), job.params.class_weights)
     objective = Objective(job.params, weights)
-    live = LiveLog(log, history)
+    live = LiveLog(log, history, loggers)
     phases = build_phases(job.params)
     compute = plan_compute(job.params, classical=False)
     files = [state / f"{state_name(job, compute)}-{phase.name}.ckpt" for phase in phases]

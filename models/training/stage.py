@@ -22,11 +22,13 @@ from models.registry import find_model
 from models.training.credit import vouch
 from models.training.engine import plan_compute
 from models.training.history import COLUMNS, History
+from models.training.loggers import SNAPSHOT_TAG, open_loggers
 from models.training.reporting import LiveLog
 from models.training.run import Job, count_rows, read_labels, run_classical, run_training, state_name
 from pipeline.core.errors import DataError
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX
-from pipeline.core.names import TRAIN, VAL
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.names import LOGS_NAME, TRAIN, VAL
 from pipeline.core.parallel.pool import Progress, no_progress, say_nothing
 from pipeline.core.params import TrainParams
 from pipeline.core.stage_output import Source, StageOutput, stage_output
@@ -53,7 +55,7 @@ def run(
 
     Args:
         shards: the folder that `prep shard` wrote.
-        out: the folder for model.safetensors, losses.csv and dvclive/.
+        out: the folder for model.safetensors, losses.csv and dvclive/. Other loggers write to `logs` beside it.
         params: the network and how it is trained; the preset is applied here.
         seed: of weights, order and augmentation.
         progress: called with the batches done so far.
@@ -78,15 +80,18 @@ def run(
         _follow(job, state)
     _announce(job, compute, state, say)
     settings = {**params.plain(), "seed": seed}
-    with stage_output(out, stage="train", sources=_sources(job), params=settings, tools=_TOOLS) as output:
-        with reproducible(params.threads):
-            torch.manual_seed(stream_seed(Purpose.first_weights, seed))
-            if job.entry.kind == "classical":
-                network, history = run_classical(job)
-                LiveLog(output.folder / "dvclive", history).close()
-            else:
-                network, history = run_training(job, state, output.folder / "dvclive")
-        summary = _write(output, job, preset, network, history, compute)
+    with open_loggers(params, out.parent / LOGS_NAME, job.folder.snapshot_id) as loggers:
+        with stage_output(out, stage="train", sources=_sources(job), params=settings, tools=_TOOLS) as output:
+            with reproducible(params.threads):
+                torch.manual_seed(stream_seed(Purpose.first_weights, seed))
+                if job.entry.kind == "classical":
+                    network, history = run_classical(job)
+                    LiveLog(output.folder / "dvclive", history, loggers).close()
+                else:
+                    network, history = run_training(job, state, output.folder / "dvclive", loggers)
+            summary = _write(output, job, preset, network, history, compute)
+        for one in loggers:
+            one.tag(SNAPSHOT_TAG, read_snapshot(out).id)
     shutil.rmtree(state, ignore_errors=True)
     return summary
 

@@ -29,4 +29,4 @@ DOUBT: Final = Path("runs/doubt")
 REPORT: Final = Path("runs/report")
 # Files that commands write for people to take away. No stage reads them and dvc.lock does not record them, so
 # `prep verify` does not take them for strays.
-UNRECORDED: Final = (RUNS / "export", RUNS / "tables.md")
+UNRECORDED: Final = (RUNS / "export", RUNS / "logs", RUNS / "tables.md")

@@ -35,6 +35,7 @@ REJECTS_NAME: Final = "rejects.parquet"
 SNAPSHOT_NAME: Final = "snapshot.json"
 METRICS_NAME: Final = "metrics.json"
 DETAILS_NAME: Final = "details.json"
+LOGS_NAME: Final = "logs"  # of loggers besides DVCLive, beside a training's folder
 PREDICTIONS_NAME: Final = "predictions.parquet"
 DOUBT_NAME: Final = "doubt.parquet"
 EMBEDDING_NAME: Final = "embedding.parquet"

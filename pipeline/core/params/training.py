@@ -2,10 +2,20 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.core.params.section import Count, Section, Share, explain
+
+Logger = Literal["dvclive", "mlflow", "wandb", "tensorboard"]
+
+
+def _with_dvclive(names: list[Logger]) -> list[Logger]:
+    if "dvclive" not in names or len(set(names)) < len(names):
+        raise PydanticCustomError(
+            "explained", "expected dvclive, whose files DVC expects of the stage, and each other logger once"
+        )
+    return names
 
 
 class AugmentParams(Section):
@@ -78,6 +88,7 @@ class TrainParams(Section):
     threads: Count
     cache_mb: Annotated[int, Field(ge=0)]
     checkpoint_minutes: Annotated[float, Field(ge=0)]
+    loggers: Annotated[list[Logger], AfterValidator(_with_dvclive)]
     augmentations: dict[Literal["thesis", "strong"], AugmentParams]
     presets: dict[str, dict[str, Any]]
 

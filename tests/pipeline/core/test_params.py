@@ -195,7 +195,17 @@ def test_a_preset_begins_with_the_one_that_it_names() -> None:
 
 
 # What a protocol leaves to whoever runs it: the network, how it is carried out, what presets and augmentations mean.
-FREE = {"preset", "model", "compile", "channels_last", "cache_mb", "checkpoint_minutes", "augmentations", "presets"}
+FREE = {
+    "preset",
+    "model",
+    "compile",
+    "channels_last",
+    "cache_mb",
+    "checkpoint_minutes",
+    "loggers",
+    "augmentations",
+    "presets",
+}
 # Another value for each key of `train`, so that none agrees with the thesis's by accident.
 OTHER = {
     "task": "valence", "size_px": 96, "margin": 0.2, "weights": "mine.pt", "weights_sha256": "0123456789abcdef",
