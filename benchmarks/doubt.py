@@ -24,16 +24,14 @@ from threadpoolctl import threadpool_limits
 from benchmarks.ablation import prep, write_params
 from benchmarks.photographs import PORTRAITS, photographs
 from pipeline.core.params import read_params
-from pipeline.core.tables import read_part, table_files
+from pipeline.core.tables import table_files
 from pipeline.doubt.answers import answer, reduce
-from pipeline.doubt.features import read_features
+from pipeline.doubt.features import join, read_descriptors, read_features
 from pipeline.doubt.labels import doubt_labels
 from pipeline.doubt.rows import Labelled, read_labelled
-from pipeline.geometry.margin import read_margin
-from pipeline.images import decode_face
-from pipeline.split.identities import describe
 
 SHARE, SEEDS, FIRST = 0.1, (1, 2, 3), 100
+WIDE = 128  # more features than these are reduced
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -125,6 +123,7 @@ def features(name: str, rows: Labelled, parts: list[Path], root: Path, own: Path
             np.savez(cache, ids=np.array(ids), values=values)
         with np.load(cache) as kept:
             spaces[space] = taken(rows, kept["ids"], kept["values"])
+    spaces["both side by side"] = join(list(spaces.values()))
     if own is not None:
         with np.load(own) as kept:
             more = {space: kept[space].reshape(len(kept["ids"]), 1, -1) for space in kept.files if space != "ids"}
@@ -140,18 +139,15 @@ def histograms(parts: list[Path]) -> tuple[list[str], Floats]:
 
 def descriptors(parts: list[Path]) -> tuple[list[str], Floats]:
     """Return dlib's descriptors, (N, 1, 128)."""
-    ids, found = [], []
-    for part in parts:
-        rows = read_part(part, ["sample_id", "image"]).to_pylist()
-        ids += [row["sample_id"] for row in rows]
-        found.append(describe([decode_face(row["image"]) for row in rows], read_margin(part.parent)))
-    return ids, np.concatenate(found)[:, None]
+    ids, values = read_descriptors(parts, workers=1)
+    return ids, values.astype(np.float64)
 
 
 def taken(rows: Labelled, ids: NDArray[np.str_], values: Floats) -> Floats:
-    """Return the values of the labelled faces in their order, reduced as in the stage."""
+    """Return the values (N, 2, C) of the labelled faces in their order, wide ones reduced as in the stage."""
     at = {sample_id: row for row, sample_id in enumerate(ids.tolist())}
-    return reduce(values[[at[sample_id] for sample_id in rows.ids]].astype(np.float32), 1)
+    given = values[[at[sample_id] for sample_id in rows.ids]].astype(np.float32)
+    return join([reduce(given, 1) if given.shape[2] > WIDE else given])
 
 
 def swap(labels: Ints, reference: Floats, kind: str, seed: int) -> tuple[Ints, Ints]:
@@ -172,8 +168,6 @@ def scores(spaces: dict[str, Floats], labels: Ints, fold: Ints, seed: int) -> di
     """Return (N,) doubts of labels, higher is more doubtful, by how they were found."""
     found = {"nothing: a random order": np.random.default_rng(seed + 100).random(len(labels))}
     answers = {space: answer(given, labels, fold).mean(axis=1) for space, given in spaces.items()}
-    if len(answers) > 1:
-        answers["mean of all answers"] = np.mean(list(answers.values()), axis=0)
     for space, probs in answers.items():
         found[f"{space}, cleanlab's margin"] = doubt_labels(labels, probs)[0]
         found[f"{space}, probability of the label"] = 1 - probs[np.arange(len(labels)), labels]

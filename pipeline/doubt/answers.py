@@ -14,7 +14,7 @@ from pipeline.doubt.rows import Ints
 
 Floats = NDArray[np.float64]
 
-COMPONENTS: Final = 200
+COMPONENTS: Final = 100
 _DECIMALS: Final = 6  # the others differ between machines
 
 

@@ -15,8 +15,9 @@ from pipeline.geometry.similarity import fit_similarity, template_points, transf
 Floats = NDArray[np.float64]
 
 _FAR_OUT: Final = 3.0
+_ALIKE: Final = 0.05  # by which answers for a face and its mirror image may differ for no reason
 # The narrowest interquartile range of each measure: without one, where most faces are equal every other is far out.
-# Scores, sharpness and the points' distance are logarithms, as their errors are relative.
+# Scores, sharpness, the points' distance and the mirror image's are logarithms: their errors are relative.
 MEASURES: Final[Mapping[str, tuple[str, float]]] = {
     "face_score": ("the detector was unsure", 1.0),
     "sharpness": ("blurred", 0.5),
@@ -24,7 +25,7 @@ MEASURES: Final[Mapping[str, tuple[str, float]]] = {
     "box_iou": ("not the annotated box", 0.1),
     "outside_share": ("beyond the picture", 0.1),
     "other_faces": ("other faces beside it", 1.0),
-    "mirror": ("its mirror image is answered otherwise", 0.1),
+    "mirror": ("its mirror image is answered otherwise", 1.0),
 }
 
 
@@ -53,7 +54,7 @@ def doubt_crops(
         mirror: (N,) how far the answers for a face and for its mirror image are apart, 0..1.
         datasets: (N,) names; every dataset has quartiles of its own.
     """
-    columns = _columns(measured) | {"mirror": mirror}
+    columns = _columns(measured) | {"mirror": np.log(mirror + _ALIKE)}
     scores = np.zeros((len(MEASURES), len(measured)))
     for dataset in np.unique(datasets):
         here = datasets == dataset

@@ -1,7 +1,8 @@
 """Frozen features of each face and of its mirror image: what the answers are learned from.
 
 Histograms of oriented gradients (Dalal and Triggs 2005) of the grey face say how eyes, brows and mouth are shaped, and
-take five milliseconds.
+take five milliseconds. dlib's face descriptor, made to tell people apart, adds a little and takes forty times as long.
+docs/doubt.md has what both find.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, finish_units, no_progress
 from pipeline.core.tables import count_rows, read_part
 from pipeline.geometry.margin import read_margin
-from pipeline.images import decode_grey_face
+from pipeline.images import decode_face, decode_grey_face
+from pipeline.split.identities import describe as describe_people
 
 Features = NDArray[np.float32]
 
@@ -49,6 +51,25 @@ def read_features(
     return [sample_id for ids, _ in read for sample_id in ids], np.concatenate([features for _, features in read])
 
 
+def read_descriptors(
+    parts: Sequence[Path], *, workers: int, progress: Progress = no_progress
+) -> tuple[list[str], Features]:
+    """Return the sample ids of all faces and dlib's descriptors (N, 1, 128); as `read_features` otherwise.
+
+    Raises:
+        ModelError: the weights are not installed.
+    """
+    total = sum(map(count_rows, parts))
+    progress(0, total, "descriptors")
+    read = list(map_ordered(_identify_part, list(parts), workers, lambda done: progress(done, total, "descriptors")))
+    return [sample_id for ids, _ in read for sample_id in ids], np.concatenate([found for _, found in read])[:, None]
+
+
+def join(spaces: Sequence[Features]) -> Features:
+    """Return features (N, 2, C) of several spaces (N, 1 or 2, C) side by side, each divided by its own deviation."""
+    return np.concatenate([np.repeat(one, 2 // one.shape[1], axis=1) / one.std() for one in spaces], axis=2)
+
+
 def describe(faces: Sequence[NDArray[np.uint8]], margin: float) -> Features:
     """Return the features (N, 2, F) of aligned grey faces (H, H), without their margin."""
     rows = []
@@ -76,3 +97,14 @@ def _describe_part(file: Path) -> tuple[list[str], Features]:
         except ImageError as error:
             raise TableError(f"{file}: {row['sample_id']}: {error.detail}; run align again") from None
     return ids, describe(faces, read_margin(file.parent))
+
+
+def _identify_part(file: Path) -> tuple[list[str], Features]:
+    ids, faces = [], []
+    for row in read_part(file, ["sample_id", "image"]).to_pylist():
+        ids.append(row["sample_id"])
+        try:
+            faces.append(decode_face(row["image"]))
+        except ImageError as error:
+            raise TableError(f"{file}: {row['sample_id']}: {error.detail}; run align again") from None
+    return ids, describe_people(faces, read_margin(file.parent)).astype(np.float32)

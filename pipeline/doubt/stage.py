@@ -21,7 +21,7 @@ from pipeline.core.tables import read_table, table_files
 from pipeline.doubt.answers import answer, reduce
 from pipeline.doubt.copies import doubt_copies
 from pipeline.doubt.crops import doubt_crops, tukey
-from pipeline.doubt.features import Features, read_features
+from pipeline.doubt.features import Features, join, read_descriptors, read_features
 from pipeline.doubt.labels import doubt_labels
 from pipeline.doubt.likeness import NEIGHBOURS, build_map, nearest
 from pipeline.doubt.rows import Labelled, read_labelled
@@ -64,7 +64,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         labels: the folder of labels of each dataset.
         split: the folder that `split` wrote: who belongs together, and which pictures are copies.
         out: the folder to write.
-        params: the number of folds, and of faces on the map.
+        params: the features, the number of folds, and of faces on the map.
         copy: lowest similarity of certain copies, 0..1 (`split.contradiction_similarity`).
         seed: of the folds and of the map.
         workers: processes that read faces; the result does not depend on it.
@@ -89,8 +89,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         found, faceless = read_labelled(aligned, labels, split, folds=params.folds, copy=copy, seed=seed)
         measured = _measure(aligned)
         output.reject(_rejects(faceless, measured))
-        features = _features(found, aligned, workers, progress)
-        reduced = reduce(features, seed)
+        reduced = _features(found, aligned, params, seed, workers, progress)
         answers = answer(reduced, found.labels, found.fold, progress)
         probs = answers.mean(axis=1)
         judged, issues = _judge(found, reduced[:, 0], answers, measured, seed)
@@ -128,11 +127,18 @@ def _rejects(faceless: Mapping[str, str], measured: Mapping[str, Mapping[str, An
     ]
 
 
-def _features(found: Labelled, aligned: Mapping[str, Path], workers: int, progress: Progress) -> Features:
+def _features(
+    found: Labelled, aligned: Mapping[str, Path], params: DoubtParams, seed: int, workers: int, progress: Progress
+) -> Features:
+    """Return the features (N, 2, C) of the labelled faces that the parameters ask for."""
     parts = [part for folder in aligned.values() for part in table_files(folder)]
-    ids, features = read_features(parts, workers=workers, progress=progress)
-    at = {sample_id: row for row, sample_id in enumerate(ids)}
-    return features[[at[sample_id] for sample_id in found.ids]]
+    readers = [read_features, *([read_descriptors] if params.features == "both" else [])]
+    spaces = []
+    for read in readers:
+        ids, features = read(parts, workers=workers, progress=progress)
+        at = {sample_id: row for row, sample_id in enumerate(ids)}
+        spaces.append(features[[at[sample_id] for sample_id in found.ids]])
+    return join([reduce(spaces[0], seed), *spaces[1:]])
 
 
 def _judge(

@@ -70,6 +70,7 @@ _MEANINGS: Final = {
 def build_croissant(
     index: pa.Table,
     missing: pa.Table,
+    people: pa.Table,
     snapshot_id: str,
     contract: Mapping[str, Any],
     containers: Sequence[str] = (PARQUET, WEBDATASET),
@@ -79,6 +80,7 @@ def build_croissant(
     Args:
         index: rows of `schema.INDEX`.
         missing: the labelled rows without a selected face, with their reason.
+        people: `schema.ATTRIBUTES` of the written rows.
         snapshot_id: the id of the shards.
         contract: the merged preprocessing contract; its taxonomies name the releases.
         containers: the containers that were written. Columns are described for Parquet only: a sample of a tar is a
@@ -98,7 +100,7 @@ def build_croissant(
         "license": sorted({f"{source['title']}: {source['license']}" for source in sources}),
         "citeAs": f"Aligned and harmonized faces of {', '.join(source['dataset'] for source in sources)}; "
         f"snapshot {snapshot_id}",
-        **build_responsible(index, missing, sources, contract),
+        **build_responsible(index, missing, people, sources, contract),
         "distribution": [entry for split in splits for entry in _distribution(split, containers)],
         "recordSet": [
             *(_samples(split) for split in splits if PARQUET in containers),

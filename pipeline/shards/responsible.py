@@ -11,6 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from pipeline.core.emotions import CLASSES
+from pipeline.core.schema import ATTRIBUTES
 
 CONFORMS_TO: Final = "http://mlcommons.org/croissant/RAI/1.0"
 _MISUSE: Final = "not to infer what a person feels or intends, nor to judge people at work, at school or in court"
@@ -32,13 +33,18 @@ PERSONAL: Final = (
 
 
 def build_responsible(
-    index: pa.Table, missing: pa.Table, sources: Sequence[Mapping[str, Any]], contract: Mapping[str, Any]
+    index: pa.Table,
+    missing: pa.Table,
+    people: pa.Table,
+    sources: Sequence[Mapping[str, Any]],
+    contract: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the `rai:` properties of the shards.
 
     Args:
         index: rows of `schema.INDEX`.
         missing: the labelled rows without a selected face, with their reason.
+        people: `schema.ATTRIBUTES` of the written rows.
         sources: the source datasets, as `croissant.json` lists them.
         contract: the merged preprocessing contract.
     """
@@ -56,11 +62,11 @@ def build_responsible(
         "rai:dataPreprocessingProtocol": _preprocessing(contract),
         "rai:dataAnnotationProtocol": _annotation(contract),
         "rai:annotatorDemographics": "Not known to this project; the authors of the source datasets may tell.",
-        "rai:dataBiases": _biases(index),
+        "rai:dataBiases": [_classes(index), *_people(people)],
         "rai:dataUseCases": list(USES),
         "rai:dataLimitations": list(LIMITATIONS),
         "rai:dataSocialImpact": f"What reads faces can be turned on people who did not agree to it: {_MISUSE}.",
-        "rai:personalSensitiveInformation": [PERSONAL, "Gender, age and race are not columns of these shards."],
+        "rai:personalSensitiveInformation": [PERSONAL, "Gender, age and race as the authors of a dataset give them."],
         "rai:dataReleaseMaintenancePlan": "A withdrawn consent or a corrected label gives shards with another "
         "snapshot id; whoever passed these on must withdraw them.",
     }
@@ -92,12 +98,20 @@ def _annotation(contract: Mapping[str, Any]) -> list[str]:
     return [*mapped, f"The classes are {', '.join(CLASSES)}."]
 
 
-def _biases(index: pa.Table) -> list[str]:
+def _classes(index: pa.Table) -> str:
     counts = Counter(CLASSES[label] for label in index["label"].to_pylist())
-    most, least = max(CLASSES, key=lambda name: counts[name]), min(CLASSES, key=lambda name: counts[name])
     shares = ", ".join(f"{name} {counts[name] / max(len(index), 1):.1%}" for name in CLASSES)
-    return [
-        f"Classes are not equally frequent: {shares}; most rows are {most}, fewest {least}.",
-        "People of some ages, genders and skin tones are rarer than others in all known datasets of this kind; "
-        "how rare they are here was not measured by these shards.",
-    ]
+    return f"Classes are not equally frequent: {shares}."
+
+
+def _people(people: pa.Table) -> list[str]:
+    """Return the share of each gender, age and race that the datasets name, or that they name none."""
+    said = []
+    for name in ATTRIBUTES:
+        counts = Counter("not said" if value is None else value for value in people[name].to_pylist())
+        shares = ", ".join(f"{value} {count / len(people):.1%}" for value, count in sorted(counts.items()))
+        known = counts.keys() - {"not said"}
+        said.append(
+            f"By {name}: {shares}." if known else f"No source dataset says the {name} of anybody in these rows."
+        )
+    return said

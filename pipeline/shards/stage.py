@@ -26,7 +26,7 @@ from pipeline.core.names import (
 from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import ShardParams
-from pipeline.core.schema import Reason
+from pipeline.core.schema import ATTRIBUTES, Reason
 from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.core.storage import staged
 from pipeline.shards.balance import missing_classes
@@ -99,9 +99,11 @@ def run(  # noqa: PLR0913 - what goes in, and how
         output.write_table(MISSING_FACES_NAME, joined.missing)
         manifest = build_manifest(snapshot_id, contract, shards, params.containers, params.world_size)
         output.write_json(SHARDS_NAME, manifest)
-        described = (index, joined.missing, snapshot_id, contract, params.containers)
-        output.write_json(CROISSANT_NAME, build_croissant(*described))
-        output.path(HUB_CARD_NAME).write_text(build_hub_card(*described), encoding="utf-8")
+        people = pa.concat_tables([shard.rows.select(ATTRIBUTES) for shard in shards])
+        described = build_croissant(index, joined.missing, people, snapshot_id, contract, params.containers)
+        output.write_json(CROISSANT_NAME, described)
+        card = build_hub_card(index, joined.missing, snapshot_id, contract, params.containers)
+        output.path(HUB_CARD_NAME).write_text(card, encoding="utf-8")
         _keep_rejects(output, joined.missing, untested, balance, index)
         return output.finish(
             rows_in=len(whole.found) + len(whole.missing),

@@ -244,8 +244,9 @@ class ShardParams(Section):
 
 
 class DoubtParams(Section):
-    """How doubtful samples are looked for: the number of folds, and of faces on the map."""
+    """How doubtful samples are looked for: the features, the number of folds, and of faces on the map."""
 
+    features: Literal["histograms", "both"]
     folds: Annotated[int, Field(ge=2, le=100)]
     map_faces: Annotated[int, Field(ge=1, le=20_000)]
 

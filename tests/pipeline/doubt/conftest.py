@@ -105,7 +105,7 @@ class World:
 
     def run(self, out: Path, *, workers: int = 1, seed: int = 1) -> dict:
         folders = [{name: self.root / kind / name for name in ("one", "two")} for kind in ("aligned", "labels")]
-        params = DoubtParams(folds=4, map_faces=40)
+        params = DoubtParams(features="histograms", folds=4, map_faces=40)
         return run(*folders, self.root / "split", out, params, copy=0.97, seed=seed, workers=workers)
 
 

@@ -1,13 +1,20 @@
 """The parts of `doubt` by hand: fences, copies, neighbours."""
 
+import shutil
+
 import numpy as np
 import pytest
 
+from pipeline.core.tables import read_table, write_table
 from pipeline.doubt.answers import answer
 from pipeline.doubt.copies import doubt_copies
 from pipeline.doubt.crops import tukey
+from pipeline.doubt.features import join, read_descriptors
 from pipeline.doubt.labels import doubt_labels
 from pipeline.doubt.likeness import nearest
+from pipeline.images import decode_face
+from pipeline.split.identities import describe
+from tests.pipeline.doubt.conftest import MARGIN
 
 
 def test_far_out_is_half():
@@ -69,3 +76,26 @@ def test_a_fold_is_answered_by_the_others_alone():
     after = answer(features, changed, fold)
     assert (after[fold == 1] == before[fold == 1]).all()
     assert (after[fold != 1] != before[fold != 1]).any()
+
+
+def test_spaces_side_by_side_have_one_deviation():
+    random = np.random.default_rng(5)
+    spaces = [random.normal(0, 9, (30, 2, 4)).astype(np.float32), random.normal(0, 0.1, (30, 1, 3)).astype(np.float32)]
+    joined = join(spaces)
+    assert joined.shape == (30, 2, 7)
+    assert joined[:, :, :4].std() == pytest.approx(1)
+    assert joined[:, :, 4:].std() == pytest.approx(1)
+    assert (joined[:, 0, 4:] == joined[:, 1, 4:]).all()  # a descriptor is of the face alone
+
+
+def test_descriptors_are_those_of_the_faces_in_order(made, tmp_path):
+    world, _, _ = made
+    folder = world.root / "aligned/one"
+    few = read_table(folder).slice(3, 2)
+    write_table(tmp_path / "part-00000.parquet", few)
+    shutil.copy(folder / "snapshot.json", tmp_path)
+    ids, found = read_descriptors([tmp_path / "part-00000.parquet"], workers=1)
+    assert ids == few["sample_id"].to_pylist()
+    assert found.shape == (2, 1, 128)
+    for number, image in enumerate(few["image"].to_pylist()):
+        assert found[number, 0] == pytest.approx(describe([decode_face(image)], MARGIN)[0], abs=1e-5)

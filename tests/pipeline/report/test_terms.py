@@ -136,7 +136,8 @@ def test_the_terms_of_a_mirror_travel_to_its_shards(tmp_path, dataset, told):
     assert terms_in(contract) == {dataset: expected}
     index = pa.table({"dataset": [dataset], "split": ["test"], "label": [4], "sample_id": ["x"], "shard": ["y"]})
     contract["align"] = {"size_px": 64}
-    found = build_croissant(index, index.slice(0, 0).append_column("reason", pa.array([], pa.string())), "id", contract)
+    nothing = {name: pa.array([None], pa.string()) for name in ("reason", "gender", "age", "race")}
+    found = build_croissant(index, pa.table(nothing).slice(1), pa.table(nothing), "id", contract)
     assert found["license"] == [f"{CATALOG[expected].dataset}: {CATALOG[expected].terms}"]
 
 

@@ -39,7 +39,7 @@ def test_is_valid_croissant(dataset):
     assert "datePublished" in dataset.metadata.issues.report()
 
 
-def test_what_is_known_of_people_and_labels_is_read_by_the_library(dataset, shards):
+def test_what_is_known_of_people_and_labels_is_read_by_the_library(dataset, shards, inputs):
     told = dataset.metadata
     assert told.conforms_to == [f"http://mlcommons.org/croissant/{name}" for name in ("1.1", "RAI/1.0")]
     assert told.data_collection_type == ["Secondary Data Analysis"]
@@ -51,6 +51,12 @@ def test_what_is_known_of_people_and_labels_is_read_by_the_library(dataset, shar
     assert {name: float(share) for name, share in shares} == {
         name: round(100 * index[name] / 288, 1) for name in CLASSES
     }
+    seen = [row for row in inputs.rows.values() if row["n"] % 25 != 7]
+    for name, line in zip(("gender", "age"), told.data_biases[1:], strict=False):
+        counts = Counter(row[name] or "not said" for row in seen)
+        shares = ", ".join(f"{value} {count / 288:.1%}" for value, count in sorted(counts.items()))
+        assert line == f"By {name}: {shares}."
+    assert told.data_biases[3] == "No source dataset says the race of anybody in these rows."
     assert any("biometric" in line for line in told.personal_sensitive_information)
     assert any("2024/1689" in line for line in told.data_limitations)
 
@@ -104,6 +110,6 @@ def test_the_manifest_says_affectnets_numbers(shards):
 def test_terms_of_known_releases_are_stated(shards):
     contract = json.loads((shards / "shards.json").read_text())["contract"]
     contract["taxonomy"]["one"] = {"name": "rafdb_compound", "version": 1}
-    tables = [read_table(shards / f"{name}.parquet") for name in ("index", "missing_faces")]
+    tables = [read_table(shards / f"{name}.parquet") for name in ("index", "missing_faces", "missing_faces")]
     made = build_croissant(*tables, "0" * 64, contract)
     assert any("RAF-DB" in line and "non-commercial" in line for line in made["license"])
