@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast test-faults check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-gpu bench-ablation bench-doubt bench-intervals mutants policies labels tables
+.PHONY: help setup repro test test-fast test-faults check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-doubt bench-intervals mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -81,6 +81,9 @@ bench-duplicates: setup ## finding the same picture among 100,000 faces; recall 
 
 bench-feeding: setup ## images a second of training from the shards beside the same from memory
 	python -m benchmarks.feeding
+
+bench-scale: setup ## time and peak memory of the stages on 1,000 to 1,000,000 rows, and the exponent of the growth
+	python -m benchmarks.scale
 
 bench-gpu: setup ## training and alignment on a GPU beside the CPU
 	python -m benchmarks.gpu

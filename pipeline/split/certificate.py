@@ -66,11 +66,13 @@ def _unsought(params: SplitParams, names: Mapping[str, Sequence[str | None]]) ->
 
 def crossing(names: Sequence[str | None], splits: Sequence[str]) -> dict[str, list[str]]:
     """Return each name that is in more than one split, with those splits."""
+    # A set for each of a million names would take a quarter of a gigabyte.
+    first: dict[str, str] = {}
     found: dict[str, set[str]] = {}
     for name, split in zip(names, splits, strict=True):
-        if name is not None:
-            found.setdefault(name, set()).add(split)
-    return {name: sorted(seen) for name, seen in found.items() if len(seen) > 1}
+        if name is not None and first.setdefault(name, split) != split:
+            found.setdefault(name, {first[name]}).add(split)
+    return {name: sorted(seen) for name, seen in found.items()}
 
 
 def _resolved(rows: SplitRows, groups: Groups, places: Places, row_splits: NDArray[np.str_]) -> dict[str, Any]:

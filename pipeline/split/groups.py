@@ -59,15 +59,12 @@ def build_groups(rows: SplitRows, links: Sequence[Links]) -> Groups:
     of_row = components(len(rows.sample_ids), [*shared, *links])
     members = [_member(rows, row) for row in range(len(of_row))]
     keys = [f"{_KINDS[kind]}:{name if kind == 2 else name.partition('/')[2]}" for kind, name in members]
-    order = keyed_order(keys, 0, "group").tolist()
-    best: dict[int, tuple[int, int, str, int]] = {}
-    for row, group in enumerate(of_row.tolist()):
-        kind, name = members[row]
-        candidate = (kind, order[row], name, row)
-        if group not in best or candidate < best[group]:
-            best[group] = candidate
-    chosen = [best[group] for group in range(len(best))]
-    return Groups(of_row, [f"{_KINDS[kind]}:{name}" for kind, _, name, _ in chosen], [keys[row] for *_, row in chosen])
+    kinds = np.array([kind for kind, _ in members], np.int8)
+    # Equal keys differ in the dataset only. Rows are sorted by it, so the first row has the first name, too.
+    ranked = np.lexsort((keyed_order(keys, 0, "group"), kinds, of_row))
+    first = ranked[np.unique(of_row[ranked], return_index=True)[1]].tolist()
+    names = [f"{_KINDS[kind]}:{name}" for kind, name in (members[row] for row in first)]
+    return Groups(of_row, names, [keys[row] for row in first])
 
 
 def _member(rows: SplitRows, row: int) -> tuple[int, str]:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
@@ -15,8 +16,11 @@ from pipeline.core.schema import FACES, LABELS
 from pipeline.core.tables import read_table
 
 UNLABELLED: Final = -1
-_FACE_COLUMNS: Final = ("sample_id", "dataset", "source_path", "source_md5", "subject_id", "sequence_id")
-_LABEL_COLUMNS: Final = ("sample_id", "dataset", "source_path", "subject_id", "sequence_id", "source_split", "label")
+_SHARED_COLUMNS: Final = ("dataset", "source_path", "subject_id", "sequence_id")
+_FACE_COLUMNS: Final = ("sample_id", *_SHARED_COLUMNS, "source_md5")
+_LABEL_COLUMNS: Final = ("sample_id", *_SHARED_COLUMNS, "source_split", "label")
+_FACE_SCHEMA: Final = pa.schema([FACES.field(name) for name in _FACE_COLUMNS])
+_LABEL_SCHEMA: Final = pa.schema([LABELS.field(name) for name in _LABEL_COLUMNS])
 # Files that contain many pictures, so that their path and md5 do not identify one of them.
 _TABLE_SUFFIXES: Final = (".csv", ".tsv")
 
@@ -51,59 +55,89 @@ class SplitRows:
 def read_rows(aligned: Mapping[str, Path], labels: Mapping[str, Path]) -> SplitRows:
     """Read the faces (without pixels) and labels of all datasets.
 
+    All is done on whole columns: a dict for each row would take ten times the memory.
+
     Raises:
         TableError: a table is missing or torn.
         DataError: a table contains rows of another dataset, or one sample twice.
     """
-    merged: dict[str, dict[str, object]] = {}
-    for name, folder in labels.items():
-        path = folder / LABELS_NAME
-        for row in _read(path, name, _LABEL_COLUMNS, LABELS):
-            if merged.setdefault(str(row["sample_id"]), row) is not row:
-                raise DataError(f"{path}: {row['sample_id']!r} is there twice; a sample has one label")
-    for name, folder in aligned.items():
-        for row in _read(folder, name, _FACE_COLUMNS, FACES):
-            merged.setdefault(str(row["sample_id"]), row).update(source_md5=row["source_md5"], aligned=True)
-    return _collect([merged[sample_id] for sample_id in sorted(merged)])
-
-
-def _read(path: Path, dataset: str, columns: tuple[str, ...], schema: pa.Schema) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = read_table(path, columns, schema).to_pylist()
-    for row in rows:
-        if row["dataset"] != dataset:
-            raise DataError(f"{path}: {row['sample_id']!r} is of {row['dataset']!r}; expected only rows of {dataset!r}")
-    return rows
-
-
-def _collect(rows: list[dict[str, object]]) -> SplitRows:
-    paths = [_path(row) for row in rows]
-    return SplitRows(
-        sample_ids=[str(row["sample_id"]) for row in rows],
-        datasets=np.array([str(row["dataset"]) for row in rows], dtype=np.str_),
-        subjects=[_within(row, row["subject_id"]) for row in rows],
-        # CK+ numbers the sequences of each subject from 1, so a sequence is unique only together with its subject.
-        sequences=[_within(row, row["subject_id"] or "", row["sequence_id"]) for row in rows],
-        paths=paths,
-        pictures=[_picture(row, path) for row, path in zip(rows, paths, strict=True)],
-        official=[_text(row.get("source_split")) for row in rows],
-        labels=np.array([row.get("label", UNLABELLED) for row in rows], dtype=np.int64),
-        aligned=np.array([bool(row.get("aligned")) for row in rows], dtype=np.bool_),
+    labelled = {
+        folder / LABELS_NAME: _read(folder / LABELS_NAME, name, _LABEL_COLUMNS, LABELS)
+        for name, folder in labels.items()
+    }
+    _check_once(labelled)
+    rows = pa.concat_tables([_LABEL_SCHEMA.empty_table(), *labelled.values()])
+    found = [_read(folder, name, _FACE_COLUMNS, FACES) for name, folder in aligned.items()]
+    faces = pa.concat_tables([_FACE_SCHEMA.empty_table(), *found])
+    ids = pa.chunked_array([*rows["sample_id"].chunks, *faces["sample_id"].chunks], pa.string()).unique().sort()
+    at_label, at_face = (pc.index_in(ids, value_set=table["sample_id"]) for table in (rows, faces))
+    columns = {
+        name: pc.if_else(pc.is_valid(at_label), _take(rows, name, at_label), _take(faces, name, at_face))
+        for name in _SHARED_COLUMNS
+    }
+    return _collect(
+        pa.table(
+            {
+                "sample_id": ids,
+                **columns,
+                "source_split": _take(rows, "source_split", at_label),
+                "label": pc.fill_null(_take(rows, "label", at_label), UNLABELLED),
+                "source_md5": _take(faces, "source_md5", at_face),
+                "aligned": pc.is_valid(at_face),
+            }
+        )
     )
 
 
-def _path(row: dict[str, object]) -> str:
-    path = str(row["source_path"])
-    return str(row["sample_id"] if path.lower().endswith(_TABLE_SUFFIXES) else f"{row['dataset']}/{path}")
+def _take(table: pa.Table, column: str, at: pa.Array) -> pa.Array:
+    return table[column].take(at).combine_chunks()
 
 
-def _within(row: dict[str, object], *names: object) -> str | None:
-    """Return a name that is unique over all datasets; None if its last part is None."""
-    return None if names[-1] is None else "/".join(str(part) for part in (row["dataset"], *names))
+def _read(path: Path, dataset: str, columns: tuple[str, ...], schema: pa.Schema) -> pa.Table:
+    table = read_table(path, columns, schema)
+    foreign = table.filter(pc.not_equal(table["dataset"], dataset))
+    if len(foreign):
+        first, other = foreign["sample_id"][0].as_py(), foreign["dataset"][0].as_py()
+        raise DataError(f"{path}: {first!r} is of {other!r}; expected only rows of {dataset!r}")
+    return table
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _check_once(tables: Mapping[Path, pa.Table]) -> None:
+    chunks = [chunk for table in tables.values() for chunk in table["sample_id"].chunks]
+    ids = pa.chunked_array(chunks, pa.string())
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return
+    counts = ids.value_counts()
+    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")[0]
+    path = [path for path, table in tables.items() if pc.is_in(twice, value_set=table["sample_id"]).as_py()][-1]
+    raise DataError(f"{path}: {twice.as_py()!r} is there twice; a sample has one label")
 
 
-def _picture(row: dict[str, object], path: str) -> str | None:
-    return None if path == row["sample_id"] else _text(row.get("source_md5"))
+def _collect(table: pa.Table) -> SplitRows:
+    subjects, sample_ids = table["subject_id"], table["sample_id"]
+    of_table = pc.or_(*(pc.ends_with(table["source_path"], suffix, ignore_case=True) for suffix in _TABLE_SUFFIXES))
+    none = pa.scalar(None, pa.string())
+    return SplitRows(
+        sample_ids=sample_ids.to_pylist(),
+        datasets=np.array(_texts(table["dataset"]), dtype=np.str_),
+        subjects=_texts(_joined(table["dataset"], subjects)),
+        # CK+ numbers the sequences of each subject from 1, so a sequence is unique only together with its subject.
+        sequences=_texts(_joined(table["dataset"], pc.fill_null(subjects, ""), table["sequence_id"])),
+        paths=_texts(pc.if_else(of_table, sample_ids, _joined(table["dataset"], table["source_path"]))),
+        pictures=_texts(pc.if_else(of_table, none, table["source_md5"])),
+        official=_texts(table["source_split"]),
+        labels=table["label"].to_numpy().astype(np.int64),
+        aligned=table["aligned"].to_numpy(),
+    )
+
+
+def _joined(*columns: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return names that are unique over all datasets; null where one is null."""
+    return pc.binary_join_element_wise(*columns, "/")
+
+
+def _texts(column: pa.ChunkedArray) -> list[Any]:
+    """Return the values of a column; equal ones are one object, which saves most of the memory of names."""
+    packed = column.combine_chunks().dictionary_encode()
+    names = packed.dictionary.to_pylist()
+    return [None if at is None else names[at] for at in packed.indices.to_pylist()]

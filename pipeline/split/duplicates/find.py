@@ -83,18 +83,24 @@ def find_duplicates(
     """
     total = sum(map(count_rows, parts))
     progress(0, total, "faces hashed")
-    read = list(map_ordered(_read_part, list(parts), workers, lambda done: progress(done, total, "faces hashed")))
-    ids = [sample_id for part in read for sample_id in part.ids]
-    rows = _same_pixels([digest for part in read for digest in part.digests])
+    read = map_ordered(_read_part, list(parts), workers, lambda done: progress(done, total, "faces hashed"))
+    ids: list[str] = []
+    digests: list[bytes] = []
+    sizes = [0]
+    patches = np.empty((total, SIDE_PX, SIDE_PX), np.int8)  # filled part by part: a million take 0.9 GB once, not twice
+    for part in read:
+        patches[len(ids) : len(ids) + len(part.ids)] = part.patches
+        ids += part.ids
+        digests += part.digests
+        sizes.append(len(part.ids))
+    rows = _same_pixels(digests)
     table = _table(ids, rows, np.ones(len(rows)), "pixels")
     if not near or not ids:
         return Duplicates(table)
-    patches = np.concatenate([part.patches for part in read])
     candidates, cosines = candidate_pairs(patches, workers=workers)
     apart = _not_together(candidates, ids, rows, together or {})
     candidates, warps = resembling(candidates[apart], cosines[apart], patches, workers=workers)
-    starts = np.cumsum([0, *(len(part.ids) for part in read)])
-    scores = confirm(candidates, warps, _Details(parts, starts, workers), workers=workers)
+    scores = confirm(candidates, warps, _Details(parts, np.cumsum(sizes), workers), workers=workers)
     # Pairs below the threshold are not written: the certificate and `contradictions` only need those above it.
     kept = scores >= threshold
     near_table = _table(ids, candidates[kept], scores[kept], "near")

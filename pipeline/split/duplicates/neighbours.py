@@ -48,17 +48,18 @@ def candidate_pairs(patches: Patches, *, workers: int) -> tuple[Pairs, Floats]:
         pairs = np.concatenate([np.stack([first, second, mirror], axis=1) for mirror in mirrors])
         return pairs, np.ones(len(pairs), np.float32)
     scatter = build_scatter(patches)
-    mirrored = np.ascontiguousarray(patches[:, :, ::-1])
+    mirrored = patches[:, :, ::-1]
     found = []
     for window in WINDOWS:
         keys = build_keys(patches, scatter, window)
         found.append(_nearest(keys, keys, 0, workers))
         found.append(_nearest(keys, build_keys(mirrored, scatter, window), 1, workers))
     pairs, cosines = (np.concatenate(values) for values in zip(*found, strict=True))
-    pairs, at = np.unique(pairs, axis=0, return_inverse=True)
-    best = np.zeros(len(pairs), np.float32)
-    np.maximum.at(best, at.ravel(), cosines)
-    return pairs, best
+    # As one number a pair, which takes a third of the memory and sorts in the same order.
+    codes = (pairs[:, 0] * len(patches) + pairs[:, 1]) * 2 + pairs[:, 2]
+    order = np.argsort(codes, kind="stable")
+    first = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    return pairs[order[first]], np.maximum.reduceat(cosines[order], first)
 
 
 def _nearest(keys: Floats, others: Floats, mirror: int, workers: int) -> tuple[Pairs, Floats]:

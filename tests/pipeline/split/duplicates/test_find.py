@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import TableError
-from pipeline.split.duplicates import DUPLICATES, find_duplicates
+from pipeline.split.duplicates import DUPLICATES, confirm, find_duplicates
 
 from .conftest import made_face
 
@@ -150,3 +150,28 @@ def test_a_torn_face_is_named(write_faces, tmp_path):
     write_table(file, pa.table({"sample_id": ["x/1.png#0"], "image": pa.array([b"\xff\xd8torn"], pa.binary())}))
     with pytest.raises(TableError, match=r"part-00009\.parquet: x/1\.png#0: .*run align again"):
         found_pairs([file])
+
+
+def test_blocks_of_pairs_change_nothing_and_bound_the_faces_in_memory(monkeypatch):
+    random = np.random.default_rng(3)
+    pairs = np.unique(np.sort(random.integers(0, 60, (150, 2)), axis=1), axis=0)
+    pairs = np.column_stack([pairs, np.zeros(len(pairs), np.int64)])
+    details = random.integers(-100, 100, (60, 4, 4)).astype(np.int8)
+    read = []
+
+    def each():
+        read.clear()
+
+        def look(wanted, _):
+            read.append(len(wanted))
+            return details[wanted]
+
+        return confirm._each(lambda a, b, n: (int((a * b).sum()), n), pairs, confirm.COARSE, look, 2)
+
+    whole = each()
+    assert len(read) == 1
+    monkeypatch.setattr(confirm, "_FACES_AT_ONCE", 10)
+    assert each() == whole
+    assert [number for _, number in whole] == list(range(len(pairs)))
+    assert len(read) > 1
+    assert max(read) <= 10
