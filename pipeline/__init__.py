@@ -18,6 +18,7 @@ os.environ.update(
     DO_NOT_TRACK="1",
     MLFLOW_DISABLE_TELEMETRY="true",
     WANDB_ERROR_REPORTING="false",
+    RAY_USAGE_STATS_ENABLED="0",  # Ray reads it when a cluster starts
 )
 
 

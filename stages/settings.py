@@ -15,7 +15,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from stages.say import quieted
+from pipeline.core.parallel.engine import telling
+from stages.say import note, quieted
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Setting:
 
 WORKERS: Final = Setting("workers", "PREP_WORKERS", "N", "Processes; one for each core unless set.")
 DEVICE: Final = Setting("device", "PREP_DEVICE", "NAME", "Where networks run: cpu, cuda, cuda:N, mps or auto.")
+CLUSTER: Final = Setting(
+    "cluster", "PREP_CLUSTER", "ADDRESS", "Ray cluster: auto, HOST:PORT or ray://HOST:PORT; this machine unless set."
+)
 _TRAINING: Final = (
     Setting("devices", "PREP_DEVICES", "N", "GPUs of this machine that train together, or auto; 1 unless set."),
     Setting("nodes", "PREP_NODES", "N", "Machines that train together, each started by a launcher; 1 unless set."),
@@ -38,11 +42,11 @@ _TRAINING: Final = (
 # The settings of each command besides --quiet.
 SETTINGS: Final[Mapping[str, tuple[Setting, ...]]] = {
     "demo": (WORKERS,),
-    "ingest": (WORKERS,),
-    "align": (WORKERS, DEVICE),
-    "equalize": (WORKERS,),
-    "split": (WORKERS,),
-    "shard": (WORKERS,),
+    "ingest": (WORKERS, CLUSTER),
+    "align": (WORKERS, CLUSTER, DEVICE),
+    "equalize": (WORKERS, CLUSTER),
+    "split": (WORKERS, CLUSTER),
+    "shard": (WORKERS, CLUSTER),
     "train": (WORKERS, DEVICE, *_TRAINING),
     "evaluate": (WORKERS, DEVICE),
     "personalize": (WORKERS, DEVICE),
@@ -58,7 +62,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*, quiet: bool, **given: Any) -> None:
         chosen = {setting.variable: given.pop(setting.name) for setting in settings}
-        with _environment({name: value for name, value in chosen.items() if value}), quieted(on=quiet):
+        with _environment({name: value for name, value in chosen.items() if value}), quieted(on=quiet), telling(note):
             command(**given)
             sys.stdout.flush()  # here, where a closed output, as with `| head`, is no error
 

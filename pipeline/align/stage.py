@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,14 +12,14 @@ import pyarrow.compute as pc
 from pipeline.align.cascade import WHOLE, check_cascade, foreign_files
 from pipeline.align.cut import Cut, cut_parts
 from pipeline.align.decided import Decided, read_decided
-from pipeline.align.mtcnn.networks import fitting_workers, network_device
+from pipeline.align.mtcnn.networks import count_fitting, network_device
 from pipeline.align.part import FACES_NAME, TOLD, Part, align_part, count_units
-from pipeline.core.device import Device, describe_device
+from pipeline.core.device import CPU, asked_device, describe_device
 from pipeline.core.errors import TableError
 from pipeline.core.lineage.code import function_code
 from pipeline.core.lineage.snapshot import read_snapshot, tool_versions
 from pipeline.core.names import DETECTIONS_NAME, SAMPLES_NAME, SUMMARY_NAME
-from pipeline.core.parallel.engine import map_parts
+from pipeline.core.parallel.engine import ask_workers, map_parts
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import AlignParams
 from pipeline.core.parts import TAKE_OVER, MakePart, PartStore, Resume, Task, digest_of, in_order
@@ -37,6 +38,19 @@ TOOLS: Final = (
     "pillow",
     "simplejpeg",
 )
+
+
+# The share of a GPU that looking at it takes: little, for other work may run there.
+_LOOK_GPUS: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """How many processes, the share of a GPU that each takes on a cluster, and what `ran` of the snapshot says."""
+
+    count: int
+    gpu_share: float
+    ran: dict[str, str]
 
 
 def run(  # noqa: PLR0913 - what goes in, and how
@@ -84,8 +98,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
     """
     # Checked here, so that a typing error does not first start the workers.
     check_cascade(params.cascade)
-    device = network_device()
-    workers = fitting_workers(device, workers)
+    placed = _place_workers(workers)
     known = read_summary(samples)
     fmt = str(known["format"])
     # Before `whole` is added, because the contract has to be the same for all datasets, those of crops included.
@@ -98,7 +111,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
     raw = read_snapshot(samples).inputs[0].md5
     sources: list[Path | Source] = [samples, Source(Path(src), raw), *([decided] if decided else [])]
     with stage_output(out, stage="align", sources=sources, params=params.plain(), tools=TOOLS) as output:
-        store = output.part_store(_recipe(params, fmt, device), resume)
+        store = output.part_store(_recipe(params, fmt, placed.ran), resume)
         tasks = [
             Task(_key(cut, own), Part(cut.first, table, cut.rows, src, fmt, params, own))
             for cut, own in _cut(table, read_decided(decided))
@@ -106,7 +119,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         # Readers refuse a folder without a part, so that a wrong path is not taken for an empty table.
         if not tasks:
             output.write_table(part_name(0), FACES.empty_table())
-        detections, rows_out = _collect(output, store, tasks, workers, params.deadline_s, progress)
+        detections, rows_out = _collect(output, store, tasks, placed, params.deadline_s, progress)
         output.write_table(DETECTIONS_NAME, detections)
         # `empty` allows an output without faces: its detections say why each row has none. The command then exits with
         # an error.
@@ -115,7 +128,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
             rows_out=rows_out,
             empty=True,
             contract={"align": shared},
-            ran=describe_device(device),
+            ran=placed.ran,
             **summarize(detections),
         )
         if misses is not None:
@@ -164,14 +177,14 @@ def _key(cut: Cut, decided: Decided) -> str:
     return digest_of([cut.digest, dict(decided)] if decided else cut.digest)
 
 
-def _recipe(params: AlignParams, fmt: str, device: Device) -> dict[str, Any]:
+def _recipe(params: AlignParams, fmt: str, ran: dict[str, str]) -> dict[str, Any]:
     """Return all that decides what becomes of given rows.
 
     The deadline is left out: a part with a picture that took too long is never taken over.
     """
     return {
         "code": function_code(align_part, {"align": params.plain()}),
-        "device": describe_device(device),
+        "device": ran,
         "files": foreign_files(params),
         "format": fmt,
         "params": {name: value for name, value in params.plain().items() if name != "deadline_s"},
@@ -179,26 +192,44 @@ def _recipe(params: AlignParams, fmt: str, device: Device) -> dict[str, Any]:
     }
 
 
+def _place_workers(workers: int) -> _Workers:
+    if asked_device(CPU) == CPU:
+        return _Workers(workers, 0, describe_device(network_device()))
+    fits, ran = zip(*ask_workers(_look_at_device, gpus=_LOOK_GPUS), strict=True)
+    fit = min(fits)
+    if not fit:
+        return _Workers(workers, 0, ran[0])
+    # Different cards give different last bits, so all of them are recorded.
+    cards = " and ".join(sorted({one["card"] for one in ran}))
+    return _Workers(min(workers, fit), 1 / fit, {**ran[0], "card": cards})
+
+
+def _look_at_device() -> tuple[int, dict[str, str]]:
+    device = network_device()
+    return count_fitting(device), describe_device(device)
+
+
 def _collect(
     output: StageOutput,
     store: PartStore,
     tasks: list[Task[Part]],
-    workers: int,
+    workers: _Workers,
     deadline_s: float,
     progress: Progress,
 ) -> tuple[pa.Table, int]:
     ledgers, done, rows_out = [DETECTIONS.empty_table()], 0, 0
     rows = sum(map(count_units, tasks))
-    taken = store.take_over(tasks, workers)
+    taken = store.take_over(tasks, workers.count)
     waiting = [task for task in tasks if task.key not in taken]
     before = rows - sum(map(count_units, waiting))
     progress(before, rows, "")
     made = map_parts(
         MakePart(align_part, store.folder),
         waiting,
-        workers,
+        workers.count,
         count_units,
         deadline_s=deadline_s,
+        gpu_share=workers.gpu_share,
         report=lambda finished: progress(before + finished, rows, f"{done - rows_out} missed"),
     )
     for number, (task, part) in enumerate(zip(tasks, in_order(tasks, taken, made), strict=True)):

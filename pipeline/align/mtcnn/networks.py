@@ -138,14 +138,14 @@ def network_device() -> Device:
     return find_device(default=CPU)
 
 
-def fitting_workers(device: Device, workers: int) -> int:
-    """Return how many processes may share a device: all on the CPU, on a GPU as many as fit into its free memory."""
+def count_fitting(device: Device) -> int:
+    """Return how many processes fit into the free memory of a GPU, at least 1; 0 for a device without such a limit."""
     if device.kind != "cuda":
-        return workers
+        return 0
     # Imported here, because torch is not installed with the base package, and importing it takes seconds.
     from pipeline.align.mtcnn.networks_torch import PROCESS_BYTES, free_bytes
 
-    return max(1, min(workers, free_bytes(device) // PROCESS_BYTES))
+    return max(1, free_bytes(device) // PROCESS_BYTES)
 
 
 def load_networks() -> Networks:

@@ -13,12 +13,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Final, Generic
 
 from pipeline.core.errors import DataError
-from pipeline.core.parallel.pool import ignore_units, without_missing_main
+from pipeline.core.parallel.pool import AHEAD, ignore_units, without_missing_main
 from pipeline.core.parallel.units import NO_UNIT, Job, Lost, PartFunction, Result, Started, work
 
 # The deadline applies to one unit. Work on several units at once, or before the first one (loading detectors), may take
@@ -93,9 +94,13 @@ def map_parts(
         DataError: a part keeps ending its process although none of its units does so alone, or no process starts.
         Exception: whatever `function` raises.
     """
-    pool = _Pool(function, jobs, min(workers, max(1, len(jobs))), count_units, deadline_s)
+    size = min(workers, len(jobs))
+    pool = Supervisor(function, size, count_units, deadline_s)
+    waiting = iter(enumerate(jobs))
     try:
         for index in range(len(jobs)):
+            for number, job in islice(waiting, max(0, index + size * AHEAD - pool.added)):
+                pool.add(number, job)
             while index not in pool.results:
                 pool.advance()
                 report(pool.count_done())
@@ -104,16 +109,23 @@ def map_parts(
         pool.dismiss()
 
 
-class _Pool(Generic[Job, Result]):
+class Supervisor(Generic[Job, Result]):
+    """Worker processes that may die, and the parts that were given to them; see `map_parts`.
+
+    Attributes:
+        results: part -> its result; the caller takes it out.
+        added: how many parts were given.
+    """
+
     def __init__(
         self,
         function: PartFunction[Job, Result],
-        jobs: Sequence[Job],
         size: int,
         count_units: Callable[[Job], int],
         deadline_s: float,
     ) -> None:
         self.results: dict[int, Result] = {}
+        self.added = 0
         self._function = function
         self._count_units = count_units
         self._deadline_s = deadline_s
@@ -121,8 +133,13 @@ class _Pool(Generic[Job, Result]):
         self._finished = 0  # units of the parts that have a result
         self._most = 0
         self._context = multiprocessing.get_context("spawn")
-        self._tasks: deque[_Task[Job]] = deque(_Task(index, job) for index, job in enumerate(jobs))
-        self._workers = [self._hire() for _ in range(size)] if jobs else []
+        self._tasks: deque[_Task[Job]] = deque()
+        self._workers = [self._hire() for _ in range(size)]
+
+    def add(self, index: int, job: Job) -> None:
+        """Give one more part, by the number under which its result will be."""
+        self._tasks.append(_Task(index, job))
+        self.added += 1
 
     def advance(self) -> None:
         """Give parts to idle workers, then wait a moment for one to send its result or to die."""

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from pipeline.align.mtcnn.networks import fitting_workers, network_device
+from pipeline.align.mtcnn.networks import count_fitting, network_device
 from pipeline.core.device import Device, asked_device, describe_device, find_device, gpu_problem, runs_on
 from pipeline.core.errors import ParamsError
 from tests.cards import BUILT, H100, NEXT, P100, T4, pretend
@@ -117,10 +117,10 @@ def test_a_snapshot_names_the_card_and_not_its_number(monkeypatch):
 
 def test_as_many_processes_share_a_card_as_its_memory_holds(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: ((8 << 30) * (index + 1), 1 << 40))
-    counts = [fitting_workers(Device(name), 16) for name in ("cpu", "mps", "cuda:0", "cuda:1", "cuda:9")]
-    assert counts == [16, 16, 2, 5, 16]
+    counts = [count_fitting(Device(name)) for name in ("cpu", "mps", "cuda:0", "cuda:1", "cuda:9")]
+    assert counts == [0, 0, 2, 5, 26]
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (1 << 20, 1 << 40))
-    assert fitting_workers(Device("cuda:0"), 16) == 1
+    assert count_fitting(Device("cuda:0")) == 1
 
 
 def test_the_cpu_needs_no_torch():
