@@ -85,7 +85,7 @@ def join(address: str, tell: Callable[[str], None]) -> Cluster:
     if device not in (CPU, "cuda"):
         hint = "its nodes differ" if device == ANY_DEVICE else "Ray itself chooses the GPU of each worker"
         raise UsageError(f"{DEVICE}: {device} with {CLUSTER}, but {hint}; use cpu or cuda")
-    found = _found_here() if address == AUTO else address
+    found = find_here() if address == AUTO else address
     if found:
         _check_answer(found)
     ray = _import_ray(loopback=not found or _is_on_loopback(found))
@@ -150,7 +150,7 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0][:300] if lines else ''}"
 
 
-def _found_here() -> str:
+def find_here() -> str:
     """Return the address of the cluster that this user started here with `ray start`; empty if there is none.
 
     Raises:
