@@ -10,6 +10,8 @@ from pipeline.ingest.parsing.delimited import number
 from pipeline.ingest.parsing.label_names import native_label
 
 Scale = tuple[float, float]
+# Stands for what only a person can say, in lines that are suggested.
+UNSAID: Final = "…"
 # The scale of affect in the table of samples, and in most datasets.
 OWN_SCALE: Final[Scale] = (-1.0, 1.0)
 
@@ -37,7 +39,14 @@ class DatasetOptions:
         return {"columns": dict(self.columns), "scales": scales, "classes": dict(self.classes), **said}
 
     def meanings(self) -> dict[str, str]:
-        """Return code -> label as in params.yaml, with keys made by `code_key`."""
+        """Return code -> label as in params.yaml, with keys made by `code_key`.
+
+        Raises:
+            ParamsError: a meaning is still the "…" of a line that was suggested.
+        """
+        for code, meaning in self.classes.items():
+            if meaning.strip() == UNSAID:
+                raise ParamsError(f"params.yaml: classes.{code}: write its class in place of {UNSAID}")
         return {code_key(code): meaning for code, meaning in self.classes.items()}
 
     def native(self, labels: tuple[str, ...]) -> dict[str, str]:

@@ -25,11 +25,13 @@ from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.arrow_columns import is_bytes, is_text, picture_column, text_of
 from pipeline.ingest.parsing.delimited import Record, squash
 from pipeline.ingest.parsing.features import class_names
+from pipeline.ingest.parsing.pixels import pixels_to_pgm
 from pipeline.ingest.trees.archive import FREE_BYTES, MAX_RATIO
 from pipeline.ingest.trees.seekable import seekable
 from pipeline.ingest.trees.tree import Tree
 
 SUFFIXES: Final = (".parquet", ".arrow")
+_PIXELS: Final = "pixels"
 _MAX_COLUMNS: Final = 1000
 _TEXT_ROWS: Final = 4096
 _PICTURE_ROWS: Final = 64
@@ -58,8 +60,14 @@ class PictureTable(ABC):
         if len(schema) > _MAX_COLUMNS:
             raise SourceError(f"{self.where}: has {len(schema)} columns; at most {_MAX_COLUMNS} are read")
         self.picture, self.others = picture_column(self.where, schema)
-        self._as_bytes = self.picture is not None and is_bytes(schema.field(self.picture).type)
-        self.header: Sequence[str] | None = [field.name for field in schema if is_text(field.type)]
+        # FER2013 is shared with its pixels as text too, as its csv has them.
+        self._as_pixels = self.picture is None and _PIXELS in schema.names
+        self.picture = _PIXELS if self._as_pixels else self.picture
+        # One value a row, and no struct of bytes and path.
+        self._is_plain = self._as_pixels or (self.picture is not None and is_bytes(schema.field(self.picture).type))
+        self.header: Sequence[str] | None = [
+            field.name for field in schema if is_text(field.type) and field.name != self.picture
+        ]
         self.classes = {
             column: names for column, names in class_names(tree, name, schema).items() if column in self.header
         }
@@ -78,7 +86,7 @@ class PictureTable(ABC):
     def pictures(self) -> Iterator[tuple[bool, str]]:
         """Yield for each row whether the table holds its picture, and the path beside it; "" where there is none."""
         column = self.picture or ""
-        bare = [""] * len(self) if self._as_bytes else self._leaf(column, "path")
+        bare = [""] * len(self) if self._is_plain else self._leaf(column, "path")
         yield from zip(self._given(), (str(path or "") for path in bare), strict=True)
 
     @abstractmethod
@@ -111,6 +119,13 @@ class PictureTable(ABC):
         except _ERRORS as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SourceError(f"{self.where}: not a readable table: {reason[:200]}") from None
+
+    def _decoded(self, value: bytes | str | None, n: int) -> bytes:
+        if value is not None and self._as_pixels:
+            value = pixels_to_pgm(value if isinstance(value, str) else value.decode("utf-8", "replace"))
+        if not isinstance(value, bytes):
+            raise ImageError(Reason.corrupt, f"{self.where}: row {n}: no picture can be read there")
+        return value
 
     def _leaf(self, column: str, field: str) -> Iterator[Any]:
         with self._readable():
@@ -149,8 +164,8 @@ class ArrowTable(PictureTable):
             raise SourceError(f"{self.where}: no row {n}")
         place = bisect_right(self._starts, n) - 1
         value = self._batches[place].column(self.picture)[n - self._starts[place]]
-        found = value if self._as_bytes or not value.is_valid else value["bytes"]
-        return _picture(found.as_py() if found.is_valid else None, self.where, n)
+        found = value if self._is_plain or not value.is_valid else value["bytes"]
+        return self._decoded(found.as_py() if found.is_valid else None, n)
 
     def _open(self) -> pa.Schema:
         mapped = mmap.mmap(self._stream.fileno(), 0, access=mmap.ACCESS_READ)
@@ -180,7 +195,7 @@ class ArrowTable(PictureTable):
     def _given(self) -> Iterator[bool]:
         for batch in self._batches:
             values = batch.column(self.picture)
-            yield from (values if self._as_bytes else pc.struct_field(values, "bytes")).is_valid().to_pylist()
+            yield from (values if self._is_plain else pc.struct_field(values, "bytes")).is_valid().to_pylist()
 
 
 class ParquetTable(PictureTable):
@@ -198,9 +213,9 @@ class ParquetTable(PictureTable):
             self._spooled[group] = self._spool(group)
         ends, place = self._spooled[group], n - self._starts[group]
         if self._copy is None or place + 1 >= len(ends) or ends[place] == ends[place + 1]:
-            return _picture(None, self.where, n)
+            return self._decoded(None, n)
         self._copy.seek(ends[place])
-        return self._copy.read(ends[place + 1] - ends[place])
+        return self._decoded(self._copy.read(ends[place + 1] - ends[place]), n)
 
     def _open(self) -> pa.Schema:
         # A buffer lets pages be read one by one; without it, whole columns of a row group are in memory.
@@ -235,7 +250,7 @@ class ParquetTable(PictureTable):
         return ends
 
     def _leaf_name(self) -> str:
-        return f"{self.picture}" if self._as_bytes else f"{self.picture}.bytes"
+        return f"{self.picture}" if self._is_plain else f"{self.picture}.bytes"
 
     def _chunks(self, column: str, rows: int, groups: Sequence[int] | None = None) -> Iterator[pa.Array]:
         there = [*groups] if groups is not None else [*range(self._file.metadata.num_row_groups)]
@@ -278,9 +293,3 @@ def open_table(tree: Tree, name: str) -> PictureTable:
 def picture_table(tree: Tree, name: str) -> PictureTable:
     """Return a table of an opened tree; the last two stay open, as align reads one after the other."""
     return open_table(tree, name)
-
-
-def _picture(value: bytes | None, where: str, n: int) -> bytes:
-    if value is None:
-        raise ImageError(Reason.corrupt, f"{where}: row {n}: no picture can be read there")
-    return value

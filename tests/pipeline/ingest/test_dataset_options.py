@@ -45,6 +45,8 @@ def test_codes_have_the_meanings_that_are_told_in_the_datasets_own_words():
     assert OPTIONS.meanings() == {"1": "anger", "2": "happy", "joie": "happy"}
     assert OPTIONS.native(("AN", "Happiness", "anger")) == {"1": "anger", "2": "Happiness", "joie": "Happiness"}
     assert DatasetOptions().native(("anger",)) == {}
+    with pytest.raises(ParamsError, match=r"classes.1: write its class in place of …"):
+        DatasetOptions(classes={"0": "happy", "1": "…"}).meanings()
     with pytest.raises(ParamsError) as caught:
         OPTIONS.native(("Anger", "Sad"))
     assert str(caught.value) == "params.yaml: classes.2.0: expected Anger, Sad, not 'happy'"

@@ -15,7 +15,7 @@ import pytest
 from pipeline.core.errors import ImageError, SourceError
 from pipeline.ingest.parsing.picture_table import open_table
 from pipeline.ingest.registry import open_pictures, open_tree
-from tests.pipeline.ingest.layouts import NAMES, Read, parquet, picture, put, table, write_hub
+from tests.pipeline.ingest.layouts import NAMES, Read, parquet, picture, pixels, put, table, write_hub
 from tests.pipeline.ingest.test_archives import pack
 
 CARD = """---
@@ -209,6 +209,19 @@ def test_damaged_tables_are_refused_in_words_and_never_crash(suffix, tmp_path):
                 opened.read(n)
             except ImageError as error:
                 assert "no picture can be read" in str(error.detail)  # noqa: PT017 - as above
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_pixels_as_text_are_pictures(suffix, tmp_path):
+    given = [pixels(7), pixels(8), "1 2 3", None]
+    found = table({"pixels": given, "emotion": [0, 1, 2, 3]}, NAMES, label="emotion")
+    put(tmp_path / "raw", f"train.{suffix}", parquet(found) if suffix == "parquet" else arrow(found))
+    read = Read(tmp_path / "raw", tmp_path / "out")
+    assert labels(read) == list(NAMES[:3])
+    pictures = open_pictures(str(tmp_path / "raw"), "hub")
+    assert pictures.read(f"train.{suffix}", 1) == b"P5\n48 48\n255\n" + bytes([8]) * 2304
+    with pytest.raises(ImageError, match="no picture"):
+        pictures.read(f"train.{suffix}", 2)
 
 
 def test_table_that_unpacks_to_far_more_is_refused(tmp_path):
