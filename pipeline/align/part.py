@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.align.cascade import Attempt, Found, build_cascade
+from pipeline.align.clips import Clips, Follower, is_frame
 from pipeline.align.crop import Crop, cut_faces, is_possible
 from pipeline.align.decided import Decided
 from pipeline.align.detectors.detector import Hint
@@ -100,8 +101,10 @@ def align_part(part: Part, folder: Path, units: Units) -> None:
         for unit, row in enumerate(_read_rows(part))
         if units.only is None or unit == units.only
     ]
-    for batch in _batches(samples, _Raw(part.src, part.format), part, units):
-        _align_batch(batch, attempts, part, units)
+    raw = _Raw(part.src, part.format, [sample.row for sample in samples], units)
+    follower = Follower(attempts, partial(is_possible, params=part.params))
+    for batch in _batches(samples, raw, part, units):
+        _align_batch(batch, attempts, follower, part, units)
     _write(samples, folder)
 
 
@@ -112,13 +115,25 @@ def _sample(unit: int, row: dict[str, Any], decided: Decided) -> _Sample:
     return _Sample(unit, row, hint_of(row, place))
 
 
-def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, units: Units) -> None:
+def _find(
+    samples: list[_Sample], attempts: list[Attempt], follower: Follower, part: Part, units: Units
+) -> list[Found | None]:
     views = [view_of(sample.picture, sample.hint) for sample in samples if sample.picture is not None]
+    if any(is_frame(sample.row) for sample in samples):
+        found = []
+        for sample, view in zip(samples, views, strict=True):
+            units.at(sample.unit)
+            found.append(follower.find(sample.row["source_path"], view))
+        return found
     # The batch is searched as a whole: if the process dies in here, no picture is named, and each is tried alone.
     units.at(NO_UNIT)
-    found = find_faces(
+    return find_faces(
         attempts, views, lambda index: units.at(samples[index].unit), partial(is_possible, params=part.params)
     )
+
+
+def _align_batch(samples: list[_Sample], attempts: list[Attempt], follower: Follower, part: Part, units: Units) -> None:
+    found = _find(samples, attempts, follower, part, units)
     seen: list[tuple[_Sample, Found, Scaled]] = []
     for sample, result in zip(samples, found, strict=True):
         if result is None or sample.picture is None:
@@ -143,18 +158,23 @@ def _align_batch(samples: list[_Sample], attempts: list[Attempt], part: Part, un
 def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> Iterator[list[_Sample]]:
     """Decode the samples and yield them in batches; a sample that cannot be decoded gets its reason and is left out."""
     size = _BATCH if network_device().name == CPU else _BATCH_GPU
-    batch, pixels = [], 0
+    batch, pixels, ended = [], 0, None
     for sample in samples:
         if sample.reason is not None:
             units.finish(1)
             continue
-        if sample.unit in units.lost:
-            sample.reason, sample.detail = _LOST[units.lost[sample.unit]]
+        if (lost := units.lost.get(sample.unit)) is not None:
+            sample.reason, sample.detail = _LOST[lost]
+            # A decoder cannot get past the packet at which it died.
+            ended = sample.row["source_path"] if is_frame(sample.row) else ended
+            continue
+        if is_frame(sample.row) and sample.row["source_path"] == ended:
+            sample.reason, sample.detail = Reason.crashed, "after a frame of this video at which decoding ended"
             continue
         # Decoders are C code that reads untrusted bytes, so each picture is named before it is decoded.
         units.at(sample.unit)
         try:
-            sample.content, sample.picture = raw.decode(sample.row, sample.hint, part.params)
+            sample.content, sample.picture = raw.decode(sample, part.params)
         except ImageError as error:
             sample.reason, sample.detail = Reason(error.status), error.detail
             units.finish(1)
@@ -221,21 +241,26 @@ class _Raw:
     The rows of one picture follow each other, so the last picture is kept and is read and decoded once for all of them.
     """
 
-    def __init__(self, src: str, fmt: str) -> None:
+    def __init__(self, src: str, fmt: str, rows: list[dict[str, Any]], units: Units) -> None:
         self._pictures = _pictures(src, fmt)
+        self._clips = Clips(self._pictures, src, rows)
+        self._units = units
         self._src = src
         self._key: tuple[str, int] | None = None
         self._content = b""
         self._opened: Opened | None = None
         self._decoded: tuple[int, Scaled] | None = None
 
-    def decode(self, row: dict[str, Any], hint: Hint | None, params: AlignParams) -> tuple[bytes, Scaled]:
+    def decode(self, sample: _Sample, params: AlignParams) -> tuple[bytes, Scaled]:
         """Return the bytes of a sample's picture, and its pixels at a scale that is fine enough for the crop.
 
         Raises:
             ImageError: the picture cannot be decoded, or takes more memory than `max_decode_mb`.
             LineageError: it has changed since it was ingested.
         """
+        row = sample.row
+        if is_frame(row):
+            return b"", self._clips.picture(row, params, lambda: self._units.at(sample.unit))
         key = row["source_path"], row["face_number"]
         if key != self._key:
             self._content = self._pictures.read(*key)
@@ -244,7 +269,7 @@ class _Raw:
             self._key, self._opened, self._decoded = key, None, None
         if self._opened is None:
             self._opened = open_picture(self._content)
-        least_px = search_side_px(self._opened.header, hint, params)
+        least_px = search_side_px(self._opened.header, sample.hint, params)
         # Faces of one picture may need different scales: a finer one serves the coarser demands, too.
         if self._decoded is None or self._decoded[0] < least_px:
             self._decoded = least_px, self._opened.decode_scaled(least_px, max_bytes=params.max_decode_mb * 10**6)

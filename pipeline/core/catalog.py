@@ -100,7 +100,39 @@ CATALOG: Final = {
     "coco": CatalogEntry("any JSON of COCO", "several faces a picture, boxes, split", *_MIRROR),
     "voc": CatalogEntry("any tree of Pascal VOC", "several faces a picture, boxes, split", *_MIRROR),
     "hub": CatalogEntry("Parquet of the Hub, Arrow files of save_to_disk", "split, and what a csv may have", *_MIRROR),
+    "dfew": CatalogEntry("DFEW, lists of clips", "sequence, five folds", "dfew-dataset.github.io", _ON_REQUEST),
+    "ferv39k": CatalogEntry(
+        "FERV39k, lists of clips", "sequence, split", "wangyanckxx.github.io/Proj_CVPR2022_FERV39k.html", _ON_REQUEST
+    ),
+    "mafw": CatalogEntry("MAFW, single labels", "sequence, five folds", "mafw-database.github.io/MAFW", _ON_REQUEST),
+    "oulu_casia": CatalogEntry("Oulu-CASIA", "subject, sequence", "oulu.fi/cmvs", _ON_REQUEST),
+    "afew_va": CatalogEntry(
+        "AFEW-VA",
+        "68 points, box around them, subject, sequence, valence, arousal, no classes",
+        "ibug.doc.ic.ac.uk/resources/afew-va-database",
+        _ON_REQUEST,
+    ),
+    "affwild2": CatalogEntry(
+        "Aff-Wild2, cropped frames",
+        "subject, sequence, split, valence, arousal",
+        "ibug.doc.ic.ac.uk/resources/aff-wild2",
+        _ON_REQUEST,
+    ),
+    "ravdess": CatalogEntry(
+        "RAVDESS, videos",
+        "subject, gender, sequence",
+        "zenodo.org/records/1188976",
+        "CC BY-NC-SA 4.0: non-commercial, the source cited, shared under the same terms",
+    ),
+    "cremad": CatalogEntry(
+        "CREMA-D, videos",
+        "subject, gender, age, race, sequence",
+        "github.com/CheyneyComputerScience/CREMA-D",
+        "Open Database License; its contents under the Database Contents License",
+    ),
+    "meld": CatalogEntry("MELD, videos", "subject, sequence, split", "affective-meld.github.io", _ON_REQUEST),
     "folder": CatalogEntry("any folder of class folders", "split", *_OWN),
+    "video_folder": CatalogEntry("any folder of class folders of videos, such as CAER", "sequence, split", *_OWN),
     "csv": CatalogEntry("any csv", "box, subject, sequence, split, valence, arousal, dominance", *_OWN),
     "class_columns": CatalogEntry("any csv with a column for each class", "votes, split", *_OWN),
     "path_list": CatalogEntry("any list of paths and labels", "split, and what a csv may have", *_OWN),
@@ -108,7 +140,9 @@ CATALOG: Final = {
 
 
 # Layouts that say nothing about the dataset: a mirror of any dataset may have them.
-GENERIC: Final = frozenset({"folder", "csv", "hub", "yolo", "coco", "voc", "class_columns", "path_list"})
+GENERIC: Final = frozenset(
+    {"folder", "video_folder", "csv", "hub", "yolo", "coco", "voc", "class_columns", "path_list"}
+)
 # Those that have columns, which `columns` in params.yaml may name.
 TABLES: Final = frozenset({"csv", "hub", "path_list"})
 # Names of datasets other than those of their formats; all without separators.

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     too_small = "too_small"
     crashed = "crashed"
     too_slow = "too_slow"
+    too_long = "too_long"
     # align: the face
     no_face = "no_face"
     no_face_in_box = "no_face_in_box"
@@ -77,6 +78,7 @@ SAMPLES: Final = pa.schema(
         pa.field("source_path", pa.string(), nullable=False),
         pa.field("face_number", pa.int32(), nullable=False),  # of the faces of one picture, or the rows of one csv
         pa.field("source_md5", pa.string(), nullable=False),
+        pa.field("time_s", pa.float64()),  # of a frame, from the start of the video that source_path is
         pa.field("source_box", _box),
         pa.field("source_box_kind", pa.string()),
         pa.field("source_landmarks", _points),

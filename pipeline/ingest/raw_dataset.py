@@ -59,6 +59,7 @@ class Annotation:
     arousal: float | None = None
     dominance: float | None = None
     attributes: Attributes = NO_ATTRIBUTES
+    time_s: float | None = None  # of a frame of the video `path`; `n` is then the same in milliseconds
 
 
 Row = Annotation | RejectedRow

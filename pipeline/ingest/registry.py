@@ -5,14 +5,16 @@
 
 import hashlib
 from collections.abc import Collection
-from typing import Final
+from typing import BinaryIO, Final
 
 from pipeline.core.errors import ImageError, SourceError
 from pipeline.core.schema import Reason
 from pipeline.ingest.detect_format import AUTO, detect_among, find_reader, find_root
+from pipeline.ingest.readers.afew_va import AfewVa
 from pipeline.ingest.readers.affectnet import AffectNet
 from pipeline.ingest.readers.affectnet_folder import AffectNetFolder
 from pipeline.ingest.readers.affectnet_npy import AffectNetNpy
+from pipeline.ingest.readers.affwild2 import AffWild2
 from pipeline.ingest.readers.bu3dfe import Bu3dfe
 from pipeline.ingest.readers.ck48 import Ck48
 from pipeline.ingest.readers.ckplus import CkPlus
@@ -20,7 +22,9 @@ from pipeline.ingest.readers.ckplus_csv import CkPlusCsv
 from pipeline.ingest.readers.class_columns import ClassColumns
 from pipeline.ingest.readers.class_folders import ClassFolders, find_coded
 from pipeline.ingest.readers.coco import Coco
+from pipeline.ingest.readers.cremad import CremaD
 from pipeline.ingest.readers.csv_table import Table
+from pipeline.ingest.readers.dfew import Dfew
 from pipeline.ingest.readers.emotic import Emotic
 from pipeline.ingest.readers.emotic_csv import EmoticCsv
 from pipeline.ingest.readers.expw import ExpW
@@ -28,18 +32,25 @@ from pipeline.ingest.readers.faces_mpi import Faces
 from pipeline.ingest.readers.fer2013 import Fer2013
 from pipeline.ingest.readers.fer2013_folder import Fer2013Folder
 from pipeline.ingest.readers.ferplus import FerPlus
+from pipeline.ingest.readers.ferv39k import Ferv39k
 from pipeline.ingest.readers.hub import Hub
 from pipeline.ingest.readers.jaffe import Jaffe
 from pipeline.ingest.readers.kdef import Kdef
+from pipeline.ingest.readers.mafw import Mafw
+from pipeline.ingest.readers.meld import Meld
+from pipeline.ingest.readers.oulu_casia import OuluCasia
 from pipeline.ingest.readers.path_list import PathList
 from pipeline.ingest.readers.rafd import Rafd
 from pipeline.ingest.readers.rafdb import RafDb, RafDbCompound
 from pipeline.ingest.readers.rafdb_folder import RafDbFolder
+from pipeline.ingest.readers.ravdess import Ravdess
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.readers.sfew import Sfew
+from pipeline.ingest.readers.video_folders import VideoFolders
 from pipeline.ingest.readers.voc import Voc
 from pipeline.ingest.readers.yolo import Yolo
 from pipeline.ingest.trees.open import open_known, open_tree
+from pipeline.ingest.trees.seekable import seekable
 from pipeline.ingest.trees.tree import MAX_READ_BYTES, Tree
 
 READERS: Final[tuple[Reader, ...]] = (
@@ -68,7 +79,17 @@ READERS: Final[tuple[Reader, ...]] = (
     Yolo(),
     Coco(),
     Voc(),
+    Dfew(),
+    Ferv39k(),
+    Mafw(),
+    OuluCasia(),
+    AfewVa(),
+    AffWild2(),
+    Ravdess(),
+    CremaD(),
+    Meld(),
     ClassFolders(),
+    VideoFolders(),
     Table(),
     ClassColumns(),
     PathList(),
@@ -129,6 +150,14 @@ class Pictures:
             if size > MAX_READ_BYTES:
                 raise ImageError(Reason.too_large, f"a file of {size} bytes; at most {MAX_READ_BYTES} are read")
         return self._reader.picture(self._tree, source_path, n)
+
+    def open(self, source_path: str) -> BinaryIO:
+        """Open a file, such as a video, for reading at any place.
+
+        Raises:
+            SourceError: there is no such file, it cannot be read.
+        """
+        return seekable(self._tree, source_path)
 
     def source_md5(self, source_path: str, content: bytes) -> str:
         """Return the md5 of the file that contains a picture, as in the table of samples.

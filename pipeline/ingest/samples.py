@@ -42,6 +42,7 @@ _COLUMNS: Final = {
     "valence": "valence",
     "arousal": "arousal",
     "dominance": "dominance",
+    "time_s": "time_s",
     **{one.name: f"attributes.{one.name}" for one in fields(Attributes)},
 }
 _POINTS: Final = "source_landmarks"
@@ -238,7 +239,8 @@ class Samples:
             self._first[key] = _First(self._kept, row.labels, row.row)
             self._kept += 1
             number = self._number(path, row.n)
-            name = f"{self._dataset}/{path}#{number}"
+            # Frames of a video have as many digits, so that they are sorted by time.
+            name = f"{self._dataset}/{path}#{number if row.time_s is None else f'{number:09d}'}"
             self._waiting.append((name, self._dataset, path, number, self._tree.md5(path), *_values(row)))
             self._points.add(row.landmarks)
             if len(self._waiting) >= _BATCH_ROWS:

@@ -15,6 +15,7 @@ from pipeline.core.params.preparation import (
     ShardParams,
     SplitParams,
     TableDataset,
+    VideoParams,
 )
 from pipeline.core.params.read import Params, read_params
 from pipeline.core.params.section import Section
@@ -41,5 +42,6 @@ __all__ = [
     "SplitParams",
     "TableDataset",
     "TrainParams",
+    "VideoParams",
     "read_params",
 ]

@@ -133,6 +133,21 @@ class DemoParams(Section):
     faces: Annotated[int, Field(ge=64, le=100_000)]
 
 
+class VideoParams(Section):
+    """Which frames of a video become samples; `first` and `last` are seconds after its first frame."""
+
+    fps: Annotated[float, Field(gt=0)] | None
+    first: Annotated[float, Field(ge=0)]
+    last: Annotated[float, Field(ge=0)] | None
+    keyframes: bool
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.last is not None and self.last < self.first:
+            raise PydanticCustomError("explained", "last: expected at least first")
+        return self
+
+
 class IngestParams(Section):
     """What readers use when a raw dataset can be read in more than one way."""
 
@@ -141,6 +156,7 @@ class IngestParams(Section):
     rafdb_pictures: Literal["original", "aligned"]
     affectnet_lists: Literal["manual", "automatic", "both"]
     accept_mismatch: list[str]
+    video: VideoParams
 
 
 class DecideParams(Section):

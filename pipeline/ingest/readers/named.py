@@ -24,6 +24,11 @@ class NamedPictures(Reader):
     # Of pictures that the release itself names wrongly: stem in upper case -> what it should be.
     misnamed: ClassVar[Mapping[str, str]] = {}
 
+    @staticmethod
+    def counts(name: str) -> bool:
+        """Return whether a file can be named so at all."""
+        return is_picture(name)
+
     @abstractmethod
     def annotate(self, path: str, found: re.Match[str]) -> Annotation | None:
         """Return the annotation in a name; None if a part of it is not a code of the dataset."""
@@ -32,21 +37,21 @@ class NamedPictures(Reader):
         """See `Reader.evidence`."""
         if root:  # the folders around the pictures say nothing
             return None
-        named = [name for name in tree.below(root) if is_picture(name)]
+        named = [name for name in tree.below(root) if self.counts(name)]
         # From everywhere: KDEF's release has a folder of averaged faces before those of the people.
         pictures = named[:: max(1, len(named) // _SAMPLE)]
         fitting = [name for name in pictures if self._annotation(name) is not None]
         if not fitting or len(fitting) < _MIN_SHARE * len(pictures):
             return None
-        return f"pictures are named as {self.example}, such as {fitting[0]}"
+        return f"files are named as {self.example}, such as {fitting[0]}"
 
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""
-        return any(self._annotation(name) for name in tree.below(root))
+        return any(self.counts(name) and self._annotation(name) for name in tree.below(root))
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        for path in sorted(name for name in raw.tree.below(raw.root) if is_picture(name)):
+        for path in sorted(name for name in raw.tree.below(raw.root) if self.counts(name)):
             detail = f"{path}: not named as {self.example}"
             yield self._annotation(path) or RejectedRow(path, Reason.bad_row, detail)
 

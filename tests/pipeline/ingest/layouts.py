@@ -13,6 +13,7 @@ from PIL import Image
 from pipeline.core.params import IngestParams
 from pipeline.ingest.dataset_options import DatasetOptions
 from pipeline.ingest.stage import run as ingest
+from tests.pipeline.ingest.clip_layouts import CLIP_WRITERS, put
 
 PARAMS = {
     "ckplus_peak_frames": 3,
@@ -20,16 +21,8 @@ PARAMS = {
     "rafdb_pictures": "original",
     "affectnet_lists": "both",
     "accept_mismatch": [],
+    "video": {"fps": 5, "first": 0, "last": None, "keyframes": False},
 }
-
-
-def put(root: Path, name: str, content: bytes | str | None = None) -> Path:
-    """Write one file; a picture's bytes are its name, so that every md5 is another."""
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    given = name if content is None else content
-    path.write_bytes(given.encode() if isinstance(given, str) else given)
-    return path
 
 
 class Read:
@@ -485,4 +478,5 @@ WRITERS = {
     "kdef": write_kdef, "rafd": write_rafd, "sfew": write_sfew, "hub": write_hub,
     "folder": write_folder, "csv": write_csv, "yolo": write_yolo, "coco": write_coco, "voc": write_voc,
     "class_columns": write_class_columns, "path_list": write_path_list, "bu3dfe": write_bu3dfe, "faces": write_faces,
+    **CLIP_WRITERS,
 }  # fmt: skip

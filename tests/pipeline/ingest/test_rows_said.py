@@ -8,11 +8,12 @@ from pipeline.core.params import IngestParams
 from pipeline.ingest.raw_dataset import Annotation, RawDataset
 from pipeline.ingest.registry import locate
 from pipeline.ingest.trees.open import open_tree
+from tests.pipeline.ingest.clip_rows import CLIP_REFUSED, CLIP_ROWS
 from tests.pipeline.ingest.layouts import PARAMS, WRITERS
 
 SHOWN = (
     "source_split", "subject_id", "sequence_id", "source_box", "source_box_kind", "source_votes", "valence", "arousal",
-    "dominance", "gender", "age", "age_years", "race",
+    "dominance", "gender", "age", "age_years", "race", "time_s",
 )  # fmt: skip
 AFFECTNET = (
     "neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt", "none", "uncertain", "no-face",
@@ -360,7 +361,10 @@ REFUSED = {
 CUT_OUT = {
     "affectnet_npy", "affectnet_folder", "ck48", "ckplus_csv", "rafdb_folder", "fer2013", "fer2013_folder", "ferplus",
     "sfew",
+    "dfew", "ferv39k", "affwild2",
 }  # fmt: skip
+ROWS |= CLIP_ROWS
+REFUSED |= CLIP_REFUSED
 
 
 def test_every_layout_is_written_out():

@@ -1,0 +1,1 @@
+"""Video files: which of their frames become samples, and those frames as pixels."""
