@@ -78,6 +78,12 @@ def test_an_error_of_the_work_is_raised_here(engine):
         list(map_ordered(jobs.fail, range(9), 2))
 
 
+def test_a_function_of_the_calling_script_is_told(cluster, monkeypatch):
+    monkeypatch.setattr(jobs.square, "__module__", "__main__")
+    with pytest.raises(UsageError, match=r"square: a function of the calling script.*put it into a module"):
+        list(map_ordered(jobs.square, [1], 1))
+
+
 def test_nothing_to_do(engine):
     assert (
         list(map_ordered(jobs.square, [], 2)) == list(map_parts(jobs.pictures, [], 2, jobs.count, deadline_s=1)) == []

@@ -244,7 +244,7 @@ def _init(ray: Any, found: str) -> tuple[str, str]:
     with _own_signals():
         try:
             context = ray.init(**{"address": found, **options})
-        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        except Exception as error:  # noqa: BLE001  Ray raises plain ones, such as for a node that starts too slowly
             raise UsageError(f"{CLUSTER}: cannot join {found or 'a cluster of its own'}: {one_line(error)}") from None
     atexit.register(ray.shutdown)  # before the folder is removed
     from pipeline.core.parallel.cluster import entry

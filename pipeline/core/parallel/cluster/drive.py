@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from pipeline.core.errors import DataError, ParamsError
+from pipeline.core.errors import DataError, ParamsError, UsageError
 from pipeline.core.parallel.cluster import entry
 from pipeline.core.parallel.cluster.connect import Cluster, one_line
 from pipeline.core.parallel.cluster.part import Answer, Part
@@ -72,6 +72,7 @@ def run_parts(
 
     Raises:
         DataError: a part was lost more often than PREP_PART_RETRIES allows, or no node is left.
+        UsageError: the function is one of the calling script.
         Exception: whatever the function raises.
     """
     driver = _Driver(cluster, jobs, pack, gpu_share)
@@ -145,7 +146,9 @@ class _Driver:
         self._cluster.ray.kill(self._board)
 
     def _submit(self, key: _Key) -> None:
-        payload = pickle.dumps(self._pack(key[0], self._jobs[key[0]]))
+        part = self._pack(key[0], self._jobs[key[0]])
+        _check_importable(part.function)
+        payload = pickle.dumps(part)
         ref = self._task.remote(self._cluster.place, self._cluster.environment, payload, self._board, key)
         self._tries[ref] = _Try(key, ref)
 
@@ -203,6 +206,14 @@ class _Driver:
             self._had_node_at = now
         elif now - self._had_node_at > _NO_NODE_S:
             raise DataError(f"the cluster has had no node that may work for {_NO_NODE_S} s; ray status shows them")
+
+
+def _check_importable(function: Callable[..., Any]) -> None:
+    if getattr(function, "__module__", "") == "__main__":
+        raise UsageError(
+            f"{getattr(function, '__name__', function)}: a function of the calling script, and the nodes of a cluster "
+            "import it by its name; put it into a module"
+        )
 
 
 def _call(function: Callable[[], Any]) -> Any:
