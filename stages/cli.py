@@ -68,7 +68,7 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (train, "Train the network that params.yaml names."),
     (evaluate, "Test a network: metrics, confusion, saliency."),
     (doubt, "Rank samples by how doubtful they are, and why."),
-    (report, "Write the data card with its contact sheets."),
+    (report, "Write the data card: one page with the figures, the rows and the faces."),
     (predict, "Say which expression every face of a photo has."),
     (export, "Export a network to ONNX."),
     (personalize, "Fine-tune on a few faces of one person."),

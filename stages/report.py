@@ -16,9 +16,10 @@ def report(
     shards: Annotated[Path, typer.Option(help="The shards to describe.")] = folders.SHARDS,
     run: Annotated[Path | None, typer.Option(help="A network's folder; default: runs/train where it is.")] = None,
     evaluation: Annotated[Path | None, typer.Option(help="Its evaluation; default: runs/evaluate where it is.")] = None,
+    doubt: Annotated[Path | None, typer.Option(help="What is doubtful; default: runs/doubt where it is.")] = None,
     out: Annotated[Path, typer.Option(help="The folder to write; it will show faces.")] = folders.REPORT,
 ) -> None:
-    """Write the data card: counts, rejects, classes, misses, lineage, and contact sheets of the faces."""
+    """Write the data card: one page with the network's figures, the rows, what was left out, and faces to look at."""
     project.check_made(shards)
 
     from pipeline.report.stage import run as write_report
@@ -27,7 +28,11 @@ def report(
         return given or (usual if (usual / SNAPSHOT_NAME).is_file() else None)
 
     params = project.load_params()
-    run, evaluation = found(run, folders.TRAIN), found(evaluation, folders.EVALUATE)
+    given = {
+        "run": found(run, folders.TRAIN),
+        "evaluation": found(evaluation, folders.EVALUATE),
+        "doubt": found(doubt, folders.DOUBT),
+    }
     with bar("report") as progress:
-        write_report(shards, out, params.report, run=run, evaluation=evaluation, progress=progress)
+        write_report(shards, out, params.report, **given, progress=progress)
     say(f"{out / 'index.html'}: open it in a browser; it shows faces, so keep it where it is")

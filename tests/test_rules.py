@@ -33,7 +33,7 @@ ROOMS = {
     "pipeline/split": "core images geometry",
     "pipeline/shards": "core geometry",
     "pipeline/doubt": "core images geometry split",
-    "pipeline/report": "core images",
+    "pipeline/report": "core images ingest",
     "models/core": "core",
     "models/networks": "core models/core",
     "models/data": "core shards models/core",

@@ -1,1 +1,1 @@
-"""The data card as a page, and contact sheets of faces."""
+"""The data card as a page with pictures, and sheets of faces as PNG."""

@@ -1,7 +1,7 @@
 """The facts of the data card, collected along the lineage of the shards; none of them is written by hand."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +12,10 @@ from pipeline.core.catalog import CATALOG
 from pipeline.core.emotions import CLASSES
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import Node, iter_nodes, walk
-from pipeline.core.names import INDEX_NAME, LABELS_NAME, METRICS_NAME, PREDICTIONS_NAME, SELECTED_NAME, SUMMARY_NAME
-from pipeline.core.schema import INDEX, PREDICTIONS, SELECTED
+from pipeline.core.names import INDEX_NAME, LABELS_NAME, SELECTED_NAME, SUMMARY_NAME
+from pipeline.core.schema import INDEX, SELECTED
 from pipeline.core.tables import read_table
+from pipeline.report.network import Cell, affect_cells, build_losses, build_network
 from pipeline.report.sets import build_sets, read_json
 
 LICENCE_NOTE: Final = (
@@ -24,7 +25,6 @@ LICENCE_NOTE: Final = (
 )
 # The order in which one reads them.
 STAGES: Final = ("ingest", "align", "select", "equalize", "harmonize")
-_HEADLINE: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece", "ece_chance", "rows")
 
 
 def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = None) -> dict[str, Any]:
@@ -34,8 +34,7 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
         Plain JSON. For each dataset: the raw tree with DVC's md5, how its counts compare with its release and which
         mismatch was accepted, the rows in, out and rejected by reason of each stage, and the misses of each class. For
         all together: snapshot ids, contract, what crosses the sets, how classes were balanced, which classes a dataset
-        lacks, the split, the shards, the main metrics and, for a network of classes, the confusion: actual class ->
-        predicted class -> rows.
+        lacks, the split, the shards; and of a network its losses and what `network.build_network` finds.
 
     Raises:
         LineageError: a step behind the shards is missing or was made again after them.
@@ -57,15 +56,11 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
         card["snapshot"]["run"] = read_snapshot(run).id
         card["training"] = dict(read_snapshot(run).params)
         card["device"] = {"train": dict(read_snapshot(run).ran)}
+        card["losses"] = build_losses(run)
     if evaluation is not None:
-        metrics = read_json(evaluation / METRICS_NAME)
         card["snapshot"]["evaluation"] = read_snapshot(evaluation).id
         card.setdefault("device", {})["evaluate"] = dict(read_snapshot(evaluation).ran)
-        card["metrics"] = {name: metrics[name] for name in _HEADLINE if name in metrics} | _affects(metrics)
-        card["seeds"] = metrics.get("seeds", {})
-        card["permutation_probe"] = metrics.get("permutation_probe", {})
-        if "accuracy" in metrics:
-            card["confusion"] = _confusion(evaluation)
+        card |= build_network(evaluation)
     return card
 
 
@@ -100,6 +95,8 @@ def _describe_dataset(root: Node, name: str, shards: Path) -> dict[str, Any]:
         "stages": {stage: _counts(Path(nodes[stage].path)) for stage in STAGES if stage in nodes},
         "snapshots": {stage: nodes[stage].snapshot for stage in STAGES if stage in nodes},
         "classes": _misses(nodes),
+        "credit": CATALOG[bound].credit if bound in CATALOG else "",
+        "affect": _affect(nodes),
         "splits": _splits(shards, name),
     }
 
@@ -127,6 +124,13 @@ def _misses(nodes: dict[str, Node]) -> dict[str, dict[str, float]]:
     }
 
 
+def _affect(nodes: dict[str, Node]) -> list[Cell]:
+    """Return how valence and arousal of the rows that are annotated with both lie."""
+    if "harmonize" not in nodes:
+        return []
+    return affect_cells(read_table(Path(nodes["harmonize"].path) / LABELS_NAME, ["valence", "arousal"]))
+
+
 def _splits(shards: Path, dataset: str) -> dict[str, dict[str, int]]:
     """Return split -> class -> rows of a dataset in the shards; copies count."""
     index = read_table(shards / INDEX_NAME, schema=INDEX)
@@ -143,19 +147,3 @@ def _names(rows: pa.Table) -> Iterator[str]:
 def _per_class(rows: pa.Table) -> dict[str, int]:
     counts = Counter(rows["label"].to_pylist())
     return {name: counts[label] for label, name in enumerate(CLASSES)}
-
-
-def _affects(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the scores of a network of valence or arousal by name, such as `valence ccc`."""
-    given = {name: metrics[name] for name in ("valence", "arousal") if name in metrics}
-    return {f"{name} {score}": value for name, scores in given.items() for score, value in scores.items()}
-
-
-def _confusion(evaluation: Path) -> dict[str, dict[str, int]]:
-    """Return actual class -> predicted class -> rows."""
-    answers = read_table(evaluation / PREDICTIONS_NAME, ["label", "predicted"], PREDICTIONS)
-    counts = Counter(zip(answers["label"].to_pylist(), answers["predicted"].to_pylist(), strict=True))
-    return {
-        actual: {predicted: counts[row, column] for column, predicted in enumerate(CLASSES)}
-        for row, actual in enumerate(CLASSES)
-    }

@@ -270,4 +270,6 @@ class DoubtParams(Section):
 class ReportParams(Section):
     """What the data card shows."""
 
-    contact_faces: Annotated[int, Field(ge=1, le=1000)]
+    faces_per_class: Annotated[int, Field(ge=1, le=1000)]
+    faces_per_cell: Annotated[int, Field(ge=1, le=1000)]
+    rejects_per_reason: Annotated[int, Field(ge=1, le=1000)]

@@ -26,6 +26,7 @@ _RENAMED: Final = {
     "align.max_pixels": "max_decode_mb",
     "harmonize.mixed": "compound",
     "harmonize.several": "multi_label",
+    "report.contact_faces": "faces_per_class",
     "shard.processes": "world_size",
     "train.head_epochs": "frozen_epochs",
     "train.open_blocks": "unfreeze_blocks",

@@ -8,73 +8,21 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from skimage import data
+from skimage.data import brick
 
-from pipeline.align.stage import run as align
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import LineageError
 from pipeline.core.lineage.identity import identity
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.params import ReportParams, read_params
+from pipeline.core.params import read_params
 from pipeline.core.stage_output import stage_output
-from pipeline.equalize.stage import run as equalize
-from pipeline.ingest.stage import run as ingest
-from pipeline.labels.stage import run as harmonize
-from pipeline.report import contact
 from pipeline.report.card import build_card
-from pipeline.report.page import build_page
+from pipeline.report.page import Gallery, build_page
 from pipeline.report.stage import run as write_report
 from pipeline.select.stage import run as select
 from pipeline.shards.stage import run as write_shards
-from pipeline.split.stage import run as split
 from tests.imports import ROOT
-from tests.pictures import encoded
 from tests.shard_inputs import shard_params
-
-PARAMS = ReportParams(contact_faces=5)
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    """Dataset `one`: the NASA portrait in two classes, and a wall in each; its table contradicts its folders."""
-    root = tmp_path_factory.mktemp("report")
-    params = read_params(ROOT / "params.yaml")
-    face, wall = data.astronaut()[:256, 100:356], data.brick()
-    raw = root / "raw" / "one"
-    labels = {"sad": "happy", "happy": "sad"}  # by folder
-    for folder, label in labels.items():
-        (raw / folder).mkdir(parents=True)
-        for number in range(3):
-            turned = np.roll(face, 5 * number + (label == "sad"), axis=1)
-            (raw / folder / f"face{number}.jpg").write_bytes(encoded(turned, 90 - number))
-        (raw / folder / "wall.jpg").write_bytes(encoded(wall, 80 if label == "sad" else 81))
-    (raw / "sad" / "torn.jpg").write_bytes(encoded(face, 90)[:2000])
-    listed = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*.jpg"))
-    rows = [f"{name},{labels[name.partition('/')[0]]}" for name in listed]
-    (raw / "labels.csv").write_text("\n".join(["path,label", *rows]))
-    small = params.align.model_copy(update={"size_px": 64})
-    ingest(str(raw), root / "samples", dataset="one", fmt="csv", params=params.ingest, accept_mismatch=True)
-    align(root / "samples", str(raw), root / "aligned", small, workers=1)
-    equalize(root / "aligned", root / "faces", params.equalize, workers=1)
-    harmonize(root / "samples", root / "labels", params.harmonize)
-    free = params.split.model_copy(update={"duplicates": "none"})
-    one = {"one": root / "labels"}
-    split({"one": root / "aligned"}, one, {"one": "both"}, root / "split", free, seed=1, workers=1)
-    select(root / "aligned", root / "selected", params.select)
-    faces = {"one": root / "faces"}, {"one": root / "selected"}
-    write_shards(*faces, one, root / "split", root / "shards", shard_params(), seed=1, workers=1)
-    return root / "shards"
-
-
-@pytest.fixture(scope="module")
-def out(shards):
-    write_report(shards, shards.parent / "out", PARAMS)
-    return shards.parent / "out"
-
-
-@pytest.fixture(scope="module")
-def card(out):
-    return json.loads((out / "card.json").read_text())
 
 
 def test_every_row_is_counted_by_stage_and_reason(card):
@@ -86,31 +34,25 @@ def test_every_row_is_counted_by_stage_and_reason(card):
     assert stages["select"] == {"rows_in": 6, "rows_out": 6, "rejected": {}}
 
 
-def test_a_face_that_was_turned_away_is_counted_missed_and_not_shown(shards, tmp_path):
+def test_a_face_that_was_turned_away_is_counted_missed_and_shown_among_those_left_out(shards, tmp_path, params):
     """One gate closed until one of six faces is left out; the rest as above."""
-    root, params = shards.parent, read_params(ROOT / "params.yaml")
+    root, given = shards.parent, read_params(ROOT / "params.yaml").select
     detections = pq.read_table(root / "aligned" / "detections.parquet").to_pandas()
     faces = detections[detections.status == "aligned"].sort_values("sharpness")
-    least = params.select.model_copy(update={"min_sharpness": float(faces.sharpness.iloc[:2].mean())})
+    least = given.model_copy(update={"min_sharpness": float(faces.sharpness.iloc[:2].mean())})
     select(root / "aligned", tmp_path / "selected", least)
     one = {"one": root / "labels"}
-    given = {"one": root / "faces"}, {"one": tmp_path / "selected"}, one, root / "split"
-    write_shards(*given, tmp_path / "shards", shard_params(), seed=1, workers=1)
+    tables = {"one": root / "faces"}, {"one": tmp_path / "selected"}, one, root / "split"
+    write_shards(*tables, tmp_path / "shards", shard_params(), seed=1, workers=1)
     facts = build_card(tmp_path / "shards")["datasets"]["one"]
     assert facts["stages"]["select"] == {"rows_in": 6, "rows_out": 5, "rejected": {"blurred": 1}}
     assert sum(counts["with_face"] for counts in facts["classes"].values()) == 5
     missing = pq.read_table(tmp_path / "shards" / "missing_faces.parquet").to_pandas()
     assert missing.sample_id[missing.reason == "blurred"].tolist() == [faces.sample_id.iloc[0]]
-    shown = []
-
-    def note(tiles, **_):
-        shown.extend(tile.lines[1] for tile in tiles)
-        return np.zeros((2, 2, 3), np.uint8)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contact, "build_sheet", note)
-        write_report(tmp_path / "shards", tmp_path / "out", ReportParams(contact_faces=9))
-    assert set(shown) == set(faces.sample_id.iloc[1:])
+    write_report(tmp_path / "shards", tmp_path / "out", params)
+    page = _Page(tmp_path / "out")
+    assert {face["sample_id"] for face in page.data["faces"]["one"]} == set(faces.sample_id.iloc[1:])
+    assert [(reason, len(pictures)) for reason, _, pictures in page.left][-1] == ("blurred", 1)
 
 
 def test_misses_are_told_by_class(card):
@@ -135,15 +77,86 @@ def test_the_raw_tree_has_the_hash_that_dvc_gives_it(card, shards):
 
 
 def test_the_page_shows_facts_and_pictures_that_are_there(out, card):
-    page = (out / "index.html").read_text()
-    assert card["snapshot"]["shards"] in page
-    assert "Faces are personal data" in page
-    pictures = re.findall(r'<img src="([^"]+)"', page)
-    assert pictures == ["contact/one-typical.png", "contact/one-doubtful.png"]
-    for picture in pictures:
+    page = _Page(out)
+    assert card["snapshot"]["shards"] in page.text
+    assert "Faces are personal data" in page.text
+    faces = page.data["faces"]["one"]
+    assert len(faces) == 6
+    for picture in [face["picture"] for face in faces]:
         with Image.open(out / picture) as opened:
+            assert max(opened.size) <= 112
             assert np.asarray(opened).std() > 20
-    assert "<script" not in page
+    on_disk = {path.relative_to(out).as_posix() for path in (out / "pictures").rglob("*.jpg")}
+    assert on_disk == {face["picture"] for face in faces} | set(page.pictures)
+
+
+def test_what_is_known_of_a_face_is_in_the_page(out, shards):
+    root = shards.parent
+    detections = pq.read_table(root / "aligned" / "detections.parquet").to_pandas().set_index("sample_id")
+    labels = pq.read_table(root / "labels" / "labels.parquet").to_pandas().set_index("sample_id")
+    split = pq.read_table(root / "split" / "split.parquet").to_pandas().set_index("sample_id")
+    for face in _Page(out).data["faces"]["one"]:
+        name = face["sample_id"]
+        assert face["label"] == labels.label[name]
+        assert face["split"] == split.split[name]
+        assert face["detector"] == detections.detector[name]
+        assert face["sharpness"] == pytest.approx(detections.sharpness[name], rel=1e-3)
+        assert face["face_score"] == pytest.approx(detections.face_score[name], rel=1e-3)
+        assert "predicted" not in face
+
+
+def test_rows_left_out_are_shown_as_they_came(out):
+    """Two walls, which can be seen, and a torn file, which cannot."""
+    left = _Page(out).left
+    assert [(reason, rows) for reason, rows, _ in left] == [("no face", "2 rows"), ("truncated", "1 row")]
+    (walls, torn) = (pictures for _, _, pictures in left)
+    assert torn == []
+    assert len(walls) == 2
+    for picture in walls:
+        with Image.open(out / picture) as opened:
+            assert np.abs(np.asarray(opened.convert("L"), float).mean() - brick().mean()) < 5
+
+
+def test_without_the_raw_tree_nothing_is_missing_but_its_pictures(shards, tmp_path, params):
+    (shards.parent / "raw").rename(shards.parent / "away")
+    try:
+        write_report(shards, tmp_path / "out", params)
+    finally:
+        (shards.parent / "away").rename(shards.parent / "raw")
+    page = _Page(tmp_path / "out")
+    assert [pictures for _, _, pictures in page.left] == [[], []]
+    assert len(page.data["faces"]["one"]) == 6
+
+
+class _Page(HTMLParser):
+    """A page as it lies on the disk: its data, its pictures, and what it says was left out."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.text = (folder / "index.html").read_text()
+        self.pictures, self.left, self._words, self._in = [], [], None, ""
+        self.data = json.loads(re.search(r'id="data">(.*?)</script>', self.text)[1])
+        self.feed(self.text)
+
+    def handle_starttag(self, tag, attrs):
+        known = dict(attrs)
+        if tag == "details":
+            self._in = known["class"]
+        if tag == "summary" and "rejects" in self._in:
+            self._words = []
+        if tag == "img" and known.get("src"):
+            self.pictures.append(known["src"])
+            self.left[-1][2].append(known["src"])
+
+    def handle_endtag(self, tag):
+        if tag == "summary" and self._words is not None:
+            reason, _, rows = (word for word in map(str.strip, self._words) if word)
+            self.left.append((reason, rows, []))
+            self._words = None
+
+    def handle_data(self, data):
+        if self._words is not None:
+            self._words.append(data)
 
 
 class _Elements(HTMLParser):
@@ -171,18 +184,30 @@ def test_what_others_wrote_is_text(card):
 
     keep = {*CLASSES, *card, *(key for facts in card["datasets"].values() for key in facts)}
     keep |= {"share", "release", "verdict", "accepted", "rows_in", "rows_out", "rejected", "labelled", "with_face"}
-    keep |= {"missed_share", *card["sets"], "crossing", *card["sets"]["crossing"]}
+    keep |= {"missed_share", *card["sets"], "crossing", *card["sets"]["crossing"], "size_px", "align", "ingest"}
+    keep |= {"train", "val", "test", "split", "shard", "select", "equalize", "harmonize"}
     poisoned = poison(card)
-    found = _Elements(build_page(poisoned, {name: ["a.png"] for name in poisoned["datasets"]})).found
-    assert {tag for tag, _ in found} == {tag for tag, _ in _Elements(build_page(card, {"one": ["a.png"]})).found}
+    face = {"sample_id": hostile, "label": 1, "picture": "a.png", "split": hostile, "detector": hostile}
+    left = {"sample_id": hostile, "stage": hostile, "reason": hostile, "detail": hostile, "rows": 1, "picture": "a.png"}
+
+    def drawn(card):
+        names = list(card["datasets"])
+        return build_page(card, Gallery({name: [face] for name in names}, {name: [left] for name in names}))
+
+    found = _Elements(drawn(poisoned)).found
+    assert {tag for tag, _ in found} == {tag for tag, _ in _Elements(drawn(card)).found}
+    assert sum(tag == "script" for tag, _ in found) == 2
     assert not [attrs for _, attrs in found if any(name.startswith("on") for name in attrs)]
-    assert {attrs["src"] for tag, attrs in found if tag == "img"} == {"a.png"}
+    assert {attrs["src"] for tag, attrs in found if tag == "img" and "src" in attrs} == {"a.png"}
+    assert all(attrs["href"].startswith("#") for tag, attrs in found if tag == "a")
 
 
 def test_the_page_asks_for_nothing_but_its_pictures(card):
-    policy = next(attrs["content"] for _, attrs in _Elements(build_page(card, {})).found if "http-equiv" in attrs)
-    assert policy.split("; ")[0] == "default-src 'none'"
-    assert "script" not in policy
+    policy = next(attrs["content"] for _, attrs in _Elements(build_page(card)).found if "http-equiv" in attrs)
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules.pop("img-src") == "'self' file:"
+    assert {name for name, value in rules.items() if value == "'none'"} == {"default-src", "base-uri", "form-action"}
+    assert all(re.fullmatch(r"'sha256-[\w+/=]+'", rules[name]) for name in ("script-src", "style-src"))
 
 
 def test_accepted_mismatch_is_on_the_card_with_what_differs(out, card):
@@ -196,8 +221,8 @@ def test_accepted_mismatch_is_on_the_card_with_what_differs(out, card):
 
 def test_page_says_which_share_of_a_release_it_is_and_of_no_mismatch_where_none_was_accepted(card):
     facts = card["datasets"]["one"] | {"fingerprint": {"verdict": "subset", "release": "RAF-DB & Co", "share": 0.25}}
-    page = build_page(card | {"datasets": {"one": facts}}, {})
-    assert "By its counts: 25.0% of RAF-DB &amp; Co (subset)" in page
+    page = build_page(card | {"datasets": {"one": facts}})
+    assert "<dt>By its counts</dt><dd>25.0% of RAF-DB &amp; Co (subset)</dd>" in page
     assert "accept_mismatch" not in page
 
 
@@ -207,12 +232,12 @@ def test_it_says_on_what_the_network_was_trained(shards, tmp_path):
         output.finish(rows_in=0, rows_out=0, ran=ran)
     card = build_card(shards, tmp_path / "run")
     assert card["device"] == {"train": ran}
-    assert "NVIDIA &lt;H100&gt; (cuda), bf16, 2 processes" in build_page(card, {})
+    assert "NVIDIA &lt;H100&gt; (cuda), bf16, 2 processes" in build_page(card)
 
 
 def test_what_crosses_and_how_classes_were_balanced_is_told(out, card):
     sets = card["sets"]
-    assert sets["crossing"] == {"groups": 0, "files": 0, "pictures": 0} | dict.fromkeys(
+    assert sets["crossing"] == {"groups": 0, "files": 0, "pictures": 0, "decided": 0} | dict.fromkeys(
         ("subjects", "sequences", "duplicates", "identities")
     )
     assert sets["counts"]["pictures"] == 6
@@ -221,25 +246,25 @@ def test_what_crosses_and_how_classes_were_balanced_is_told(out, card):
     lacking = [name for name in CLASSES if name not in ("happy", "sad")]
     assert set(lacking) <= set(sets["missing_classes"]["train"]["one"])
     page = (out / "index.html").read_text()
-    assert re.search(r"<tr><td>groups</td><td>\d+</td><td>0</td></tr>", page)
-    assert "<tr><td>identities</td><td></td><td>not looked for</td></tr>" in page
-    assert re.search(r"one, train</td><td class=\"text\">[a-z, ]*contempt, disgust", page)
+    assert re.search(r'<tr><th scope="row">groups</th><td>\d+</td><td>0</td></tr>', page)
+    assert '<tr><th scope="row">identities</th><td></td><td>not looked for</td></tr>' in page
+    assert re.search(r"one, train</th><td>[a-z, ]*contempt, disgust", page)
     assert "balance_over" in page
     assert "The earlier split that is kept" not in page
 
 
-def test_again_it_is_the_same_bytes(out, shards):
-    write_report(shards, shards.parent / "again", PARAMS)
+def test_again_it_is_the_same_bytes(out, shards, params):
+    write_report(shards, shards.parent / "again", params)
     for path in sorted(out.rglob("*")):
         if path.is_file():
             assert (shards.parent / "again" / path.relative_to(out)).read_bytes() == path.read_bytes()
 
 
-def test_a_step_that_is_gone_is_one_line(shards):
+def test_a_step_that_is_gone_is_one_line(shards, params):
     (shards.parent / "labels").rename(shards.parent / "gone")
     try:
         with pytest.raises(LineageError, match="labels: missing") as error:
-            write_report(shards, shards.parent / "out2", PARAMS)
+            write_report(shards, shards.parent / "out2", params)
     finally:
         (shards.parent / "gone").rename(shards.parent / "labels")
     assert "\n" not in str(error.value)
@@ -248,15 +273,17 @@ def test_a_step_that_is_gone_is_one_line(shards):
 def test_the_page_says_chance_seeds_and_what_looks_swapped(card):
     counts = {actual: {predicted: int(actual == predicted) for predicted in CLASSES} for actual in CLASSES}
     measured = {
-        "metrics": {"accuracy": 0.5, "ece": 0.07, "ece_chance": 0.06},
+        "metrics": {"accuracy": 0.5, "rows": 8, "ece": 0.07, "ece_chance": 0.06},
+        "described": {},
+        "groups": {},
         "confusion": counts,
         "seeds": {"training": 7},
     }
-    page = build_page({**card, **measured, "permutation_probe": {}}, {})
-    assert "<td>calibration error by chance alone</td><td>0.0600</td>" in page
-    assert "<td>seed of training</td><td>7</td>" in page
+    page = build_page({**card, **measured, "permutation_probe": {}})
+    assert "calibration error by chance alone</th><td>0.0600</td>" in page
+    assert "seed of training</th><td>7</td>" in page
     assert "Silence is no proof" in page
     swapped = {"one": {"swapped": {"first": "anger", "second": "disgust"}}}
-    page = build_page({**card, **measured, "permutation_probe": swapped}, {})
+    page = build_page({**card, **measured, "permutation_probe": swapped})
     assert "0 anger (6) and 2 disgust (5) look swapped" in page
     assert "Silence" not in page

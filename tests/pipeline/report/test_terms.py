@@ -11,19 +11,21 @@ from PIL import Image
 from pipeline.core.catalog import CATALOG, may_show, terms_in, terms_of
 from pipeline.core.errors import ParamsError
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.params import read_params
+from pipeline.core.params import ReportParams, read_params
+from pipeline.core.schema import REJECTS
 from pipeline.images import encode_face
 from pipeline.ingest.dataset_options import DatasetOptions
 from pipeline.ingest.stage import run as ingest
 from pipeline.labels.stage import run as harmonize
-from pipeline.report import contact
-from pipeline.report.contact import build_contact_sheets
+from pipeline.report.faces import Dataset, Known, build_faces, read_crops
+from pipeline.report.rejects import build_rejects
 from pipeline.shards.croissant import build_croissant
 from pipeline.shards.manifest import merged_contract
 from stages.ingest import ingest_choices
 from tests.shard_inputs import write_selected
 
 ROOT = Path(__file__).parents[3]
+EVERY = ReportParams(faces_per_class=99, faces_per_cell=99, rejects_per_reason=99)
 # Written out anew from the agreement.
 AGREED = ["S052", "S055", "S074", "S106", "S111", "S113", "S121", "S124", "S125", "S130", "S132"]
 PEOPLE = [*AGREED, "S005", "S010", "S050", "S053", "S520", "S137", None]
@@ -59,38 +61,64 @@ def write_faces(folder, people):
         "sample_id": ids,
         "subject_id": pa.array(people, pa.string()),
         "face_score": pa.array(np.linspace(0.5, 1, len(ids)), pa.float32()),
+        "detector": ["mtcnn"] * len(ids),
         "image": [drawn(number) for number in range(len(ids))],
     }
     pq.write_table(pa.table(faces), folder / "faces" / "part-00000.parquet")
     labels = {"sample_id": ids, "label": pa.array([0] * len(ids), pa.int8())}
     pq.write_table(pa.table(labels), folder / "labels" / "labels.parquet")
-    return folder / "faces", write_selected(folder / "selected", ids), folder / "labels"
+    selected = write_selected(folder / "selected", ids)
+    return {"equalize": folder / "faces", "select": selected, "harmonize": folder / "labels"}
+
+
+def shown(folder, people, fmt, **of):
+    """Return the people whose faces the page would show."""
+    dataset = Dataset("ck", write_faces(folder, people), fmt)
+    faces = build_faces(dataset, read_crops(dataset), Known(**of), EVERY)
+    return [name.split("/")[1] for name in faces["sample_id"].to_pylist()]
 
 
 @pytest.mark.parametrize(("fmt", "expected"), [("ckplus", AGREED), ("ck48", AGREED), ("csv", PEOPLE)])
-def test_contact_sheets_show_only_who_agreed(tmp_path, monkeypatch, fmt, expected):
-    seen = {}
-
-    def note(tiles, *, title, **_):
-        seen[title] = {tile.lines[1].split("/")[1] for tile in tiles}
-        return np.zeros((2, 2, 3), np.uint8)
-
-    monkeypatch.setattr(contact, "build_sheet", note)
-    assert set(build_contact_sheets(*write_faces(tmp_path, PEOPLE), 48, fmt)) == {"typical", "doubtful"}
-    names = {person or "unknown" for person in expected}
-    assert all(people == names for people in seen.values())
-    assert all(("©Jeffrey Cohn" in title) == fmt.startswith("ck") for title in seen)
+def test_the_page_shows_only_who_agreed(tmp_path, fmt, expected):
+    assert set(shown(tmp_path, PEOPLE, fmt)) == {person or "unknown" for person in expected}
 
 
-def test_where_nobody_agreed_there_is_no_sheet(tmp_path):
-    assert build_contact_sheets(*write_faces(tmp_path, ["S005", "S010"]), 48, "ckplus") == {}
+def test_no_answer_and_no_doubt_shows_who_did_not_agree(tmp_path):
+    ids = [f"ck/{person or 'unknown'}/{number}.png#0" for number, person in enumerate(PEOPLE)]
+    sure = pa.array([0.9] * len(ids), pa.float32())
+    answers = pa.table({"sample_id": ids, "predicted": pa.array([1] * len(ids), pa.int8()), "confidence": sure})
+    doubts = pa.table({"sample_id": ids, "doubt": sure, "reason": ["label"] * len(ids), "suggested": [2] * len(ids)})
+    assert set(shown(tmp_path, PEOPLE, "ckplus", answers=answers, doubts=doubts)) == set(AGREED)
 
 
-def test_the_sheet_is_a_picture_of_them(tmp_path):
-    sheets = build_contact_sheets(*write_faces(tmp_path, PEOPLE), 48, "ckplus")
-    for pixels in sheets.values():
-        Image.fromarray(pixels)
-        assert pixels.shape[1] > 11 * 112
+def test_where_nobody_agreed_nobody_is_shown(tmp_path):
+    assert shown(tmp_path, ["S005", "S010"], "ckplus") == []
+
+
+@pytest.mark.parametrize(
+    ("fmt", "reason", "expected"),
+    [
+        ("ckplus", "blurred", ["S052"]),
+        ("csv", "blurred", ["S005", "S052", "unknown"]),
+        ("csv", "withdrawn", []),
+    ],
+)
+def test_of_rows_left_out_too_only_who_agreed_and_did_not_withdraw(tmp_path, fmt, reason, expected):
+    """A crop exists of each, and all of them were left out."""
+    folders = write_faces(tmp_path, ["S005", "S052", None])
+    rows = pq.read_table(folders["equalize"] / "part-00000.parquet")
+    samples = rows.select(["sample_id", "subject_id"])
+    (tmp_path / "samples").mkdir()
+    pq.write_table(samples, tmp_path / "samples" / "samples.parquet")
+    ids = rows["sample_id"].to_pylist()
+    write_selected(tmp_path / "selected", [], dict.fromkeys(ids, reason))
+    reject = pq.read_table(tmp_path / "selected" / "rejects.parquet").to_pylist()
+    table = pa.Table.from_pylist([row | {"dataset": "ck"} for row in reject], REJECTS)
+    pq.write_table(table, tmp_path / "selected" / "rejects.parquet")
+    dataset = Dataset("ck", folders | {"ingest": tmp_path / "samples"}, fmt)
+    left = build_rejects(dataset, None, fmt, read_crops(dataset), 9)
+    assert len(left) == 3
+    assert [row.facts["sample_id"].split("/")[1] for row in left if row.tile is not None] == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""What the page says of doubtful faces: how many for each reason, the score of each, and the map of those alike."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.core.emotions import CLASSES
+from pipeline.core.lineage.walk import walk
+from pipeline.core.names import DOUBT_NAME, EMBEDDING_NAME
+from pipeline.core.schema import DOUBT, EMBEDDING
+from pipeline.core.tables import read_table
+
+# From this score on, doubt is likelier than not.
+DOUBTFUL: Final = 0.5
+Points = list[tuple[float, float]]
+
+
+def read_doubts(folder: Path) -> pa.Table:
+    """Return sample_id, doubt, reason and suggested of every labelled face.
+
+    Raises:
+        LineageError: what the doubts rest on was made again after them.
+        TableError: the table is missing or torn.
+    """
+    walk(folder)
+    table = read_table(folder / DOUBT_NAME, ["sample_id", "score", "reason", "suggested"], DOUBT)
+    return table.rename_columns(["sample_id", "doubt", "reason", "suggested"])
+
+
+def count_doubts(doubts: pa.Table) -> dict[str, Any]:
+    """Return the number of faces, and of those that are more doubtful than not, by reason."""
+    doubtful = doubts.filter(pc.greater_equal(doubts["doubt"], DOUBTFUL))
+    return {"rows": len(doubts), "reasons": dict(sorted(Counter(doubtful["reason"].to_pylist()).items()))}
+
+
+def read_map(folder: Path) -> dict[str, Points]:
+    """Return class -> x and y of its faces on the map, and of the doubtful ones of all classes under "doubtful".
+
+    Raises:
+        TableError: a table is missing or torn.
+    """
+    marks = read_table(folder / EMBEDDING_NAME, schema=EMBEDDING).combine_chunks()
+    table = read_table(folder / DOUBT_NAME, ["sample_id", "label", "score"], DOUBT).combine_chunks()
+    known = table.take(pc.index_in(marks["sample_id"], value_set=table["sample_id"]))
+    points = list(zip(marks["x"].to_pylist(), marks["y"].to_pylist(), strict=True))
+    labels, scores = known["label"].to_pylist(), known["score"].to_pylist()
+    found: dict[str, Points] = {
+        name: [point for point, of in zip(points, labels, strict=True) if of == label]
+        for label, name in enumerate(CLASSES)
+    }
+    found["doubtful"] = [point for point, score in zip(points, scores, strict=True) if (score or 0) >= DOUBTFUL]
+    return {name: some for name, some in found.items() if some}
