@@ -105,7 +105,9 @@ def inspect_tree(src: str, params: IngestParams, *, dataset: str, fmt: str, opti
         raw = RawDataset(tree, root, params, options)
         found |= _read(reader, raw, rows, dataset)
     except SourceError as error:
-        clues = [clue for clue in map(str, read_clues(tree)) if clue not in str(error)]
+        # Where the layout is known, the error says all.
+        unknown = read_clues(tree) if raw is None else ()
+        clues = [clue for clue in map(str, unknown) if clue not in str(error)]
         found |= {"problem": str(error), "clues": clues}
         if isinstance(error, UnnamedCodesError):
             entry["classes"] = dict.fromkeys(error.codes, "…")

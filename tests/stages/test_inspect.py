@@ -68,6 +68,7 @@ def test_folders_of_codes_are_read_once_the_entry_is_filled_in(project, capsys):
         put(project, f"raw/x/train/{code}/{code}.jpg")
     shown = said(capsys, "raw/x")
     assert "which class is 0?" in shown
+    assert "nothing that labels them" not in shown
     line = shown.split("fill in each … of this:\n")[1]
     for word in ("happy", "sad", "fear"):
         line = line.replace("…", word, 1)
