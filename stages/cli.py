@@ -21,6 +21,7 @@ from stages.entry import INTERRUPTED
 from stages.equalize import equalize
 from stages.evaluate import evaluate
 from stages.export import export
+from stages.forget import forget
 from stages.formats import formats
 from stages.harmonize import harmonize
 from stages.ingest import ingest
@@ -29,6 +30,7 @@ from stages.models import models
 from stages.personalize import personalize
 from stages.predict import predict
 from stages.report import report
+from stages.review import review
 from stages.say import say, show
 from stages.select import select
 from stages.settings import with_settings
@@ -69,10 +71,12 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (evaluate, "Test a network: metrics, confusion, saliency."),
     (doubt, "Rank samples by how doubtful they are, and why."),
     (report, "Write the data card: one page with the figures, the rows and the faces."),
+    (review, "Decide about doubtful samples on a page."),
     (predict, "Say which expression every face of a photo has."),
     (export, "Export a network to ONNX."),
     (personalize, "Fine-tune on a few faces of one person."),
     (tables, "Fill the thesis's two tables from experiments."),
+    (forget, "Withdraw people; name what still holds them."),
     (inspect, "Say what a raw tree is, and what to type for it."),
     (formats, "List the datasets that can be read, and their terms."),
     (models, "List the networks that can be trained."),

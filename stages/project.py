@@ -1,11 +1,12 @@
 """The project in the working folder: its params.yaml, its datasets, and which outputs it has so far."""
 
+import json
 import os
 import re
 from pathlib import Path
 from typing import Final
 
-from pipeline.core.errors import DataError, ParamsError, UsageError
+from pipeline.core.errors import DataError, ParamsError, TableError, UsageError
 from pipeline.core.folders import (
     ALIGNED,
     DECIDED,
@@ -22,7 +23,7 @@ from pipeline.core.folders import (
     TRAIN,
 )
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.names import SNAPSHOT_NAME
+from pipeline.core.names import SNAPSHOT_NAME, SUMMARY_NAME
 from pipeline.core.params import Dataset, Params, read_params
 
 _MADE_BY: Final = {
@@ -58,6 +59,19 @@ def check_made(*inputs: Path) -> None:
         if not path.exists():
             maker = next((name for place, name in _MADE_BY.items() if place in (path, *path.parents)), None)
             raise DataError(f"{path}: not there" + (f"; run prep {maker} first, or dvc repro" if maker else ""))
+
+
+def told_of(dataset: str, key: str) -> str:
+    """Return what `ingest` says of a dataset in its summary, such as its `format`.
+
+    Raises:
+        TableError: there is no summary, or it does not say.
+    """
+    path = SAMPLES / dataset / SUMMARY_NAME
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))[key])
+    except (OSError, ValueError, KeyError):
+        raise TableError(f"{path}: not a summary of ingest; run prep ingest again") from None
 
 
 def own_folders(params: Params, root: Path) -> dict[str, Path]:

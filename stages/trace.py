@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.core.folders import SPLITS
-from pipeline.core.lineage.walk import Node, walk
+from pipeline.core.folders import DECISIONS, SPLITS
+from pipeline.core.lineage.walk import Node, decisions_behind, walk
 from stages.say import Json, show, show_json
 
 
@@ -15,13 +15,16 @@ def trace(
     file: Annotated[Path, typer.Argument(help="Any file or folder that a stage wrote.", show_default=False)],
     as_json: Json = False,
 ) -> None:
-    """Print the way back from a result to the raw bytes it came from."""
+    """Print the way back from a result to the raw bytes and the decisions that it came from."""
     node = walk(file)
     if as_json:
-        show_json(_plain(node))
+        show_json({**_plain(node), "decisions": decisions_behind(file)})
         return
     show(f"{node.path}  written by {node.stage}, snapshot {_short(node.snapshot)}")
     _print_inputs(node.inputs, "", set())
+    for dataset, counts in decisions_behind(file).items():
+        kinds, people = (", ".join(f"{count} {name}" for name, count in counts[key].items()) for key in counts)
+        show(f"decided about {dataset}: {kinds} (by {people})")
 
 
 def _print_inputs(inputs: tuple[Node, ...], indent: str, seen: set[str]) -> None:
@@ -50,7 +53,8 @@ def _plain(node: Node) -> dict[str, Any]:
 
 
 def _leaf(path: str) -> str:
-    return "a split that is kept" if SPLITS in Path(path).parents else "raw"
+    above = Path(path).parents
+    return "a split that is kept" if SPLITS in above else "decisions" if DECISIONS in above else "raw"
 
 
 def _short(snapshot: str | None) -> str:

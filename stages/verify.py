@@ -17,9 +17,20 @@ def verify(
     file: Annotated[
         Path | None, typer.Argument(help="Check only what this result was made from.", show_default=False)
     ] = None,
+    forgotten: Annotated[
+        bool, typer.Option("--forgotten", help="Look for the bytes of withdrawn samples instead.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Hash every link from the raw bytes to the results again; name what does not hold and exit with 1."""
+    """Hash every link from the raw bytes to the results again; name what does not hold and exit with 1.
+
+    With --forgotten, look for what `prep forget` withdrew: by the digests of the pictures and crops, in raw trees and
+    archives, results, kept parts, DVC's cache, experiments and remotes. Exit with 1 if anything is found, or if a place
+    cannot be looked into.
+    """
+    if forgotten:
+        _verify_forgotten(as_json=as_json)
+        return
     from pipeline.split.check import check
     from pipeline.verify.project import verify_project
 
@@ -32,6 +43,22 @@ def verify(
         say(f"{problem.path}: {problem.detail}", err=True)
     if problems:
         raise LineageError(f"{len(problems)} of the links do not hold; the first: {problems[0].path}")
+
+
+def _verify_forgotten(*, as_json: bool) -> None:
+    from pipeline.forget.places import find_holders
+    from stages.project import load_params
+    from stages.withdrawn import raw_trees, read_wanted
+
+    holders = list(find_holders(read_wanted(), raw_trees(load_params())))
+    if as_json:
+        show_json({"holders": [asdict(holder) for holder in holders]})
+    for holder in holders:
+        samples = f" of {', '.join(holder.samples)}" if holder.samples else ""
+        say(f"{holder.kind}  {holder.place}: {holder.detail}{samples}", err=True)
+    if holders:
+        raise LineageError(f"{len(holders)} places hold withdrawn samples, or may; prep forget says how to remove them")
+    say("nothing that can be reached from here holds the bytes of a withdrawn sample")
 
 
 def _say(folder: "Checked") -> None:

@@ -33,7 +33,7 @@ from models.registry import find_model
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.errors import ModelError, UsageError
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.lineage.walk import raw_inputs
+from pipeline.core.lineage.walk import decisions_behind, raw_inputs
 from pipeline.core.names import DETAILS_NAME, INDEX_NAME, METRICS_NAME, PREDICTIONS_NAME, SNAPSHOT_NAME, TEST
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import EvaluateParams
@@ -96,6 +96,7 @@ def run(
         done.report["device"] = {"train": _trained_on(run), "evaluate": ran}
         done.report["seeds"] = {"training": checkpoint.info.params.get("seed"), "bootstrap": seed}
         done.report["data"] = raw_inputs(shards) | raw_inputs(run)
+        done.report["decisions"] = decisions_behind(shards) | decisions_behind(run)
         output.write_json(METRICS_NAME, done.report)
         output.write_json(DETAILS_NAME, done.details)
         _reject_missing(output, done.rows)

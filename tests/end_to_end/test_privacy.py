@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": [[]],
     "doubt": [[]],
     "report": [[]],
+    "review": [["--as", "ann", "--idle-minutes", "0.01"]],
     "predict": [["raw/demo/ckplus/cohn-kanade-images/S005/001", "--out", "drawn"]],
     "export": [[]],
     "personalize": [["--subject", SUBJECT, "--shots", "1"]],

@@ -1,12 +1,16 @@
 """Tracing a result back to the raw data by following the inputs that each snapshot names."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from pipeline.core.errors import LineageError
 from pipeline.core.lineage.snapshot import Input, read_snapshot
-from pipeline.core.names import SNAPSHOT_NAME
+from pipeline.core.names import SNAPSHOT_NAME, SUMMARY_NAME
+
+_DECIDE: Final = "decide"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,31 @@ def raw_inputs(folder: Path) -> dict[str, str]:
     """
     leaves = (node for node in iter_nodes(walk(folder)) if node.stage is None)
     return dict(sorted((leaf.path, leaf.md5 or "") for leaf in leaves))
+
+
+def decisions_behind(folder: Path) -> dict[str, dict[str, dict[str, int]]]:
+    """Return how many decisions of people a result rests on: by dataset, by kind and by person.
+
+    Raises:
+        LineageError: see `walk`; or a summary of `decide` cannot be read.
+    """
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for node in iter_nodes(walk(folder)):
+        if node.stage == _DECIDE and (place := owner(Path(node.path))):
+            summary = _read_summary(place)
+            kinds = {kind: count for kind, count in summary["by_kind"].items() if count}
+            if kinds:
+                found[summary["dataset"]] = {"by_kind": kinds, "by_person": summary["by_person"]}
+    return dict(sorted(found.items()))
+
+
+def _read_summary(folder: Path) -> dict[str, Any]:
+    path = folder / SUMMARY_NAME
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LineageError(f"{path}: cannot be read: {error}; run dvc checkout, or dvc repro") from None
+    return summary
 
 
 def iter_nodes(node: Node) -> Iterator[Node]:

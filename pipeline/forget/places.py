@@ -1,0 +1,185 @@
+"""Every place that faces of a project can lie in: raw trees, results, kept parts, DVC's cache, experiments, remotes."""
+
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from pipeline.core.errors import PrepError
+from pipeline.core.folders import DATA, RUNS
+from pipeline.core.lineage.identity import PARTIAL_SUFFIX, file_md5
+from pipeline.core.lineage.walk import iter_nodes, walk
+from pipeline.core.names import SNAPSHOT_NAME
+from pipeline.forget.look import Wanted, is_drawn
+from pipeline.ingest.registry import open_tree
+from pipeline.verify.dvc_lock import LOCK, LockEntry, cache_folder, read_lock, tracked
+
+_KEPT: Final = (".yaml", ".yml", ".json", ".csv", ".md", ".txt")  # of results, these hold no bytes of pictures
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Holder:
+    """A place that shows a withdrawn sample, or of which nobody can say that it does not.
+
+    Attributes:
+        kind: raw, result, drawn, parts, cache, experiment or remote.
+        place: a path from the project's root, the name of an experiment, or the name of a remote.
+        samples: whose bytes it holds; empty if that cannot be seen.
+        detail: what it is, in words.
+    """
+
+    kind: str
+    place: str
+    samples: tuple[str, ...]
+    detail: str
+
+
+def find_holders(wanted: Wanted, sources: Mapping[str, str]) -> Iterator[Holder]:
+    """Yield each place that still shows what is looked for.
+
+    Args:
+        wanted: digests and names of the withdrawn samples.
+        sources: the raw tree of each dataset.
+
+    Raises:
+        SourceError: a raw tree cannot be read.
+    """
+    for _, src in sorted(sources.items()):
+        yield from _in_raw(wanted, src)
+    yield from _in_results(wanted)
+    yield from _drawn_before()
+    cache = cache_folder()
+    held = dict(_in_objects(wanted, cache))
+    current = _current_objects(cache)
+    for md5, samples in sorted(held.items()):
+        yield Holder("cache", _object(cache, md5).as_posix(), tuple(sorted(samples)), "an object of DVC's cache")
+    for md5 in sorted(_drawn_objects(cache) - held.keys() - current):
+        detail = "a picture or page of an earlier result, in which no digest finds a face"
+        yield Holder("cache", _object(cache, md5).as_posix(), (), detail)
+    yield from _experiments(held.keys(), cache)
+    for name, url in remotes().items():
+        yield from _in_remote(wanted, name, url)
+
+
+def remotes() -> dict[str, str]:
+    """Return the address of each remote that the project or this machine's copy of it configures."""
+    found: dict[str, str] = {}
+    for name in ("config", "config.local"):
+        parser = ConfigParser(interpolation=None, strict=False)
+        parser.read(Path(".dvc") / name, encoding="utf-8")
+        for section in parser.sections():
+            if section.strip("'").startswith("remote "):
+                found[section.strip("'").removeprefix("remote ").strip('"')] = parser.get(section, "url", fallback="")
+    return found
+
+
+def _in_raw(wanted: Wanted, src: str) -> Iterator[Holder]:
+    if not Path(src).exists():
+        return
+    tree = open_tree(src)
+    archive = Path(src).is_file()
+    for file in _hashed(tree):
+        sample = wanted.by_md5(file.md5)
+        if sample is not None:
+            place = f"{src}:{file.path}" if archive else f"{src}/{file.path}"
+            yield Holder("raw", place, (sample,), "the picture as the dataset ships it")
+
+
+def _hashed(tree: Any) -> Iterable[Any]:
+    tree.identity(1)
+    return tree.manifest()  # type: ignore[no-any-return]
+
+
+def _in_results(wanted: Wanted) -> Iterator[Holder]:
+    for root in (DATA, RUNS):
+        for path in sorted(root.rglob("*")):
+            if not path.is_file() or path.suffix in _KEPT:
+                continue
+            if samples := wanted.in_file(path, file_md5(path)):
+                parts = next((one for one in path.parents if one.name.endswith(PARTIAL_SUFFIX)), None)
+                kind, detail = ("parts", "kept for the next run") if parts else ("result", "written by a stage")
+                yield Holder(kind, (parts or path).as_posix(), tuple(sorted(samples)), detail)
+
+
+def _drawn_before() -> Iterator[Holder]:
+    """Yield the results with drawn faces that were not made from the decisions as they are now."""
+    for path in sorted(RUNS.glob(f"*/{SNAPSHOT_NAME}")):
+        folder = path.parent
+        if not any(is_drawn(file) for file in folder.rglob("*") if file.is_file()):
+            continue
+        try:
+            nodes = list(iter_nodes(walk(folder)))
+        except PrepError:
+            yield Holder("drawn", folder.as_posix(), (), "has pictures, and was made before its inputs")
+            continue
+        for node in nodes:
+            if node.stage is None and Path(node.path).is_file() and file_md5(Path(node.path)) != node.md5:
+                yield Holder("drawn", folder.as_posix(), (), f"has pictures, and was made before {node.path} changed")
+                break
+
+
+def _in_objects(wanted: Wanted, cache: Path) -> Iterator[tuple[str, set[str]]]:
+    for path in _objects(cache):
+        md5 = path.parent.name + path.name
+        if samples := wanted.in_file(path, md5):
+            yield md5, samples
+
+
+def _objects(cache: Path) -> list[Path]:
+    return sorted(path for path in (cache / "files" / "md5").glob("??/*") if path.is_file() and path.suffix != ".dir")
+
+
+def _object(cache: Path, md5: str) -> Path:
+    return cache / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def _drawn_objects(cache: Path) -> set[str]:
+    return {path.parent.name + path.name for path in _objects(cache) if is_drawn(path)}
+
+
+def _current_objects(cache: Path) -> set[str]:
+    """Return the md5 of every object that dvc.lock and the .dvc files name now."""
+    locks = [LOCK, Path("raw/dvc.lock")]
+    entries: list[LockEntry] = [entry for lock in locks for stage in read_lock(lock) for entry in stage.outs]
+    return _files_of((entry.md5 for entry in (*entries, *tracked([Path("raw"), Path("splits")]))), cache)
+
+
+def _files_of(md5s: Iterable[str], cache: Path) -> set[str]:
+    found: set[str] = set()
+    for md5 in md5s:
+        tree = _object(cache, md5)
+        if md5.endswith(".dir") and tree.is_file():
+            found |= {entry["md5"] for entry in yaml.safe_load(tree.read_text(encoding="utf-8"))}
+        found.add(md5)
+    return found
+
+
+def _experiments(held: Iterable[str], cache: Path) -> Iterator[Holder]:
+    """Yield the experiments whose dvc.lock names an object that shows a withdrawn sample."""
+    objects = set(held)
+    refs = [line.split() for line in _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/")]
+    for commit, ref in sorted(refs, key=lambda one: one[1]):
+        text = "\n".join(_git("show", f"{commit}:{LOCK}"))
+        stages = (yaml.safe_load(text) or {}).get("stages", {}) if text else {}
+        md5s = {entry["md5"] for stage in stages.values() for entry in stage.get("outs", ()) if "md5" in entry}
+        if _files_of(md5s, cache) & objects:
+            name = ref.rpartition("/")[2]
+            yield Holder("experiment", name, (), f"the experiment {ref} names objects of the cache that hold it")
+
+
+def _in_remote(wanted: Wanted, name: str, url: str) -> Iterator[Holder]:
+    folder = (Path(".dvc") / url) if "://" not in url else None
+    if folder is None or not folder.is_dir():
+        yield Holder("remote", name, (), f"{url} cannot be looked into from here")
+        return
+    for md5, samples in sorted(_in_objects(wanted, folder)):
+        yield Holder("remote", f"{name}: {_object(folder, md5)}", tuple(sorted(samples)), "an object of the remote")
+
+
+def _git(*arguments: str) -> list[str]:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode == 0 else []

@@ -1,0 +1,129 @@
+"""The pictures of the samples in a queue: the stored crop, and the whole picture with what was found in it.
+
+Everything is looked up by the number of a sample in the queue; no name that a browser sends is ever part of a path.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import simplejpeg
+
+from pipeline.core.errors import ImageError, TableError
+from pipeline.core.folders import ALIGNED
+from pipeline.core.tables import table_files
+from pipeline.images import Scaled, open_picture
+from pipeline.ingest.registry import Pictures, open_pictures
+
+# What a screen shows of a picture; larger ones are decoded at a fraction of their size.
+SHOWN_PX: Final = 900
+_QUALITY: Final = 88
+_MAX_BYTES: Final = 512 * 10**6  # of memory for decoding one picture
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the pictures of a dataset are: the raw tree and its format."""
+
+    src: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole picture as JPEG, at most `SHOWN_PX` high and wide, and the size of the original in pixels."""
+
+    content: bytes
+    width: int
+    height: int
+
+
+class Faces:
+    """Crops and pictures of some samples, from several threads."""
+
+    def __init__(self, sources: Mapping[str, Source], rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take where each dataset's pictures are, and the row of `schema.SAMPLES` of each sample.
+
+        Raises:
+            TableError: aligned faces are torn.
+        """
+        self._sources = sources
+        self._rows = rows
+        self._opened: dict[str, Pictures] = {}
+        self._places: dict[str, tuple[Path, int]] = {}
+        self._boxes: dict[str, dict[str, Any]] = {}
+        self._crops: dict[str, bytes] = {}
+        self._lock = Lock()
+        for dataset in sources:
+            self._find(dataset, rows.keys())
+        self.whole = lru_cache(maxsize=256)(self._whole)
+
+    def found(self, sample_id: str) -> dict[str, Any] | None:
+        """Return box and landmarks of the face that `align` took, in pixels of the whole picture; None without one."""
+        return self._boxes.get(sample_id)
+
+    def crop(self, sample_id: str) -> bytes | None:
+        """Return the stored crop of a sample, or None if it has no face."""
+        place = self._places.get(sample_id)
+        if place is None:
+            return None
+        with self._lock:
+            if sample_id not in self._crops:
+                self._read_group(*place)
+            return self._crops.get(sample_id)
+
+    def _find(self, dataset: str, wanted: Collection[str]) -> None:
+        if not (ALIGNED / dataset).is_dir():
+            return
+        for part in table_files(ALIGNED / dataset):
+            try:
+                with pq.ParquetFile(part) as parquet:
+                    for group in range(parquet.metadata.num_row_groups):
+                        columns = ["sample_id", "face_box", "landmarks"]
+                        for row in parquet.read_row_group(group, columns, use_threads=False).to_pylist():
+                            if row["sample_id"] in wanted:
+                                self._places[row["sample_id"]] = part, group
+                                self._boxes[row["sample_id"]] = {"box": row["face_box"], "points": row["landmarks"]}
+            except OSError as error:
+                raise TableError(f"{part}: cannot be read: {error}") from None
+
+    def _read_group(self, part: Path, group: int) -> None:
+        with pq.ParquetFile(part) as parquet:
+            table = parquet.read_row_group(group, ["sample_id", "image"], use_threads=False)
+        for name, image in zip(table["sample_id"], table["image"], strict=True):
+            if name.as_py() in self._places:
+                self._crops[name.as_py()] = image.as_py()
+
+    def _whole(self, sample_id: str) -> Whole | None:
+        row = self._rows[sample_id]
+        try:
+            content = self._pictures(sample_id.partition("/")[0]).read(row["source_path"], row["face_number"])
+            shown = open_picture(content).decode_scaled(SHOWN_PX, max_bytes=_MAX_BYTES)
+        except ImageError:
+            return None
+        return Whole(_encode(shown), shown.width, shown.height)
+
+    def _pictures(self, dataset: str) -> Pictures:
+        with self._lock:
+            if dataset not in self._opened:
+                source = self._sources[dataset]
+                self._opened[dataset] = open_pictures(source.src, source.format)
+            return self._opened[dataset]
+
+
+def _encode(shown: Scaled) -> bytes:
+    pixels = shown.pixels
+    scale = SHOWN_PX / max(pixels.shape[:2])
+    if scale < 1:
+        size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if pixels.ndim == 2:
+        grey = np.ascontiguousarray(pixels[:, :, None])
+        return bytes(simplejpeg.encode_jpeg(grey, _QUALITY, colorspace="GRAY", colorsubsampling="Gray"))
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), _QUALITY, colorspace="RGB"))

@@ -1,0 +1,80 @@
+"""`prep forget`: withdraw people or samples, and say what still holds their bytes and how to remove it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.core import folders
+from pipeline.core.errors import UsageError
+from stages import project
+from stages.decided import SUFFIX, book_of
+from stages.say import note, say, show
+
+
+def forget(
+    dataset: Annotated[str, typer.Option(help="The dataset that the samples are of.", show_default=False)],
+    by: Annotated[str, typer.Option("--as", help="Your alias, as it stands in git; no name.", show_default=False)],
+    subject: Annotated[list[str] | None, typer.Option(help="A person; may be given again.", show_default=False)] = None,
+    sample: Annotated[list[str] | None, typer.Option(help="A sample; may be given again.", show_default=False)] = None,
+    listed: Annotated[
+        Path | None, typer.Option("--list", help="A file with one sample a line.", show_default=False)
+    ] = None,
+) -> None:
+    """Withdraw samples: no stage uses them again, and what still holds their bytes is named with the commands to type.
+
+    Adds a decision `withdrawn` for each to decisions/<dataset>.csv, which nothing overrides, and the digests of their
+    pictures and crops to decisions/forgotten/<dataset>.csv, by which `prep verify --forgotten` looks for them.
+    """
+    from pipeline.decisions.book import change_book, replace_own
+    from pipeline.decisions.decision import ALIAS, Decision, Kind
+    from pipeline.decisions.forgotten import read_digests, write_digests
+    from pipeline.decisions.known import picture_of
+    from pipeline.forget.commands import removal
+    from pipeline.forget.digests import find_samples, take_digests
+    from pipeline.forget.places import find_holders
+    from pipeline.forget.resembling import resembling
+    from pipeline.ingest.registry import open_pictures
+    from stages.withdrawn import raw_trees, read_wanted
+
+    params = project.load_params()
+    if dataset not in params.datasets:
+        raise UsageError(f"--dataset {dataset}: params.yaml has {', '.join(params.datasets)}")
+    if not ALIAS.fullmatch(by):
+        raise UsageError(f"--as {by!r}: expected a small letter, then up to 19 small letters, digits, - or _")
+    project.check_made(folders.SAMPLES / dataset)
+    names = [*(sample or ()), *(_read_list(listed) if listed else ())]
+    rows = find_samples(dataset, set(subject or ()), set(names))
+    found = {row["sample_id"] for row in rows}
+    if missing := sorted({*names} - found) or sorted({*(subject or ())} - {row["subject_id"] for row in rows}):
+        raise UsageError(f"{missing[0]}: {dataset} has no such sample or subject")
+    if not rows:
+        raise UsageError("name people by --subject, samples by --sample, or a file of samples by --list")
+    place = folders.FORGOTTEN / f"{dataset}{SUFFIX}"
+    entry = params.datasets[dataset]
+    pictures = open_pictures(entry.src, project.told_of(dataset, "format"))
+    # The digests come first: once they are on the disk, a run that is cut off here can be repeated.
+    write_digests(place, [*read_digests(place), *take_digests(dataset, rows, pictures)])
+
+    def withdraw(lines: list[Decision]) -> list[Decision]:
+        for name in sorted(found):
+            lines = replace_own(lines, Decision(name, Kind.withdrawn, "", by))
+        return lines
+
+    change_book(book_of(dataset), withdraw)
+    say(f"{book_of(dataset)}: {len(found)} samples withdrawn")
+    for line in resembling(found, {picture_of(name) for name in found}):
+        note(line)
+    holders = list(find_holders(read_wanted(), raw_trees(params)))
+    for holder in holders:
+        show(f"{holder.kind}  {holder.place}: {holder.detail}")
+    show("To remove them, type in this order (dvc gc also removes all other results that are not those of now):")
+    for command in removal(holders):
+        show(f"  {command}")
+
+
+def _read_list(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--list {path}: cannot be read: {error}") from None
