@@ -87,19 +87,3 @@ def test_what_is_withdrawn_is_named_everywhere_and_then_gone(project):
     shutil.copytree(project / "raw/toy", project / "data/stray")
     (project / "data/stray/x.bin").write_bytes(jpeg(np.roll(portrait(), 8, axis=1)))
     assert "data/stray/x.bin" in call(project, "prep verify --forgotten", code=1)
-
-
-def test_a_withdrawn_sample_stays_out_whatever_else_is_decided(project):
-    call(project, f"prep forget --dataset toy --sample '{GONE}' --as ann")
-    book = project / "decisions/toy.csv"
-    book.write_text(book.read_text() + f"{GONE},right,,ben,\n{GONE},other_label,fear,cy,\n")
-    call(project, "dvc repro -q")
-    seen = {
-        row["sample_id"]: row["status"]
-        for row in read_table(project / "data/aligned/toy/detections.parquet").to_pylist()
-    }
-    assert seen[GONE] == "withdrawn"
-    assert seen["toy/happy/a.jpg#0"] == "aligned"
-    assert read_table(project / "data/decisions/toy/harmonize.parquet").to_pylist() == [
-        {"sample_id": GONE, "withdrawn": True, "label": None}
-    ]

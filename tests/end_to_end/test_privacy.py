@@ -41,6 +41,7 @@ COMMANDS = {
     "export": [[]],
     "personalize": [["--subject", SUBJECT, "--shots", "1"]],
     "tables": [[]],
+    "forget": [["--dataset", "demo-ckplus", "--subject", SUBJECT, "--as", "ann"]],
     "formats": [[]],
     "models": [[]],
     "trace": [["runs/report/index.html"]],

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.lineage.identity import file_md5
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.lineage.walk import iter_nodes, walk
+from pipeline.core.lineage.walk import decisions_behind, iter_nodes, walk
 from pipeline.core.params import DecideParams
 from pipeline.core.schema import MANIFEST, SAMPLES
 from pipeline.core.stage_output import Reject, stage_output
@@ -136,6 +136,9 @@ def test_harmonize_takes_the_decided_class_and_drops_the_withdrawn(samples):
     assert rows["toy/0.jpg#0"]["label"] == 4
     assert "toy/7.jpg#0" not in rows
     assert (summary["rejected"], summary["relabelled"]) == ({"withdrawn": 1}, {"fear": {"surprise": 1}})
+    assert decisions_behind(out / "labels") == {
+        "toy": {"by_kind": {"right": 1, "other_label": 1, "withdrawn": 1}, "by_person": {"ann": 3}}
+    }
     named = [given.path.rpartition("/")[2] for given in read_snapshot(out / "labels").inputs]
     assert named == ["samples", "harmonize.parquet"]
 
