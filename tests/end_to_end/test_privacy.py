@@ -42,6 +42,7 @@ COMMANDS = {
     "personalize": [["--subject", SUBJECT, "--shots", "1"]],
     "tables": [[]],
     "forget": [["--dataset", "demo-ckplus", "--subject", SUBJECT, "--as", "ann"]],
+    "inspect": [["raw/demo/ckplus"]],
     "formats": [[]],
     "models": [[]],
     "trace": [["runs/report/index.html"]],
