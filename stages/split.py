@@ -10,13 +10,14 @@ from pipeline.core.folders import ALIGNED, LABELS, SPLIT
 from stages.decided import decided_table
 from stages.progress import bar
 from stages.project import check_keep, load_params, own_folders
-from stages.say import say
+from stages.say import Fresh, note, say
 
 
 def split(
     aligned: Annotated[Path, typer.Option(help="Folder with the aligned faces of each dataset.")] = ALIGNED,
     labels: Annotated[Path, typer.Option(help="Folder with the labels of each dataset.")] = LABELS,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = SPLIT,
+    fresh: Fresh = False,
 ) -> None:
     """Share the samples of all datasets out so that no person, sequence or picture is in two splits.
 
@@ -25,6 +26,7 @@ def split(
     """
     from pipeline.core.names import DECIDED_SPLIT_NAME
     from pipeline.core.parallel.pool import worker_count
+    from pipeline.core.parts import Resume
     from pipeline.split.stage import run as split_datasets
 
     params = load_params()
@@ -40,6 +42,7 @@ def split(
             seed=params.seed,
             workers=worker_count(),
             decided=[table for name in roles if (table := decided_table(name, DECIDED_SPLIT_NAME))],
+            resume=Resume(fresh, note),
             progress=progress,
         )
     counts = ", ".join(f"{count} {name}" for name, count in summary["splits"].items())

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.align.cascade import Attempt, Found, build_cascade
 from pipeline.align.clips import Clips, Follower, is_frame
 from pipeline.align.crop import Crop, cut_faces, is_possible
+from pipeline.align.cut import digest_samples
 from pipeline.align.decided import Decided
 from pipeline.align.detectors.detector import Hint
 from pipeline.align.mtcnn.networks import network_device
@@ -23,7 +24,7 @@ from pipeline.core.errors import ImageError, LineageError
 from pipeline.core.names import DETECTIONS_NAME
 from pipeline.core.parallel.units import NO_UNIT, Lost, Units
 from pipeline.core.params import AlignParams
-from pipeline.core.parts import Task
+from pipeline.core.parts import Task, digest_of
 from pipeline.core.schema import ALIGNED, DETECTIONS, FACES, SAMPLES, Reason
 from pipeline.core.tables import rows_to_table, write_table
 from pipeline.images import Opened, Scaled, open_picture
@@ -81,6 +82,16 @@ def count_units(task: Task[Part]) -> int:
     return task.job.rows
 
 
+def key_of(digest: str, decided: Decided) -> str:
+    """Return the key of a part, which changes with its rows and with the decisions about them alone."""
+    return digest_of([digest, dict(decided)])
+
+
+def part_key(part: Part) -> str:
+    """Return the key of a part whose rows are read again."""
+    return key_of(digest_samples(_read_rows(part)), part.decided)
+
+
 def align_part(part: Part, folder: Path, units: Units) -> None:
     """Find, warp and encode the faces of one part, and write its faces, and for every row its detection.
 
@@ -98,7 +109,7 @@ def align_part(part: Part, folder: Path, units: Units) -> None:
     attempts = _attempts(part.params)
     samples = [
         _sample(unit, row, part.decided)
-        for unit, row in enumerate(_read_rows(part))
+        for unit, row in enumerate(_read_rows(part).to_pylist())
         if units.only is None or unit == units.only
     ]
     raw = _Raw(part.src, part.format, [sample.row for sample in samples], units)
@@ -188,7 +199,7 @@ def _batches(samples: list[_Sample], raw: "_Raw", part: Part, units: Units) -> I
         yield batch
 
 
-def _read_rows(part: Part) -> list[dict[str, Any]]:
+def _read_rows(part: Part) -> pa.Table:
     """Read the rows of one part, and only the row groups that contain them."""
     first, last = part.first, part.first + part.rows
     found, start = [], 0
@@ -199,8 +210,7 @@ def _read_rows(part: Part) -> list[dict[str, Any]]:
                 table = parquet.read_row_group(group, use_threads=False)
                 found.append(table.slice(max(0, first - start), min(end, last) - max(start, first)))
             start = end
-    rows: list[dict[str, Any]] = pa.concat_tables(found).select(SAMPLES.names).to_pylist()
-    return rows
+    return pa.concat_tables(found).select(SAMPLES.names)
 
 
 def _write(samples: list[_Sample], folder: Path) -> None:

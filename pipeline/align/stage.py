@@ -14,16 +14,15 @@ from pipeline.align.clips import count_clips
 from pipeline.align.cut import Cut, cut_parts
 from pipeline.align.decided import Decided, read_decided
 from pipeline.align.mtcnn.networks import count_fitting, network_device
-from pipeline.align.part import FACES_NAME, TOLD, Part, align_part, count_units
+from pipeline.align.part import FACES_NAME, TOLD, Part, align_part, count_units, key_of, part_key
 from pipeline.core.device import CPU, asked_device, describe_device
 from pipeline.core.errors import TableError
-from pipeline.core.lineage.code import function_code
-from pipeline.core.lineage.snapshot import read_snapshot, tool_versions
+from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.names import DETECTIONS_NAME, SAMPLES_NAME, SUMMARY_NAME
 from pipeline.core.parallel.engine import ask_workers, map_parts
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import AlignParams
-from pipeline.core.parts import TAKE_OVER, MakePart, PartStore, Resume, Task, digest_of, in_order
+from pipeline.core.parts import TAKE_OVER, MakePart, PartStore, Resume, Task, recipe_of
 from pipeline.core.schema import ALIGNED, DETECTIONS, FACES, Reason
 from pipeline.core.stage_output import Reject, Source, StageOutput, stage_output
 from pipeline.core.tables import count_rows, part_name, read_part, read_table
@@ -113,9 +112,9 @@ def run(  # noqa: PLR0913 - what goes in, and how
     raw = read_snapshot(samples).inputs[0].md5
     sources: list[Path | Source] = [samples, Source(Path(src), raw), *([decided] if decided else [])]
     with stage_output(out, stage="align", sources=sources, params=params.plain(), tools=TOOLS) as output:
-        store = output.part_store(_recipe(params, fmt, placed.ran), resume)
+        store = output.part_store(_recipe(params, fmt, placed.ran), resume, lasting=True)
         tasks = [
-            Task(_key(cut, own), Part(cut.first, table, cut.rows, src, fmt, params, own))
+            Task(key_of(cut.digest, own), Part(cut.first, table, cut.rows, src, fmt, params, own))
             for cut, own in _cut(table, read_decided(decided))
         ]
         # Readers refuse a folder without a part, so that a wrong path is not taken for an empty table.
@@ -174,24 +173,14 @@ def _cut(table: Path, decided: Decided) -> Iterator[tuple[Cut, Decided]]:
         yield cut, {name: decided[name] for name in own if name in decided}
 
 
-def _key(cut: Cut, decided: Decided) -> str:
-    """Return the key of a part, which changes with its rows and with the decisions about them alone."""
-    return digest_of([cut.digest, dict(decided)] if decided else cut.digest)
-
-
 def _recipe(params: AlignParams, fmt: str, ran: dict[str, str]) -> dict[str, Any]:
     """Return all that decides what becomes of given rows.
 
     The deadline is left out: a part with a picture that took too long is never taken over.
     """
-    return {
-        "code": function_code(align_part, {"align": params.plain()}),
-        "device": ran,
-        "files": foreign_files(params),
-        "format": fmt,
-        "params": {name: value for name, value in params.plain().items() if name != "deadline_s"},
-        "tools": tool_versions([*TOOLS, "pyarrow"]),
-    }
+    decisive = {name: value for name, value in params.plain().items() if name != "deadline_s"}
+    others = {"device": ran, "files": foreign_files(params), "format": fmt}
+    return {**recipe_of([align_part], decisive, TOOLS), **others}
 
 
 def _place_workers(workers: int) -> _Workers:
@@ -226,7 +215,7 @@ def _collect(
     before = rows - sum(map(count_units, waiting))
     progress(before, rows, "")
     made = map_parts(
-        MakePart(align_part, store.folder),
+        MakePart(align_part, part_key, store.folder),
         waiting,
         workers.count,
         count_units,
@@ -234,8 +223,8 @@ def _collect(
         gpu_share=workers.gpu_share,
         report=lambda finished: progress(before + finished, rows, f"{done - rows_out} missed"),
     )
-    for number, (task, part) in enumerate(zip(tasks, in_order(tasks, taken, made), strict=True)):
-        output.add_part(part, {FACES_NAME: part_name(number)}, keep=True)
+    for number, (task, part) in enumerate(zip(tasks, store.in_order(tasks, taken, made), strict=True)):
+        output.add_part(part, {FACES_NAME: part_name(number)})
         told = read_part(part.folder / DETECTIONS_NAME, schema=TOLD)
         rejects = _rejects(told)
         output.reject(rejects)

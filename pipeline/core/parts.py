@@ -24,8 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from pipeline.core.errors import LineageError
+from pipeline.core.lineage.code import function_code
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX, folder_files
-from pipeline.core.lineage.snapshot import file_table
+from pipeline.core.lineage.snapshot import file_table, tool_versions
+from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import say_nothing
 from pipeline.core.parallel.units import Units
 from pipeline.core.place import FOLDER_MODE, PARTS_NAME, seal_folder, sync
@@ -79,14 +82,20 @@ class MakePart(Generic[Job]):
 
     Attributes:
         function: writes the files of a job into a folder and reports its units; see `supervised.map_parts`.
+        key_of: returns the key of a job by reading its input again.
         folder: that of the recipe.
     """
 
     function: Callable[[Job, Path, Units], None]
+    key_of: Callable[[Job], str]
     folder: Path
 
     def __call__(self, task: Task[Job], units: Units = _ALL) -> KeptPart:
-        """Make one part; of a single unit that is tried alone, nothing is kept."""
+        """Make one part; of a single unit that is tried alone, nothing is kept.
+
+        Raises:
+            LineageError: the input is not what the key was computed from.
+        """
         place = self.folder / f"{task.key}.{secrets.token_hex(4)}"
         scratch = place.with_name(f"{place.name}{_NEW}")
         scratch.mkdir(FOLDER_MODE)
@@ -94,6 +103,9 @@ class MakePart(Generic[Job]):
             self.function(task.job, scratch, units)
             files = file_table(folder_files(scratch))
             if units.only is None:
+                # Otherwise the part would be taken over by a run that finds the earlier input in its place again.
+                if self.key_of(task.job) != task.key:
+                    raise LineageError("an input changed while it was being read; run the stage again")
                 _finish(scratch, place, files, flawed=bool(units.lost))
             return KeptPart(place, files)
         finally:
@@ -103,16 +115,23 @@ class MakePart(Generic[Job]):
 class PartStore:
     """The parts of one recipe, for the run that holds the lock of the output; see `StageOutput.part_store`."""
 
-    def __init__(self, root: Path, recipe: Mapping[str, Any], resume: Resume) -> None:
+    def __init__(
+        self, root: Path, recipe: Mapping[str, Any], resume: Resume, md5: Callable[[Path], str], *, lasting: bool
+    ) -> None:
         """Open the store.
 
         Args:
             root: the folder of all recipes of an output.
             recipe: what all parts have in common, as plain JSON.
             resume: whether to take over what is there.
+            md5: returns the md5 of a file that the stage reads, for keys; it does not read the file again.
+            lasting: whether the parts of a result are kept for the next run.
         """
         self.folder = root / digest_of(recipe)
+        self.md5 = md5
         self._resume = resume
+        self._lasting = lasting
+        self._used: list[KeptPart] = []
         if resume.fresh:
             shutil.rmtree(root, ignore_errors=True)
         self.folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
@@ -137,9 +156,19 @@ class PartStore:
             self._resume.say(f"{count} of {len(tasks)} parts taken over from an earlier run")
         return taken
 
-    def keep_only(self, parts: Iterable[KeptPart]) -> None:
-        """Remove everything but some parts, those of a finished result."""
-        kept = {part.folder for part in parts}
+    def in_order(
+        self, tasks: Sequence[Task[Any]], taken: Mapping[str, KeptPart], made: Iterable[KeptPart]
+    ) -> Iterator[KeptPart]:
+        """Yield the part of each task, in order: those taken over, and between them those that are made now."""
+        others = iter(made)
+        for task in tasks:
+            part = taken[task.key] if task.key in taken else next(others)
+            self._used.append(part)
+            yield part
+
+    def settle(self) -> None:
+        """Remove everything but the parts of this result, which is finished, and if none are to be kept, also these."""
+        kept = {part.folder for part in self._used if self._lasting and part.is_whole()}
         for path in (*self.folder.parent.iterdir(), *self.folder.iterdir()):
             if path.is_dir() and path not in {self.folder, *kept}:
                 shutil.rmtree(path, ignore_errors=True)
@@ -147,11 +176,44 @@ class PartStore:
             shutil.rmtree(self.folder.parent, ignore_errors=True)
 
 
-def in_order(tasks: Sequence[Task[Any]], taken: Mapping[str, KeptPart], made: Iterable[KeptPart]) -> Iterator[KeptPart]:
-    """Yield the part of each task, in order: those that were taken over, and between them those that are made now."""
-    others = iter(made)
-    for task in tasks:
-        yield taken[task.key] if task.key in taken else next(others)
+def map_kept(
+    store: PartStore,
+    function: Callable[[Job, Path, Units], None],
+    key_of: Callable[[Job], str],
+    tasks: Sequence[Task[Job]],
+    workers: int,
+    count_units: Callable[[Job], int],
+    report: Callable[[int], None],
+) -> Iterator[KeptPart]:
+    """Yield the part of each task, in order; `engine.map_ordered` makes those that are not there.
+
+    Args:
+        store: where the parts are.
+        function: writes the files of a job into a folder; it may call `finish_units`.
+        key_of: returns the key of a job by reading its input again.
+        tasks: the parts of the result.
+        workers: processes.
+        count_units: returns how many units a job has.
+        report: called with the number of units that are done or were taken over.
+    """
+    taken = store.take_over(tasks, workers)
+    before = sum(count_units(task.job) for task in tasks if task.key in taken)
+    report(before)
+    waiting = [task for task in tasks if task.key not in taken]
+    make = MakePart(function, key_of, store.folder)
+    made = map_ordered(make, waiting, workers, lambda done: report(before + done))
+    yield from store.in_order(tasks, taken, made)
+
+
+def recipe_of(
+    functions: Iterable[Callable[..., Any]], params: Mapping[str, Any], tools: Iterable[str]
+) -> dict[str, Any]:
+    """Return what decides the bytes of parts besides their input: code, parameters, and versions of distributions."""
+    code: dict[str, str] = {}
+    for function in functions:
+        code |= function_code(function, params)
+    versions = tool_versions([*tools, "pyarrow"])  # pyarrow writes the files
+    return {"code": code, "params": dict(params), "tools": versions}
 
 
 def kept_parts(root: Path) -> list[Path]:

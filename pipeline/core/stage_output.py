@@ -73,7 +73,8 @@ class StageOutput:
         inputs: what the stage reads, with its hashes from before the stage began.
     """
 
-    def __init__(self, folder: Path, stage: str, inputs: Sequence[Input]) -> None:
+    def __init__(self, folder: Path, stage: str, inputs: Sequence[Input], files: KnownFiles) -> None:
+        self._files = files
         self.folder = folder
         self.stage = stage
         self.inputs = tuple(inputs)
@@ -81,7 +82,7 @@ class StageOutput:
         self._rejects: list[Reject] = []
         self._finished: _Finished | None = None
         self._store: PartStore | None = None
-        self._parts: list[tuple[KeptPart, Mapping[str, str], bool]] = []
+        self._parts: list[tuple[KeptPart, Mapping[str, str]]] = []
 
     def path(self, name: str) -> Path:
         """Return the path to write a file of this output to, and make its folder."""
@@ -119,25 +120,26 @@ class StageOutput:
             waiting.replace(place)
             sync(place.parent)
 
-    def part_store(self, recipe: Mapping[str, Any], resume: Resume) -> PartStore:
-        """Return the store of the parts of this output; `recipe` is all that the parts of this run have in common."""
-        self._store = PartStore(self.folder.with_name(PARTS_NAME), recipe, resume)
-        return self._store
-
-    def add_part(self, part: KeptPart, files: Mapping[str, str], *, keep: bool) -> None:
-        """Put files of a part into this output, at the end of the stage.
+    def part_store(self, recipe: Mapping[str, Any], resume: Resume, *, lasting: bool) -> PartStore:
+        """Return the store of the parts of this output.
 
         Args:
-            part: a part of `part_store`.
-            files: name in the part -> name in this output.
-            keep: whether the part stays for the next run when this one has succeeded.
+            recipe: all that decides the bytes of the parts of this run, besides the input of each; see `recipe_of`.
+            resume: whether parts of an earlier run are taken over.
+            lasting: whether the parts of the result are kept for the next run.
         """
-        self._parts.append((part, files, keep))
+        root = self.folder.with_name(PARTS_NAME)
+        self._store = PartStore(root, recipe, resume, self._files.md5, lasting=lasting)
+        return self._store
+
+    def add_part(self, part: KeptPart, files: Mapping[str, str]) -> None:
+        """Put files of a part into this output, at the end of the stage: name in the part -> name in this output."""
+        self._parts.append((part, files))
 
     def settle_parts(self) -> None:
         """Keep the parts of this result only; `stage_output` calls it."""
         if self._store is not None:
-            self._store.keep_only(part for part, _, keep in self._parts if keep and part.is_whole())
+            self._store.settle()
 
     def reject(self, rejects: Iterable[Reject]) -> None:
         """Record rows that are left out. They are counted by `finish` and written at the end."""
@@ -227,7 +229,7 @@ class StageOutput:
         This is done last: without hard links, files are moved, and a kill before would take them from the next run.
         """
         taken = {}
-        for part, files, _ in self._parts:
+        for part, files in self._parts:
             for name, here in files.items():
                 link_or_move(part.folder / name, self.path(here))
                 taken[here] = str(part.files[name]["md5"])
@@ -282,7 +284,7 @@ def stage_output(
         with workplace(out) as folder:
             _check_replaceable(out, stage)  # again, because another run may have ended before the lock
             files = KnownFiles()
-            output = StageOutput(folder, stage, [_input(source, files) for source in sources])
+            output = StageOutput(folder, stage, [_input(source, files) for source in sources], files)
             try:
                 yield output
                 _check_unchanged(sources, output.inputs, files)

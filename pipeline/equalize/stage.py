@@ -22,11 +22,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError, TableError
+from pipeline.core.lineage.identity import file_md5
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.names import DETECTIONS_NAME
-from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, finish_units, no_progress
+from pipeline.core.parallel.units import Units
 from pipeline.core.params import EqualizeParams
+from pipeline.core.parts import TAKE_OVER, Resume, Task, digest_of, map_kept, recipe_of
 from pipeline.core.schema import FACES
 from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import count_rows, read_part, table_files, write_table
@@ -34,6 +36,7 @@ from pipeline.images import decode_face, encode_face
 
 _TOOLS: Final = ("numpy", "opencv-python-headless", "simplejpeg")
 _GREY_DIMENSIONS: Final = 2
+_FACES_NAME: Final = "faces.parquet"  # of a part
 
 Pixels: TypeAlias = NDArray[np.uint8]
 _Plane: TypeAlias = Callable[[Pixels], Pixels]
@@ -57,7 +60,13 @@ def equalize_pixels(pixels: Pixels, params: EqualizeParams) -> Pixels:
 
 
 def run(
-    src: Path, out: Path, params: EqualizeParams, *, workers: int, progress: Progress = no_progress
+    src: Path,
+    out: Path,
+    params: EqualizeParams,
+    *,
+    workers: int,
+    resume: Resume = TAKE_OVER,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Equalize every face of a folder. Only the column `image` changes; with method `none`, parts are copied unchanged.
 
@@ -66,6 +75,7 @@ def run(
         out: the folder to write, with the same files.
         params: method and settings.
         workers: processes; each works on one part at a time. The result does not depend on it.
+        resume: whether parts of a killed run are taken over.
         progress: called with the faces done so far.
 
     Returns:
@@ -78,10 +88,21 @@ def run(
     parts = table_files(src)
     before = read_snapshot(src)
     with stage_output(out, stage="equalize", sources=[src], params=params.plain(), tools=_TOOLS) as output:
-        jobs = [_Part(part, output.path(part.name), params) for part in parts]
-        total = sum(map(count_rows, parts))
-        progress(0, total, "faces")
-        rows = sum(map_ordered(_equalize_part, jobs, workers, lambda done: progress(done, total, "faces")))
+        recipe = recipe_of([_equalize_part], params.plain(), _TOOLS)
+        store = output.part_store(recipe, resume, lasting=False)
+        tasks = [Task(digest_of(store.md5(part)), _Part(part, params)) for part in parts]
+        rows = sum(map(count_rows, parts))
+        made = map_kept(
+            store,
+            _equalize_part,
+            _part_key,
+            tasks,
+            workers,
+            lambda job: count_rows(job.src),
+            lambda done: progress(done, rows, "faces"),
+        )
+        for part, kept in zip(parts, made, strict=True):
+            output.add_part(kept, {_FACES_NAME: part.name})
         if not rows:
             raise TableError(f"{src}: holds no face; run align again and see its rejects")
         if (src / DETECTIONS_NAME).is_file():
@@ -93,16 +114,19 @@ def run(
 @dataclass(frozen=True, slots=True)
 class _Part:
     src: Path
-    out: Path
     params: EqualizeParams
 
 
-def _equalize_part(part: _Part) -> int:
+def _part_key(part: _Part) -> str:
+    return digest_of(file_md5(part.src))
+
+
+def _equalize_part(part: _Part, folder: Path, _: Units) -> None:
     table = read_part(part.src, schema=FACES)
     if part.params.method == "none":
-        shutil.copyfile(part.src, part.out)
+        shutil.copyfile(part.src, folder / _FACES_NAME)
         finish_units(table.num_rows)
-        return int(table.num_rows)
+        return
     function = _plane_function(part.params)
     with _one_thread():
         images = [
@@ -111,8 +135,7 @@ def _equalize_part(part: _Part) -> int:
         ]
     place = table.schema.get_field_index("image")
     equalized = table.set_column(place, table.schema.field(place), pa.array(images, pa.binary()))
-    write_table(part.out, equalized, row_group_rows=_row_group_rows(part.src))
-    return int(table.num_rows)
+    write_table(folder / _FACES_NAME, equalized, row_group_rows=_row_group_rows(part.src))
 
 
 def _equalize_face(part: _Part, sample_id: str, image: bytes, function: _Plane) -> bytes:

@@ -9,19 +9,23 @@ benchmark measures how many, on photographs of people whose names are known.
 """
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError, ModelError, TableError
+from pipeline.core.lineage.identity import file_md5
 from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, finish_units, no_progress
-from pipeline.core.tables import count_rows, read_part
+from pipeline.core.parallel.units import Units
+from pipeline.core.parts import PartStore, Task, digest_of, map_kept
+from pipeline.core.tables import count_rows, read_part, write_table
 from pipeline.geometry.margin import read_margin
 from pipeline.geometry.similarity import fit_similarity, template_points
 from pipeline.geometry.warp import warp_face
@@ -30,6 +34,8 @@ from pipeline.images import decode_face
 Descriptors = NDArray[np.float64]
 
 _WEIGHTS: Final = "models/dlib_face_recognition_resnet_model_v1.dat"
+_NAME: Final = "descriptors.parquet"
+_DESCRIBED: Final = pa.schema([("sample_id", pa.string()), ("descriptor", pa.binary())])
 _CHIP_PX: Final = 150
 # Where dlib puts the two eyes in its crop: the centres of the eye corners of its five-point mean face, padded by a
 # quarter.
@@ -42,7 +48,12 @@ _SLACK: Final = 1e-3
 
 
 def find_identities(
-    parts: Sequence[Path], *, threshold: float, workers: int, progress: Progress = no_progress
+    parts: Sequence[Path],
+    *,
+    threshold: float,
+    workers: int,
+    store: PartStore | None = None,
+    progress: Progress = no_progress,
 ) -> list[tuple[str, str]]:
     """Return pairs of sample ids that show one person according to their descriptors.
 
@@ -50,6 +61,7 @@ def find_identities(
         parts: Parquet files of aligned faces, each in a folder with the snapshot of align.
         threshold: largest Euclidean distance between two descriptors of one person.
         workers: processes; the result does not depend on it.
+        store: where the descriptors are kept, to be taken over by the next run; None: they are not kept.
         progress: called with faces read.
 
     Raises:
@@ -61,8 +73,7 @@ def find_identities(
     found: list[Descriptors] = []
     total = sum(map(count_rows, parts))
     progress(0, total, "faces described")
-    described = map_ordered(_describe_part, list(parts), workers, lambda done: progress(done, total, "faces described"))
-    for names, descriptors in described:
+    for names, descriptors in _describe(parts, workers, lambda done: progress(done, total, "faces described"), store):
         ids += names
         found.append(descriptors)
     if not ids:
@@ -101,6 +112,34 @@ def describe(faces: Sequence[NDArray[np.uint8]], margin: float) -> Descriptors:
         rows.append(network.compute_face_descriptor(_chip(face, margin)))
         finish_units(1)
     return np.array(rows, np.float64).reshape(-1, 128)
+
+
+def _describe(
+    parts: Sequence[Path], workers: int, report: Callable[[int], None], store: PartStore | None
+) -> Iterator[tuple[list[str], Descriptors]]:
+    if store is None:
+        yield from map_ordered(_describe_part, list(parts), workers, report)
+        return
+    tasks = [Task(_key(store.md5(part), part), part) for part in parts]
+    for kept in map_kept(store, write_descriptors, _key_of, tasks, workers, count_rows, report):
+        table = read_part(kept.folder / _NAME, schema=_DESCRIBED)
+        ids, descriptors = (table[name].to_pylist() for name in _DESCRIBED.names)
+        yield ids, np.frombuffer(b"".join(descriptors), np.float64).reshape(-1, 128)
+
+
+def write_descriptors(file: Path, folder: Path, _: Units) -> None:
+    """Write the descriptors of a part of faces into a folder, as the worker of `map_kept`."""
+    ids, descriptors = _describe_part(file)
+    rows = [descriptor.tobytes() for descriptor in descriptors]
+    write_table(folder / _NAME, pa.table([ids, rows], schema=_DESCRIBED))
+
+
+def _key_of(file: Path) -> str:
+    return _key(file_md5(file), file)
+
+
+def _key(md5: str, file: Path) -> str:
+    return digest_of(["descriptors", md5, read_margin(file.parent)])
 
 
 def _describe_part(file: Path) -> tuple[list[str], Descriptors]:

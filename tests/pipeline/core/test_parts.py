@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.core import place
-from pipeline.core.errors import OutputError
+from pipeline.core.errors import LineageError, OutputError
 from pipeline.core.lineage.identity import identity
 from pipeline.core.parallel.units import Units
-from pipeline.core.parts import MakePart, Resume, Task, digest_of, in_order, kept_parts
+from pipeline.core.parts import MakePart, Resume, Task, digest_of, kept_parts
 from pipeline.core.stage_output import stage_output
 
 TASKS = [Task(digest_of(text), text) for text in ("one", "two", "three")]
@@ -41,14 +41,14 @@ def run(tasks=TASKS, *, recipe="a", fresh=False, lost=(), dies_after=99, keep=Tr
         (folder / "text").write_text(text)
 
     with stage_output(Path("out"), stage="split", sources=[Path("source")], params={}) as output:
-        store = output.part_store({"recipe": recipe}, Resume(fresh, ran.said.append))
+        store = output.part_store({"recipe": recipe}, Resume(fresh, ran.said.append), lasting=keep)
         taken = store.take_over(tasks, 2)
-        make = MakePart(write, store.folder)
+        make = MakePart(write, digest_of, store.folder)
         made = (
             make(task, Units(lost={0: "died"} if task.job in lost else {})) for task in tasks if task.key not in taken
         )
-        for number, part in enumerate(in_order(tasks, taken, made)):
-            output.add_part(part, {"text": f"{number}"}, keep=keep)
+        for number, part in enumerate(store.in_order(tasks, taken, made)):
+            output.add_part(part, {"text": f"{number}"})
         output.finish(rows_in=0, rows_out=0)
     assert [Path("out", str(number)).read_text() for number in range(len(tasks))] == [task.job for task in tasks]
     return ran
@@ -177,8 +177,8 @@ def test_what_is_edited_while_the_run_lasts_is_refused():
     run()
     with pytest.raises(OutputError, match="1 is not what its worker wrote"):  # noqa: SIM117 - the output comes first
         with stage_output(Path("out"), stage="split", sources=[Path("source")], params={}) as output:
-            taken = output.part_store({"recipe": "a"}, Resume()).take_over(TASKS, 1)
-            output.add_part(taken[TASKS[1].key], {"text": "1"}, keep=True)
+            taken = output.part_store({"recipe": "a"}, Resume(), lasting=True).take_over(TASKS, 1)
+            output.add_part(taken[TASKS[1].key], {"text": "1"})
             (part_of("two") / "text").write_text("tw0")
             output.finish(rows_in=0, rows_out=0)
 
@@ -198,8 +198,15 @@ def test_a_second_run_leaves_the_parts_of_a_living_one():
     run()
     before = parts()
     with stage_output(Path("out"), stage="split", sources=[Path("source")], params={}) as output:
-        output.part_store({"recipe": "b"}, Resume())
+        output.part_store({"recipe": "b"}, Resume(), lasting=True)
         with pytest.raises(OutputError, match="another run is writing it"):
             run(fresh=True)
         assert [folder for folder in parts() if folder in before] == before
         output.finish(rows_in=0, rows_out=0)
+
+
+def test_a_part_of_an_input_that_changed_is_not_kept():
+    """Its key is that of the earlier input, which may be back when the next run looks."""
+    with pytest.raises(LineageError, match="changed while it was being read"):
+        run([Task(digest_of("before"), "after")])
+    assert parts() == []

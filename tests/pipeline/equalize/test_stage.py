@@ -9,11 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.errors import TableError
+from pipeline.core.lineage.identity import identity
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import EqualizeParams
+from pipeline.core.parts import Resume, kept_parts
 from pipeline.core.schema import DETECTIONS, FACES
 from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import digest_rows, read_table, rows_to_table
+from pipeline.equalize import stage
 from pipeline.equalize.stage import equalize_pixels
 from pipeline.equalize.stage import run as equalize
 from pipeline.images import decode_face, encode_face
@@ -55,6 +58,37 @@ def make_faces(folder: Path, rows: int = 9, rows_per_part: int = 4) -> Path:
         output.write_table("detections.parquet", rows_to_table(detections, DETECTIONS))
         output.finish(rows_in=rows, rows_out=rows, contract={"align": {"size_px": 64}})
     return folder
+
+
+def test_a_run_that_died_is_taken_up_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    faces, said = make_faces(tmp_path / "aligned"), []
+    equalize(faces, tmp_path / "clean", make_params(), workers=1)
+    real = stage._equalize_face
+
+    def die(part, sample_id, *rest):
+        if sample_id == "toy/8.png#0":
+            raise KeyboardInterrupt
+        return real(part, sample_id, *rest)
+
+    monkeypatch.setattr(stage, "_equalize_face", die)
+    with pytest.raises(KeyboardInterrupt):
+        equalize(faces, tmp_path / "out", make_params(), workers=1)
+    monkeypatch.setattr(stage, "_equalize_face", real)
+    done = []
+    equalize(
+        faces,
+        tmp_path / "out",
+        make_params(),
+        workers=1,
+        resume=Resume(say=said.append),
+        progress=lambda *now: done.append(now),
+    )
+    assert said == ["2 of 3 parts taken over from an earlier run"]
+    assert done[0] == (8, 9, "faces")
+    assert identity(tmp_path / "out") == identity(tmp_path / "clean")
+    assert kept_parts(tmp_path) == []
+    equalize(faces, tmp_path / "out", make_params(), workers=1, resume=Resume(say=said.append))
+    assert len(said) == 1
 
 
 def opencv_luma(picture, function):
