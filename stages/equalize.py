@@ -7,7 +7,6 @@ import typer
 
 from pipeline.core import folders
 from pipeline.core.parallel.pool import worker_count
-from pipeline.core.parts import Resume
 from stages import project
 from stages.progress import bar
 from stages.say import Fresh, note, say
@@ -20,6 +19,7 @@ def equalize(
 ) -> None:
     """Equalize the histogram of every face: none, hist or clahe, on luma or on each channel (params.yaml)."""
     project.check_made(src)
+    from pipeline.core.parts import Resume
     from pipeline.equalize.stage import run as equalize_faces
 
     params = project.load_params().equalize

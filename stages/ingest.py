@@ -11,7 +11,7 @@ from pipeline.core.errors import ParamsError
 from pipeline.core.params import AnyDataset, Params, TableDataset
 from stages import project
 from stages.progress import bar
-from stages.say import note, one_line, say
+from stages.say import Fresh, note, one_line, say
 
 if TYPE_CHECKING:
     from pipeline.ingest.dataset_options import DatasetOptions
@@ -30,9 +30,10 @@ def ingest(
     accept_mismatch: Annotated[
         bool, typer.Option("--accept-mismatch", help="Read it although its counts are not those of the release.")
     ] = False,
+    fresh: Fresh = False,
 ) -> None:
     """Read a raw tree: one row a face, with all that the raw dataset says of it, and why any row was left out."""
-    run_ingest(project.load_params(), src, format=format, out=out, accept_mismatch=accept_mismatch)
+    run_ingest(project.load_params(), src, format=format, out=out, accept_mismatch=accept_mismatch, fresh=fresh)
 
 
 def ingest_choices(params: Params, src: str, format: str = AUTO) -> dict[str, Any]:  # noqa: A002 - the option's name
@@ -76,15 +77,22 @@ def run_ingest(
     format: str = AUTO,  # noqa: A002 - the option's name
     out: Path | None = None,
     accept_mismatch: bool = False,
+    fresh: bool = False,
 ) -> None:
     """Ingest a source as params.yaml has it and say what came of it; for `prep ingest` and the stages that need it."""
+    from pipeline.core.parts import Resume
     from pipeline.ingest.stage import run as ingest_tree
 
     choices = ingest_choices(params, src, format)
     dataset = choices["dataset"]
     with bar(f"ingest {dataset}") as progress:
         summary = ingest_tree(
-            src, out or folders.SAMPLES / dataset, accept_mismatch=accept_mismatch, progress=progress, **choices
+            src,
+            out or folders.SAMPLES / dataset,
+            accept_mismatch=accept_mismatch,
+            resume=Resume(fresh, note),
+            progress=progress,
+            **choices,
         )
     for line in summary["notes"]:
         note(one_line(line))

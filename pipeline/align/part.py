@@ -92,7 +92,7 @@ def part_key(part: Part) -> str:
     return key_of(digest_samples(_read_rows(part)), part.decided)
 
 
-def align_part(part: Part, folder: Path, units: Units) -> None:
+def align_part(part: Part, folder: Path, units: Units) -> bool:
     """Find, warp and encode the faces of one part, and write its faces, and for every row its detection.
 
     Args:
@@ -100,6 +100,10 @@ def align_part(part: Part, folder: Path, units: Units) -> None:
         folder: where to write `FACES_NAME` and `DETECTIONS_NAME`; the latter with the column `detail`, which says more
             of a rejected row.
         units: which rows to work on, and where to report the current one.
+
+    Returns:
+        Whether another run may take the part over: not if a picture was left out because it ended its process or took
+        too long, which may be otherwise the next time.
 
     Raises:
         LineageError: a picture is not the one that was ingested.
@@ -117,6 +121,7 @@ def align_part(part: Part, folder: Path, units: Units) -> None:
     for batch in _batches(samples, raw, part, units):
         _align_batch(batch, attempts, follower, part, units)
     _write(samples, folder)
+    return not units.lost
 
 
 def _sample(unit: int, row: dict[str, Any], decided: Decided) -> _Sample:

@@ -35,6 +35,9 @@ from pipeline.core.place import FOLDER_MODE, PARTS_NAME, seal_folder, sync
 
 Job = TypeVar("Job")
 
+# Writes the files of a job into a folder; returns whether another run may take them over.
+PartWriter = Callable[[Job, Path, Units], bool]
+
 _RECORD_NAME: Final = "part.json"
 _NEW: Final = ".new"
 _ALL: Final = Units()
@@ -81,12 +84,13 @@ class MakePart(Generic[Job]):
     """The function that a worker process runs: it has `function` write the files of a part, and makes them durable.
 
     Attributes:
-        function: writes the files of a job into a folder and reports its units; see `supervised.map_parts`.
+        function: writes the files of a job into a folder, reports its units (see `supervised.map_parts`), and returns
+            whether another run may take them over.
         key_of: returns the key of a job by reading its input again.
         folder: that of the recipe.
     """
 
-    function: Callable[[Job, Path, Units], None]
+    function: PartWriter[Job]
     key_of: Callable[[Job], str]
     folder: Path
 
@@ -100,13 +104,13 @@ class MakePart(Generic[Job]):
         scratch = place.with_name(f"{place.name}{_NEW}")
         scratch.mkdir(FOLDER_MODE)
         try:
-            self.function(task.job, scratch, units)
+            lasts = self.function(task.job, scratch, units)
             files = file_table(folder_files(scratch))
             if units.only is None:
                 # Otherwise the part would be taken over by a run that finds the earlier input in its place again.
                 if self.key_of(task.job) != task.key:
                     raise LineageError("an input changed while it was being read; run the stage again")
-                _finish(scratch, place, files, flawed=bool(units.lost))
+                _finish(scratch, place, files, flawed=not lasts)
             return KeptPart(place, files)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -178,30 +182,33 @@ class PartStore:
 
 def map_kept(
     store: PartStore,
-    function: Callable[[Job, Path, Units], None],
+    function: PartWriter[Job],
     key_of: Callable[[Job], str],
     tasks: Sequence[Task[Job]],
     workers: int,
     count_units: Callable[[Job], int],
     report: Callable[[int], None],
+    *,
+    threads: bool = False,
 ) -> Iterator[KeptPart]:
     """Yield the part of each task, in order; `engine.map_ordered` makes those that are not there.
 
     Args:
         store: where the parts are.
-        function: writes the files of a job into a folder; it may call `finish_units`.
+        function: writes the files of a job into a folder; it may call `finish_units`; see `MakePart`.
         key_of: returns the key of a job by reading its input again.
         tasks: the parts of the result.
         workers: processes.
         count_units: returns how many units a job has.
         report: called with the number of units that are done or were taken over.
+        threads: use threads instead of processes.
     """
     taken = store.take_over(tasks, workers)
     before = sum(count_units(task.job) for task in tasks if task.key in taken)
     report(before)
     waiting = [task for task in tasks if task.key not in taken]
     make = MakePart(function, key_of, store.folder)
-    made = map_ordered(make, waiting, workers, lambda done: report(before + done))
+    made = map_ordered(make, waiting, workers, lambda done: report(before + done), threads=threads)
     yield from store.in_order(tasks, taken, made)
 
 

@@ -8,7 +8,7 @@ folder, a second one for the same folder stops with an error. `place` does the m
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +48,14 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An input of a stage. `md5` is DVC's hash if the stage has computed it already (of a raw tree); None: not yet."""
+    """An input of a stage.
+
+    `md5` is DVC's hash if the stage knows it already, or the function with which it computes it (of a raw tree); None:
+    it is computed here.
+    """
 
     path: Path
-    md5: str | None = None
+    md5: "str | Callable[[StageOutput], str] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +77,11 @@ class StageOutput:
         inputs: what the stage reads, with its hashes from before the stage began.
     """
 
-    def __init__(self, folder: Path, stage: str, inputs: Sequence[Input], files: KnownFiles) -> None:
+    def __init__(self, folder: Path, stage: str, files: KnownFiles) -> None:
         self._files = files
         self.folder = folder
         self.stage = stage
-        self.inputs = tuple(inputs)
+        self.inputs: tuple[Input, ...] = ()
         self._beside: dict[Path, Path] = {}  # files outside the folder: final path -> temporary path
         self._rejects: list[Reject] = []
         self._finished: _Finished | None = None
@@ -284,7 +288,8 @@ def stage_output(
         with workplace(out) as folder:
             _check_replaceable(out, stage)  # again, because another run may have ended before the lock
             files = KnownFiles()
-            output = StageOutput(folder, stage, [_input(source, files) for source in sources], files)
+            output = StageOutput(folder, stage, files)
+            output.inputs = tuple(_input(source, files, output) for source in sources)
             try:
                 yield output
                 _check_unchanged(sources, output.inputs, files)
@@ -311,9 +316,10 @@ def _entry(path: Path) -> dict[str, Any]:
     return {"md5": file_md5(path), "size": path.stat().st_size}
 
 
-def _input(source: Path | Source, files: KnownFiles) -> Input:
+def _input(source: Path | Source, files: KnownFiles, output: StageOutput) -> Input:
     given = source if isinstance(source, Source) else Source(source)
-    folder, md5 = _output_of(given.path), given.md5 or files.identity(given.path)
+    known = given.md5(output) if callable(given.md5) else given.md5
+    folder, md5 = _output_of(given.path), known or files.identity(given.path)
     snapshot = None
     if (folder / SNAPSHOT_NAME).is_file():
         snapshot = read_snapshot(folder).id if folder == given.path else md5
@@ -336,7 +342,9 @@ def relative_path(path: Path) -> str:
 
 def _check_unchanged(sources: Sequence[Path | Source], before: Sequence[Input], files: KnownFiles) -> None:
     for source, was in zip(sources, before, strict=True):
-        if _input(source, files).md5 != was.md5:
+        # What the stage hashes by itself, it also compares by itself.
+        given = source if isinstance(source, Source) else Source(source)
+        if given.md5 is None and files.identity(given.path) != was.md5:
             raise LineageError(f"{was.path}: changed while it was being read; run the stage again")
 
 

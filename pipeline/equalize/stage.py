@@ -121,12 +121,12 @@ def _part_key(part: _Part) -> str:
     return digest_of(file_md5(part.src))
 
 
-def _equalize_part(part: _Part, folder: Path, _: Units) -> None:
+def _equalize_part(part: _Part, folder: Path, _: Units) -> bool:
     table = read_part(part.src, schema=FACES)
     if part.params.method == "none":
         shutil.copyfile(part.src, folder / _FACES_NAME)
         finish_units(table.num_rows)
-        return
+        return True
     function = _plane_function(part.params)
     with _one_thread():
         images = [
@@ -136,6 +136,7 @@ def _equalize_part(part: _Part, folder: Path, _: Units) -> None:
     place = table.schema.get_field_index("image")
     equalized = table.set_column(place, table.schema.field(place), pa.array(images, pa.binary()))
     write_table(folder / _FACES_NAME, equalized, row_group_rows=_row_group_rows(part.src))
+    return True
 
 
 def _equalize_face(part: _Part, sample_id: str, image: bytes, function: _Plane) -> bytes:

@@ -15,6 +15,7 @@ from pipeline.core.errors import LineageError, SourceError
 from pipeline.core.names import MANIFEST_NAME, SAMPLES_NAME
 from pipeline.core.parallel.pool import Progress, no_progress, worker_count
 from pipeline.core.params import IngestParams
+from pipeline.core.parts import TAKE_OVER, Resume
 from pipeline.core.schema import MANIFEST, SAMPLES
 from pipeline.core.stage_output import Source, StageOutput, nothing_left, relative_path, stage_output
 from pipeline.core.tables import rows_to_table
@@ -24,6 +25,7 @@ from pipeline.ingest.raw_dataset import RawDataset
 from pipeline.ingest.registry import Reader, Tree, locate, open_tree
 from pipeline.ingest.releases.fingerprints import Comparison, compare
 from pipeline.ingest.samples import Samples, printable
+from pipeline.ingest.trees.hashes import RECIPE
 
 # Rows between two calls of the progress bar.
 _STEP_ROWS: Final = 2000
@@ -31,7 +33,7 @@ _STEP_ROWS: Final = 2000
 _SLICE_FILES: Final = 8192
 
 
-def run(
+def run(  # noqa: PLR0913 - what goes in, and how
     src: str,
     out: Path,
     params: IngestParams,
@@ -40,6 +42,7 @@ def run(
     fmt: str,
     options: DatasetOptions | None = None,
     accept_mismatch: bool = False,
+    resume: Resume = TAKE_OVER,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Read a raw tree as it ships.
@@ -52,6 +55,7 @@ def run(
         fmt: a name of `pipeline.ingest.registry.READERS`, or "auto".
         options: the dataset's options in params.yaml; None: none.
         accept_mismatch: read a dataset whose counts contradict those of its release.
+        resume: whether the hashes of a killed run are taken over, of files that look as they did.
         progress: called with the files hashed and the rows read so far.
 
     Returns:
@@ -66,13 +70,16 @@ def run(
     options = options or DatasetOptions()
     tree = open_tree(src)
     reader, root, why = locate(tree, fmt, options.classes)
-    md5 = tree.identity(worker_count(), progress)
-    raw = RawDataset(tree, root, params, options)
-    samples = _read(reader, raw, dataset, progress)
-    accepted = accept_mismatch or dataset in params.accept_mismatch
-    verdict = compare(reader.name, samples.listed, raw, name=dataset, accepted=accepted)
     given = recorded_params(dataset, fmt, params, options)
-    with stage_output(out, stage="ingest", sources=[Source(Path(src), md5)], params=given) as output:
+
+    def hash_tree(output: StageOutput) -> str:
+        return tree.identity(worker_count(), progress, output.part_store(RECIPE, resume, lasting=False))
+
+    with stage_output(out, stage="ingest", sources=[Source(Path(src), hash_tree)], params=given) as output:
+        raw = RawDataset(tree, root, params, options)
+        samples = _read(reader, raw, dataset, progress)
+        accepted = accept_mismatch or dataset in params.accept_mismatch
+        verdict = compare(reader.name, samples.listed, raw, name=dataset, accepted=accepted)
         output.reject(samples.rejects)
         output.write_slices(SAMPLES_NAME, SAMPLES, samples.slices())
         output.write_slices(MANIFEST_NAME, MANIFEST, _manifest(tree))

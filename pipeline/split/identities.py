@@ -127,11 +127,12 @@ def _describe(
         yield ids, np.frombuffer(b"".join(descriptors), np.float64).reshape(-1, 128)
 
 
-def write_descriptors(file: Path, folder: Path, _: Units) -> None:
+def write_descriptors(file: Path, folder: Path, _: Units) -> bool:
     """Write the descriptors of a part of faces into a folder, as the worker of `map_kept`."""
     ids, descriptors = _describe_part(file)
     rows = [descriptor.tobytes() for descriptor in descriptors]
     write_table(folder / _NAME, pa.table([ids, rows], schema=_DESCRIBED))
+    return True
 
 
 def _key_of(file: Path) -> str:

@@ -11,7 +11,7 @@ from pipeline.core.lineage.identity import file_md5, identity
 
 # If a file changed less than one clock step before it was hashed, it may change again without getting a newer time. The
 # steps of file systems are at most one second.
-_CLOCK_STEP_NS: Final = 1_000_000_000
+CLOCK_STEP_NS: Final = 1_000_000_000
 
 # The size of a file in bytes, its mtime and ctime in ns, and its inode. A program can set mtime back after a change,
 # but only the kernel sets ctime.
@@ -56,7 +56,7 @@ class KnownFiles:
         if known is None or known.look != look or not known.certain:
             # The stat was taken before reading, so a change in between is noticed the next time.
             md5 = file_md5(path)
-            self._files[name] = known = _Hashed(look, md5, before - look[2] > _CLOCK_STEP_NS)
+            self._files[name] = known = _Hashed(look, md5, before - look[2] > CLOCK_STEP_NS)
         return known.md5
 
 

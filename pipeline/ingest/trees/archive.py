@@ -6,8 +6,9 @@ by mistake, so the other members cannot be trusted either.
 
 import io
 import re
+import time
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -15,6 +16,9 @@ from pipeline.core.errors import LineageError, SourceError
 from pipeline.core.lineage.identity import FileIdentity, file_md5
 from pipeline.core.lineage.known import look_of
 from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.parallel.units import Units
+from pipeline.core.parts import KeptPart, MakePart, PartStore, Task
+from pipeline.ingest.trees.hashes import key_of_files, read_hashes, write_hashes
 from pipeline.ingest.trees.tree import DamagedError, Tree, buffered, is_junk, stream_md5
 
 # The limit of unpacked to packed size. Photographs hardly shrink and tables shrink tenfold; deflate can reach 1032.
@@ -98,21 +102,51 @@ class ArchiveTree(Tree):
         self.size(name)
         return buffered(self.raw(name))
 
-    def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:  # noqa: ARG002 - one file, one reader
+    def identity(
+        self,
+        workers: int = 1,  # noqa: ARG002 - one file, one reader
+        progress: Progress = no_progress,
+        store: PartStore | None = None,
+    ) -> str:
         """Return the md5 of the archive file, which is DVC's identity of it; hashes every member as well."""
-        self.hash_members(progress)
+        self.hash_members(progress, store)
         self._md5 = file_md5(self.file)
         return self._md5
 
-    def hash_members(self, progress: Progress = no_progress) -> None:
+    def hash_members(self, progress: Progress = no_progress, store: PartStore | None = None) -> None:
         """Read every member once and store its md5, or "" for a damaged one, which costs no other member."""
-        for done, name in enumerate(self.stored_order(), 1):
+        names = list(self.stored_order())
+        tasks = [
+            Task(self._key_of(batch), batch)
+            for batch in (names[start : start + _STEP_FILES] for start in range(0, len(names), _STEP_FILES))
+        ]
+        # Not by `map_kept`: the members of most archives can only be read one after the other.
+        parts = iter(()) if store is None else self._keep(store, tasks)
+        for done, task in enumerate(tasks, 1):
+            digests = self._hash(task.job) if store is None else read_hashes(next(parts))
+            self._md5s |= dict(zip(task.job, digests, strict=True))
+            progress(min(done * _STEP_FILES, len(names)), len(names), "hashing")
+
+    def _keep(self, store: PartStore, tasks: Sequence[Task[list[str]]]) -> Iterator[KeptPart]:
+        taken = store.take_over(tasks, 1)
+        make = MakePart(self._write, self._key_of, store.folder)
+        return store.in_order(tasks, taken, (make(task) for task in tasks if task.key not in taken))
+
+    def _write(self, names: list[str], folder: Path, _: Units) -> bool:
+        began_ns = time.time_ns()
+        return write_hashes(folder, self._hash(names), [look_of(self.file.stat())], began_ns)
+
+    def _key_of(self, names: list[str]) -> str:
+        return key_of_files(names, [look_of(self.file.stat())])
+
+    def _hash(self, names: list[str]) -> list[str]:
+        digests = []
+        for name in names:
             try:
-                self.md5(name)
+                digests.append(self.md5(name))
             except DamagedError:
-                self._md5s[name] = ""
-            if done % _STEP_FILES == 0:
-                progress(done, len(self._sizes), "hashing")
+                digests.append("")
+        return digests
 
     def manifest(self) -> Iterator[FileIdentity]:
         """Yield every member with size and md5, sorted; the md5 of a damaged member is ""."""

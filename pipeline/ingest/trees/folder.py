@@ -4,6 +4,7 @@ import io
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,13 @@ from typing import BinaryIO, Final
 
 from pipeline.core.errors import SourceError
 from pipeline.core.lineage.identity import DVC_CONTROLS, FileIdentity, folder_md5, is_ignored
+from pipeline.core.lineage.known import Look, look_of
 from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, finish_units, no_progress
+from pipeline.core.parallel.units import Units
+from pipeline.core.parts import PartStore, Task, map_kept
 from pipeline.ingest.trees.file_index import FileIndex, FileStamp
+from pipeline.ingest.trees.hashes import key_of_files, read_hashes, write_hashes
 from pipeline.ingest.trees.tree import Tree, stream_md5
 
 # A file in DVC's cache. If `cache.type` is symlink, `dvc checkout` makes links that lead there, and these are followed.
@@ -64,10 +69,10 @@ class FolderTree(Tree):
         """Return the links that lead out of the tree or to nothing, with their targets."""
         return dict(sorted({**self._outside, **self._dangling}.items()))
 
-    def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
+    def identity(self, workers: int = 1, progress: Progress = no_progress, store: PartStore | None = None) -> str:
         """Return DVC's ``.dir`` identity of the folder; reads every byte once, in `workers` threads."""
         # Threads are enough, because reading and hashing release the interpreter's lock.
-        self._index.keep_md5s(self._hash_all(workers, progress))
+        self._index.keep_md5s(self._hash_all(workers, progress, store))
         return folder_md5(self.manifest())
 
     def manifest(self) -> Iterator[FileIdentity]:
@@ -102,15 +107,20 @@ class FolderTree(Tree):
                 return name
         return None
 
-    def _hash_all(self, workers: int, progress: Progress) -> Iterator[str]:
+    def _hash_all(self, workers: int, progress: Progress, store: PartStore | None) -> Iterator[str]:
         names = self.names()
         batches = [_Batch(self.src, names[start : start + _BATCH]) for start in range(0, len(names), _BATCH)]
 
         def report(done: int) -> None:
             progress(done, len(names), "hashing")
 
-        for digests in map_ordered(_hash, batches, workers, report, threads=True):
-            yield from digests
+        if store is None:
+            for digests in map_ordered(_hash, batches, workers, report, threads=True):
+                yield from digests
+            return
+        tasks = [Task(_key_of(batch), batch) for batch in batches]
+        for part in map_kept(store, _write, _key_of, tasks, workers, _count, report, threads=True):
+            yield from read_hashes(part)
 
     def _path(self, name: str) -> Path:
         return Path(self.src, name)
@@ -189,6 +199,26 @@ def _hash(batch: _Batch) -> list[str]:
             digests.append(stream_md5(stream))
     finish_units(len(digests))
     return digests
+
+
+def _write(batch: _Batch, folder: Path, _: Units) -> bool:
+    began_ns = time.time_ns()
+    return write_hashes(folder, _hash(batch), _looks(batch), began_ns)
+
+
+def _key_of(batch: _Batch) -> str:
+    return key_of_files(batch.names, _looks(batch))
+
+
+def _looks(batch: _Batch) -> list[Look]:
+    try:
+        return [look_of(os.stat(f"{batch.src}/{name}")) for name in batch.names]  # noqa: PTH116 - see `FolderTree.moved`
+    except OSError as error:
+        raise SourceError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _count(batch: _Batch) -> int:
+    return len(batch.names)
 
 
 def _open(src: str, name: str) -> BinaryIO:

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 from pipeline.core.errors import SourceError
 from pipeline.core.lineage.identity import FileIdentity
 from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.parts import PartStore
 from pipeline.ingest.raw_dataset import join
 from pipeline.ingest.trees.archive import ArchiveTree
 from pipeline.ingest.trees.folder import FolderTree
@@ -56,11 +57,11 @@ class OverlayTree(Tree):
         tree, inner = self._place(name)
         return tree.md5(inner)
 
-    def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
+    def identity(self, workers: int = 1, progress: Progress = no_progress, store: PartStore | None = None) -> str:
         """Return DVC's identity of the folder with its archives packed; hashes the members as well, for `md5`."""
         for archive in self._archives:
-            archive.hash_members(progress)
-        return self._folder.identity(workers, progress)
+            archive.hash_members(progress, store)
+        return self._folder.identity(workers, progress, store)
 
     def manifest(self) -> Iterator[FileIdentity]:
         """Yield every file of the folder with its archives packed, because that is what DVC tracks."""

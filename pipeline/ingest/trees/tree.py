@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 from pipeline.core.errors import SourceError
 from pipeline.core.lineage.identity import FileIdentity
 from pipeline.core.parallel.pool import Progress, no_progress
+from pipeline.core.parts import PartStore
 
 # No picture or annotation file that is read at once is this large; big tables are streamed. A hostile file that is
 # larger would otherwise take all memory.
@@ -70,12 +71,13 @@ class Tree(ABC):
         """
 
     @abstractmethod
-    def identity(self, workers: int = 1, progress: Progress = no_progress) -> str:
+    def identity(self, workers: int = 1, progress: Progress = no_progress, store: PartStore | None = None) -> str:
         """Return the md5 by which DVC identifies the folder or the archive file; reads every byte once.
 
         Args:
             workers: threads that read.
             progress: called with the number of files that are hashed.
+            store: where hashes are kept until the stage has its result, so that a killed run goes on where it was.
         """
 
     @abstractmethod

@@ -60,11 +60,12 @@ def read_hashes(
         yield Hashes(ids, digests, np.frombuffer(b"".join(patches), np.int8).reshape(-1, SIDE_PX, SIDE_PX))
 
 
-def write_hashes(file: Path, folder: Path, _: Units) -> None:
+def write_hashes(file: Path, folder: Path, _: Units) -> bool:
     """Write the hashes of a part of faces into a folder, as the worker of `map_kept`."""
     found = _hash_part(file)
     patches = [patch.tobytes() for patch in found.patches]
     write_table(folder / _NAME, pa.table([found.ids, found.digests, patches], schema=_HASHES))
+    return True
 
 
 def _hash_part(file: Path) -> Hashes:

@@ -39,6 +39,7 @@ def run(tasks=TASKS, *, recipe="a", fresh=False, lost=(), dies_after=99, keep=Tr
             raise KeyboardInterrupt
         ran.made.append(text)
         (folder / "text").write_text(text)
+        return not units.lost
 
     with stage_output(Path("out"), stage="split", sources=[Path("source")], params={}) as output:
         store = output.part_store({"recipe": recipe}, Resume(fresh, ran.said.append), lasting=keep)
