@@ -8,7 +8,7 @@ import typer
 from pipeline.core import folders
 from stages import project
 from stages.progress import bar
-from stages.say import say
+from stages.say import Fresh, note, say
 
 
 def shard(
@@ -19,9 +19,11 @@ def shard(
     out: Annotated[str, typer.Option(help="Folder to write, or a storage address such as s3://bucket/shards.")] = str(
         folders.SHARDS
     ),
+    fresh: Fresh = False,
 ) -> None:
     """Balance the training classes and write the faces of all datasets as shards that any tool opens."""
     from pipeline.core.parallel.pool import worker_count
+    from pipeline.core.parts import Resume
     from pipeline.shards.stage import run as write_shards
 
     params = project.load_params()
@@ -36,6 +38,7 @@ def shard(
             params.shard,
             seed=params.seed,
             workers=worker_count(),
+            resume=Resume(fresh, note),
             test_caps={name: entry.test_per_class for name, entry in params.datasets.items() if entry.test_per_class},
             progress=progress,
         )

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from pipeline.core.errors import OutputError
 from pipeline.core.names import PARQUET, WEBDATASET
 from pipeline.core.parallel.pool import finish_units
+from pipeline.core.parallel.units import Units
+from pipeline.core.parts import digest_of
 from pipeline.shards.columns import AFFECTS, ROW_SCHEMA, Batch
 from pipeline.shards.parquet import ROW_GROUP_ROWS, count_rows, write_parquet
 from pipeline.shards.webdataset_tar import count_samples, write_tar
@@ -54,7 +56,7 @@ class ShardJob:
         files: (N,) index into `spools` of each picture.
         offsets: (N,) byte offset of each picture in its spool.
         lengths: (N,) size of each picture in bytes.
-        paths: container -> the file to write.
+        containers: names of `CONTAINERS`.
         common: the snapshot id as ``snapshot`` and the contract as ``contract``.
     """
 
@@ -64,24 +66,39 @@ class ShardJob:
     files: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
-    paths: Mapping[str, Path]
+    containers: tuple[str, ...]
     common: dict[str, Any]
 
 
-def write_shard(job: ShardJob) -> str:
-    """Write one shard in each container and return its name; a row is a unit, counted once per container.
+def file_name(container: str) -> str:
+    """Return the name of a shard's file among those of its part."""
+    return f"shard.{CONTAINERS[container].suffix}"
+
+
+def key_of(job: ShardJob) -> str:
+    """Return the key of a shard; its rows and pictures follow from the id of the snapshot."""
+    return key_of_shard(job.common["snapshot"], job.name)
+
+
+def key_of_shard(snapshot_id: str, name: str) -> str:
+    """Return the key of a shard by its name."""
+    return digest_of([snapshot_id, name])
+
+
+def write_shard(job: ShardJob, folder: Path, _: Units) -> bool:
+    """Write one shard in each container into a folder; a row is a unit, counted once per container.
 
     At most one row group of pictures is in memory at a time, whatever the size of the shard.
 
     Raises:
         OutputError: a file contains another number of rows than the shard, as read back from the file.
     """
-    for name, path in job.paths.items():
-        container = CONTAINERS[name]
+    for name in job.containers:
+        container, path = CONTAINERS[name], folder / file_name(name)
         container.write(path, job.name, _batches(job), job.common)
         if (written := container.count(path)) != len(job.rows):
-            raise OutputError(f"{path}: {written} rows were written, {len(job.rows)} were given")
-    return job.name
+            raise OutputError(f"{job.name}.{container.suffix}: {written} rows were written, {len(job.rows)} were given")
+    return True
 
 
 def _batches(job: ShardJob) -> Iterator[Batch]:

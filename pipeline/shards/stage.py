@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.emotions import CLASSES
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, LineageError
 from pipeline.core.names import (
     CROISSANT_NAME,
     HUB_CARD_NAME,
@@ -26,12 +26,13 @@ from pipeline.core.names import (
 from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import ShardParams
+from pipeline.core.parts import TAKE_OVER, MakePart, PartStore, Resume, Task, recipe_of
 from pipeline.core.schema import ATTRIBUTES, Reason
 from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.core.storage import staged
 from pipeline.shards.balance import missing_classes
 from pipeline.shards.balanced_rows import Balanced, balanced, keep_tested
-from pipeline.shards.container import CONTAINERS, ShardJob, shard_rows, write_shard
+from pipeline.shards.container import CONTAINERS, ShardJob, file_name, key_of, key_of_shard, shard_rows, write_shard
 from pipeline.shards.croissant import build_croissant
 from pipeline.shards.hub_card import build_hub_card
 from pipeline.shards.landmarks import crop_landmarks
@@ -51,6 +52,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
     seed: int,
     workers: int,
     test_caps: Mapping[str, int] | None = None,
+    resume: Resume = TAKE_OVER,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write shards as Parquet, WebDataset or both, with their index, manifest and Croissant metadata.
@@ -66,6 +68,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         seed: seed of the balance and of the order of training rows.
         workers: the number of threads; the bytes do not depend on it.
         test_caps: dataset -> how many test rows of each class a protocol tests; without an entry, it tests all.
+        resume: whether shards of a killed run are taken over.
         progress: called with the number of faces read, then with the rows written, counted once per container.
 
     Returns:
@@ -94,7 +97,8 @@ def run(  # noqa: PLR0913 - what goes in, and how
         contract = merged_contract(faces, labels)
         snapshot_id = build_snapshot_id(output.inputs, index, joined.missing, settings)
         common = {"snapshot": snapshot_id, "contract": contract}
-        _write_all(output, joined, shards, params.containers, common, workers, progress)
+        store = output.part_store(recipe_of([run], settings, ["numpy"]), resume, lasting=False)
+        _write_all(output, store, joined, shards, params.containers, common, workers, progress)
         output.write_table(INDEX_NAME, index)
         output.write_table(MISSING_FACES_NAME, joined.missing)
         manifest = build_manifest(snapshot_id, contract, shards, params.containers, params.world_size)
@@ -122,6 +126,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
 
 def _write_all(
     output: StageOutput,
+    store: PartStore,
     joined: Joined,
     shards: list[Shard],
     containers: Collection[str],
@@ -129,25 +134,47 @@ def _write_all(
     workers: int,
     progress: Progress,
 ) -> None:
+    tasks = [Task(key_of_shard(common["snapshot"], shard.name), shard) for shard in shards]
+    taken = store.take_over(tasks, workers)
+    waiting = [task.job for task in tasks if task.key not in taken]
     # Threads are enough, because reading and writing files and Arrow's encoding release the interpreter's lock. The
     # spool is in the output folder, not in the shared /tmp, because it contains faces; it is removed before the folder
     # is put in place.
     with tempfile.TemporaryDirectory(dir=output.folder, prefix=".spool") as scratch:
         spools = tuple(Path(scratch, f"{number:05d}") for number in range(len(joined.files)))
-        chosen = _chosen_rows(joined, shards)
-        spooling = [SpoolJob(file, chosen[n], spools[n]) for n, file in enumerate(joined.files)]
-        read = _reporter(progress, sum(map(len, chosen)), "faces read")
-        spooled = list(map_ordered(spool_part, spooling, workers, read, threads=True))
-        rows = sum(len(shard.rows) for shard in shards)
-        wrote = _reporter(progress, rows * len(containers), f"rows written, {' and '.join(containers)}")
-        jobs = [_shard_job(output, shard, spools, chosen, spooled, containers, common) for shard in shards]
-        for _ in map_ordered(write_shard, jobs, workers, wrote, threads=True):
-            pass
+        chosen, spooled = _spool(store, joined, waiting, spools, workers, progress)
+        rows = len(containers) * sum(len(shard.rows) for shard in shards)
+        before = rows - len(containers) * sum(len(shard.rows) for shard in waiting)
+        wrote = _reporter(progress, rows, f"rows written, {' and '.join(containers)}", before)
+        jobs = [_shard_job(shard, spools, chosen, spooled, containers, common) for shard in waiting]
+        make = MakePart(write_shard, key_of, store.folder)
+        made = map_ordered(make, [Task(key_of(job), job) for job in jobs], workers, wrote, threads=True)
+        for shard, part in zip(shards, store.in_order(tasks, taken, made), strict=True):
+            places = {file_name(name): f"{name}/{shard.name}.{CONTAINERS[name].suffix}" for name in containers}
+            output.add_part(part, places)
 
 
-def _reporter(progress: Progress, total: int, note: str) -> Callable[[int], None]:
-    progress(0, total, note)
-    return lambda done: progress(done, total, note)
+def _spool(
+    store: PartStore, joined: Joined, shards: list[Shard], spools: tuple[Path, ...], workers: int, progress: Progress
+) -> tuple[list[npt.NDArray[np.int32]], list[Spooled]]:
+    """Copy the pictures of some shards to the spools; return the rows of each part of faces, and where they are."""
+    if not shards:
+        return [], []
+    before = [store.md5(file) for file in joined.files]
+    chosen = _chosen_rows(joined, shards)
+    spooling = [SpoolJob(file, chosen[n], spools[n]) for n, file in enumerate(joined.files)]
+    read = _reporter(progress, sum(map(len, chosen)), "faces read")
+    spooled = list(map_ordered(spool_part, spooling, workers, read, threads=True))
+    for file, md5 in zip(joined.files, before, strict=True):
+        # Otherwise a later run would take over shards with the pictures of another input.
+        if store.md5(file) != md5:
+            raise LineageError(f"{file}: changed while it was being read; run the stage again")
+    return chosen, spooled
+
+
+def _reporter(progress: Progress, total: int, note: str, before: int = 0) -> Callable[[int], None]:
+    progress(before, total, note)
+    return lambda done: progress(before + done, total, note)
 
 
 def _chosen_rows(joined: Joined, shards: list[Shard]) -> list[npt.NDArray[np.int32]]:
@@ -159,7 +186,6 @@ def _chosen_rows(joined: Joined, shards: list[Shard]) -> list[npt.NDArray[np.int
 
 
 def _shard_job(
-    output: StageOutput,
     shard: Shard,
     spools: tuple[Path, ...],
     chosen: list[npt.NDArray[np.int32]],
@@ -179,7 +205,7 @@ def _shard_job(
         files=files,
         offsets=np.array([spooled[file].offsets[number] for file, number in places]),
         lengths=np.array([spooled[file].lengths[number] for file, number in places]),
-        paths={name: output.path(f"{name}/{shard.name}.{CONTAINERS[name].suffix}") for name in containers},
+        containers=tuple(containers),
         common=common,
     )
 

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.errors import OutputError
+from pipeline.core.parallel.units import Units
 from pipeline.core.params.preparation import Container
 from pipeline.shards.columns import ROW_SCHEMA
-from pipeline.shards.container import CONTAINERS, ShardJob, write_shard
+from pipeline.shards.container import CONTAINERS, ShardJob, file_name, write_shard
 from pipeline.shards.parquet import ROW_GROUP_ROWS
 from pipeline.shards.webdataset_tar import write_tar
 
@@ -32,17 +33,17 @@ def job(tmp_path):
         files=np.zeros(ROWS, np.int32),
         offsets=np.arange(ROWS)[::-1].astype(np.int64) * BYTES,
         lengths=np.full(ROWS, BYTES),
-        paths={"parquet": tmp_path / "train-00000.parquet", "webdataset": tmp_path / "train-00000.tar"},
+        containers=("parquet", "webdataset"),
         common={"snapshot": "0" * 64, "contract": {}},
     )
 
 
-def test_a_large_shard_needs_the_memory_of_a_row_group(job):
+def test_a_large_shard_needs_the_memory_of_a_row_group(job, tmp_path):
     pool, before = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
     pa.set_memory_pool(pool)
     tracemalloc.start()
     try:
-        write_shard(job)
+        write_shard(job, tmp_path, Units())
         peak = tracemalloc.get_traced_memory()[1] + pool.max_memory()
     finally:
         tracemalloc.stop()
@@ -51,9 +52,9 @@ def test_a_large_shard_needs_the_memory_of_a_row_group(job):
     assert peak < 6 * ROW_GROUP_ROWS * BYTES < ROWS * BYTES / 3
 
 
-def test_row_groups_hold_the_pictures_in_their_order(job):
-    write_shard(job)
-    file = pq.ParquetFile(job.paths["parquet"])
+def test_row_groups_hold_the_pictures_in_their_order(job, tmp_path):
+    write_shard(job, tmp_path, Units())
+    file = pq.ParquetFile(tmp_path / file_name("parquet"))
     sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
     assert sizes == [ROW_GROUP_ROWS] * (ROWS // ROW_GROUP_ROWS) + [ROWS % ROW_GROUP_ROWS]
     spool, pictures = job.spools[0].read_bytes(), file.read()["image"]
@@ -67,11 +68,11 @@ def test_every_container_of_the_parameter_has_its_writer():
     assert set(CONTAINERS) == set(get_args(Container))
 
 
-def test_a_tar_that_lost_a_member_is_noticed(job, monkeypatch):
+def test_a_tar_that_lost_a_member_is_noticed(job, tmp_path, monkeypatch):
     def cut(path, shard, batches, common):
         write_tar(path, shard, batches, common)
         path.write_bytes(path.read_bytes()[:512] + bytes(1024))  # one header, then the end
 
     monkeypatch.setitem(CONTAINERS, "webdataset", replace(CONTAINERS["webdataset"], write=cut))
     with pytest.raises(OutputError, match=rf"train-00000\.tar: -?\d+ rows were written, {ROWS} were given"):
-        write_shard(job)
+        write_shard(job, tmp_path, Units())

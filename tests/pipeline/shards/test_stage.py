@@ -1,6 +1,7 @@
 import json
 import tarfile
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,17 +13,55 @@ from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
 from pipeline.core.lineage.identity import folder_files
 from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.parts import TAKE_OVER, Resume, kept_parts
 from pipeline.core.schema import DETECTIONS, INDEX, LABELS, SPLIT
 from pipeline.core.tables import read_table, rows_to_table, write_table
+from pipeline.shards import container
 from pipeline.shards.balance import cap_tested
+from pipeline.shards.container import CONTAINERS
 from pipeline.shards.read import iter_shards, open_shards
 from pipeline.shards.stage import run as write_shards
 from tests.shard_inputs import ALIGN, EQUALIZE, make_inputs, shard_params, write_selected
 
 
-def write(inputs, out, *, seed=1, workers=1, caps=None, **params):
-    given = {"seed": seed, "workers": workers, "test_caps": caps}
+def write(inputs, out, *, seed=1, workers=1, caps=None, resume=TAKE_OVER, **params):
+    given = {"seed": seed, "workers": workers, "test_caps": caps, "resume": resume}
     return write_shards(*inputs.tables, out, shard_params(**params), **given)
+
+
+def test_shards_of_a_run_that_died_are_taken_over(inputs, tmp_path, monkeypatch):
+    """And only by a run of the same inputs and parameters; after the result, nothing of them is kept."""
+    real, written, said = container.write_parquet, [], []
+
+    def write_some(path, shard, *rest):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(shard)
+        real(path, shard, *rest)
+
+    def parquet(function):
+        changed = replace(CONTAINERS["parquet"], write=function)
+        monkeypatch.setitem(CONTAINERS, "parquet", changed)
+
+    small = {"rows_per_shard": 40}
+    parquet(write_some)
+    with pytest.raises(KeyboardInterrupt):
+        write(inputs, tmp_path / "out", **small)
+    parquet(lambda path, shard, *rest: (written.append(shard), real(path, shard, *rest)))
+    write(inputs, tmp_path / "out", resume=Resume(say=said.append), **small)
+    shards = sorted(path.stem for path in (tmp_path / "out/parquet").iterdir())
+    assert said == [f"2 of {len(shards)} parts taken over from an earlier run"]
+    assert sorted(written) == shards
+    write(inputs, tmp_path / "clean", **small)
+    assert folder_files(tmp_path / "out") == folder_files(tmp_path / "clean")
+    assert kept_parts(tmp_path) == []
+    parquet(write_some)
+    del written[:]
+    with pytest.raises(KeyboardInterrupt):
+        write(inputs, tmp_path / "out", **small)
+    parquet(real)
+    write(inputs, tmp_path / "out", seed=2, resume=Resume(say=said.append), **small)
+    assert len(said) == 1
 
 
 def index_rows(out):
