@@ -3,7 +3,7 @@
 A tenth of the labels are swapped, at random or to the class that a reference finds likeliest after the right one (the
 mean of all answers that were learned from the right labels). Then every label is scored, and of the most doubtful
 hundred, and of the most doubtful tenth, those are counted that were swapped. muxspace has wrong labels of its own,
-which count as false alarms.
+which count as false alarms. In the demo, ten labels are changed, too, and their ranks among all reasons to doubt told.
 
     python -m benchmarks.doubt FOLDER [FEATURES]
 
@@ -11,26 +11,34 @@ FOLDER keeps what was prepared, and the features. FEATURES is a .npz with `ids` 
 own, such as those of a network whose weights are no dependency of this project.
 """
 
+import shutil
 import sys
 import time
 from contextlib import chdir
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks.ablation import prep, write_params
 from benchmarks.photographs import PORTRAITS, photographs
+from pipeline.core.names import DOUBT_NAME, LABELS_NAME
+from pipeline.core.parallel.pool import worker_count
 from pipeline.core.params import read_params
-from pipeline.core.tables import table_files
+from pipeline.core.tables import read_table, table_files, write_table
 from pipeline.doubt.answers import answer, reduce
 from pipeline.doubt.features import join, read_descriptors, read_features
 from pipeline.doubt.labels import doubt_labels
 from pipeline.doubt.rows import Labelled, read_labelled
+from pipeline.doubt.stage import run
 
 SHARE, SEEDS, FIRST = 0.1, (1, 2, 3), 100
+KINDS, PLANTED = ("random", "likely"), 10
 WIDE = 128  # more features than these are reduced
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,6 +59,7 @@ def main(root: Path, own: Path | None) -> None:
         demo = Path.cwd() if Path("data/split").is_dir() else root / "demo"
         if (demo / "data" / "split").is_dir():
             measure("the demo", demo, root, None)
+            plant(demo, root)
         else:
             print("the demo: not prepared; run dvc repro first", file=sys.stderr)
 
@@ -93,9 +102,8 @@ def measure(name: str, project: Path, root: Path, own: Path | None) -> None:
         print(f"{space}: {(probs.argmax(axis=1) == rows.labels).mean():.3f} of the labels as they are repeated")
     print("\n| scored by | random: first 100 | random: recall | likely: first 100 | likely: recall |")
     print("|---|--:|--:|--:|--:|")
-    kinds = ("random", "likely")
     found: dict[str, dict[str, list[Found]]] = {}
-    for kind in kinds:
+    for kind in KINDS:
         for seed in SEEDS:
             labels, swapped = swap(rows.labels, reference, kind, seed)
             for how, doubt in scores(spaces, labels, rows.fold, seed).items():
@@ -103,7 +111,7 @@ def measure(name: str, project: Path, root: Path, own: Path | None) -> None:
     for how, by_kind in found.items():
         cells = [
             f"{np.mean([getattr(one, value) for one in by_kind[kind]]):.3f}"
-            for kind in kinds
+            for kind in KINDS
             for value in ("precision", "recall")
         ]
         print(f"| {how} | {' | '.join(cells)} |", flush=True)
@@ -177,6 +185,42 @@ def scores(spaces: dict[str, Floats], labels: Ints, fold: Ints, seed: int) -> di
     seen = answer(np.concatenate([everyone] * 2), np.tile(labels, 2), np.repeat([0, 1], len(labels))).mean(axis=1)
     found[f"{first}, loss of what has seen the labels"] = 1 - seen[np.arange(len(labels)), labels]
     return found
+
+
+def plant(project: Path, root: Path) -> None:
+    """Print the ranks, among all reasons to doubt, of ten labels that were changed in a project."""
+    params = read_params(project / "params.yaml")
+    names = sorted(path.name for path in (project / "data/labels").iterdir())
+
+    def ranked(labels: Path, out: Path) -> list[dict[str, Any]]:
+        given = [{one: folder / one for one in names} for folder in (project / "data/aligned", labels)]
+        more = {"copy": params.split.contradiction_similarity, "seed": params.seed, "workers": worker_count()}
+        run(*given, project / "data/split", out, params.doubt, **more)
+        return read_table(out / DOUBT_NAME).to_pylist()
+
+    before = ranked(project / "data/labels", root / "planted" / "before")
+    for kind, seed in product(KINDS, range(3)):
+        random, wrong = np.random.default_rng(seed), {}
+        for row in random.choice(len(before), PLANTED, replace=False).tolist():
+            label, probs = before[row]["label"], np.array(before[row]["probs"])
+            probs[label] = -1
+            others = [other for other in range(len(probs)) if other != label]
+            wrong[before[row]["sample_id"]] = int(random.choice(others) if kind == "random" else probs.argmax())
+        folder = root / "planted" / f"{kind}-{seed}"
+        relabel(project / "data/labels", folder / "labels", wrong)
+        after = ranked(folder / "labels", folder / "out")
+        print(f"{kind}, seed {seed}: ranks {[row['rank'] for row in after if row['sample_id'] in wrong]}", flush=True)
+
+
+def relabel(labels: Path, out: Path, wrong: dict[str, int]) -> None:
+    """Copy the labels of all datasets, with some changed."""
+    shutil.copytree(labels, out, dirs_exist_ok=True)
+    for file in out.glob(f"*/{LABELS_NAME}"):
+        table = read_table(file)
+        given = zip(table["sample_id"].to_pylist(), table["label"].to_pylist(), strict=True)
+        changed = pa.array([wrong.get(sample_id, label) for sample_id, label in given], pa.int8())
+        place = table.schema.get_field_index("label")
+        write_table(file, table.set_column(place, table.schema.field(place), changed))
 
 
 def count(doubt: Floats, swapped: Ints) -> Found:

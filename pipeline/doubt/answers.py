@@ -10,7 +10,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from pipeline.core.emotions import CLASSES
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.doubt.features import Features
-from pipeline.doubt.rows import Ints
+from pipeline.doubt.rows import FEWEST, Ints
 
 Floats = NDArray[np.float64]
 
@@ -43,9 +43,25 @@ def answer(reduced: Features, labels: Ints, fold: Ints, progress: Progress = no_
     for number, one in enumerate(folds.tolist()):
         progress(number, len(folds), "folds answered")
         known, asked = fold != one, fold == one
+        present = np.unique(labels[known])
+        if len(present) < FEWEST:  # there is only one answer to give
+            probs[asked, :, present[0]] = 1
+            continue
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         model.fit(reduced[known].reshape(-1, reduced.shape[2]), np.repeat(labels[known], 2))
         found = model.predict_proba(reduced[asked].reshape(-1, reduced.shape[2]))
         probs[np.ix_(asked, [0, 1], model.classes_)] = found.reshape(-1, 2, len(model.classes_))
     progress(len(folds), len(folds), "folds answered")
     return np.asarray(probs.round(_DECIMALS))
+
+
+def has_learned(labels: Ints, fold: Ints) -> NDArray[np.bool_]:
+    """Return (N,) whether the class of each face occurs in other folds; nothing can be said of a label that does not.
+
+    Args:
+        labels: (N,) 0..7.
+        fold: (N,) the fold in which each face is answered.
+    """
+    counts = np.zeros((int(fold.max()) + 1, len(CLASSES)), np.int64)
+    np.add.at(counts, (fold, labels), 1)
+    return np.asarray((counts.sum(axis=0) - counts)[fold, labels] > 0)

@@ -18,7 +18,7 @@ from pipeline.core.params import DoubtParams
 from pipeline.core.schema import DETECTIONS, DOUBT, EMBEDDING, FACES, Doubt, Reason
 from pipeline.core.stage_output import Reject, stage_output
 from pipeline.core.tables import read_table, table_files
-from pipeline.doubt.answers import answer, reduce
+from pipeline.doubt.answers import answer, has_learned, reduce
 from pipeline.doubt.copies import doubt_copies
 from pipeline.doubt.crops import doubt_crops, tukey
 from pipeline.doubt.features import Features, join, read_descriptors, read_features
@@ -147,6 +147,8 @@ def _judge(
     """Return what was found out, and which labels are probably wrong."""
     probs = answers.mean(axis=1)
     wrong, other, issues = doubt_labels(found.labels, probs)
+    learned = has_learned(found.labels, found.fold)
+    wrong, issues = np.where(learned, wrong, 0), issues & learned
     copied, likeliest, copies = doubt_copies(found.pictures, found.labels, probs)
     like, distances = nearest(reduced, found.ids, seed)
     apart = np.zeros(len(found.ids))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.tables import read_table, write_table
-from pipeline.doubt.answers import answer
+from pipeline.doubt.answers import answer, has_learned
 from pipeline.doubt.copies import doubt_copies
 from pipeline.doubt.crops import tukey
 from pipeline.doubt.features import join, read_descriptors
@@ -99,3 +99,14 @@ def test_descriptors_are_those_of_the_faces_in_order(made, tmp_path):
     assert found.shape == (2, 1, 128)
     for number, image in enumerate(few["image"].to_pylist()):
         assert found[number, 0] == pytest.approx(describe([decode_face(image)], MARGIN)[0], abs=1e-5)
+
+
+def test_a_class_of_one_fold_alone_is_not_called_wrong():
+    labels, fold = np.array([0, 0, 1, 1, 3, 3]), np.array([0, 1, 0, 1, 2, 2])
+    assert has_learned(labels, fold).tolist() == [True, True, True, True, False, False]
+    features = np.arange(60, dtype=np.float32).reshape(6, 2, 5)
+    # Without fold 0 of two, class 6 alone is left.
+    probs = answer(features, np.array([1, 1, 1, 6, 6, 6]), np.array([0, 0, 0, 1, 1, 1]))
+    assert (probs[:3, :, 6] == 1).all()
+    assert (probs[3:, :, 1] == 1).all()
+    assert (probs.sum(axis=2) == 1).all()
