@@ -55,8 +55,6 @@ class SplitRows:
 def read_rows(aligned: Mapping[str, Path], labels: Mapping[str, Path]) -> SplitRows:
     """Read the faces (without pixels) and labels of all datasets.
 
-    All is done on whole columns: a dict for each row would take ten times the memory.
-
     Raises:
         TableError: a table is missing or torn.
         DataError: a table contains rows of another dataset, or one sample twice.

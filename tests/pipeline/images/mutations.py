@@ -1,4 +1,7 @@
-"""1,600 mutated files, decoded in a process of their own: run as a script, it prints what came of them as JSON."""
+"""Mutated files, decoded in a process of their own: run as a script, it prints what came of them as JSON.
+
+Arguments: how many, and the seed of the mutations.
+"""
 
 import json
 import resource
@@ -14,7 +17,6 @@ from pipeline.images import decode, open_picture
 from tests.memory import peak_mib
 from tests.pipeline.images.cases import plain_files
 
-COUNT = 1600
 MAX_BYTES = 512_000_000
 REAL = Path("../shared/data/edge_cases")
 MAX_REAL_BYTES = 150_000
@@ -71,9 +73,10 @@ def main() -> None:
     seeds = list(plain_files().values())
     if REAL.is_dir():
         seeds += [path.read_bytes() for path in sorted(REAL.iterdir()) if path.stat().st_size < MAX_REAL_BYTES]
-    random = np.random.default_rng(20)
+    count, seed = (int(argument) for argument in sys.argv[1:])
+    random = np.random.default_rng(seed)
     outcomes: Counter[str] = Counter()
-    for number in range(COUNT):
+    for number in range(count):
         content = mutate(seeds[number % len(seeds)], random)
         outcomes[outcome(content)] += 1
     json.dump({"outcomes": outcomes, "peak_mib": peak_mib(), "seeds": len(seeds)}, sys.stdout)

@@ -130,7 +130,7 @@ def test_no_cut_is_ever_filled(name):
 
 
 def test_1600_mutated_files_get_a_status_or_pixels_in_bounded_memory():
-    command = [sys.executable, "-W", "error", "-m", "tests.pipeline.images.mutations"]
+    command = [sys.executable, "-W", "error", "-m", "tests.pipeline.images.mutations", "1600", "20"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stderr == ""
