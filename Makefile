@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast test-faults check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-intervals bench-review mutants policies labels tables
+.PHONY: help setup repro test test-fast test-faults check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-video bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-intervals bench-review mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -75,6 +75,9 @@ bench-shards: setup ## writing and reading shards beside torchvision, webdataset
 
 bench-ingest: setup ## reading a tree of 100,000 small pictures
 	python -m benchmarks.ingest
+
+bench-video: setup ## an hour of video on one core: listing, decoding, searching and cropping its frames
+	python -m benchmarks.video
 
 bench-duplicates: setup ## finding the same picture among 100,000 faces; recall and false pairs by threshold
 	python -m benchmarks.duplicates
