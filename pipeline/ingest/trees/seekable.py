@@ -9,7 +9,7 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 def seekable(tree: Tree, name: str) -> BinaryIO:
-    """Open a file so that it can be read at any position; its descriptor is that of a real file."""
+    """Open a file at its start so that it can be read at any position; its descriptor is that of a real file."""
     stream = tree.open(name)
     if stream.seekable():
         return stream
@@ -19,4 +19,5 @@ def seekable(tree: Tree, name: str) -> BinaryIO:
         while chunk := stream.read(_CHUNK_BYTES):
             copy.write(chunk)
     copy.flush()
+    copy.seek(0)
     return copy
