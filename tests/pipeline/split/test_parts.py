@@ -1,5 +1,7 @@
 """The parts of a split on a few rows, each counted by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -27,13 +29,15 @@ def test_what_binds_rows_has_a_name_in_each_kind():
     assert found["picture"] == ["m0", "m1", "m2", "m0", None, "m2"]
     assert found["duplicate"] == [None, None, None, None, "b/1#0", "b/1#0"]
     assert found["identity"] == [None, None, "a/2#0", "a/2#0", None, None]
+    decided = link_values(ROWS, replace(LINKED, decided=np.array([[1, 5]])))["decided"]
+    assert decided == [None, "a/1#0", None, None, None, "a/1#0"]
     table = links_table(ROWS, LINKED, np.array([1, 4]))
     assert table.schema == pa.schema([(name, pa.string()) for name in (
-        "sample_id", "subject", "sequence", "file", "picture", "duplicate", "identity"
+        "sample_id", "subject", "sequence", "file", "picture", "duplicate", "identity", "decided"
     )])  # fmt: skip
     assert table.to_pylist()[1] == {
         "sample_id": "b/1#0", "subject": None, "sequence": None, "file": "b/1", "picture": None, "duplicate": "b/1#0",
-        "identity": None,
+        "identity": None, "decided": None,
     }  # fmt: skip
 
 

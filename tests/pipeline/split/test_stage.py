@@ -32,9 +32,8 @@ def test_nobody_is_in_two_splits_and_classes_are_within_a_point(datasets, params
     summary, splits = run(datasets, params, tmp_path / "out")
     assert summary["rows_in"] == summary["rows_out"] == 1600
     unsought = {"sequences", "duplicates", "identities"}
-    assert summary["crossing"] == {
-        kind: None if kind in unsought else 0 for kind in ("groups", "subjects", "files", "pictures", *unsought)
-    }
+    sought = ("groups", "subjects", "files", "pictures", "decided")
+    assert summary["crossing"] == dict.fromkeys(unsought) | dict.fromkeys(sought, 0)
     by_person = {}
     for sample_id, name in splits.items():
         by_person.setdefault(sample_id.split("/")[1], set()).add(name)
