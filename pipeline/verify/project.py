@@ -81,7 +81,7 @@ def verify_project(
         problems.add(check_wanted(stages, lock.wants))
     else:
         stages, added = [stage for stage in stages if _made(stage, folders)], []
-    problems.add(check_code(places.CODE, stages))
+    problems.add(check_code(verifier, places.CODE, stages))
     problems.add(check_stages(verifier, stages, lock.locked))
     problems.add(check_cache(cache, [*added, *(entry for stage in stages for entry in stage.outs)]))
     return name_files(problems.found.values())

@@ -57,17 +57,23 @@ def _check_entries(verifier: Verifier, stage: Stage, outputs: Collection[str]) -
                 yield from _check_size(verifier, entry, stage)
 
 
-def check_code(folder: Path, stages: Iterable[Stage]) -> Iterator[Problem]:
+def check_code(verifier: Verifier, folder: Path, stages: Iterable[Stage]) -> Iterator[Problem]:
     """Yield each file of code whose meaning has changed since a stage ran, or that is missing or new.
 
     Args:
+        verifier: hashes each file once.
         folder: the output of `prep code`.
         stages: the stages of dvc.lock.
     """
     root, params = code_root(), read_yaml(PARAMS) if PARAMS.is_file() else {}
-    for name in dict.fromkeys(stage.name.partition("@")[0] for stage in stages):
-        taken = folder / f"{name}.json"
-        if not taken.is_file():
+    recorded: dict[str, set[str]] = {}
+    for stage in stages:
+        path = (folder / f"{stage.name.partition('@')[0]}.json").as_posix()
+        recorded.setdefault(path, set()).update(entry.md5 for entry in stage.deps if entry.path == path)
+    for path, md5s in recorded.items():
+        taken, name = Path(path), Path(path).stem
+        # A file that is not the one that a stage read accuses no code; `check_stages` names the file itself.
+        if not taken.is_file() or (md5s and verifier.identity(taken) not in md5s):
             continue
         try:
             before = json.loads(taken.read_text(encoding="utf-8"))
