@@ -262,7 +262,7 @@ def test_a_forged_object_of_the_cache_is_named(named):
     """`dvc checkout` would bring it back, and believes what it finds there."""
     objects = files(".dvc/cache/files")
     lists = [path for path in objects if path.suffix == ".dir"]
-    assert len(lists) == 4
+    assert len(lists) == 5
     for path in objects:
         content, mode = path.read_bytes(), path.stat().st_mode
         put(path, forgeries(content)["flipped" if path in lists else "longer"])
