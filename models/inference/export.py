@@ -1,4 +1,4 @@
-"""Export of a network to ONNX: uint8 faces in, probabilities out, and the preprocessing contract in the metadata."""
+"""Export of a network to ONNX: uint8 faces in, answers out, and the preprocessing contract in the metadata."""
 
 import contextlib
 import json
@@ -18,7 +18,9 @@ from pipeline.core.errors import ModelError, OutputError
 
 OPSET: Final = 17
 INPUT_NAME: Final = "faces"
-OUTPUT_NAME: Final = "probabilities"
+# The output by what the network answers: probabilities of the classes, or values of affect in [-1, 1].
+CLASSES_OUTPUT: Final = "probabilities"
+AFFECT_OUTPUT: Final = "affect"
 
 
 class Answering(nn.Module):
@@ -42,6 +44,7 @@ class Answering(nn.Module):
         self.spec = spec
         self.uncut = replace(spec, size_px=inner, zoom=1.0)
         self.tta_flip = checkpoint.info.tta_flip
+        self.of_classes = checkpoint.info.task == "emotion"
         self.temperature = checkpoint.info.temperature
         # Scaling is linear and acts on rows and columns separately, so scaling an identity matrix gives its weights.
         rows = functional.interpolate(
@@ -50,38 +53,44 @@ class Answering(nn.Module):
         self.register_buffer("rows", None if inner == spec.size_px else rows[0, 0])
 
     def forward(self, faces: Tensor) -> Tensor:
-        """Return the probabilities (N, classes), float32, of uint8 RGB faces (N, 3, face_px, face_px)."""
+        """Return the answers (N, outputs), float32, for uint8 RGB faces (N, 3, face_px, face_px)."""
         faces = shrink(faces, self.factor)
         end = faces.shape[-1] - self.margin
         scaled = self.uncut.scale(faces[..., self.margin : end, self.margin : end]).float()
         if self.rows is not None:
             scaled = round_exactly(self.rows @ scaled @ self.rows.T).clamp(0, 255)
         pixels = self.spec.normalize(scaled / 255)
-        answer: Tensor = (self.network(pixels) / self.temperature).softmax(1)
+        answer = self._answer(pixels)
         if self.tta_flip:
-            answer = (answer + (self.network(pixels.flip(-1)) / self.temperature).softmax(1)) / 2
+            answer = (answer + self._answer(pixels.flip(-1))) / 2
         return answer
+
+    def _answer(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.network(pixels)
+        return (logits / self.temperature).softmax(1) if self.of_classes else logits.tanh()
 
 
 def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
     """Write a network as ONNX.
 
     The graph takes uint8 RGB faces (N, 3, H, H), aligned and equalized as the contract says. N is free, and H is the
-    side of the aligned face. Cropping, scaling, normalization and the temperature are part of the graph. The metadata
-    key ``prep`` contains the checkpoint's info as JSON: classes, contract, snapshot, temperature and the scores on
-    validation.
+    side of the aligned face. Cropping, scaling, normalization and the temperature are part of the graph. The output is
+    ``probabilities`` (N, classes), or ``affect`` (N, values) in [-1, 1]. The metadata key ``prep`` contains the
+    checkpoint's info as JSON: the names of the outputs in order (classes), contract, snapshot, temperature and the
+    scores on validation.
 
     Args:
-        checkpoint: a network that predicts classes.
+        checkpoint: a network of any task.
         out: the file to write.
 
     Raises:
-        ModelError: the checkpoint is a classical baseline or predicts valence and arousal.
+        ModelError: the checkpoint is a classical baseline.
         OutputError: the file cannot be written.
     """
     network = checkpoint.network
-    if network is None or checkpoint.info.task != "emotion":
-        raise ModelError(f"{checkpoint.info.model}: only a network on classes can be exported to ONNX")
+    if network is None:
+        raise ModelError(f"{checkpoint.info.model}: a classical baseline cannot be exported to ONNX")
+    output = CLASSES_OUTPUT if checkpoint.info.task == "emotion" else AFFECT_OUTPUT
     face_px = int((checkpoint.contract.get("align") or {}).get("size_px", checkpoint.spec.size_px))
     example = torch.zeros(2, 3, face_px, face_px, dtype=torch.uint8)
     partial = out.with_name(f".{out.name}.partial")
@@ -97,8 +106,8 @@ def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
                 str(partial),
                 opset_version=OPSET,
                 input_names=[INPUT_NAME],
-                output_names=[OUTPUT_NAME],
-                dynamic_axes={INPUT_NAME: {0: "n"}, OUTPUT_NAME: {0: "n"}},
+                output_names=[output],
+                dynamic_axes={INPUT_NAME: {0: "n"}, output: {0: "n"}},
                 dynamo=False,
             )
         _add_metadata(partial, checkpoint)

@@ -130,7 +130,7 @@ def _read(path: Path) -> bytes:
 
 
 def _draw(content: bytes, faces: "list[AnsweredFace]", target: Path) -> None:
-    from models.inference.predictor import draw_faces
+    from models.inference.drawing import draw_faces
     from pipeline.report.sheet import write_png
 
     target.parent.mkdir(parents=True, exist_ok=True)

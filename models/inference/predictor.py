@@ -12,7 +12,6 @@ from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
 from models.checkpoint import Checkpoint, load_checkpoint
@@ -29,8 +28,7 @@ from pipeline.core.errors import DataError, ImageError, ModelError, ParamsError,
 from pipeline.core.params import AlignParams, EqualizeParams
 from pipeline.equalize.stage import equalize_pixels
 from pipeline.geometry.similarity import TEMPLATE_NAME, box_sizes, overlaps
-from pipeline.images import Scaled, decode, decode_face, encode_face, open_picture
-from pipeline.report.sheet import font
+from pipeline.images import Scaled, decode_face, encode_face, open_picture
 
 Pixels = NDArray[np.uint8]
 # A picture file by its bytes or its path, or decoded: RGB (H, W, 3) or grey (H, W).
@@ -38,7 +36,7 @@ Picture = bytes | str | Path | Pixels
 
 # Protects against hostile files, which take much memory to decode. It changes no probabilities.
 _MAX_DECODE_MB: Final = 1000
-_MAX_BYTES: Final = _MAX_DECODE_MB * 10**6
+MAX_BYTES: Final = _MAX_DECODE_MB * 10**6
 # The most thorough attempt, and those after which it is asked, because they may find only the large faces of a picture.
 _THOROUGH: Final = "mtcnn-full"
 _COARSER: Final = frozenset({"mtcnn-box", "mtcnn-coarse", "mtcnn-medium", "mtcnn-fine", "mtcnn-padded"})
@@ -46,8 +44,6 @@ _COARSER: Final = frozenset({"mtcnn-box", "mtcnn-coarse", "mtcnn-medium", "mtcnn
 # more, it is taken for that face.
 _SURE: Final = 0.9
 _SAME_FACE_IOU: Final = 0.2
-_BOX_COLOUR: Final = (255, 214, 10)
-_INK: Final = (20, 20, 20)
 # Replaces limits that reject faces while a dataset is built. Here, every face that is found gets an answer.
 _LET_ALL_PASS: Final = {
     "yunet_file": None,
@@ -68,8 +64,9 @@ class AnsweredFace:
             the right corner of the mouth.
         score: the detector's score, 0..1.
         attempt: the attempt of the cascade that found it.
-        predicted: the most probable class.
-        probabilities: class -> probability, in the order of the classes.
+        predicted: the most probable class; None for a network of valence or arousal.
+        probabilities: class -> probability, in the order of the classes; empty for a network of valence or arousal.
+        affects: valence, arousal or both, each in [-1, 1]; empty for a network of classes.
         pixels: the aligned and equalized face, uint8 (S, S) or (S, S, 3), before it is scaled for the network.
         doubts: reasons not to trust the prediction, see `Checkpoint.doubts`.
     """
@@ -78,8 +75,9 @@ class AnsweredFace:
     landmarks: tuple[float, ...]
     score: float
     attempt: str
-    predicted: str
+    predicted: str | None
     probabilities: Mapping[str, float]
+    affects: Mapping[str, float]
     pixels: Pixels
     doubts: Mapping[str, str] = field(default_factory=dict)
 
@@ -166,7 +164,7 @@ class Predictor:
             return Scaled(content, 1.0, 1.0, 0.0, 0.0, content.shape[1], content.shape[0])
         try:
             opened = open_picture(content)
-            return opened.decode_scaled(search_side_px(opened.header, None, self._align), max_bytes=_MAX_BYTES)
+            return opened.decode_scaled(search_side_px(opened.header, None, self._align), max_bytes=MAX_BYTES)
         except ImageError as error:
             return error
 
@@ -188,7 +186,7 @@ class Predictor:
         stored = [self._equalized(crop.image) for _, crop in cut]
         faces: list[list[AnsweredFace]] = [[] for _ in pictures]
         if stored:
-            answers = self.checkpoint.predict(decode_for(stored, self.checkpoint.spec))
+            answers = self.checkpoint.outputs(decode_for(stored, self.checkpoint.spec)).numpy()
             for (number, crop), image, row in zip(cut, stored, answers, strict=True):
                 faces[number].append(_describe(crop.columns, decode_face(image), row, self.checkpoint))
         return [refused.get(number, found) for number, found in enumerate(faces)]
@@ -321,45 +319,20 @@ def _first(error: ValidationError) -> str:
     return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
 
 
-def _rgb(pixels: Pixels) -> Pixels:
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
-
-
 def _describe(
     columns: Mapping[str, Any], pixels: Pixels, row: NDArray[np.float32], checkpoint: Checkpoint
 ) -> AnsweredFace:
-    classes = checkpoint.classes
+    answers = dict(zip(checkpoint.classes, map(float, row), strict=True))
+    of_classes = checkpoint.info.task == "emotion"
     x0, y0, x1, y1 = columns["face_box"]
     return AnsweredFace(
         box=(x0, y0, x1, y1),
         landmarks=tuple(columns["landmarks"]),
         score=columns["face_score"],
         attempt=columns["attempt"],
-        predicted=classes[int(row.argmax())],
-        probabilities=dict(zip(classes, map(float, row), strict=True)),
+        predicted=checkpoint.classes[int(row.argmax())] if of_classes else None,
+        probabilities=answers if of_classes else {},
+        affects={} if of_classes else answers,
         pixels=pixels,
         doubts=checkpoint.doubts,
     )
-
-
-def draw_faces(content: bytes, faces: Sequence[AnsweredFace]) -> Pixels:
-    """Return the picture, uint8 RGB (H, W, 3) after its EXIF rotation, with the box and class of each face drawn in.
-
-    Raises:
-        ImageError: the picture cannot be used.
-    """
-    paper = Image.fromarray(_rgb(decode(content, max_bytes=_MAX_BYTES)))
-    draw = ImageDraw.Draw(paper)
-    # Lines and letters grow with the picture, so that they look the same when it is shown at the size of a screen.
-    width = max(2, round(max(paper.size) / 400))
-    letters = font(max(12, round(max(paper.size) / 45)))
-    for face in faces:
-        x0, y0, x1, y1 = face.box
-        draw.rectangle((x0, y0, x1, y1), outline=_BOX_COLOUR, width=width)
-        words = ", ".join((f"{face.predicted} {face.probabilities[face.predicted]:.2f}", *face.doubts))
-        left, top, right, bottom = draw.textbbox((0, 0), words, font=letters)
-        # Above the box if there is room, otherwise inside its upper edge.
-        place = (max(0.0, x0), y0 - bottom - width if y0 > bottom + width else max(0.0, y0 + width))
-        draw.rectangle((place[0] + left, place[1] + top, place[0] + right, place[1] + bottom), fill=_BOX_COLOUR)
-        draw.text(place, words, fill=_INK, font=letters)
-    return np.asarray(paper)

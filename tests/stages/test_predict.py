@@ -164,3 +164,20 @@ def test_a_name_with_a_line_break_or_bytes_that_are_no_text_is_one_line(folder, 
         f"{tmp_path}/a\\nb.jpg: face 1 of 1.png: no face found",
         f"{tmp_path}/c\\udcff.png: no face found",
     ]
+
+
+@pytest.mark.parametrize(("task", "values"), [("affect", ["valence", "arousal"]), ("arousal", ["arousal"])])
+def test_a_network_of_values_prints_them(folder, tmp_path, capsys, task, values):
+    info = read_info(folder / "run" / "model.safetensors")
+    make_checkpoint(tmp_path / "run", dict(info.contract), classes=tuple(values), task=task)
+    portrait = folder / "pictures" / "portrait.png"
+    content = json.loads(prep(tmp_path, capsys, portrait, "--json").out)
+    assert content["values"] == values
+    ((face,),) = [picture["faces"] for picture in content["pictures"]]
+    assert all(-1 <= face[name] <= 1 for name in values)
+    assert "class" not in face
+    (row,) = csv.DictReader(io.StringIO(prep(tmp_path, capsys, portrait, "--format", "csv").out))
+    assert [float(row[name]) for name in values] == pytest.approx([face[name] for name in values])
+    assert "class" not in row
+    line = prep(tmp_path, capsys, portrait).out
+    assert line.rstrip().endswith("  ".join(f"{name} {face[name]:+.3f}" for name in values))

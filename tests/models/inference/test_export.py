@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from models.checkpoint import Checkpoint, CheckpointInfo
+from models.core.affect import TASK_OUTPUTS
 from models.core.inputs import InputSpec
-from models.inference.export import INPUT_NAME, OUTPUT_NAME, export_onnx
+from models.inference.export import AFFECT_OUTPUT, CLASSES_OUTPUT, INPUT_NAME, export_onnx
 from models.registry import find_model
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import ModelError, OutputError
@@ -21,8 +22,9 @@ def make_checkpoint(name="proposed", *, size_px=48, task="emotion", tta_flip=Fal
     torch.manual_seed(0)
     given = entry.input(size_px)
     spec = InputSpec(size_px, given.mean, given.std, zoom)
-    info = CheckpointInfo(entry.name, CLASSES, spec, CONTRACT, "id", task, tta_flip, {}, temperature)
-    network = entry.build(8, size_px, None)
+    outputs = TASK_OUTPUTS.get(task, CLASSES)
+    info = CheckpointInfo(entry.name, outputs, spec, CONTRACT, "id", task, tta_flip, {}, temperature)
+    network = entry.build(len(outputs), size_px, None)
     # Untrained, the own networks answer one class with certainty, and every comparison would hold.
     if entry.kind == "own":
         dense = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
@@ -67,10 +69,10 @@ def test_onnx_runtime_answers_the_same(tmp_path, name, changes):
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     images = faces(8)
     expected = checkpoint.predict(images)
-    (found,) = session.run([OUTPUT_NAME], {INPUT_NAME: images.numpy()})
+    (found,) = session.run([CLASSES_OUTPUT], {INPUT_NAME: images.numpy()})
     assert np.ptp(expected, axis=0).max() > 1e-3
     np.testing.assert_allclose(found, expected, atol=1e-4)
-    (one,) = session.run([OUTPUT_NAME], {INPUT_NAME: images[:1].numpy()})
+    (one,) = session.run([CLASSES_OUTPUT], {INPUT_NAME: images[:1].numpy()})
     np.testing.assert_allclose(one, expected[:1], atol=1e-4)
 
 
@@ -91,9 +93,27 @@ def test_again_it_is_the_same_bytes(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
 
 
-def test_only_networks_on_classes_are_exported(tmp_path):
-    with pytest.raises(ModelError, match="only a network on classes"):
-        export_onnx(make_checkpoint(task="valence"), tmp_path / "model.onnx")
+@pytest.mark.parametrize("task", ["valence", "arousal", "affect"])
+def test_valence_and_arousal_are_answered_the_same(tmp_path, task):
+    checkpoint = make_checkpoint("compact", task=task, tta_flip=True)
+    export_onnx(checkpoint, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    images = faces(8)
+    (found,) = session.run([AFFECT_OUTPUT], {INPUT_NAME: images.numpy()})
+    both = checkpoint.predict_affect(images)
+    expected = both[:, ~np.isnan(both).all(0)]
+    assert found.shape == expected.shape
+    assert np.ptp(expected, axis=0).min() > 1e-3
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    info = json.loads(session.get_modelmeta().custom_metadata_map["prep"])
+    assert tuple(info["classes"]) == TASK_OUTPUTS[task]
+
+
+def test_a_classical_baseline_is_not_exported(tmp_path):
+    entry = find_model("hog-svm")
+    info = CheckpointInfo("hog-svm", CLASSES, entry.input(48), CONTRACT, "id", "emotion", False, {})
+    with pytest.raises(ModelError, match="hog-svm: a classical baseline cannot be exported to ONNX"):
+        export_onnx(Checkpoint(info, entry.build(8, 48, None)), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 

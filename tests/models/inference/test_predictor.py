@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,7 +11,8 @@ from skimage import data
 
 import models
 from models.checkpoint import load_checkpoint
-from models.inference.predictor import Predictor, draw_faces, read_align, read_equalize
+from models.inference.drawing import draw_faces
+from models.inference.predictor import Predictor, read_align, read_equalize
 from pipeline.align.stage import run as align
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, ImageError, ModelError, UsageError
@@ -164,6 +166,40 @@ def test_boxes_are_drawn_where_the_faces_are(portrait, predictor):
     assert columns.min() == pytest.approx(x0, abs=3)
     assert columns.max() == pytest.approx(x1, abs=40)  # the words may be wider than the box
     assert rows.max() == pytest.approx(y1, abs=3)
+
+
+def test_a_network_of_values_answers_values_and_draws_the_point(faces, portrait):
+    contract = {**read_snapshot(faces).contract, "classes": list(CLASSES)}
+    path = make_checkpoint(faces.parent / "affect", contract, classes=("valence", "arousal"), task="affect")
+    predictor = Predictor(load_checkpoint(path))
+    ((face,),) = predictor.predict([portrait])
+    expected = predictor.checkpoint.predict_affect(face.pixels[None])[0]
+    assert face.predicted is None
+    assert not face.probabilities
+    assert list(face.affects) == ["valence", "arousal"]
+    np.testing.assert_allclose(list(face.affects.values()), expected, atol=5e-3)
+
+    x0, y0, x1, y1 = map(round, face.box)
+    inside = np.s_[(y0 + y1) // 2 : y1, (x0 + x1) // 2 : x1]  # without the words
+
+    def white(valence, arousal):
+        """Return the middle of the drawn point, relative to the middle of the circle, valence to the right."""
+        moved = replace(face, affects={"valence": valence, "arousal": arousal})
+        drawn, still = (
+            draw_faces(portrait, [one])[inside].astype(int)
+            for one in (moved, replace(face, affects={"valence": 0.0, "arousal": 0.0}))
+        )
+        gained = np.argwhere((drawn - still).min(axis=2) > 150)
+        gone = np.argwhere((still - drawn).min(axis=2) > 150)
+        return (gained.mean(axis=0) - gone.mean(axis=0))[::-1] * (1, -1)
+
+    right, up = white(1.0, 0.0), white(0.0, 1.0)
+    radius = right[0]
+    assert radius > 5
+    np.testing.assert_allclose(right, (radius, 0), atol=1.5)
+    np.testing.assert_allclose(up, (0, radius), atol=1.5)
+    # What lies beyond the rim is put onto it.
+    np.testing.assert_allclose(white(-1.0, -1.0), (-radius * 0.5**0.5,) * 2, atol=1.5)
 
 
 @pytest.mark.parametrize(

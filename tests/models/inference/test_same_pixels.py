@@ -14,7 +14,7 @@ from models.core.inputs import InputSpec, shrink
 from models.data.decode import decode_for
 from models.data.loader import ShardLoader
 from models.evaluation.stage import run as evaluate
-from models.inference.export import INPUT_NAME, OUTPUT_NAME, export_onnx
+from models.inference.export import CLASSES_OUTPUT, INPUT_NAME, export_onnx
 from models.inference.predictor import Predictor
 from models.training.epochs import Reading, read_faces
 from pipeline.align.stage import run as align
@@ -110,7 +110,7 @@ def test_faces_in_full_are_answered_as_stored_ones(shards, run, tmp_path):
     np.testing.assert_allclose(checkpoint.predict(whole), checkpoint.predict(stored), atol=5e-3)
     export_onnx(load_checkpoint(run), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    (found,) = session.run([OUTPUT_NAME], {INPUT_NAME: whole.contiguous().numpy()})
+    (found,) = session.run([CLASSES_OUTPUT], {INPUT_NAME: whole.contiguous().numpy()})
     np.testing.assert_allclose(found, checkpoint.predict(whole), atol=1e-4)
 
 
