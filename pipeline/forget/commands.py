@@ -48,6 +48,6 @@ def _out_of(archive: Path, member: str) -> Iterator[str]:
 def _added(path: Path) -> str | None:
     """Return what `dvc add` tracks a raw file by: itself or the folder above it; None if a stage writes it."""
     for place in (path, *path.parents):
-        if place.with_name(f"{place.name}.dvc").is_file() and place.name:
+        if place.name and place.with_name(f"{place.name}.dvc").is_file():
             return place.as_posix()
     return None

@@ -174,7 +174,7 @@ def mixture(project, tmp_path_factory):
 
 def test_a_mixture_of_five_datasets_has_a_certificate_of_zeros(mixture):
     certificate = json.loads((mixture / "data/split/certificate.json").read_text())
-    sought = ("groups", "subjects", "sequences", "files", "pictures", "duplicates")
+    sought = ("groups", "subjects", "sequences", "files", "pictures", "duplicates", "decided")
     assert certificate["crossing"] == dict.fromkeys(sought, 0) | {"identities": None}
     assert all(certificate["counts"][kind] for kind in sought)
     splits = defaultdict(set)
@@ -251,7 +251,7 @@ def test_the_data_card_has_the_confusion_that_dvc_plots(project):
     confusion = json.loads((project / "runs/report/card.json").read_text())["confusion"]
     assert {(a, p): n for a, row in confusion.items() for p, n in row.items() if n} == pairs
     page = (project / "runs/report/index.html").read_text()
-    assert "Confusion: actual class by row" in page
+    assert "Rows are the true class, columns the answer" in page
 
 
 def test_another_equalization_leaves_alignment_and_split_alone(project):

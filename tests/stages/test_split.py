@@ -88,7 +88,7 @@ def test_a_mixture_goes_through_with_a_certificate_of_zeros(project, capsys):
     assert run(["split"]) == 0
     assert "0 cross (not looked for: sequences, identities)" in capsys.readouterr().out
     certificate = json.loads(Path("data/split/certificate.json").read_text())
-    zeros = dict.fromkeys(("groups", "subjects", "files", "pictures", "duplicates"), 0)
+    zeros = dict.fromkeys(("groups", "subjects", "files", "pictures", "duplicates", "decided"), 0)
     assert certificate["crossing"] == zeros | {"sequences": None, "identities": None}
     assert certificate["counts"]["subjects"] == 50
     # The training picture that the test dataset holds too; the official test part of what is only trained on.

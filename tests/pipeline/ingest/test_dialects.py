@@ -192,7 +192,9 @@ def test_one_table_a_split_and_several_that_fit_are_an_error(root, tmp_path):
     found = Read(root, tmp_path / "out")
     assert {row["source_split"] for row in found.rows} == {"train", "test"}
     put(root, "labels_v2.csv", PLAIN)
-    with pytest.raises(SourceError, match=r"several tables fit: labels_v2.csv, test.csv, train.csv; name one"):
+    with pytest.raises(
+        SourceError, match=r"several tables fit, labels_v2.csv, test.csv, train.csv; .*columns: \{file: labels_v2.csv\}"
+    ):
         Read(root, tmp_path / "out", fmt="csv")
 
 

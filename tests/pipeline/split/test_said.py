@@ -35,9 +35,11 @@ def test_the_certificate_counts_groups_and_says_what_was_dropped(params):
     assert found["samples"] == {"test": 3, "train": 1}
     assert found["counts"] == {
         "groups": 3, "subjects": 2, "sequences": 1, "files": 4, "pictures": 3, "duplicates": None, "identities": None,
+        "decided": 0,
     }  # fmt: skip
     assert found["crossing"] == {
         "groups": 0, "subjects": 0, "sequences": 0, "files": 0, "pictures": 0, "duplicates": None, "identities": None,
+        "decided": 0,
     }  # fmt: skip
     assert found["resolved"] == {
         "groups": 1, "rows_dropped": 1, "by_class": {"a": {"train": {"anger": {"dropped": 1, "of": 1, "share": 1.0}}}},
