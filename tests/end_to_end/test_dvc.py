@@ -149,7 +149,8 @@ def mixture(project, tmp_path_factory):
     """The folders of the demo's four datasets, and photographs of people beside them, up to the shards."""
     folder = tmp_path_factory.mktemp("mixture")
     kinds = ("samples", "aligned", "selected", "faces", "labels")
-    for name in ("raw", "runs/align", "runs/select", *(f"data/{kind}" for kind in kinds)):
+    metrics = ("runs/align", "runs/select", "runs/decisions")
+    for name in ("raw", *metrics, "data/decisions", *(f"data/{kind}" for kind in kinds)):
         shutil.copytree(project / name, folder / name, ignore=shutil.ignore_patterns(".gitignore", "dvc.*"))
     shutil.copy(project / "params.yaml", folder)
     set_params(folder, {"datasets": {"photographs": {"src": "raw/photographs", "format": "csv", "role": "both"}}})
