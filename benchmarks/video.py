@@ -15,8 +15,9 @@ import numpy as np
 import typer
 
 from pipeline.align.stage import run as align
+from pipeline.core.emotions import Emotion
 from pipeline.core.params import read_params
-from pipeline.demo.clips import decode, plan_clips, write_video
+from pipeline.demo.clips import decode, plan_clip, write_video
 from pipeline.demo.portrait import Pixels
 from pipeline.demo.scene import take_all
 from pipeline.ingest.stage import run as ingest
@@ -53,7 +54,7 @@ def main(
 
 
 def _frames(count: int) -> Iterator[Pixels]:
-    (plan,) = plan_clips(1, 1, _RENDERED, 7)
+    plan = plan_clip("001", "actor", Emotion.anger, _RENDERED, 7)
     faces = [decode(photo) for photo in take_all(plan.shots)]
     for number in range(count):
         phase = number % (2 * _RENDERED)

@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.align.clips import count_clips
 from pipeline.align.stage import run as align
+from pipeline.core.emotions import Emotion
 from pipeline.core.errors import LineageError
-from pipeline.demo.clips import decode, plan_clips, write_video
+from pipeline.demo.clips import decode, plan_clip, write_video
 from pipeline.demo.scene import take_all
 from tests.pipeline.align.inputs import align_params
 from tests.pipeline.ingest.layouts import Read
@@ -17,7 +18,7 @@ from tests.pipeline.ingest.layouts import Read
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
     root = tmp_path_factory.mktemp("clips")
-    (plan,) = plan_clips(1, 1, 3, 7, size=(320, 240))
+    plan = plan_clip("001", "actor", Emotion.anger, 3, 7, size=(320, 240))
     faces = [decode(photo) for photo in take_all(plan.shots)]
     empty = [np.full_like(faces[0], 90)] * 3
     write_video(root / "raw/Anger/a.mp4", faces, (0, 200, 400))

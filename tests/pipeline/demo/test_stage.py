@@ -69,10 +69,10 @@ def test_another_seed_is_another_demo():
     assert not mine & other
 
 
-def test_the_four_trees_hold_nothing_but_what_the_datasets_ship(small):
+def test_the_trees_hold_nothing_but_what_the_datasets_ship(small):
     out, _ = small
     assert {path.name for path in out.iterdir()} == {
-        *("affectnet", "ckplus", "rafdb", "emotic"),
+        *("affectnet", "afewva", "ckplus", "rafdb", "emotic"),
         *("truth.parquet", "rejects.parquet", "summary.json", "snapshot.json"),
     }
     assert not [path for folder in out.iterdir() if folder.is_dir() for path in folder.rglob("snapshot.json")]
@@ -82,7 +82,7 @@ def test_the_summary_counts_the_faces_of_each_dataset(small):
     out, summary = small
     assert summary["rows_in"] == summary["rows_out"]
     assert json.loads((out / "summary.json").read_text()) == summary
-    assert set(summary["faces"]) == {"affectnet", "ckplus", "rafdb", "emotic"}
+    assert set(summary["faces"]) == {"affectnet", "afewva", "ckplus", "rafdb", "emotic"}
     assert sum(summary["faces"].values()) >= 64
 
 
