@@ -1,15 +1,19 @@
 """`prep forget`: withdraw people or samples, and say what still holds their bytes and how to remove it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.core import folders
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import SourceError, UsageError
+from pipeline.decisions.escapes import unescape
 from stages import project
 from stages.decided import SUFFIX, book_of
 from stages.say import note, say, show
+
+if TYPE_CHECKING:
+    from pipeline.ingest.registry import Pictures
 
 
 def forget(
@@ -28,13 +32,12 @@ def forget(
     """
     from pipeline.decisions.book import change_book, replace_own
     from pipeline.decisions.decision import ALIAS, Decision, Kind
-    from pipeline.decisions.forgotten import read_digests, write_digests
+    from pipeline.decisions.forgotten import add_digests
     from pipeline.decisions.known import picture_of
     from pipeline.forget.commands import removal
     from pipeline.forget.digests import find_samples, take_digests
     from pipeline.forget.places import find_holders
     from pipeline.forget.resembling import resembling
-    from pipeline.ingest.registry import open_pictures
     from stages.withdrawn import raw_trees, read_wanted
 
     params = project.load_params()
@@ -52,9 +55,9 @@ def forget(
         raise UsageError("name people by --subject, samples by --sample, or a file of samples by --list")
     place = folders.FORGOTTEN / f"{dataset}{SUFFIX}"
     entry = params.datasets[dataset]
-    pictures = open_pictures(entry.src, project.told_of(dataset, "format"))
+    pictures = _open_raw(dataset, entry.src)
     # The digests come first: once they are on the disk, a run that is cut off here can be repeated.
-    write_digests(place, [*read_digests(place), *take_digests(dataset, rows, pictures)])
+    add_digests(place, take_digests(dataset, rows, pictures))
 
     def withdraw(lines: list[Decision]) -> list[Decision]:
         for name in sorted(found):
@@ -73,8 +76,19 @@ def forget(
         show(f"  {command}")
 
 
+def _open_raw(dataset: str, src: str) -> "Pictures | None":
+    from pipeline.ingest.registry import open_pictures
+
+    try:
+        return open_pictures(src, project.told_of(dataset, "format"))
+    except SourceError as error:  # somebody who withdraws must not wait until it is there again
+        note(f"warning: {error}; the digests of its files in {folders.SAMPLES / dataset} are taken instead")
+        return None
+
+
 def _read_list(path: Path) -> list[str]:
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # and no other character, for names may have any
+        return [unescape(line.removesuffix("\r")) for line in lines if line.strip()]
+    except (OSError, ValueError) as error:
         raise UsageError(f"--list {path}: cannot be read: {error}") from None

@@ -11,6 +11,8 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +20,15 @@ from pipeline.core.errors import DataError
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX
 from pipeline.core.place import sync
 from pipeline.decisions.decision import Decision, fault, parse_kind
+from pipeline.decisions.escapes import escape, unescape
 
 COLUMNS: Final = ("sample_id", "decision", "value", "by", "note")
 _MARKERS: Final = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
+_UNFINISHED: Final = "a mark of an unfinished merge; keep the lines of both sides and remove the marks"
+
+
+# The cells of a line, which is also how lines are sorted.
+_IN_ORDER: Final = attrgetter("sample_id", "kind", "value", "by", "note")
 
 
 class BookError(DataError):
@@ -51,7 +59,10 @@ def read_lines(path: Path) -> list[tuple[int, Decision]]:
     found: list[tuple[int, Decision]] = []
     before: dict[tuple[str, ...], int] = {}
     for number, line in enumerate(lines[1:-1], start=2):
-        decision = _parse(f"{path}:{number}", line)
+        try:
+            decision = _parse(line)
+        except ValueError as error:
+            raise BookError(f"{path}:{number}: {error}") from None
         if (first := before.setdefault(decision.place, number)) != number:
             raise BookError(
                 f"{path}:{number}: {decision.by} has decided about {decision.sample_id} in line {first} already; "
@@ -66,7 +77,7 @@ def write_book(path: Path, decisions: Iterable[Decision]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows((one.sample_id, one.kind, one.value, one.by, one.note) for one in sorted(decisions))
+    writer.writerows(map(escape, _IN_ORDER(one)) for one in sorted(decisions, key=_IN_ORDER))
     partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
     partial.write_text(text.getvalue(), encoding="utf-8", newline="")
     sync(partial)
@@ -83,12 +94,12 @@ def change_book(path: Path, change: Callable[[list[Decision]], Iterable[Decision
     Raises:
         BookError: the file cannot be taken as it is; it is left alone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
+    with locked(path):
         before = read_book(path)
-        after = sorted(change(before))
+        known = set(map(id, before))
+        after = sorted(change(before), key=_IN_ORDER)
         for decision in after:
-            if (wrong := fault(decision)) is not None:
+            if id(decision) not in known and (wrong := fault(decision)) is not None:
                 raise BookError(f"{decision.sample_id}: {wrong}")
         if after != before:
             write_book(path, after)
@@ -101,7 +112,9 @@ def replace_own(before: Iterable[Decision], new: Decision) -> list[Decision]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Let no other process change the files of this one's folder, which is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     # On the folder, because the file itself is replaced, and a lock file would be one more file in git.
     opened = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -132,32 +145,27 @@ def _check_header(path: Path, line: str) -> None:
     if line == wanted:
         return
     if line.startswith(_MARKERS):
-        _refuse_marker(f"{path}:1")
+        raise BookError(f"{path}:1: {_UNFINISHED}")
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
         if line == wanted.replace(",", mark):
             raise BookError(f"{path}:1: separated by {name}, as spreadsheets do; expected commas: {wanted}")
     raise BookError(f"{path}:1: expected the header {wanted}, not {line[:80]!r}")
 
 
-def _parse(place: str, line: str) -> Decision:
+# A page reads the whole file at every key; all lines but one are those of the last time.
+@lru_cache(maxsize=1 << 18)
+def _parse(line: str) -> Decision:
     if line.startswith(_MARKERS):
-        _refuse_marker(place)
+        raise ValueError(_UNFINISHED)
     try:
         rows = list(csv.reader([line], strict=True))
     except csv.Error as error:
-        raise BookError(f"{place}: not a line of csv: {error}") from None
+        raise ValueError(f"not a line of csv: {error}") from None
     if len(rows) != 1 or len(rows[0]) != len(COLUMNS):
         cells = len(rows[0]) if rows else 0
-        raise BookError(f"{place}: {cells} cells, not {len(COLUMNS)}: {','.join(COLUMNS)}")
-    sample_id, kind, value, by, note = rows[0]
-    try:
-        decision = Decision(sample_id, parse_kind(kind), value, by, note)
-    except ValueError as error:
-        raise BookError(f"{place}: {error}") from None
+        raise ValueError(f"{cells} cells, not {len(COLUMNS)}: {','.join(COLUMNS)}")
+    sample_id, kind, value, by, note = map(unescape, rows[0])
+    decision = Decision(sample_id, parse_kind(kind), value, by, note)
     if (wrong := fault(decision)) is not None:
-        raise BookError(f"{place}: {wrong}")
+        raise ValueError(wrong)
     return decision
-
-
-def _refuse_marker(place: str) -> None:
-    raise BookError(f"{place}: a mark of an unfinished merge; keep the lines of both sides and remove the marks")

@@ -12,6 +12,8 @@ from pipeline.core.emotions import CLASSES
 
 # Short, so that it does not tempt anybody to write a name or an address, which git would keep for ever.
 ALIAS: Final = re.compile(r"[a-z][a-z0-9_-]{0,19}")
+# Of all cells only a note can begin with one of these: a sample begins with the name of its dataset.
+_FORMULA: Final = ("=", "+", "-", "@")
 
 
 class Kind(StrEnum):
@@ -55,9 +57,8 @@ class Decision:
 
 def fault(decision: Decision) -> str | None:
     """Return what is wrong with a decision by itself, or None."""
-    for name, text in (("sample", decision.sample_id), ("value", decision.value), ("note", decision.note)):
-        if any(not mark.isprintable() for mark in text):
-            return f"the {name} holds a control character or a line break"
+    if (wrong := _fault_of_note(decision.note)) is not None:
+        return wrong
     if not ALIAS.fullmatch(decision.by):
         return (
             f"{decision.by!r} is no alias: a small letter, then up to 19 small letters, digits, - or _; "
@@ -73,6 +74,14 @@ def fault(decision: Decision) -> str | None:
             return None if named else f"{decision.kind} names the other sample, not {decision.value!r}"
         case _:
             return f"{decision.kind} takes no value, not {decision.value!r}" if decision.value else None
+
+
+def _fault_of_note(note: str) -> str | None:
+    if not note.isprintable():
+        return "the note holds a control character or a line break"
+    if note.startswith(_FORMULA):
+        return f"the note begins with {note[0]}, so spreadsheets would take it for a formula"
+    return None
 
 
 def parse_kind(text: str) -> Kind:

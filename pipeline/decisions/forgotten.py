@@ -13,7 +13,8 @@ from typing import Final
 
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX
 from pipeline.core.place import sync
-from pipeline.decisions.book import BookError
+from pipeline.decisions.book import BookError, locked
+from pipeline.decisions.escapes import escape, unescape
 
 COLUMNS: Final = ("sample_id", "what", "md5")
 KINDS: Final = ("picture", "crop", "pixels")
@@ -49,16 +50,28 @@ def read_digests(path: Path) -> list[Digest]:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(COLUMNS) or row[1] not in KINDS or not _MD5.fullmatch(row[2]):
             raise BookError(f"{path}:{number}: expected a sample, one of {', '.join(KINDS)} and an md5")
-    return sorted(Digest(*row) for row in rows[1:])
+    try:
+        return sorted(Digest(unescape(name), what, md5) for name, what, md5 in rows[1:])
+    except ValueError as error:
+        raise BookError(f"{path}: {error}") from None
 
 
-def write_digests(path: Path, digests: Iterable[Digest]) -> None:
-    """Write digests sorted, each once, whole or not at all."""
+def add_digests(path: Path, digests: Iterable[Digest]) -> None:
+    """Add digests to a file, sorted, each once, whole or not at all, while no other process does.
+
+    Raises:
+        BookError: the file cannot be taken as it is; it is left alone.
+    """
+    taken = set(digests)
+    with locked(path):
+        _write(path, taken.union(read_digests(path)))
+
+
+def _write(path: Path, digests: Iterable[Digest]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows((one.sample_id, one.what, one.md5) for one in sorted(set(digests)))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    writer.writerows((escape(one.sample_id), one.what, one.md5) for one in sorted(digests))
     partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
     partial.write_text(text.getvalue(), encoding="utf-8", newline="")
     sync(partial)

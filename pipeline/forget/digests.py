@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.core.errors import ImageError
+from pipeline.core.errors import ImageError, SourceError
 from pipeline.core.folders import ALIGNED, FACES, SAMPLES
 from pipeline.core.names import SAMPLES_NAME
 from pipeline.core.tables import iter_batches, read_table, table_files
@@ -37,21 +37,30 @@ def find_samples(dataset: str, subjects: Collection[str], samples: Collection[st
     return [row for row in rows if row["subject_id"] in subjects or row["sample_id"] in samples]
 
 
-def take_digests(dataset: str, rows: Iterable[Mapping[str, Any]], pictures: Pictures) -> Iterator[Digest]:
+def take_digests(dataset: str, rows: Iterable[Mapping[str, Any]], pictures: Pictures | None) -> Iterator[Digest]:
     """Yield the digests of the pictures and all stored crops of some samples.
 
+    Of a picture that cannot be read any more, or if there are no `pictures`, it is that of its file in the samples.
+
     Raises:
-        SourceError: a picture cannot be read any more; its digest in the samples is used for one that is gone.
         TableError: a table is torn.
     """
     wanted = {row["sample_id"]: row for row in rows}
     for name, row in wanted.items():
-        yield Digest(name, "picture", md5_of(pictures.read(row["source_path"], row["face_number"])))
+        yield Digest(name, "picture", _picture_md5(row, pictures))
     for folder in (ALIGNED / dataset, FACES / dataset):
         for name, image in _crops(folder, wanted):
             yield Digest(name, "crop", md5_of(image))
             if (pixels := pixels_md5(image)) is not None:
                 yield Digest(name, "pixels", pixels)
+
+
+def _picture_md5(row: Mapping[str, Any], pictures: Pictures | None) -> str:
+    try:
+        content = pictures.read(row["source_path"], row["face_number"]) if pictures else None
+    except (ImageError, SourceError):
+        content = None
+    return str(row["source_md5"]) if content is None else md5_of(content)
 
 
 def _crops(folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:

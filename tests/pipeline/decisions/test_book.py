@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.decisions.book import BookError, change_book, read_book, replace_own, write_book
 from pipeline.decisions.decision import Decision, Kind
+from pipeline.decisions.forgotten import Digest, add_digests, read_digests
 from tests.imports import ROOT
 
 HEADER = "sample_id,decision,value,by,note\n"
@@ -33,6 +34,32 @@ def test_what_is_written_is_read_by_csv_and_by_us(tmp_path):
     assert read_book(tmp_path / "none.csv") == []
 
 
+NAMES = [
+    "nl\nx",
+    "cr\rx",
+    "tab\tx",
+    "mac\u202f9.41",
+    "turn\u202ejpg",
+    "zwj\u200dx",
+    "line\u2028x",
+    "back\\nx",
+    "\x1b[31m",
+    '"q",',
+    "=1+1",
+]
+
+
+def test_whatever_a_file_is_called_its_line_is_one_that_can_be_printed(tmp_path):
+    given = [Decision(f"d/{name}.jpg#0", Kind.same_picture, f"d/{name}.png#0", "ann", "") for name in NAMES]
+    assert change_book(tmp_path / "d.csv", lambda _: given) == sorted(given)
+    assert read_book(tmp_path / "d.csv") == sorted(given)
+    text = (tmp_path / "d.csv").read_bytes().decode()
+    assert len(text.split("\n")) == len(NAMES) + 2
+    assert text.replace("\n", "").isprintable()
+    add_digests(tmp_path / "f.csv", [Digest(one.sample_id, "crop", "0" * 32) for one in given])
+    assert [one.sample_id for one in read_digests(tmp_path / "f.csv")] == sorted(one.sample_id for one in given)
+
+
 REFUSED = {
     "bom": ("\ufeff" + HEADER, ":1: begins with a byte order mark"),
     "crlf": (HEADER + line().replace("\n", "\r\n"), ":2: ends as lines do on Windows"),
@@ -53,6 +80,12 @@ REFUSED = {
     "address": (HEADER + line(by="ann@x.org"), ":2: 'ann@x.org' is no alias"),
     "twice": (HEADER + line() + line(kind="unsure"), ":3: ann has decided about d/a.png#0 in line 2 already"),
     "copy": (HEADER + line() + line(by="ben") + line(), ":4: ann has decided about d/a.png#0 in line 2 already"),
+    "formula": (HEADER + line(note="=HYPERLINK(A1)"), ":2: the note begins with =, so spreadsheets"),
+    "not escaped": (
+        HEADER + line(sample="d/mac\u202fx.png#0"),
+        r":2: write 'd/mac\u202fx.png#0'".replace("\\u", "\\\\u"),
+    ),
+    "no escape": (HEADER + line(sample="d/\\q.png#0"), ":2: write 'd/"),
     "quote": (HEADER + line(note='"a'), ":2: not a line of csv"),
     "empty line": (HEADER + "\n" + line(), ":2: 0 cells, not 5"),
 }
@@ -140,4 +173,7 @@ def test_git_merges_what_two_people_decided(tmp_path):
     write_book(path, ours)
     git("commit", "-qam", "ours")
     git("merge", "-q", "two")
+    assert sorted(read_book(path)) == sorted({*ours, *theirs})
+    path.unlink()
+    git("-c", "core.autocrlf=true", "checkout", "--", "decisions/d.csv")  # as Git for Windows does
     assert sorted(read_book(path)) == sorted({*ours, *theirs})

@@ -13,7 +13,7 @@ from pipeline.core.stage_output import Reject, stage_output
 from pipeline.core.tables import read_table, rows_to_table
 from pipeline.decisions.book import BookError, write_book
 from pipeline.decisions.decision import Decision, Kind
-from pipeline.decisions.forgotten import Digest, write_digests
+from pipeline.decisions.forgotten import Digest, add_digests
 from pipeline.decisions.stage import metrics
 from pipeline.decisions.stage import run as decide
 from pipeline.labels.stage import run as harmonize
@@ -150,7 +150,7 @@ def test_a_misspelt_sample_is_an_error_and_a_gone_one_is_counted(samples, tmp_pa
             decided(samples, [said(name, "right")])
     with pytest.raises(BookError, match=r"a withdrawal of an unknown sample"):
         decided(samples, [said("toy/gone.jpg#0", "withdrawn")])
-    write_digests(tmp_path / "forgotten.csv", [Digest("toy/gone.jpg#0", "picture", "0" * 32)])
+    add_digests(tmp_path / "forgotten.csv", [Digest("toy/gone.jpg#0", "picture", "0" * 32)])
     gone = [said("toy/x.jpg#0", "right"), said("toy/8.jpg#0", "unsure"), said("toy/gone.jpg#0", "withdrawn")]
     more = {"forgotten": tmp_path / "forgotten.csv", "counts": tmp_path / "runs/toy.json"}
     summary = decided(samples, [*gone, said(0, "right")], **more)
