@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -11,6 +11,8 @@ from stages.say import Json, note, say, show_json
 
 if TYPE_CHECKING:
     from pipeline.verify.project import Checked
+
+_UNPROVEN: Final = "unproven"
 
 
 def verify(
@@ -56,8 +58,15 @@ def _verify_forgotten(*, as_json: bool) -> None:
     for holder in holders:
         samples = f" of {', '.join(holder.samples)}" if holder.samples else ""
         say(f"{holder.kind}  {holder.place}: {holder.detail}{samples}", err=True)
-    if holders:
-        raise LineageError(f"{len(holders)} places hold withdrawn samples, or may; prep forget says how to remove them")
+    unproven = [holder.place for holder in holders if holder.kind == _UNPROVEN]
+    if len(holders) > len(unproven):
+        count = len(holders) - len(unproven)
+        raise LineageError(f"{count} places hold withdrawn samples, or may; prep forget says how to remove them")
+    if unproven:
+        raise LineageError(
+            f"not proven: {', '.join(unproven)} cannot be looked into from here, and nothing else holds a withdrawn "
+            "sample; dvc gc --workspace --cloud --remote NAME removes from a remote what is not used now"
+        )
     say("nothing that can be reached from here holds the bytes of a withdrawn sample")
 
 

@@ -36,7 +36,7 @@ def _out_of(archive: Path, member: str) -> Iterator[str]:
     """Yield the commands that write an archive again without one member."""
     name, inside = shlex.quote(archive.as_posix()), shlex.quote(member)
     if archive.suffix == ".zip":
-        yield f"zip --quiet --delete {name} {inside}"
+        yield f"zip --quiet --no-wild --delete {name} {inside}"
     elif _TARS.get(archive.suffix) == "":
         yield f"tar --delete --file {name} {inside}"
     else:

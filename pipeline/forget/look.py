@@ -1,10 +1,12 @@
 """Looking into one file for what shows a withdrawn sample: tables, archives of any kind, or the picture itself."""
 
-import io
+import gzip
 import json
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,11 +17,27 @@ from pipeline.decisions.forgotten import Digest
 from pipeline.forget.digests import md5_of, pixels_md5
 
 _BATCH_ROWS: Final = 256
+_CHUNK_BYTES: Final = 1 << 20
 _PARQUET: Final = b"PAR1"
 _ZIP: Final = b"PK\x03\x04"
 _GZIP: Final = b"\x1f\x8b"
 # Pictures and pages that stages draw of several faces: no digest finds a face in them.
 _DRAWN: Final = (b"\xff\xd8\xff", b"\x89PNG", b"<!DOC", b"<!doc")
+
+
+# What reading a file raises that is cut off, damaged, or packed as nothing here can unpack it.
+_TORN: Final = (
+    OSError, pa.ArrowException, tarfile.TarError, zipfile.BadZipFile, zlib.error,
+    EOFError, ValueError, RuntimeError, NotImplementedError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The withdrawn samples that were found in a file, and whether there is more in it that cannot be read."""
+
+    samples: frozenset[str] = frozenset()
+    torn: bool = False
 
 
 class Wanted:
@@ -36,25 +54,27 @@ class Wanted:
         """Return the sample that a file with this md5 shows, or None."""
         return self._bytes.get(md5)
 
-    def in_file(self, path: Path, md5: str) -> set[str]:
-        """Return the samples that a file shows; `md5` is that of the whole file.
-
-        A file that is torn shows what can be read of it.
-        """
+    def in_file(self, path: Path, md5: str) -> Seen:
+        """Return the samples that a file shows; `md5` is that of the whole file."""
         if (own := self.by_md5(md5)) is not None:
-            return {own}
+            return Seen(frozenset([own]))
         with path.open("rb") as stream:
             head = stream.read(512)
+        samples: set[str] = set()
         try:
-            if head[:4] == _PARQUET:
-                return set(self._in_parquet(path))
-            if head[:4] == _ZIP:
-                return set(self._in_zip(path))
-            if head[:2] == _GZIP or head[257:262] == b"ustar":
-                return set(self._in_tar(path))
-        except (OSError, pa.ArrowException, tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError):
-            return set()
-        return set()
+            for name in self._inside(path, head):
+                samples.add(name)
+        except _TORN:
+            return Seen(frozenset(samples), torn=True)
+        return Seen(frozenset(samples))
+
+    def _inside(self, path: Path, head: bytes) -> Iterator[str]:
+        if head[:4] == _PARQUET:
+            yield from self._in_parquet(path)
+        elif head[:4] == _ZIP:
+            yield from self._in_zip(path)
+        elif head[:2] == _GZIP or head[257:262] == b"ustar":
+            yield from self._in_tar(path)
 
     def _in_parquet(self, path: Path) -> Iterator[str]:
         with pq.ParquetFile(path) as parquet:
@@ -81,7 +101,14 @@ class Wanted:
         return self._pixels.get(pixels_md5(content) or "") if self._pixels and content[:2] == b"\xff\xd8" else None
 
     def _in_tar(self, path: Path) -> Iterator[str]:
-        with tarfile.open(path) as archive:
+        try:
+            archive = tarfile.open(path)  # noqa: SIM115 - closed below
+        except tarfile.ReadError:
+            with gzip.open(path) as packed:  # what is whole and no archive is a table, say; what is cut off raises
+                while packed.read(_CHUNK_BYTES):
+                    pass
+            return
+        with archive:
             for member in archive:
                 stream = archive.extractfile(member)
                 if stream is not None:
@@ -94,7 +121,10 @@ class Wanted:
 
     def _of_member(self, name: str, content: bytes) -> Iterator[str]:
         if name.endswith(".json"):
-            row = json.loads(io.BytesIO(content).read())
+            try:
+                row = json.loads(content)
+            except ValueError:  # of others, who call it so
+                return
             if isinstance(row, dict) and row.get("sample_id") in self._samples:
                 yield str(row["sample_id"])
         elif (found := self._of_bytes(content)) is not None:

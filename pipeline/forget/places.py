@@ -14,7 +14,7 @@ from pipeline.core.folders import DATA, RUNS
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX, file_md5
 from pipeline.core.lineage.walk import iter_nodes, walk
 from pipeline.core.names import SNAPSHOT_NAME
-from pipeline.forget.look import Wanted, is_drawn
+from pipeline.forget.look import Seen, Wanted, is_drawn
 from pipeline.ingest.registry import open_tree
 from pipeline.verify.dvc_lock import LOCK, LockEntry, cache_folder, read_lock, tracked
 
@@ -26,7 +26,7 @@ class Holder:
     """A place that shows a withdrawn sample, or of which nobody can say that it does not.
 
     Attributes:
-        kind: raw, result, drawn, parts, cache, experiment or remote.
+        kind: raw, result, drawn, parts, cache, experiment, remote, or unproven: a place that nobody could look into.
         place: a path from the project's root, the name of an experiment, or the name of a remote.
         samples: whose bytes it holds; empty if that cannot be seen.
         detail: what it is, in words.
@@ -55,14 +55,19 @@ def find_holders(wanted: Wanted, sources: Mapping[str, str]) -> Iterator[Holder]
     cache = cache_folder()
     held = dict(_in_objects(wanted, cache))
     current = _current_objects(cache)
-    for md5, samples in sorted(held.items()):
-        yield Holder("cache", _object(cache, md5).as_posix(), tuple(sorted(samples)), "an object of DVC's cache")
+    for md5, seen in sorted(held.items()):
+        yield _holder("cache", _object(cache, md5), seen, "an object of DVC's cache")
     for md5 in sorted(_drawn_objects(cache) - held.keys() - current):
         detail = "a picture or page of an earlier result, in which no digest finds a face"
         yield Holder("cache", _object(cache, md5).as_posix(), (), detail)
     yield from _experiments(held.keys(), cache)
     for name, url in remotes().items():
         yield from _in_remote(wanted, name, url)
+
+
+def _holder(kind: str, place: Path | str, seen: Seen, detail: str) -> Holder:
+    unread = "; damaged, so nobody can say what else it holds" if seen.torn else ""
+    return Holder(kind, str(place), tuple(sorted(seen.samples)), detail + unread)
 
 
 def remotes() -> dict[str, str]:
@@ -99,10 +104,11 @@ def _in_results(wanted: Wanted) -> Iterator[Holder]:
         for path in sorted(root.rglob("*")):
             if not path.is_file() or path.suffix in _KEPT:
                 continue
-            if samples := wanted.in_file(path, file_md5(path)):
+            seen = wanted.in_file(path, file_md5(path))
+            if seen.samples or seen.torn:
                 parts = next((one for one in path.parents if one.name.endswith(PARTIAL_SUFFIX)), None)
                 kind, detail = ("parts", "kept for the next run") if parts else ("result", "written by a stage")
-                yield Holder(kind, (parts or path).as_posix(), tuple(sorted(samples)), detail)
+                yield _holder(kind, parts or path, seen, detail)
 
 
 def _drawn_before() -> Iterator[Holder]:
@@ -122,11 +128,12 @@ def _drawn_before() -> Iterator[Holder]:
                 break
 
 
-def _in_objects(wanted: Wanted, cache: Path) -> Iterator[tuple[str, set[str]]]:
+def _in_objects(wanted: Wanted, cache: Path) -> Iterator[tuple[str, Seen]]:
     for path in _objects(cache):
         md5 = path.parent.name + path.name
-        if samples := wanted.in_file(path, md5):
-            yield md5, samples
+        seen = wanted.in_file(path, md5)
+        if seen.samples or seen.torn:
+            yield md5, seen
 
 
 def _objects(cache: Path) -> list[Path]:
@@ -174,10 +181,11 @@ def _experiments(held: Iterable[str], cache: Path) -> Iterator[Holder]:
 def _in_remote(wanted: Wanted, name: str, url: str) -> Iterator[Holder]:
     folder = (Path(".dvc") / url) if "://" not in url else None
     if folder is None or not folder.is_dir():
-        yield Holder("remote", name, (), f"{url} cannot be looked into from here")
+        why = "is no folder" if "://" in url else "is not there"
+        yield Holder("unproven", f"remote {name}", (), f"{url} {why}, so nobody has looked into it")
         return
-    for md5, samples in sorted(_in_objects(wanted, folder)):
-        yield Holder("remote", f"{name}: {_object(folder, md5)}", tuple(sorted(samples)), "an object of the remote")
+    for md5, seen in _in_objects(wanted, folder):
+        yield _holder("remote", f"{name}: {_object(folder, md5)}", seen, "an object of the remote")
 
 
 def _git(*arguments: str) -> list[str]:
