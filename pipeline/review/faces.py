@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import simplejpeg
 
-from pipeline.core.errors import ImageError, TableError
+from pipeline.core.errors import ImageError, SourceError, TableError
 from pipeline.core.folders import ALIGNED
 from pipeline.core.tables import table_files
 from pipeline.images import Scaled, open_picture
@@ -60,6 +60,7 @@ class Faces:
         self._boxes: dict[str, dict[str, Any]] = {}
         self._crops: dict[str, bytes] = {}
         self._lock = Lock()
+        self._raw = Lock()  # of the raw trees: those of archives have one place in one file
         for dataset in sources:
             self._find(dataset, rows.keys())
         self.whole = lru_cache(maxsize=256)(self._whole)
@@ -103,18 +104,18 @@ class Faces:
     def _whole(self, sample_id: str) -> Whole | None:
         row = self._rows[sample_id]
         try:
-            content = self._pictures(sample_id.partition("/")[0]).read(row["source_path"], row["face_number"])
+            with self._raw:
+                content = self._pictures(sample_id.partition("/")[0]).read(row["source_path"], row["face_number"])
             shown = open_picture(content).decode_scaled(SHOWN_PX, max_bytes=_MAX_BYTES)
-        except ImageError:
+        except (ImageError, SourceError):  # the crop is enough for most decisions
             return None
         return Whole(_encode(shown), shown.width, shown.height)
 
     def _pictures(self, dataset: str) -> Pictures:
-        with self._lock:
-            if dataset not in self._opened:
-                source = self._sources[dataset]
-                self._opened[dataset] = open_pictures(source.src, source.format)
-            return self._opened[dataset]
+        if dataset not in self._opened:
+            source = self._sources[dataset]
+            self._opened[dataset] = open_pictures(source.src, source.format)
+        return self._opened[dataset]
 
 
 def _encode(shown: Scaled) -> bytes:

@@ -23,10 +23,12 @@ class Session:
         self.queue = queue
         self.by = by
         self._books = books
-        self._undo: list[tuple[Path, Decision, Decision | None]] = []
+        self._undo: list[tuple[Path, Decision, list[Decision]]] = []
         self._lock = Lock()
-        own = [one for book in books.values() for one in read_book(book) if one.by == by]
-        self._own = {one.place: one for one in own}
+        self._at = {item.sample_id: number for number, item in enumerate(queue)}
+        self._own: dict[Path, dict[tuple[str, ...], Decision]] = {}
+        for book in books.values():
+            self._remember(book, read_book(book))
 
     def decide(self, number: int, kind: str, value: str = "", neighbour: int | None = None) -> Decision:
         """Write a decision about a sample of the queue.
@@ -56,33 +58,38 @@ class Session:
         if (wrong := fault(decision)) is not None:
             raise UsageError(wrong)
         with self._lock:
-            book = self._books[item.sample_id.partition("/")[0]]
-            before = self._own.get(decision.place)
-            change_book(book, lambda lines: replace_own(lines, decision))
-            self._own[decision.place] = decision
+            book = self._book(item.sample_id)
+            before: list[Decision] = []
+
+            def replace(lines: list[Decision]) -> list[Decision]:
+                before.extend(one for one in lines if one.place == decision.place)
+                return replace_own(lines, decision)
+
+            self._remember(book, change_book(book, replace))
             self._undo.append((book, decision, before))
         return decision
 
     def undo(self) -> int | None:
-        """Take the last decision of this session back and return its place in the queue; None if there is none."""
+        """Take the last decision of this session back and return its place in the queue; None if there is none.
+
+        What the same person decided on another page since stays.
+        """
         with self._lock:
             if not self._undo:
                 return None
             book, decision, before = self._undo[-1]
-            change_book(book, lambda lines: _without(lines, decision, before))
+            self._remember(book, change_book(book, lambda lines: _without(lines, decision, before)))
             self._undo.pop()
-            del self._own[decision.place]
-            if before is not None:
-                self._own[before.place] = before
-        return next(place for place, item in enumerate(self.queue) if item.sample_id == decision.sample_id)
+        return self._at[decision.sample_id]
 
     def verdict(self, number: int) -> Decision | None:
         """Return what this person said of a sample, or None."""
-        return self._own.get((self._item(number).sample_id, self.by, "verdict"))
+        sample_id = self._item(number).sample_id
+        return self._own[self._book(sample_id)].get((sample_id, self.by, "verdict"))
 
     def progress(self) -> dict[str, Any]:
         """Return how many of the queue are decided, the first that is not, and whether undo is possible."""
-        said = {one.sample_id for one in self._own.values() if one.kind in VERDICTS}
+        said = {one.sample_id for own in self._own.values() for one in own.values() if one.kind in VERDICTS}
         open_ones = [number for number, item in enumerate(self.queue) if item.sample_id not in said]
         decided = len(self.queue) - len(open_ones)
         return {
@@ -96,12 +103,17 @@ class Session:
         """Return the decisions of all people about all datasets of the queue, as the disk has them now."""
         return [one for book in self._books.values() for one in read_book(book)]
 
+    def _remember(self, book: Path, lines: Sequence[Decision]) -> None:
+        self._own[book] = {one.place: one for one in lines if one.by == self.by}
+
+    def _book(self, sample_id: str) -> Path:
+        return self._books[sample_id.partition("/")[0]]
+
     def _item(self, number: int) -> Doubtful:
         if not 0 <= number < len(self.queue):
             raise UsageError(f"the queue has no sample {number}")
         return self.queue[number]
 
 
-def _without(lines: Sequence[Decision], decision: Decision, before: Decision | None) -> list[Decision]:
-    kept = [one for one in lines if one.place != decision.place]
-    return kept if before is None else [*kept, before]
+def _without(lines: Sequence[Decision], decision: Decision, before: Sequence[Decision]) -> list[Decision]:
+    return [*(one for one in lines if one != decision), *before] if decision in lines else list(lines)

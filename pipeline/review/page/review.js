@@ -27,7 +27,9 @@ const decoded = async path => {
 const load = number => {
   if (number < 0 || number >= start.all) return null
   if (!items.has(number)) items.set(number, (async () => {
-    const item = await (await fetch(`item/${number}`)).json()
+    const answer = await fetch(`item/${number}`)
+    const item = await answer.json()
+    if (!answer.ok) throw new Error(item.error)
     const [crop, whole, ...others] = await Promise.all([
       decoded(`crop/${number}`), item.size ? decoded(`picture/${number}`) : null,
       ...item.neighbours.map((_, place) => decoded(`crop/${number}/${place}`)),
@@ -41,7 +43,7 @@ const forget = () => {
   for (const [number, promise] of items) {
     if (Math.abs(number - here) <= AHEAD) continue
     items.delete(number)
-    promise.then(item => [item.crop, item.whole, ...item.others].forEach(image => image && URL.revokeObjectURL(image.src)))
+    promise.then(item => [item.crop, item.whole, ...item.others].forEach(image => image && URL.revokeObjectURL(image.src)), () => {})
   }
 }
 
@@ -68,7 +70,7 @@ const drawFace = item => {
 const drawAim = () => {
   const [width, height] = shown.size ?? [1, 1]
   at('whole').classList.toggle('pointing', pointing !== null)
-  at('told').textContent = pointing === null ? 'the whole picture, with the face that was found'
+  at('told').textContent = pointing === null ? (shown.whole ? 'the whole picture, with the face that was found' : 'the whole picture cannot be read here')
     : 'Click the right face, or move with the arrow keys and press Enter. 0: the right face is not there. Escape: back.'
   at('aim').replaceChildren(...(pointing === null ? [] : [
     drawn('line', {x1: pointing[0], x2: pointing[0], y1: 0, y2: height}),
@@ -101,8 +103,12 @@ const drawSaid = said => {
 const show = async number => {
   if (number < 0 || number >= start.all) return say(number < 0 ? 'This is the first one.' : 'This was the last one.')
   here = number
-  const item = await load(number)
-  if (here !== number) return
+  const item = await load(number).catch(error => {
+    items.delete(number)
+    if (here === number) say(`Sample ${number + 1} cannot be shown: ${error.message}`, true)
+    return null
+  })
+  if (item === null || here !== number) return
   shown = item
   chosen = 0
   pointing = null
@@ -119,7 +125,7 @@ const show = async number => {
   drawNeighbours(item)
   drawSaid(item.said)
   document.body.dataset.shown = number
-  for (let next = 1; next <= AHEAD; next++) load(here + next)
+  for (let next = number + 1; next <= number + AHEAD; next++) load(next)?.catch(() => items.delete(next))
   forget()
 }
 
