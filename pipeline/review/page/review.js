@@ -163,7 +163,6 @@ const post = (path, body) => {
   waiting = waiting.catch(error => {
     unsaved = 0
     say(closed ? 'closed' : `Not saved: ${error.message}. Start prep review again if it has ended.`, true)
-    if (body.number !== undefined) { items.delete(body.number); show(body.number) }
     return null
   })
   return waiting
@@ -171,9 +170,12 @@ const post = (path, body) => {
 
 const decide = (kind, value = '') => {
   if (shown === null || shown.number !== here) return
-  const number = here
-  shown.said = {kind, value}
-  post('decide', {number, kind, value}).then(said => { if (said && said.decided % 10 === 0) agree() })
+  const item = shown, number = here, before = item.said
+  item.said = {kind, value}
+  post('decide', {number, kind, value}).then(said => {
+    if (said === null) { item.said = before; show(number) }
+    else if (said.decided % 10 === 0) agree()
+  })
   if (number + 1 < start.all) show(number + 1)
   else { drawSaid(shown.said); waiting.then(agree) }
 }
