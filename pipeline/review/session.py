@@ -70,7 +70,7 @@ class Session:
         return decision
 
     def undo(self) -> int | None:
-        """Take the last decision of this session back and return its place in the queue; None if there is none.
+        """Take the last decision of this page back and return its place in the queue; None if there is none.
 
         What the same person decided on another page since stays.
         """
