@@ -27,6 +27,7 @@ def code(
     --single-item or --downstream leaves it out: run it by hand before.
     """
     from pipeline.core.lineage.code import code_root, stage_code
+    from pipeline.core.lineage.source import keep_sources
     from pipeline.verify.dvc_lock import PIPELINES, STAGES, read_yaml
 
     root, params = code_root(), _params()
@@ -43,6 +44,7 @@ def code(
             path.write_text(text, encoding="utf-8")
     for path in stale:
         path.unlink()
+    keep_sources(Path.cwd())
     say(f"{out}: the code of {len(names)} stages")
 
 

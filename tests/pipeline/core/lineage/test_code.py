@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from pipeline.core.errors import LineageError
-from pipeline.core.lineage.code import changed_code, meaning, stage_code
+from pipeline.core.lineage.code import changed_code, stage_code
+from pipeline.core.lineage.source import read_source
 from tests.imports import PACKAGES, ROOT
 
 SOURCE = '''"""A module."""
@@ -47,6 +48,10 @@ OTHER = {
     "import": SOURCE.replace("import Final", "import Final, Any"),
     "a used text": SOURCE.replace("return self.size", 'return len("x") + self.size'),
 }
+
+
+def meaning(path: Path) -> str:
+    return read_source(path).meaning
 
 
 def write(path: Path, text: str) -> Path:
