@@ -11,6 +11,13 @@ for name in ("PREP_DEVICES", "PREP_NODES", "PREP_STRATEGY"):
 os.environ["PREP_DEVICE"] = "cpu"  # processes that tests start inherit it
 
 
+def _at_once(_: int) -> None:
+    """Do not wait for the disk, which took a quarter of the tests' time; a power cut is the matter of tests/faults."""
+
+
+os.fsync = _at_once
+
+
 @pytest.fixture
 def gpu(monkeypatch):
     """Let one test use the first GPU; it is skipped where there is none."""

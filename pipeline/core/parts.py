@@ -5,10 +5,10 @@ all that the parts of a run have in common: parameters, the meaning of the code,
 part begins with its key, a digest of the input of this part alone. So a part is taken over only where the same code
 would make the same bytes again.
 
-A worker writes a part under a name that only this attempt has, syncs it together with the digests of its files, and
-then gives it its final name. What is torn or was edited has other digests, and is removed. A part that leaves out a
-picture because it ended or stalled its process has a flaw: it is good for this run, but the next one tries the picture
-again.
+A worker writes a part under a name that only this attempt has, with the digests of its files, and then gives it its
+final name. What a power cut tore or somebody edited has other digests, and is removed; so parts need not be synced. A
+part that leaves out a picture because it ended or stalled its process has a flaw: it is good for this run, but the next
+one tries the picture again.
 
 Hard links put the files into the output, so a part takes space of its own only once the output is gone.
 """
@@ -31,7 +31,7 @@ from pipeline.core.lineage.snapshot import file_table, tool_versions
 from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import say_nothing
 from pipeline.core.parallel.units import Units
-from pipeline.core.place import FOLDER_MODE, PARTS_NAME, seal_folder, sync
+from pipeline.core.place import FOLDER_MODE, PARTS_NAME, protect_folder
 
 Job = TypeVar("Job")
 
@@ -81,7 +81,7 @@ def digest_of(content: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MakePart(Generic[Job]):
-    """The function that a worker process runs: it has `function` write the files of a part, and makes them durable.
+    """The function that a worker process runs: it has `function` write the files of a part, and names them.
 
     Attributes:
         function: writes the files of a job into a folder, reports its units (see `supervised.map_parts`), and returns
@@ -231,10 +231,8 @@ def kept_parts(root: Path) -> list[Path]:
 def _finish(scratch: Path, place: Path, files: Mapping[str, Any], *, flawed: bool) -> None:
     record = json.dumps({"files": files, "flawed": flawed}, sort_keys=True)
     (scratch / _RECORD_NAME).write_text(record, encoding="utf-8")
-    # The bytes first and the name last: after a power cut, a name on the disk always leads to complete files.
-    seal_folder(scratch)
+    protect_folder(scratch)
     scratch.rename(place)
-    sync(place.parent)
 
 
 def _read_part(folder: Path) -> KeptPart | None:

@@ -75,7 +75,8 @@ def put_in_place(folder: Path, out: Path) -> None:
         OSError: the disk is full or broken; the old output is unchanged.
     """
     # The bytes first and the name last: after a power cut, a name on the disk always leads to complete files.
-    seal_folder(folder)
+    protect_folder(folder)
+    _sync_folder(folder)
     if not out.exists():
         folder.rename(out)
     elif not _exchange(folder, out):
@@ -156,14 +157,19 @@ def _clear(beside: Path) -> None:
             left.unlink()
 
 
-def seal_folder(folder: Path) -> None:
-    """Sync every file and folder below a folder, bottom up, and make them readable by their owner only."""
+def protect_folder(folder: Path) -> None:
+    """Make every file and folder below a folder, and itself, readable by their owner only."""
+    for root, _, names in os.walk(folder):
+        Path(root).chmod(FOLDER_MODE)
+        for name in names:
+            Path(root, name).chmod(FILE_MODE)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Sync every file and folder below a folder, bottom up."""
     for root, _, names in os.walk(folder, topdown=False):
         for name in names:
-            path = Path(root, name)
-            path.chmod(FILE_MODE)
-            sync(path)
-        Path(root).chmod(FOLDER_MODE)
+            sync(Path(root, name))
         sync(Path(root))
 
 

@@ -20,7 +20,12 @@ from tests.imports import ROOT
 pytestmark = pytest.mark.slow
 
 DATASETS = ("demo-affectnet", "demo-ckplus", "demo-rafdb", "demo-emotic")
-SMALL = {"demo": {"faces": 96}, "align": {"size_px": 64}, "train": {"epochs": 2}}
+SMALL = {
+    "demo": {"faces": 96},
+    "align": {"size_px": 64},
+    "train": {"epochs": 2},
+    "evaluate": {"bootstrap_draws": 200, "saliency_per_class": 1, "mistakes": 4},
+}
 
 
 def call(folder: Path, *command: str, code: int = 0) -> str:

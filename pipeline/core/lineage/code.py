@@ -5,7 +5,9 @@ one of these modules names (`Path(__file__).with_name("taxonomies")`). What a fi
 """
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,9 +93,13 @@ def _plugin_code(root: Path, params: Any) -> dict[str, str]:
     tops = (*PACKAGES, *(name.partition(".")[0] for name in names))
     found: dict[str, str] = {}
     for base in dict.fromkeys((Path.cwd(), root)):
-        starts = [file for name in names for file in _own_files(base, name, tops)]
+        starts = [file for name in names for file in _module_files(base, name, tops)]
         found |= _named(base, _reach(base, starts, tops))
     return found
+
+
+def _module_files(base: Path, name: str, tops: tuple[str, ...]) -> list[Path]:
+    return [Path(file) for file in _own_files(str(base), name, tops, _list_folder)]
 
 
 def _plugins(value: Any, key: str = "") -> Iterator[str]:
@@ -107,22 +113,34 @@ def _plugins(value: Any, key: str = "") -> Iterator[str]:
 
 def _reach(root: Path, starts: list[Path], packages: tuple[str, ...]) -> set[Path]:
     """Return the start files, all project files that they import, directly or not, and the data files these name."""
-    seen: set[Path] = set()
+    listed = cache(_list_folder)  # each folder once a call: files may come and go between two
+    seen: set[str] = set()
     named: set[str] = set()
-    waiting = list(starts)
+    waiting = [str(path) for path in starts]
     while waiting:
         file = waiting.pop()
         if file in seen:
             continue
         seen.add(file)
-        if file.suffix == ".py":
+        if file.endswith(".py"):
             source = read_source(file)
-            imported = {_absolute(name, file.relative_to(root).parent.parts) for name in source.imports}
+            folder = file.rpartition(os.sep)[0]
+            package = Path(folder).relative_to(root).parts
+            imported = {_absolute(name, package) for name in source.imports}
             for name in imported - named:
-                waiting += _own_files(root, name, packages)
+                waiting += _own_files(str(root), name, packages, listed)
             named |= imported
-            waiting += _data_files(file, source.names)
-    return seen
+            waiting += _data_files(folder, source.names, listed)
+    return {Path(file) for file in seen}
+
+
+def _list_folder(folder: str) -> dict[str, bool]:
+    """Return whether each entry of a folder is a file; none where it is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.is_file() for entry in entries}
+    except OSError:
+        return {}
 
 
 def _absolute(name: str, package: tuple[str, ...]) -> str:
@@ -133,18 +151,28 @@ def _absolute(name: str, package: tuple[str, ...]) -> str:
     return ".".join((*above, *filter(None, [below])))
 
 
-def _own_files(root: Path, name: str, packages: tuple[str, ...]) -> list[Path]:
-    """Return the files below the root that importing a dotted name runs: the module and the packages around it."""
+def _own_files(
+    root: str, name: str, packages: tuple[str, ...], listed: Callable[[str], dict[str, bool]]
+) -> Iterator[str]:
+    """Yield the files below the root that importing a dotted name runs: the module and the packages around it."""
     parts = name.split(".")
     if parts[0] not in packages:
-        return []
-    around = [root.joinpath(*parts[:end], "__init__.py") for end in range(1, len(parts) + 1)]
-    return [path for path in (*around, root.joinpath(*parts).with_suffix(".py")) if path.is_file()]
+        return
+    folder = root
+    for part in parts:
+        if listed(folder).get(f"{part}.py") and part == parts[-1]:
+            yield f"{folder}{os.sep}{part}.py"
+        folder = f"{folder}{os.sep}{part}"
+        if listed(folder).get("__init__.py"):
+            yield f"{folder}{os.sep}__init__.py"
 
 
-def _data_files(file: Path, names: tuple[str, ...]) -> Iterator[Path]:
+def _data_files(folder: str, names: tuple[str, ...], listed: Callable[[str], dict[str, bool]]) -> Iterator[str]:
     """Yield the files beside a module that one of its strings names, and all files of a folder that one names."""
-    for beside in sorted(file.parent.iterdir()):
-        if beside.name in names and beside.suffix != ".py" and beside.name != "__pycache__":
-            inside = [beside] if beside.is_file() else sorted(beside.rglob("*"))
-            yield from (path for path in inside if path.is_file() and path.suffix not in {".py", ".pyc"})
+    beside = listed(folder)
+    for name in names:
+        if name not in beside or name.endswith(".py") or name in {".", "..", "__pycache__"}:
+            continue
+        path = Path(folder, name)
+        inside = [path] if beside[name] else sorted(path.rglob("*"))
+        yield from (str(file) for file in inside if file.is_file() and file.suffix not in {".py", ".pyc"})

@@ -1,7 +1,7 @@
 """What one file of code means, what it imports, and which files beside it it names.
 
-A process parses every content once. Between processes the answers are kept by `prep code` in the project's own folder of
-temporary files, by the digest of the content, so that the stages of one `dvc repro` parse nothing.
+A process parses every content once. Between processes the answers are kept by `prep code` in the project's own folder
+of temporary files, by the digest of the content, so that the stages of one `dvc repro` parse nothing.
 """
 
 import ast
@@ -35,7 +35,7 @@ class Source(NamedTuple):
     names: tuple[str, ...]  # its string constants that could be the name of a file, sorted
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path | str) -> Source:
     """Return what a file says, from its content alone.
 
     A Python file means its syntax tree without docstrings, a YAML file its parsed content, any other file its bytes.
@@ -45,10 +45,11 @@ def read_source(path: Path) -> Source:
         LineageError: it cannot be read or parsed.
     """
     try:
-        content = path.read_bytes()
+        content = Path(path).read_bytes()
     except OSError as error:
         raise LineageError(f"{path}: cannot be read: {error.strerror}") from None
-    kind = ".py" if path.suffix == ".py" else ".yaml" if path.suffix in _YAML else ""
+    suffix = Path(path).suffix
+    kind = ".py" if suffix == ".py" else ".yaml" if suffix in _YAML else ""
     digest = f"{kind}{hashlib.md5(content, usedforsecurity=False).hexdigest()}"
     known = _known()
     if digest not in known:

@@ -31,12 +31,12 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "source").mkdir()
 
 
-def run(tasks=TASKS, *, recipe="a", fresh=False, lost=(), dies_after=99, keep=True) -> Run:
+def run(tasks=TASKS, *, recipe="a", fresh=False, lost=(), dies_after=99, of=KeyboardInterrupt, keep=True) -> Run:
     ran = Run([], [])
 
     def write(text, folder, units):
         if len(ran.made) == dies_after:
-            raise KeyboardInterrupt
+            raise of
         ran.made.append(text)
         (folder / "text").write_text(text)
         return not units.lost
@@ -134,22 +134,36 @@ def test_parts_of_a_stage_that_keeps_none_are_gone_after_its_result():
     assert not Path(".out.partial").exists()
 
 
-def test_a_full_disk_leaves_the_result_and_the_whole_parts(monkeypatch):
+def test_a_full_disk_leaves_the_result_and_the_whole_parts():
     run()
-    real = place.sync
-
-    def full(path):
-        if path.name == "text" and path.read_text() == "three!":
-            raise OSError(28, "No space left on device")
-        real(path)
-
-    monkeypatch.setattr(place, "sync", full)
     others = [Task(digest_of(text), text) for text in ("one!", "two!", "three!")]
     with pytest.raises(OutputError, match="the disk is full; nothing was changed"):
-        run(others)
+        run(others, dies_after=2, of=OSError(28, "No space left on device"))
     assert Path("out/2").read_text() == "three"
-    monkeypatch.setattr(place, "sync", real)
     assert run(others).made == ["three!"]
+
+
+def test_a_disk_that_fills_while_the_result_is_synced_leaves_the_last_one(monkeypatch):
+    run()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    others = [Task(digest_of(text), text) for text in ("one!", "two!", "three!")]
+    with monkeypatch.context() as patch:
+        patch.setattr(place, "sync", full)
+        with pytest.raises(OutputError, match="the disk is full; nothing was changed"):
+            run(others)
+    assert Path("out/2").read_text() == "three"
+    assert run(others).made == []
+
+
+@pytest.mark.parametrize("name", ["text", "part.json"])
+def test_a_part_that_a_power_cut_emptied_is_made_again(name):
+    with pytest.raises(KeyboardInterrupt):
+        run(dies_after=2)
+    (part_of("one") / name).write_text("")
+    assert run().made == ["one", "three"]
 
 
 def test_where_there_are_no_hard_links_nothing_is_kept(monkeypatch):

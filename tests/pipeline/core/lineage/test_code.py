@@ -144,8 +144,12 @@ def test_a_detector_beside_params_counts_where_the_packages_are_installed(tmp_pa
 def test_what_a_stage_loads_is_among_its_code(tmp_path):
     """Each command is run on the demo, and asked which of our modules it has loaded by then."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["demo"]["faces"] = 120
-    params["train"] |= {"model": "compact", "epochs": 1}
+    params["demo"]["faces"] = 64
+    # One dataset: which modules are loaded depends on the stage, and its readers are loaded together.
+    params["datasets"] = {"demo-affectnet": params["datasets"]["demo-affectnet"]}
+    params["align"]["size_px"] = 64
+    params["train"] |= {"epochs": 1}
+    params["evaluate"] |= {"bootstrap_draws": 50, "saliency_per_class": 1, "mistakes": 1}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (tmp_path / "splits").mkdir()
     steps = [("demo", "--out", "raw/demo")]
