@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast test-faults check format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-video bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-intervals bench-review mutants policies labels tables
+.PHONY: help setup repro test test-fast test-long test-faults check types pages rules format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-video bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-intervals bench-review mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -37,7 +37,10 @@ test: setup ## run all tests
 	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## run the tests that take seconds
-	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder -m 'not slow and not faults'
+	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder -m 'not slow and not faults and not long'
+
+test-long: setup ## what takes minutes: every row of the thesis, the wheel, every command watched or without an account
+	$(TEST) -q -n $${PYTEST_WORKERS:-2} --dist loadfile --no-loadscope-reorder -m long
 
 # One process: these tests fill disks, kill what runs and bound the memory of their children.
 test-faults: setup ## kills, full disks, flipped bits, mutated pictures, short memory: docs/reliability.md; takes minutes
@@ -46,11 +49,18 @@ test-faults: setup ## kills, full disks, flipped bits, mutated pictures, short m
 # Without advice on what will follow mkdocs.
 MKDOCS := NO_MKDOCS_2_WARNING=1 python -m mkdocs
 
-check: setup ## ruff, mypy --strict, the pages, the import rules, and that every name in a text is there
+# `make -j2 check` runs mypy beside the others.
+check: types pages rules ## ruff, mypy --strict, the pages, the import rules, and that every name in a text is there
+
+types: setup
+	mypy
+
+pages: setup
 	ruff check .
 	ruff format --check .
-	mypy
 	$(MKDOCS) build --quiet --site-dir $(VENV)/site
+
+rules: setup
 	python -m pytest -q tests/test_rules.py tests/test_names.py
 
 docs: setup ## build the pages of docs/ into site/; they load nothing from the network

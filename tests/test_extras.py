@@ -30,10 +30,11 @@ def imported() -> set[str]:
 
 
 def distributions(module: str) -> set[str]:
-    names = [BROUGHT[module]] if module in BROUGHT else packages_distributions().get(module, [])
+    names = [BROUGHT[module]] if module in BROUGHT else DISTRIBUTIONS.get(module, [])
     return {plain(name) for name in names}
 
 
+DISTRIBUTIONS = packages_distributions()  # reads the metadata of everything installed: a second
 BASE = required(PROJECT["dependencies"])
 EXTRA = {name: required(lines) for name, lines in PROJECT["optional-dependencies"].items() if name != "all"}
 # What a requirement brings and pins itself; dlib's wheel does not list its modules.

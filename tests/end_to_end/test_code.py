@@ -130,6 +130,7 @@ def test_a_folder_with_half_the_packages_is_refused_in_one_line(tmp_path, lost):
     assert all(place in said for place in (f"error: {tmp_path}: ", str(ROOT), lost.partition("/")[0]))
 
 
+@pytest.mark.long
 def test_a_worktree_has_the_labels_of_its_branch(tmp_path):
     main = write_project(tmp_path / "main")
     call(main, "git", "init", "-q")
@@ -145,6 +146,7 @@ def test_a_worktree_has_the_labels_of_its_branch(tmp_path):
         call(folder, "prep", "verify")
 
 
+@pytest.mark.long
 def test_an_edit_that_waits_in_the_queue_is_what_runs(tmp_path):
     write_tracked(tmp_path)
     swap(tmp_path)
@@ -194,6 +196,7 @@ def test_an_edit_while_dvc_runs_is_an_error_and_not_a_result(tmp_path):
     assert not (tmp_path / "data/labels").exists()
 
 
+@pytest.mark.long
 def test_the_demo_is_rendered_only_where_a_dataset_lies_in_it(tmp_path):
     write_tracked(tmp_path)
     shutil.copy(ROOT / "raw/dvc.yaml", tmp_path / "raw")

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from pipeline.core.lineage.identity import identity
 from stages.cli import run
 from tests.imports import ROOT
 
@@ -220,10 +222,22 @@ def test_again_there_is_nothing_to_do(project):
     assert (project / "dvc.lock").read_bytes() == before
 
 
-def test_by_force_the_lock_stays_as_it_was(project):
-    before = (project / "dvc.lock").read_bytes()
-    call(project, "dvc", "repro", "--force")
-    assert (project / "dvc.lock").read_bytes() == before
+def test_from_the_start_in_another_folder_everything_has_the_bytes_of_the_lock(project, tmp_path, monkeypatch):
+    """In one process, because 30 starts of the command line took longer than the work of `dvc repro --force`."""
+    for name in ("splits", "decisions", "params.yaml", "dvc.yaml"):
+        copy = shutil.copytree if (project / name).is_dir() else shutil.copy
+        copy(project / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREP_WORKERS", "1")
+    locks = [yaml.safe_load((project / name).read_text())["stages"] for name in ("raw/dvc.lock", "dvc.lock")]
+    order = ["demo", *yaml.safe_load((project / "dvc.yaml").read_text())["stages"]]
+    stages = locks[0] | locks[1]
+    del stages["code"]
+    for name in sorted(stages, key=lambda name: order.index(name.partition("@")[0])):
+        assert run(shlex.split(stages[name]["cmd"])[1:]) == 0, name
+        assert {out["path"]: identity(Path(out["path"])) for out in stages[name]["outs"]} == {
+            out["path"]: out["md5"] for out in stages[name]["outs"]
+        }
 
 
 def test_metrics_lead_back_to_the_hash_in_the_lock(project):

@@ -11,7 +11,7 @@ import yaml
 
 from tests.imports import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # A user and group that no file names, in a namespace of their own: files stay this process's.
 NOBODY = ("unshare", "--user", "--map-user=54321", "--map-group=54321")

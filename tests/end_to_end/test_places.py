@@ -23,7 +23,7 @@ from tests.end_to_end.test_code import (
 )
 from tests.imports import PACKAGES, ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 HARMONIZE = ("harmonize", "--src", "data/samples/ladies", "--out", "data/labels/ladies")
 PREP = str(Path(sys.executable).parent / "prep")

@@ -17,7 +17,7 @@ import yaml
 from stages.cli import app
 from tests.imports import ROOT
 
-pytestmark = pytest.mark.slow
+long = pytest.mark.long
 
 SUBJECT = "S005"
 # In the order of the work. A new command needs its line here.
@@ -184,6 +184,7 @@ def watched(tmp_path_factory) -> Watched:
     return found
 
 
+@long
 def test_no_command_asks_for_a_host_or_writes_outside_the_project(watched):
     words = [[name, *arguments] for name, runs in COMMANDS.items() for arguments in runs]
     printed = watched.start("driver.py", json.dumps(words))
@@ -192,6 +193,7 @@ def test_no_command_asks_for_a_host_or_writes_outside_the_project(watched):
     assert re.findall(r"^ran (\S+) (\d+) ", printed, re.MULTILINE) == expected, printed[-3000:]
 
 
+@long
 def test_no_use_as_a_library_asks_for_a_host_or_writes_outside_the_project(watched):
     if not (watched.place / "project/runs/train").is_dir():
         pytest.skip("the commands, whose results are used, did not all run")
@@ -199,6 +201,7 @@ def test_no_use_as_a_library_asks_for_a_host_or_writes_outside_the_project(watch
     assert lines == ["True", "1", "['huggingface_hub', 'lightning', 'onnxruntime', 'timm']"]
 
 
+@long
 def test_the_guard_hears_a_process_that_asks(watched):
     (watched.place / "guard/asker.py").write_text("import socket\nsocket.getaddrinfo('localhost', 80)\n")
     with pytest.raises(AssertionError, match="getaddrinfo"):

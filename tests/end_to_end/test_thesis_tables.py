@@ -17,7 +17,7 @@ from stages.cli import run as prep
 from tests.end_to_end.test_dvc import call, commit
 from tests.imports import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 DATASETS = ("demo-affectnet", "demo-ckplus", "demo-rafdb", "demo-emotic")
 # With and without augmentation: what the thesis did with networks of its own, and with pretrained ones.

@@ -10,7 +10,7 @@ import yaml
 
 from tests.imports import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 UV = (sys.executable, "-m", "uv")
 # What uv says where it can reach neither an index nor wheels of an earlier installation.

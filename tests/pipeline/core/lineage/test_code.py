@@ -149,7 +149,7 @@ def test_what_a_stage_loads_is_among_its_code(tmp_path):
     params["datasets"] = {"demo-affectnet": params["datasets"]["demo-affectnet"]}
     params["align"]["size_px"] = 64
     params["train"] |= {"epochs": 1}
-    params["evaluate"] |= {"bootstrap_draws": 50, "saliency_per_class": 1, "mistakes": 1}
+    params["evaluate"] |= {"bootstrap_draws": 100, "saliency_per_class": 1, "mistakes": 1}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (tmp_path / "splits").mkdir()
     steps = [("demo", "--out", "raw/demo")]
