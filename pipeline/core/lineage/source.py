@@ -113,8 +113,8 @@ def _said(node: Any) -> Any:
     all of them.
     """
     if isinstance(node, ast.AST):
-        said = [type(node).__name__]
-        for name in _fields(type(node)):
+        said: list[Any] = [type(node).__name__]
+        for name in _fields(type(node).__name__):
             value = getattr(node, name, None)
             if value is not None and value != []:
                 inner = _said(value)
@@ -127,8 +127,8 @@ def _said(node: Any) -> Any:
 
 
 @cache
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    return tuple(name for name in kind._fields if name not in _MUTE)
+def _fields(kind: str) -> tuple[str, ...]:
+    return tuple(name for name in getattr(ast, kind)._fields if name not in _MUTE)
 
 
 def _is_text(node: Any) -> bool:
