@@ -21,6 +21,7 @@ from stages.entry import INTERRUPTED
 from stages.equalize import equalize
 from stages.evaluate import evaluate
 from stages.export import export
+from stages.fiftyone import fiftyone
 from stages.forget import forget
 from stages.formats import formats
 from stages.harmonize import harmonize
@@ -72,6 +73,7 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (doubt, "Rank samples by how doubtful they are, and why."),
     (report, "Write the data card: one page with the figures, the rows and the faces."),
     (review, "Decide about doubtful samples on a page."),
+    (fiftyone, "Look at a dataset in FiftyOne, and read what was decided there."),
     (predict, "Say which expression every face of a photo has."),
     (export, "Export a network to ONNX."),
     (personalize, "Fine-tune on a few faces of one person."),

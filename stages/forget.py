@@ -30,7 +30,7 @@ def forget(
     Adds a decision `withdrawn` for each to decisions/<dataset>.csv, which nothing overrides, and the digests of their
     pictures and crops to decisions/forgotten/<dataset>.csv, by which `prep verify --forgotten` looks for them.
     """
-    from pipeline.decisions.book import change_book, replace_own
+    from pipeline.decisions.book import change_book, replace_all
     from pipeline.decisions.decision import ALIAS, Decision, Kind
     from pipeline.decisions.forgotten import add_digests
     from pipeline.decisions.known import picture_of
@@ -59,12 +59,8 @@ def forget(
     # The digests come first: once they are on the disk, a run that is cut off here can be repeated.
     add_digests(place, take_digests(dataset, rows, pictures))
 
-    def withdraw(lines: list[Decision]) -> list[Decision]:
-        for name in sorted(found):
-            lines = replace_own(lines, Decision(name, Kind.withdrawn, "", by))
-        return lines
-
-    change_book(book_of(dataset), withdraw)
+    withdrawn = [Decision(name, Kind.withdrawn, "", by) for name in found]
+    change_book(book_of(dataset), lambda lines: replace_all(lines, withdrawn))
     say(f"{book_of(dataset)}: {len(found)} samples withdrawn")
     for line in resembling(found, {picture_of(name) for name in found}):
         note(line)

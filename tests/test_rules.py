@@ -34,6 +34,7 @@ ROOMS = {
     "pipeline/shards": "core geometry",
     "pipeline/doubt": "core images geometry split",
     "pipeline/report": "core images ingest",
+    "pipeline/fiftyone": "core images ingest decisions",
     "pipeline/forget": "core decisions images ingest verify",
     "pipeline/review": "core images ingest decisions",
     "models/core": "core",
@@ -45,8 +46,8 @@ ROOMS = {
     "models/training": "core shards models models/core models/networks models/classical models/data models/evaluation",
     "models/inference": "core images geometry align equalize report models models/core models/data",
     "models/personal": "core shards models models/core models/networks models/data models/training models/evaluation",
-    "stages": "core demo ingest decisions align select equalize labels split shards doubt report review forget verify "
-    "models models/training models/evaluation models/inference models/personal",
+    "stages": "core demo ingest decisions align select equalize labels split shards doubt report review fiftyone "
+    "forget verify models models/training models/evaluation models/inference models/personal",
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())

@@ -9,7 +9,7 @@ import csv
 import fcntl
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from operator import attrgetter
@@ -108,7 +108,13 @@ def change_book(path: Path, change: Callable[[list[Decision]], Iterable[Decision
 
 def replace_own(before: Iterable[Decision], new: Decision) -> list[Decision]:
     """Return the decisions with one more, which replaces what it cannot stand beside (`Decision.place`)."""
-    return [*(one for one in before if one.place != new.place), new]
+    return replace_all(before, [new])
+
+
+def replace_all(before: Iterable[Decision], new: Collection[Decision]) -> list[Decision]:
+    """Return the decisions with more, as `replace_own` adds each."""
+    places = {one.place for one in new}
+    return [*(one for one in before if one.place not in places), *new]
 
 
 @contextmanager

@@ -151,6 +151,11 @@ class Pictures:
                 raise ImageError(Reason.too_large, f"a file of {size} bytes; at most {MAX_READ_BYTES} are read")
         return self._reader.picture(self._tree, source_path, n)
 
+    @property
+    def in_table(self) -> bool:
+        """Whether a `source_path` is a table with a picture in each row; else it is one picture, with several faces."""
+        return self._reader.pictures_in_table
+
     def open(self, source_path: str) -> BinaryIO:
         """Open a file, such as a video, for reading at any place.
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "doubt": [[]],
     "report": [[]],
     "review": [["--as", "ann", "--idle-minutes", "0.01"]],
+    "fiftyone": [["export", "--dataset", "demo-ckplus"]],
     "predict": [["raw/demo/ckplus/cohn-kanade-images/S005/001", "--out", "drawn"]],
     "export": [[]],
     "personalize": [["--subject", SUBJECT, "--shots", "1"]],
