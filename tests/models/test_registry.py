@@ -99,6 +99,14 @@ def test_proposed_is_five_convolutions_with_pooling_then_dense_layers():
     assert sum(isinstance(layer, torch.nn.Linear) for layer in network.head) == 2
 
 
+def test_proposed_plain_has_five_convolutions_and_one_dense_layer():
+    network = create_model("proposed-plain")
+    kinds = [type(module).__name__ for module in network.modules() if not list(module.children())]
+    assert kinds == ["Conv2d", "ReLU", "MaxPool2d"] * 5 + ["Flatten", "Linear"]
+    by_hand = sum(9 * before * after + after for before, after in [(3, 16), (16, 32), (32, 64), (64, 96), (96, 128)])
+    assert sum(parameter.numel() for parameter in network.parameters()) == by_hand + 128 * 7 * 7 * 8 + 8
+
+
 @pytest.mark.parametrize("spelling", ["EfficientNetB0", "efficientnet-b0", "efficientnet_b0"])
 def test_spelling_is_forgiving(spelling):
     assert find_model(spelling).name == "efficientnet_b0"

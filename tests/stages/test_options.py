@@ -141,6 +141,7 @@ def test_models_say_the_same_to_programs(capsys):
         assert line.split()[0] == entry["model"]
         assert f"{entry['size_px']} px" in line
         assert line.endswith(entry["what"])
+        assert entry["licence"] is None or f"  {entry['licence']}  " in line
     assert len(content["models"]) == len(lines) - 2
 
 

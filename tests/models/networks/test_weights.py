@@ -55,6 +55,25 @@ def test_a_missing_or_damaged_file_is_named(tmp_path):
         read_weights(tmp_path / "torn.safetensors")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("vgg19.h5", b"\x89HDF\r\n\x1a\n" + bytes(8)),
+        ("vgg19.weights", b"\x89HDF\r\n\x1a\n"),
+        ("vgg19.keras", b"PK\x03\x04"),
+    ],
+)
+def test_an_export_of_keras_is_refused_with_the_way_to_convert(tmp_path, name, content):
+    """By its first bytes, which the HDF5 file format fixes, or by its name."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(
+        ModelError, match=r"weights of Keras, .*copy each kernel .*\(out, in, H, W\).*save_file"
+    ) as said:
+        create_model("vgg19", weights=path)
+    assert "\n" not in str(said.value)
+
+
 def test_offline_says_which_file_to_put_where(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     hub = TorchHub((tmp_path / "hub-is-away" / "vgg19-dcbb9e9d.pth").as_uri())
