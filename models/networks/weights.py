@@ -77,7 +77,7 @@ class Packaged:
     """
 
     module: str
-    file: str
+    file: Path
     sha256: str
     rename: Callable[[State], State]
 

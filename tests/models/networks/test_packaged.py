@@ -1,5 +1,6 @@
 """The weights of a package: the right tensor under each name, checked by digest, and one clear line without them."""
 
+import math
 import shutil
 import sys
 
@@ -37,6 +38,14 @@ def test_the_base_is_the_same_whatever_the_head():
     assert [name for name in theirs if not name.startswith("classifier")] == list(ours)[:-2]
     assert all(torch.equal(ours[name], theirs[name]) for name in list(ours)[:-2])
     assert ours["classifier.weight"].shape == (8, 1280)
+
+
+def test_a_new_head_begins_at_chance_so_that_it_does_not_spoil_the_base():
+    network = create_model("efficientnet_lite0", num_classes=8, pretrained=True, size_px=64).eval()
+    with torch.no_grad():
+        logits = network(torch.randn(4, 3, 64, 64))
+    loss = torch.nn.functional.cross_entropy(logits, torch.arange(4))
+    assert loss.item() == pytest.approx(math.log(8), abs=1e-6)
 
 
 def test_the_facts_are_those_of_the_file():
