@@ -31,7 +31,6 @@ _RENAMED: Final = {
     "train.head_epochs": "frozen_epochs",
     "train.open_blocks": "unfreeze_blocks",
     "train.flips": "tta_flip",
-    "personalize.open_blocks": "unfreeze_blocks",
 }
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipeline.core.params.section import Count, Section, Share, explain
+from pipeline.core.params.section import Count, Section, Share, UnitShare, explain
 
 Logger = Literal["dvclive", "mlflow", "wandb", "tensorboard"]
 
@@ -130,12 +130,11 @@ class TrainParams(Section):
 
 
 class PersonalizeParams(Section):
-    """How a network is fine-tuned on one person: the head and the last `unfreeze_blocks` of its base (null: all)."""
+    """How personal networks are measured: in `draws`, on at least `min_test` faces, without those of `one_moment`."""
 
     draws: Annotated[int, Field(ge=1, le=1000)]
-    steps: Count
-    learning_rate: Annotated[float, Field(gt=0)]
-    unfreeze_blocks: Annotated[int, Field(ge=0)] | None
+    min_test: Count
+    one_moment: UnitShare
 
 
 class EvaluateParams(Section):

@@ -1,0 +1,72 @@
+"""The networks of a curve: the general one, the same made a person's own, and two that know this person alone."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+
+from models.personal.anchored import Answered, Floats, Ints, Known, answer_classes, answer_values, kernels
+from models.personal.people import Person
+
+# Each gets a person, the shots and the faces to answer.
+Network = Callable[[Person, Ints, Ints], Answered]
+GENERAL: Final = "general"
+PERSONAL: Final = "personal"
+
+
+def _general(person: Person, _shots: Ints, others: Ints) -> Answered:
+    return Answered(_answers(person, others), 1.0)
+
+
+def _personal(person: Person, shots: Ints, others: Ints) -> Answered:
+    return _learned(person, shots, others, person.answers, (_own_answers(person), person.features))
+
+
+def _alone(person: Person, shots: Ints, others: Ints) -> Answered:
+    return _learned(person, shots, others, _nothing(person), (person.features,))
+
+
+def _scratch(person: Person, shots: Ints, others: Ints) -> Answered:
+    centred = person.pixels - person.pixels[shots].mean(axis=0)
+    size = np.sqrt(np.maximum((centred**2).sum(axis=1).mean(), 1e-12))
+    return _learned(person, shots, others, _nothing(person), (centred / size,))
+
+
+def _learned(person: Person, shots: Ints, others: Ints, general: Floats, features: tuple[Floats, ...]) -> Answered:
+    if person.of_classes:
+        own = kernels([kind[shots] for kind in features], [kind[shots] for kind in features])
+        between = kernels([kind[others] for kind in features], [kind[shots] for kind in features])
+        return answer_classes(Known(general[shots], own), person.labels[shots], Known(general[others], between))
+    # A value may be off by the same amount for all faces, which a class cannot.
+    features = tuple(np.hstack([kind, np.ones((len(person), 1))]) for kind in features)
+    parts = []
+    for column in range(general.shape[1]):
+        known = shots[~np.isnan(person.affect[shots, column])]
+        own = kernels([kind[known] for kind in features], [kind[known] for kind in features])
+        between = kernels([kind[others] for kind in features], [kind[known] for kind in features])
+        one = slice(column, column + 1)
+        mine, theirs = Known(general[known, one], own), Known(general[others, one], between)
+        parts.append(answer_values(mine, person.affect[known, column], theirs))
+    return Answered(
+        np.hstack([part.answers for part in parts]), float(np.mean([part.general_weight for part in parts]))
+    )
+
+
+def _answers(person: Person, faces: Ints) -> Floats:
+    return np.exp(person.answers[faces]) if person.of_classes else person.answers[faces]
+
+
+def _own_answers(person: Person) -> Floats:
+    return np.exp(person.answers) if person.of_classes else person.answers
+
+
+def _nothing(person: Person) -> Floats:
+    """Return the answers of who knows nothing: all classes alike, or a value of 0."""
+    classes = person.answers.shape[1]
+    return np.full_like(person.answers, -np.log(classes) if person.of_classes else 0.0)
+
+
+# `general` has seen no face of the person; `personal` is the general one, fine-tuned on the shots. `alone` learns from
+# the shots only, on the general network's frozen features; `scratch` on histograms of oriented gradients, in which
+# nothing of other people is.
+NETWORKS: Final[Mapping[str, Network]] = {GENERAL: _general, PERSONAL: _personal, "alone": _alone, "scratch": _scratch}
