@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast test-long test-faults check types pages rules format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-video bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-intervals bench-review mutants policies labels tables
+.PHONY: help setup repro test test-fast test-long test-faults check types pages rules format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-video bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-intervals bench-personal bench-review mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -112,6 +112,9 @@ bench-cluster: setup ## what handing parts to processes and to Ray costs, and th
 
 bench-intervals: setup ## how often a 95% interval holds the truth, by the number of people: docs/intervals.md
 	python -m benchmarks.intervals
+
+bench-personal: setup ## what labelled faces of a person are worth: docs/personal.md; trains for minutes
+	python -m benchmarks.personal $${TMPDIR:-/tmp}/personal
 
 bench-review: setup ## from a key to the next picture on the page of prep review
 	python -m benchmarks.review

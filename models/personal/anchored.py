@@ -5,8 +5,8 @@ w ~ N(0, s^2): the general network is the mean of the prior, so that w is drawn 
 Davoine, ICML 2018, arXiv:1802.01483). The features are those of the network's last layer and the network's own answers,
 because "what looks happy to everybody is anger here" is learned from fewer faces than any feature. How far a person is
 from the general network, s, is not known. Every s of a grid is a hypothesis. That the person is like everybody has half
-of the prior, divided among shares of labels that are wrong or beyond the network, so that scattered mistakes are not
-taken for a habit. That the network is surer than it should be on this person is in the grid of the others.
+of the prior or more, divided among shares of labels that are wrong or beyond the network, so that scattered mistakes
+are not taken for a habit. That the network is surer than it should be on this person is in the grid of the others.
 
 The few labelled faces weigh the hypotheses by their evidence: the probability that each gave to these labels beforehand
 (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006: algorithm 3.3 for classes, equation 2.30 for
@@ -25,17 +25,19 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Half of the prior is on the general network as it is.
-_GENERAL: Final = 0.5
+# The share of the prior that is on the general network as it is. A class is right or wrong, but every value is a little
+# off, so that one or two say less about a person.
+_GENERAL_CLASSES: Final = 0.5
+_GENERAL_VALUES: Final = 0.8
 # The prior variance of what is added to a logit or to a value, for a face with features of mean size.
 _LOGIT_SPREADS: Final = (1.0, 4.0, 16.0, 64.0)
 _VALUE_SPREADS: Final = (0.01, 0.04, 0.16, 0.64)
 # By what the general network's logits may have to be divided to be as sure as they are right on this person.
 _HEATS: Final = (1.0, 2.0, 4.0)
-# Shares of labels that nothing explains: a person who labels few faces takes care, so they are few.
+# Shares of labels that nothing explains.
 _ASTRAY: Final = (0.05, 0.1, 0.2, 0.4)
 # Variances of the error of a value that no features explain.
-_NOISES: Final = (0.0025, 0.01, 0.04, 0.16)
+_NOISES: Final = (0.02, 0.04, 0.08, 0.16)
 _NEWTON_STEPS: Final = 30
 _CONVERGED: Final = 1e-6
 _LEAST: Final = 1e-300
@@ -94,8 +96,8 @@ def answer_classes(shots: Known, labels: Ints, others: Known) -> Answered:
     given = np.exp(shots.general[np.arange(len(labels)), labels])
     for astray in _ASTRAY:
         evidence = float(np.log((1 - astray) * given + astray / classes).sum())
-        found.add(evidence, np.exp(others.general), _GENERAL / len(_ASTRAY), general=True)
-    prior = (1 - _GENERAL) / (len(_HEATS) * len(shots.kernels) * len(_LOGIT_SPREADS))
+        found.add(evidence, np.exp(others.general), _GENERAL_CLASSES / len(_ASTRAY), general=True)
+    prior = (1 - _GENERAL_CLASSES) / (len(_HEATS) * len(shots.kernels) * len(_LOGIT_SPREADS))
     for heat in _HEATS:
         for own, between in zip(shots.kernels, others.kernels, strict=True):
             for spread in _LOGIT_SPREADS:
@@ -121,7 +123,7 @@ def answer_values(shots: Known, values: Floats, others: Known) -> Answered:
             alpha = np.linalg.solve(covariance, off)
             evidence = float(-0.5 * (off @ alpha + np.linalg.slogdet(2 * np.pi * covariance)[1]))
             answers = np.clip(others.general + (spread * others.kernels[kernel] @ alpha)[:, None], -1, 1)
-            prior = _GENERAL if not spread else (1 - _GENERAL) / (len(hypotheses) - 1)
+            prior = _GENERAL_VALUES if not spread else (1 - _GENERAL_VALUES) / (len(hypotheses) - 1)
             found.add(evidence, answers, prior / len(_NOISES), general=not spread)
     return found.mean()
 

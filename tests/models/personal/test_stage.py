@@ -1,4 +1,4 @@
-"""A personal model: learns its person, measured on faces it has not seen, and says who there is."""
+"""A personal network as a stage: who there is, what is written, of classes and of valence and arousal."""
 
 import csv
 
@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
-from scipy import stats
 
-from models.core.inputs import InputSpec
-from models.personal.stage import Person, fine_tune, read_person, shot_counts, summarize
+from models.personal.networks import NETWORKS
+from models.personal.people import list_people, pick_person
+from models.personal.scores import summarize
+from models.personal.stage import PAIRS
 from models.personal.stage import run as personalize
 from pipeline.core.errors import UsageError
 from pipeline.core.params import PersonalizeParams
@@ -21,8 +21,7 @@ from pipeline.shards.stage import run as write_shards
 from tests.run_inputs import make_run
 from tests.shard_inputs import make_inputs, shard_params
 
-SPEC = InputSpec(32, (0.5,) * 3, (0.25,) * 3)
-PARAMS = PersonalizeParams(draws=2, steps=3, learning_rate=0.001, unfreeze_blocks=1)
+PARAMS = PersonalizeParams(draws=2, min_test=2, one_moment=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -43,102 +42,65 @@ def run(shards, tmp_path_factory):
     return make_run(shards, tmp_path_factory.mktemp("run") / "run")
 
 
-@pytest.fixture
-def subject():
-    return "s2"
-
-
 def test_an_unknown_person_is_answered_with_who_there_is(shards):
+    people = list_people(open_shards(shards), shards)
     with pytest.raises(UsageError, match=r"^--subject: nobody in the test set is called 'nobody'; .* have s2 \(\d\), "):
-        read_person(shards, open_shards(shards), "nobody", SPEC)
+        pick_person(people, "nobody")
 
 
-def test_one_name_in_two_datasets_is_two_people(tmp_path):
-    """Datasets number their subjects from 1; faces of two people are no personal model."""
-    inputs = make_inputs(tmp_path, rows=60, hostile=False)
-    part = inputs.labels["two"] / "labels.parquet"
-    table = pq.read_table(part)
-    place = table.schema.get_field_index("subject_id")
-    write_table(part, table.set_column(place, table.schema.field(place), pa.array(["s2"] * len(table))))
-    write_shards(
-        *inputs.tables,
-        tmp_path / "shards",
-        shard_params(),
-        seed=1,
-        workers=1,
-    )
-    folder = open_shards(tmp_path / "shards")
+def test_one_name_in_two_datasets_is_two_people():
+    people = {"one/s2": np.arange(3), "two/s2": np.arange(3, 9)}
     with pytest.raises(UsageError, match=r"^--subject: 2 people .* called 's2'; give one of one/s2, two/s2$"):
-        read_person(tmp_path / "shards", folder, "s2", SPEC)
-    tested = [row for row in inputs.rows.values() if row["split"] == "test" and row["n"] % 25 != 7]
-    for dataset, expected in (
-        ("one", [row for row in tested if row["dataset"] == "one" and row["subject_id"] == "s2"]),
-        ("two", [row for row in tested if row["dataset"] == "two"]),
-    ):
-        labels = read_person(tmp_path / "shards", folder, f"{dataset}/s2", SPEC).labels
-        assert sorted(labels.tolist()) == sorted(row["label"] for row in expected)
+        pick_person(people, "s2")
+    assert pick_person(people, "two/s2") == "two/s2"
 
 
-def test_the_curve_is_written_the_same_twice(shards, run, subject, tmp_path, monkeypatch):
+@pytest.mark.parametrize("task", ["emotion", "affect", "valence"])
+def test_the_curve_is_written_the_same_twice(shards, tmp_path, monkeypatch, task):
     monkeypatch.chdir(tmp_path)
-    faces = len(read_person(shards, open_shards(shards), subject, SPEC).labels)
+    names = {"affect": ("valence", "arousal"), "valence": ("valence",)}
+    run = make_run(shards, tmp_path / "run", task=task, **({"classes": names[task]} if task in names else {}))
     for name in ("one", "two"):
-        summary = personalize(shards, run, tmp_path / name, PARAMS, subject=subject, shots=2, seed=1)
-    assert summary["rows_in"] == summary["rows_out"] == faces
+        summary = personalize(shards, run, tmp_path / name, PARAMS, subject="s2", shots=2, seed=1)
+    assert summary["people"] == ["one/s2"]
     with (tmp_path / "one/curve.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert [(row["shots"], row["draw"]) for row in rows] == [("1", "0"), ("2", "0"), ("1", "1"), ("2", "1")]
-    assert {int(row["faces"]) for row in rows} == {faces - 2}
-    for name in ("curve.csv", "curve.png", "summary.json"):
+    assert [(row["draw"], row["shots"], row["network"]) for row in rows] == [
+        (draw, shots, network) for draw in "01" for shots in "12" for network in NETWORKS
+    ]
+    assert {int(row["tested"]) for row in rows} == {summary["rows_in"] - 2}
+    for name in ("curve.csv", "people.csv", "curve.png", "summary.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_it_learns_the_faces_it_is_shown_and_leaves_the_general_network_alone(run, shards):
-    from models.checkpoint import load_checkpoint
-
-    general = load_checkpoint(run)
-    before = {name: value.clone() for name, value in general.module.state_dict().items()}
-    generator = torch.Generator().manual_seed(1)
-    person = Person("p", torch.randint(0, 256, (4, 3, 48, 48), dtype=torch.uint8, generator=generator), torch.arange(4))
-    params = PersonalizeParams(draws=1, steps=200, learning_rate=0.003, unfreeze_blocks=None)
-    personal = fine_tune(general, person.images, person.labels, params, seed=1)
-    assert (personal.predict(person.images).argmax(1) == np.arange(4)).all()
-    assert all(torch.equal(before[name], value) for name, value in general.module.state_dict().items())
-    norms = [name for name in before if "running_" in name]
-    assert all(torch.equal(before[name], personal.module.state_dict()[name]) for name in norms)
+def test_everybody_with_enough_faces_is_measured(shards, run, tmp_path):
+    summary = personalize(shards, run, tmp_path / "out", PARAMS, subject=None, shots=2, seed=1)
+    people = list_people(open_shards(shards), shards)
+    assert summary["people"] == [name for name, rows in people.items() if len(rows) >= 4]
+    assert summary["left_out"]["too few faces"] == len(people) - len(summary["people"])
 
 
-def test_too_many_shots_say_how_many_there_are(shards, run, subject, tmp_path):
-    with pytest.raises(UsageError, match=r"--shots: .* has \d+ faces in the test set; expected 1 to \d+, not 500"):
-        personalize(shards, run, tmp_path / "out", PARAMS, subject=subject, shots=500, seed=1)
+def test_too_many_shots_say_how_many_there_are(shards, run, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"--shots: 500 labelled .*: 2 others are 502, and one/s2 has \d+; ask for fewer"
+    ):
+        personalize(shards, run, tmp_path / "out", PARAMS, subject="s2", shots=500, seed=1)
 
 
-def test_shots_double_and_end_with_what_was_asked():
-    assert shot_counts(1) == [1]
-    assert shot_counts(8) == [1, 2, 4, 8]
-    assert shot_counts(11) == [1, 2, 4, 8, 11]
+def test_frames_of_one_moment_leave_nothing_to_test(shards, run, tmp_path):
+    params = PersonalizeParams(draws=2, min_test=2, one_moment=0.0)
+    with pytest.raises(UsageError, match=r"^personalize.one_moment: the faces of one/s2 look so alike"):
+        personalize(shards, run, tmp_path / "out", params, subject="s2", shots=2, seed=1)
 
 
-def test_the_summary_is_the_mean_over_draws():
+def test_people_count_once_and_the_interval_is_over_them():
+    """Beside the bootstrap's own bounds for two people: Student's t of one degree of freedom is 12.7."""
     rows = [
-        {"shots": 1, "general_accuracy": 0.5, "personal_accuracy": 0.6},
-        {"shots": 1, "general_accuracy": 0.4, "personal_accuracy": 0.7},
+        {"person": who, "draw": draw, "shots": 1, "network": network, "accuracy": accuracy}
+        for who, draw, values in (("a", 0, (0.5, 0.6)), ("a", 1, (0.5, 0.8)), ("b", 0, (0.1, 0.2)))
+        for network, accuracy in zip(("general", "personal"), values, strict=True)
     ]
-    found = summarize(rows)["1"]
-    assert found == found | {"general": 0.45, "personal": 0.65, "gain": 0.2, "gain_std": 0.1}
-    # Student's t of one degree of freedom is 12.7: 0.2 +- 1.27, and no gain is beyond -1..1.
-    assert (found["gain_low"], found["gain_high"]) == (-1, 1)
-
-
-def test_the_gain_has_the_paired_interval_of_its_draws():
-    """Beside Student's interval of the mean; one draw says nothing of others."""
-    gains = np.random.default_rng(3).normal(0.1, 0.05, 40)
-    rows = [
-        {"shots": 4, "draw": n, "faces": 9, "general_accuracy": 0.5, "personal_accuracy": 0.5 + gain}
-        for n, gain in enumerate(gains)
-    ]
-    found = summarize(rows)["4"]
-    low, high = stats.t.interval(0.95, 39, gains.mean(), stats.sem(gains))
-    assert found["gain"] == pytest.approx(gains.mean(), abs=1e-6)
-    assert [found["gain_low"], found["gain_high"]] == pytest.approx([low, high], abs=0.003)
-    assert summarize(rows[:1])["4"]["gain_low"] is None
+    found = summarize(rows, {"gain": PAIRS["gain"]})["1"]["accuracy"]
+    assert found["general"]["value"] == pytest.approx(0.3)
+    assert found["gain"]["value"] == pytest.approx(0.15)  # of 0.2 and 0.1, however many draws each has
+    assert found["gain"]["high"] - 0.15 == pytest.approx(12.706 * 0.05, rel=0.03)
