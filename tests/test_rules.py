@@ -45,7 +45,7 @@ ROOMS = {
     "models/evaluation": "core shards report models models/core models/data",
     "models/training": "core shards models models/core models/networks models/classical models/data models/evaluation",
     "models/inference": "core images geometry align equalize report models models/core models/data",
-    "models/personal": "core shards models models/core models/networks models/data models/training models/evaluation",
+    "models/personal": "core shards models models/core models/classical models/data models/evaluation",
     "stages": "core demo ingest decisions align select equalize labels split shards doubt report review fiftyone "
     "forget verify models models/training models/evaluation models/inference models/personal",
 }
