@@ -76,7 +76,7 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (fiftyone, "Look at a dataset in FiftyOne, and read what was decided there."),
     (predict, "Say which expression every face of a photo has."),
     (export, "Export a network to ONNX."),
-    (personalize, "Fine-tune on a few faces of one person."),
+    (personalize, "Fine-tune on a few faces of a person, and say what it brings."),
     (tables, "Fill the thesis's two tables from experiments."),
     (forget, "Withdraw people; name what still holds them."),
     (inspect, "Say what a raw tree is, and what to type for it."),

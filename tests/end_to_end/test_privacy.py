@@ -102,6 +102,7 @@ def write_project(folder: Path) -> None:
     values["datasets"] = {name: values["datasets"][name] for name in kept}
     values["train"] |= {"epochs": 1, "warmup_epochs": 0}
     values["evaluate"] |= {"bootstrap_draws": 100, "saliency_per_class": 1, "mistakes": 1}
+    values["personalize"] |= {"min_test": 1, "one_moment": 1.0}
     folder.mkdir()
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     (folder / "splits").mkdir()
