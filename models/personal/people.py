@@ -186,7 +186,7 @@ def frozen_features(general: Checkpoint, images: Tensor) -> tuple[Floats, Floats
     """
     head = _last_linear(general)
     seen: list[Tensor] = []
-    handle = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().float().cpu()))
+    handle = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(1).detach().float().cpu()))
     try:
         answers = general.outputs(images)
     finally:
@@ -198,9 +198,15 @@ def frozen_features(general: Checkpoint, images: Tensor) -> tuple[Floats, Floats
     return torch.cat(chunks).double().numpy(), answers.double().numpy()
 
 
-def _last_linear(general: Checkpoint) -> nn.Linear:
+def _last_linear(general: Checkpoint) -> nn.Module:
+    """Return the layer that gives the answers; timm's ResNet V2 has a convolution of one pixel in its place."""
     width = len(general.classes)
-    layers = [one for one in general.module.modules() if isinstance(one, nn.Linear) and one.out_features == width]
+    layers = [
+        one
+        for one in general.module.modules()
+        if (isinstance(one, nn.Linear) and one.out_features == width)
+        or (isinstance(one, nn.Conv2d) and one.out_channels == width and one.kernel_size == (1, 1))
+    ]
     if general.network is None or not layers:
         raise ModelError(f"{general.info.model} has no linear head that a person's faces could train; use another")
     return layers[-1]
