@@ -98,6 +98,13 @@ def sync(path: Path) -> None:
         os.close(opened)
 
 
+def replace_synced(written: Path, place: Path) -> None:
+    """Give a written file another one's name; after a power cut, that name leads to the old file or the new one."""
+    sync(written)
+    written.replace(place)
+    sync(place.parent)
+
+
 def link_or_move(path: Path, place: Path) -> None:
     """Give a file a second name, or move it where there are no hard links."""
     # A file with other rights is one that DVC protects, because its cache has a link to it: that stays its own.

@@ -30,7 +30,7 @@ from pipeline.core.lineage.snapshot import (
 )
 from pipeline.core.names import REJECTS_NAME, SNAPSHOT_NAME, SUMMARY_NAME
 from pipeline.core.parts import KeptPart, PartStore, Resume
-from pipeline.core.place import PARTS_NAME, link_or_move, put_in_place, sync, workplace
+from pipeline.core.place import PARTS_NAME, link_or_move, put_in_place, replace_synced, workplace
 from pipeline.core.schema import REJECTS, Reason
 from pipeline.core.tables import is_full, rows_to_table, write_slices, write_table
 
@@ -120,9 +120,7 @@ class StageOutput:
     def put_beside(self) -> None:
         """Move the files outside the folder to their places; `stage_output` calls it."""
         for place, waiting in self._beside.items():
-            sync(waiting)
-            waiting.replace(place)
-            sync(place.parent)
+            replace_synced(waiting, place)
 
     def part_store(self, recipe: Mapping[str, Any], resume: Resume, *, lasting: bool) -> PartStore:
         """Return the store of the parts of this output.

@@ -18,15 +18,13 @@ from typing import Final
 
 from pipeline.core.errors import DataError
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX
-from pipeline.core.place import sync
+from pipeline.core.place import replace_synced
 from pipeline.decisions.decision import Decision, fault, parse_kind
 from pipeline.decisions.escapes import escape, unescape
 
 COLUMNS: Final = ("sample_id", "decision", "value", "by", "note")
 _MARKERS: Final = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 _UNFINISHED: Final = "a mark of an unfinished merge; keep the lines of both sides and remove the marks"
-
-
 # The cells of a line, which is also how lines are sorted.
 _IN_ORDER: Final = attrgetter("sample_id", "kind", "value", "by", "note")
 
@@ -74,15 +72,18 @@ def read_lines(path: Path) -> list[tuple[int, Decision]]:
 
 def write_book(path: Path, decisions: Iterable[Decision]) -> None:
     """Write all decisions of a file, sorted; after a power cut there is the old file or the new one."""
+    write_rows(path, COLUMNS, (map(escape, _IN_ORDER(one)) for one in sorted(decisions, key=_IN_ORDER)))
+
+
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Write a csv of escaped cells; after a power cut there is the old file or the new one."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(map(escape, _IN_ORDER(one)) for one in sorted(decisions, key=_IN_ORDER))
+    writer.writerow(columns)
+    writer.writerows(rows)
     partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
     partial.write_text(text.getvalue(), encoding="utf-8", newline="")
-    sync(partial)
-    partial.replace(path)
-    sync(path.parent)
+    replace_synced(partial, path)
 
 
 def change_book(path: Path, change: Callable[[list[Decision]], Iterable[Decision]]) -> list[Decision]:

@@ -4,16 +4,13 @@ A digest of a picture shows nothing of it, and only who has the picture can comp
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.core.lineage.identity import PARTIAL_SUFFIX
-from pipeline.core.place import sync
-from pipeline.decisions.book import BookError, locked
+from pipeline.decisions.book import BookError, locked, write_rows
 from pipeline.decisions.escapes import escape, unescape
 
 COLUMNS: Final = ("sample_id", "what", "md5")
@@ -64,16 +61,5 @@ def add_digests(path: Path, digests: Iterable[Digest]) -> None:
     """
     taken = set(digests)
     with locked(path):
-        _write(path, taken.union(read_digests(path)))
-
-
-def _write(path: Path, digests: Iterable[Digest]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((escape(one.sample_id), one.what, one.md5) for one in sorted(digests))
-    partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
-    partial.write_text(text.getvalue(), encoding="utf-8", newline="")
-    sync(partial)
-    partial.replace(path)
-    sync(path.parent)
+        every = sorted(taken.union(read_digests(path)))
+        write_rows(path, COLUMNS, ((escape(one.sample_id), one.what, one.md5) for one in every))
