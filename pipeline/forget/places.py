@@ -18,6 +18,7 @@ from pipeline.forget.look import Seen, Wanted, is_drawn
 from pipeline.ingest.registry import open_tree
 from pipeline.verify.dvc_lock import LOCK, LockEntry, cache_folder, read_lock, tracked
 
+UNPROVEN: Final = "unproven"  # the kind of a place that nobody could look into
 _KEPT: Final = (".yaml", ".yml", ".json", ".csv", ".md", ".txt")  # of results, these hold no bytes of pictures
 
 
@@ -182,7 +183,7 @@ def _in_remote(wanted: Wanted, name: str, url: str) -> Iterator[Holder]:
     folder = (Path(".dvc") / url) if "://" not in url else None
     if folder is None or not folder.is_dir():
         why = "is no folder" if "://" in url else "is not there"
-        yield Holder("unproven", f"remote {name}", (), f"{url} {why}, so nobody has looked into it")
+        yield Holder(UNPROVEN, f"remote {name}", (), f"{url} {why}, so nobody has looked into it")
         return
     for md5, seen in _in_objects(wanted, folder):
         yield _holder("remote", f"{name}: {_object(folder, md5)}", seen, "an object of the remote")
