@@ -19,6 +19,8 @@ PACKAGES: Final = ("pipeline", "stages", "models")
 _SIGN: Final = Path("pipeline/core/emotions.py")
 _USES_PLUGINS: Final = Path("pipeline/align/cascade.py")
 _CASCADE: Final = "cascade"
+# Returns whether each entry of a folder is a file.
+Listing = Callable[[str], dict[str, bool]]
 
 
 def code_root() -> Path:
@@ -93,13 +95,9 @@ def _plugin_code(root: Path, params: Any) -> dict[str, str]:
     tops = (*PACKAGES, *(name.partition(".")[0] for name in names))
     found: dict[str, str] = {}
     for base in dict.fromkeys((Path.cwd(), root)):
-        starts = [file for name in names for file in _module_files(base, name, tops)]
+        starts = [Path(file) for name in names for file in _own_files(str(base), name, tops, _list_folder)]
         found |= _named(base, _reach(base, starts, tops))
     return found
-
-
-def _module_files(base: Path, name: str, tops: tuple[str, ...]) -> list[Path]:
-    return [Path(file) for file in _own_files(str(base), name, tops, _list_folder)]
 
 
 def _plugins(value: Any, key: str = "") -> Iterator[str]:
@@ -151,9 +149,7 @@ def _absolute(name: str, package: tuple[str, ...]) -> str:
     return ".".join((*above, *filter(None, [below])))
 
 
-def _own_files(
-    root: str, name: str, packages: tuple[str, ...], listed: Callable[[str], dict[str, bool]]
-) -> Iterator[str]:
+def _own_files(root: str, name: str, packages: tuple[str, ...], listed: Listing) -> Iterator[str]:
     """Yield the files below the root that importing a dotted name runs: the module and the packages around it."""
     parts = name.split(".")
     if parts[0] not in packages:
@@ -167,7 +163,7 @@ def _own_files(
             yield f"{folder}{os.sep}__init__.py"
 
 
-def _data_files(folder: str, names: tuple[str, ...], listed: Callable[[str], dict[str, bool]]) -> Iterator[str]:
+def _data_files(folder: str, names: tuple[str, ...], listed: Listing) -> Iterator[str]:
     """Yield the files beside a module that one of its strings names, and all files of a folder that one names."""
     beside = listed(folder)
     for name in names:

@@ -50,7 +50,7 @@ def read_source(path: Path | str) -> Source:
         raise LineageError(f"{path}: cannot be read: {error.strerror}") from None
     suffix = Path(path).suffix
     kind = ".py" if suffix == ".py" else ".yaml" if suffix in _YAML else ""
-    digest = f"{kind}{hashlib.md5(content, usedforsecurity=False).hexdigest()}"
+    digest = f"{kind}{_md5(content)}"
     known = _known()
     if digest not in known:
         try:
@@ -89,7 +89,7 @@ def _known() -> dict[str, Source]:
 
 @cache
 def _made_by() -> str:
-    return f"{sys.version_info[:2]} {hashlib.md5(Path(__file__).read_bytes(), usedforsecurity=False).hexdigest()}"
+    return f"{sys.version_info[:2]} {_md5(Path(__file__).read_bytes())}"
 
 
 def _parse(content: bytes, kind: str) -> Source:
@@ -142,7 +142,7 @@ def _file_names(tree: ast.AST) -> tuple[str, ...]:
 
 
 def _could_be_a_name(text: str) -> bool:
-    return 0 < len(text) <= _LONGEST_NAME and "/" not in text and "\0" not in text and text.isprintable()
+    return 0 < len(text) <= _LONGEST_NAME and "/" not in text and "\0" not in text
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
