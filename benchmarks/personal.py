@@ -26,6 +26,7 @@ from pipeline.core.schema import SPLIT
 from pipeline.core.tables import read_table, write_table
 
 FEWEST: Final = 12
+EPOCHS: Final = 20
 # Shots, and the fewest faces left to test on. Few people have many photographs, so there are two curves.
 CURVES: Final = {"few": (8, 4), "many": (16, 8)}
 _PERSON: Final = re.compile(r"_?\d+\.\w+$")
@@ -37,24 +38,18 @@ def main(root: Path) -> None:
     results = Path("docs") if not photographs().made else photographs().results()
     for name, (shots, tested) in CURVES.items():
         out = f"runs/personal-{name}"
-        set_fewest(project / "params.yaml", tested)
+        set_param(project, "personalize", "min_test", tested)
         prep(project, "personalize", "--all", "--shots", str(shots), "--out", out)
         if name == "few":
             shutil.copyfile(project / out / "curve.png", results / "personal-few.png")
         print(json.dumps(json.loads((project / out / "summary.json").read_text(encoding="utf-8"))["curve"], indent=1))
 
 
-def shorten(path: Path) -> None:
-    """Train for 20 epochs, as for the figures of docs/personal.md."""
+def set_param(project: Path, section: str, key: str, value: int) -> None:
+    """Write one value into a project's params.yaml."""
+    path = project / "params.yaml"
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    values["train"]["epochs"] = 20
-    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-
-
-def set_fewest(path: Path, tested: int) -> None:
-    """Write how many faces of a person are left to test into a project's params.yaml."""
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    values["personalize"]["min_test"] = tested
+    values[section][key] = value
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
@@ -65,7 +60,7 @@ def general(root: Path) -> Path:
     if not (project / "data" / "shards").is_dir():
         keep_together(project)
         write_params(project, {"keep": "splits/people.parquet", "train_share": 0.999})
-        shorten(project / "params.yaml")
+        set_param(project, "train", "epochs", EPOCHS)
         prep(project, "split")
         prep(project, "shard")
     if not (project / "runs" / "train").is_dir():

@@ -15,7 +15,6 @@ Statistical Science 14:382, 1999). So nothing has to be held out of a few faces:
 several that agree change much.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -190,8 +189,3 @@ def _softmax(logits: Floats) -> Floats:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=1, keepdims=True)
     return shares
-
-
-def kernels(first: Sequence[Floats], second: Sequence[Floats]) -> tuple[Floats, ...]:
-    """Return the products (N, K) of each kind of features (N, F) and (K, F)."""
-    return tuple(one @ other.T for one, other in zip(first, second, strict=True))

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from models.personal.anchored import Answered, Floats, Ints, Known, answer_classes, answer_values, kernels
+from models.personal.anchored import Answered, Floats, Ints, Known, answer_classes, answer_values
 from models.personal.people import Person
 
 # Each gets a person, the shots and the faces to answer.
@@ -15,11 +15,11 @@ PERSONAL: Final = "personal"
 
 
 def _general(person: Person, _shots: Ints, others: Ints) -> Answered:
-    return Answered(_answers(person, others), 1.0)
+    return Answered(_answers(person)[others], 1.0)
 
 
 def _personal(person: Person, shots: Ints, others: Ints) -> Answered:
-    return _learned(person, shots, others, person.answers, (_own_answers(person), person.features))
+    return _learned(person, shots, others, person.answers, (_answers(person), person.features))
 
 
 def _alone(person: Person, shots: Ints, others: Ints) -> Answered:
@@ -34,29 +34,27 @@ def _scratch(person: Person, shots: Ints, others: Ints) -> Answered:
 
 def _learned(person: Person, shots: Ints, others: Ints, general: Floats, features: tuple[Floats, ...]) -> Answered:
     if person.of_classes:
-        own = kernels([kind[shots] for kind in features], [kind[shots] for kind in features])
-        between = kernels([kind[others] for kind in features], [kind[shots] for kind in features])
-        return answer_classes(Known(general[shots], own), person.labels[shots], Known(general[others], between))
+        mine, theirs = (_known(general, features, faces, shots) for faces in (shots, others))
+        return answer_classes(mine, person.labels[shots], theirs)
     # A value may be off by the same amount for all faces, which a class cannot.
     features = tuple(np.hstack([kind, np.ones((len(person), 1))]) for kind in features)
     parts = []
     for column in range(general.shape[1]):
-        known = shots[~np.isnan(person.affect[shots, column])]
-        own = kernels([kind[known] for kind in features], [kind[known] for kind in features])
-        between = kernels([kind[others] for kind in features], [kind[known] for kind in features])
-        one = slice(column, column + 1)
-        mine, theirs = Known(general[known, one], own), Known(general[others, one], between)
-        parts.append(answer_values(mine, person.affect[known, column], theirs))
+        given = shots[~np.isnan(person.affect[shots, column])]
+        one = general[:, column : column + 1]
+        mine, theirs = (_known(one, features, faces, given) for faces in (given, others))
+        parts.append(answer_values(mine, person.affect[given, column], theirs))
     return Answered(
         np.hstack([part.answers for part in parts]), float(np.mean([part.general_weight for part in parts]))
     )
 
 
-def _answers(person: Person, faces: Ints) -> Floats:
-    return np.exp(person.answers[faces]) if person.of_classes else person.answers[faces]
+def _known(general: Floats, features: tuple[Floats, ...], faces: Ints, labelled: Ints) -> Known:
+    return Known(general[faces], tuple(kind[faces] @ kind[labelled].T for kind in features))
 
 
-def _own_answers(person: Person) -> Floats:
+def _answers(person: Person) -> Floats:
+    """Return (N, C) what the general network answers: probabilities, or values."""
     return np.exp(person.answers) if person.of_classes else person.answers
 
 

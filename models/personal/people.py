@@ -1,5 +1,6 @@
 """The people of a test set as a network sees them: features, answers, annotations, and which faces are copies."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,7 +89,12 @@ def list_people(folder: ShardFolder, shards: Path) -> dict[str, Ints]:
     return {name: np.array(found[name]) for name in sorted(found)}
 
 
-def pick_person(people: dict[str, Ints], subject: str) -> str:
+def with_most_faces(people: Mapping[str, Ints], names: Iterable[str]) -> list[str]:
+    """Return the five names with the most faces, for a message."""
+    return sorted(names, key=lambda name: (-len(people[name]), name))[:5]
+
+
+def pick_person(people: Mapping[str, Ints], subject: str) -> str:
     """Return the full name of a person, given it or a subject_id.
 
     Raises:
@@ -96,7 +102,7 @@ def pick_person(people: dict[str, Ints], subject: str) -> str:
     """
     called = [name for name in people if subject in (name, name.partition("/")[2])]
     if not called:
-        largest = sorted(people, key=lambda name: (-len(people[name]), name))[:5]
+        largest = with_most_faces(people, people)
         most = ", ".join(f"{name.partition('/')[2]} ({len(people[name])})" for name in largest)
         raise UsageError(f"--subject: nobody in the test set is called {subject!r}; the most faces have {most}")
     if len(called) > 1:

@@ -16,9 +16,10 @@ from models.checkpoint import CHECKPOINT_NAME, Checkpoint
 from models.core.runtime import describe_compute, network_device, reproducible
 from models.core.streams import Purpose, stream
 from models.evaluation.stage import load_matching
+from models.personal.anchored import Ints
 from models.personal.draws import Draw, draw_faces, shot_counts
 from models.personal.networks import GENERAL, NETWORKS, PERSONAL
-from models.personal.people import Person, list_people, pick_person, read_people
+from models.personal.people import Person, list_people, pick_person, read_people, with_most_faces
 from models.personal.plot import draw_curve
 from models.personal.scores import Row, mean_over_draws, names_of_scores, score, summarize
 from pipeline.core.emotions import CLASSES
@@ -104,17 +105,16 @@ def run(
         )
 
 
-def choose_people(people: Mapping[str, Any], subject: str | None, shots: int, fewest: int) -> list[str]:
+def choose_people(people: Mapping[str, Ints], subject: str | None, shots: int, fewest: int) -> list[str]:
     """Return who is measured: the person asked for, or everybody with `shots` faces and `fewest` others.
 
     Raises:
         UsageError: nobody has so many faces; names those with the most.
     """
-    asked = [pick_person(dict(people), subject)] if subject is not None else list(people)
+    asked = [pick_person(people, subject)] if subject is not None else list(people)
     enough = [name for name in asked if len(people[name]) >= shots + fewest]
     if not enough:
-        most = sorted(asked, key=lambda name: (-len(people[name]), name))[:5]
-        have = ", ".join(f"{name} has {len(people[name])}" for name in most)
+        have = ", ".join(f"{name} has {len(people[name])}" for name in with_most_faces(people, asked))
         raise UsageError(
             f"--shots: {shots} labelled faces and personalize.min_test: {fewest} others are {shots + fewest}, and "
             f"{have}; ask for fewer"
