@@ -26,7 +26,7 @@ from pipeline.align.search import find_turned
 from pipeline.align.upright import set_upright
 from pipeline.core.errors import DataError, ImageError, ModelError, ParamsError, UsageError
 from pipeline.core.params import AlignParams, EqualizeParams
-from pipeline.equalize.stage import equalize_pixels
+from pipeline.equalize.pixels import equalize_pixels, is_identity
 from pipeline.geometry.similarity import TEMPLATE_NAME, box_sizes, overlaps
 from pipeline.images import Scaled, decode_face, encode_face, open_picture
 
@@ -52,6 +52,8 @@ _LET_ALL_PASS: Final = {
     "max_points_outside": 5,
     "max_picture_share": 1e9,
 }
+# What contracts leave out that were written before there was a choice: nothing was denoised or normalized.
+_AS_BEFORE: Final = {"denoise": "none", "denoise_px": 3, "denoise_levels": 25.0, "normalize": "none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ class Predictor:
         return [refused.get(number, found) for number, found in enumerate(faces)]
 
     def _equalized(self, image: bytes) -> bytes:
-        if self._equalize.method == "none":
+        if is_identity(self._equalize):
             return image
         # Encoded as JPEG a second time, because the stage `equalize` stores its result, too.
         return encode_face(equalize_pixels(decode_face(image), self._equalize))
@@ -307,7 +309,8 @@ def read_equalize(contract: Mapping[str, Any]) -> EqualizeParams:
         ModelError: the contract has no equalization, or an invalid one.
     """
     try:
-        return EqualizeParams(**(contract.get("equalize") or {}))
+        given = contract.get("equalize")
+        return EqualizeParams(**(_AS_BEFORE | given if given else {}))
     except ValidationError as error:
         raise ModelError(
             f"the checkpoint's contract does not say how to equalize: {_first(error)}; train anew"

@@ -1,25 +1,12 @@
-"""Histogram equalization of stored faces: none, over the whole face, or CLAHE; on luma or on each channel.
-
-Luma is the Y of YCrCb (ITU-R BT.601, full range) and not the L of CIELAB. JPEG stores this plane anyway, so chroma
-stays unchanged except for rounding, and grey pixels stay exactly grey (Cr = Cb = 128), which a conversion to OpenCV's
-8-bit CIELAB and back does not guarantee. It also takes an eighth of the time.
-
-Source of CLAHE: K. Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", Graphics Gems IV, 1994, as OpenCV
-implements it.
-"""
+"""The stage that changes the pixels of stored faces, part by part; `pixels` is what it does to one face."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import cv2
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError, TableError
 from pipeline.core.lineage.identity import file_md5
@@ -32,31 +19,11 @@ from pipeline.core.parts import TAKE_OVER, Resume, Task, digest_of, map_kept, re
 from pipeline.core.schema import FACES
 from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import count_rows, read_part, table_files, write_table
+from pipeline.equalize.pixels import equalize_pixels, is_identity
 from pipeline.images import decode_face, encode_face
 
 _TOOLS: Final = ("numpy", "opencv-python-headless", "simplejpeg")
-_GREY_DIMENSIONS: Final = 2
 _FACES_NAME: Final = "faces.parquet"  # of a part
-
-Pixels: TypeAlias = NDArray[np.uint8]
-_Plane: TypeAlias = Callable[[Pixels], Pixels]
-
-
-def equalize_pixels(pixels: Pixels, params: EqualizeParams) -> Pixels:
-    """Equalize one picture.
-
-    Args:
-        pixels: uint8, (H, W, 3) RGB or (H, W) grey.
-        params: method, space, and for CLAHE `clip_limit` (in multiples of a flat histogram's bin, as in OpenCV) and
-            `tiles` (a grid of tiles x tiles).
-
-    Returns:
-        A picture of the same shape; the very same array for method `none`.
-    """
-    if params.method == "none":
-        return pixels
-    with _one_thread():
-        return _apply(pixels, _plane_function(params), params)
 
 
 def run(
@@ -68,7 +35,7 @@ def run(
     resume: Resume = TAKE_OVER,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Equalize every face of a folder. Only the column `image` changes; with method `none`, parts are copied unchanged.
+    """Equalize every face of a folder. Only the column `image` changes; parts are copied if nothing is asked for.
 
     Args:
         src: a folder of faces, as `align` writes it.
@@ -123,59 +90,29 @@ def _part_key(part: _Part) -> str:
 
 def _equalize_part(part: _Part, folder: Path, _: Units) -> bool:
     table = read_part(part.src, schema=FACES)
-    if part.params.method == "none":
+    if is_identity(part.params):
         shutil.copyfile(part.src, folder / _FACES_NAME)
         finish_units(table.num_rows)
         return True
-    function = _plane_function(part.params)
-    with _one_thread():
-        images = [
-            _equalize_face(part, sample_id.as_py(), image.as_py(), function)
-            for sample_id, image in zip(table.column("sample_id"), table.column("image"), strict=True)
-        ]
+    images = [
+        _equalize_face(part, sample_id.as_py(), image.as_py())
+        for sample_id, image in zip(table.column("sample_id"), table.column("image"), strict=True)
+    ]
     place = table.schema.get_field_index("image")
     equalized = table.set_column(place, table.schema.field(place), pa.array(images, pa.binary()))
     write_table(folder / _FACES_NAME, equalized, row_group_rows=_row_group_rows(part.src))
     return True
 
 
-def _equalize_face(part: _Part, sample_id: str, image: bytes, function: _Plane) -> bytes:
+def _equalize_face(part: _Part, sample_id: str, image: bytes) -> bytes:
     try:
-        equalized = encode_face(_apply(decode_face(image), function, part.params))
+        equalized = encode_face(equalize_pixels(decode_face(image), part.params))
     except ImageError as error:
         raise TableError(f"{part.src}: {sample_id}: {error}; run align again") from None
     finish_units(1)
     return equalized
 
 
-def _apply(pixels: Pixels, function: _Plane, params: EqualizeParams) -> Pixels:
-    if pixels.ndim == _GREY_DIMENSIONS:
-        return function(np.ascontiguousarray(pixels))
-    if params.space == "channels":
-        return np.dstack([function(np.ascontiguousarray(pixels[:, :, channel])) for channel in range(3)])
-    planes = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)
-    planes[:, :, 0] = function(np.ascontiguousarray(planes[:, :, 0]))
-    return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
-
-
-def _plane_function(params: EqualizeParams) -> _Plane:
-    if params.method == "hist":
-        return lambda plane: np.asarray(cv2.equalizeHist(plane), dtype=np.uint8)
-    clahe = cv2.createCLAHE(clipLimit=params.clip_limit, tileGridSize=(params.tiles, params.tiles))
-    return lambda plane: np.asarray(clahe.apply(plane), dtype=np.uint8)
-
-
 def _row_group_rows(file: Path) -> int:
     metadata = pq.read_metadata(file)
     return max(1, metadata.row_group(0).num_rows) if metadata.num_row_groups else 1
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # Processes are the unit of parallel work; OpenCV's own threads would only compete with them.
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

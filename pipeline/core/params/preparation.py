@@ -195,8 +195,12 @@ class SelectParams(Section):
 
 
 class EqualizeParams(Section):
-    """Histogram equalization; `clip_limit` and `tiles` are for CLAHE."""
+    """Denoising, intensity normalization and histogram equalization; `clip_limit` and `tiles` are for CLAHE."""
 
+    denoise: Literal["none", "median", "bilateral"]
+    denoise_px: Literal[3, 5, 7, 9]
+    denoise_levels: Annotated[float, Field(gt=0, le=255)]
+    normalize: Literal["none", "stretch", "local"]
     method: Literal["none", "hist", "clahe"]
     space: Literal["luma", "channels"]
     clip_limit: Annotated[float, Field(gt=0, le=40)]

@@ -17,13 +17,24 @@ from pipeline.core.schema import DETECTIONS, FACES
 from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import digest_rows, read_table, rows_to_table
 from pipeline.equalize import stage
-from pipeline.equalize.stage import equalize_pixels
+from pipeline.equalize.pixels import equalize_pixels
 from pipeline.equalize.stage import run as equalize
 from pipeline.images import decode_face, encode_face
 
+UNTOUCHED = {
+    "denoise": "none",
+    "denoise_px": 3,
+    "denoise_levels": 25.0,
+    "normalize": "none",
+    "method": "none",
+    "space": "luma",
+    "clip_limit": 2.0,
+    "tiles": 8,
+}
+
 
 def make_params(method="clahe", space="luma", clip_limit=2.0, tiles=8):
-    return EqualizeParams(method=method, space=space, clip_limit=clip_limit, tiles=tiles)
+    return EqualizeParams(**(UNTOUCHED | {"method": method, "space": space, "clip_limit": clip_limit, "tiles": tiles}))
 
 
 def make_picture(seed=0, side_px=64, *, grey=False):
@@ -65,10 +76,10 @@ def test_a_run_that_died_is_taken_up_and_leaves_nothing_behind(tmp_path, monkeyp
     equalize(faces, tmp_path / "clean", make_params(), workers=1)
     real = stage._equalize_face
 
-    def die(part, sample_id, *rest):
+    def die(part, sample_id, image):
         if sample_id == "toy/8.png#0":
             raise KeyboardInterrupt
-        return real(part, sample_id, *rest)
+        return real(part, sample_id, image)
 
     monkeypatch.setattr(stage, "_equalize_face", die)
     with pytest.raises(KeyboardInterrupt):
