@@ -3,7 +3,8 @@
 Everything is looked up by the number of a sample in the queue; no name that a browser sends is ever part of a path.
 """
 
-from collections.abc import Collection, Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import simplejpeg
 
@@ -25,6 +28,9 @@ from pipeline.ingest.registry import Pictures, open_pictures
 SHOWN_PX: Final = 900
 _QUALITY: Final = 88
 _MAX_BYTES: Final = 512 * 10**6  # of memory for decoding one picture
+# Whole pictures and crops that are kept, those used last; some 100 kB and 20 kB each.
+_WHOLES: Final = 256
+_CROPS: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,13 @@ class Faces:
         self._opened: dict[str, Pictures] = {}
         self._places: dict[str, tuple[Path, int]] = {}
         self._boxes: dict[str, dict[str, Any]] = {}
-        self._crops: dict[str, bytes] = {}
+        self._crops: OrderedDict[str, bytes] = OrderedDict()
+        self._wanted = pa.array(rows.keys(), pa.string())
         self._lock = Lock()
         self._raw = Lock()  # of the raw trees: those of archives have one place in one file
         for dataset in sources:
-            self._find(dataset, rows.keys())
-        self.whole = lru_cache(maxsize=256)(self._whole)
+            self._find(dataset)
+        self.whole = lru_cache(maxsize=_WHOLES)(self._whole)
 
     def found(self, sample_id: str) -> dict[str, Any] | None:
         """Return box and landmarks of the face that `align` took, in pixels of the whole picture; None without one."""
@@ -76,30 +83,32 @@ class Faces:
             return None
         with self._lock:
             if sample_id not in self._crops:
-                self._read_group(*place)
+                for row in self._read_wanted(*place, ["image"]):
+                    self._crops[row["sample_id"]] = row["image"]
+            if sample_id in self._crops:  # it is not if align ran again meanwhile
+                self._crops.move_to_end(sample_id)
+            while len(self._crops) > _CROPS:
+                self._crops.popitem(last=False)
             return self._crops.get(sample_id)
 
-    def _find(self, dataset: str, wanted: Collection[str]) -> None:
+    def _find(self, dataset: str) -> None:
         if not (ALIGNED / dataset).is_dir():
             return
         for part in table_files(ALIGNED / dataset):
-            try:
-                with pq.ParquetFile(part) as parquet:
-                    for group in range(parquet.metadata.num_row_groups):
-                        columns = ["sample_id", "face_box", "landmarks"]
-                        for row in parquet.read_row_group(group, columns, use_threads=False).to_pylist():
-                            if row["sample_id"] in wanted:
-                                self._places[row["sample_id"]] = part, group
-                                self._boxes[row["sample_id"]] = {"box": row["face_box"], "points": row["landmarks"]}
-            except OSError as error:
-                raise TableError(f"{part}: cannot be read: {error}") from None
+            for group in range(_count_groups(part)):
+                for row in self._read_wanted(part, group, ["face_box", "landmarks"]):
+                    self._places[row["sample_id"]] = part, group
+                    self._boxes[row["sample_id"]] = {"box": row["face_box"], "points": row["landmarks"]}
 
-    def _read_group(self, part: Path, group: int) -> None:
-        with pq.ParquetFile(part) as parquet:
-            table = parquet.read_row_group(group, ["sample_id", "image"], use_threads=False)
-        for name, image in zip(table["sample_id"], table["image"], strict=True):
-            if name.as_py() in self._places:
-                self._crops[name.as_py()] = image.as_py()
+    def _read_wanted(self, part: Path, group: int, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return sample_id and these columns of the samples in a row group that may be asked for."""
+        try:
+            with pq.ParquetFile(part) as parquet:
+                table = parquet.read_row_group(group, ["sample_id", *columns], use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise TableError(f"{part}: cannot be read: {error}") from None
+        rows: list[dict[str, Any]] = table.filter(pc.is_in(table["sample_id"], value_set=self._wanted)).to_pylist()
+        return rows
 
     def _whole(self, sample_id: str) -> Whole | None:
         row = self._rows[sample_id]
@@ -116,6 +125,13 @@ class Faces:
             source = self._sources[dataset]
             self._opened[dataset] = open_pictures(source.src, source.format)
         return self._opened[dataset]
+
+
+def _count_groups(part: Path) -> int:
+    try:
+        return int(pq.read_metadata(part).num_row_groups)
+    except (OSError, pa.ArrowException) as error:
+        raise TableError(f"{part}: cannot be read: {error}") from None
 
 
 def _encode(shown: Scaled) -> bytes:

@@ -8,6 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
 from pipeline.core.folders import ALIGNED, DOUBT, EVALUATE, LABELS, SAMPLES
@@ -16,7 +19,17 @@ from pipeline.core.schema import ALIGNED as FOUND
 from pipeline.core.schema import PREDICTIONS
 from pipeline.core.tables import read_table
 
-_DOUBT_COLUMNS: Final = ("rank", "sample_id", "reason", "score", "label", "suggested", "neighbours", "detail")
+_DOUBT_COLUMNS: Final = (
+    "rank",
+    "sample_id",
+    "dataset",
+    "reason",
+    "score",
+    "label",
+    "suggested",
+    "neighbours",
+    "detail",
+)
 
 
 _NEIGHBOURS: Final = 6  # so many are shown
@@ -58,7 +71,8 @@ def build_queue(datasets: Collection[str], labels: Mapping[str, str], *, limit: 
         TableError: a table is torn.
     """
     found: dict[str, Doubtful] = {}
-    for one in _doubtful() if (DOUBT / DOUBT_NAME).is_file() else _by_results(datasets, labels):
+    doubted = (DOUBT / DOUBT_NAME).is_file()
+    for one in _doubtful(datasets, limit) if doubted else _by_results(datasets, labels):
         if one.sample_id.partition("/")[0] in datasets and len(found) < limit:
             found.setdefault(one.sample_id, one)
     if not found:
@@ -86,13 +100,15 @@ def read_labels(datasets: Collection[str]) -> dict[str, str]:
 def read_samples(dataset: str, wanted: Collection[str]) -> dict[str, dict[str, Any]]:
     """Return the rows of `schema.SAMPLES` of these samples."""
     columns = ["sample_id", "source_path", "face_number", "source_labels", "subject_id"]
-    rows = read_table(SAMPLES / dataset / SAMPLES_NAME, columns).to_pylist()
-    return {row["sample_id"]: row for row in rows if row["sample_id"] in wanted}
+    rows = read_table(SAMPLES / dataset / SAMPLES_NAME, columns)
+    some = rows.filter(pc.is_in(rows["sample_id"], value_set=pa.array(wanted, pa.string())))
+    return {row["sample_id"]: row for row in some.to_pylist()}
 
 
-def _doubtful() -> Iterator[Doubtful]:
-    rows = read_table(DOUBT / DOUBT_NAME, _DOUBT_COLUMNS).to_pylist()
-    for row in sorted(rows, key=lambda row: row["rank"]):
+def _doubtful(datasets: Collection[str], limit: int) -> Iterator[Doubtful]:
+    rows = read_table(DOUBT / DOUBT_NAME, _DOUBT_COLUMNS)
+    mine = rows.filter(pc.is_in(rows["dataset"], value_set=pa.array(datasets, pa.string())))
+    for row in mine.sort_by("rank").slice(0, limit).to_pylist():
         label, answer = _class(row["label"]), _class(row["suggested"])
         others = tuple(row["neighbours"][:_NEIGHBOURS])
         yield Doubtful(row["sample_id"], row["reason"], row["score"], label, answer, others, row["detail"])

@@ -31,26 +31,27 @@ def picture(number: int) -> bytes:
     return jpeg(both)
 
 
-def write_project(root: Path) -> Path:
+def write_project(root: Path, count: int = COUNT, crop_px: int = 96) -> Path:
     """Write raw pictures, samples, crops, labels and a table of doubt below a folder, and return it."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["datasets"] = {"toy": {"src": "raw/toy", "format": "folder", "role": "both"}}
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    write_tree(root / "raw/toy", {f"happy/{number:02d}.jpg": picture(number) for number in range(COUNT)})
+    shown = [picture(number) for number in range(COUNT)]
+    write_tree(root / "raw/toy", {f"happy/{number:02d}.jpg": shown[number % COUNT] for number in range(count)})
     ingested(root / "raw/toy", root / "data/samples/toy")
     rows = pq.read_table(root / "data/samples/toy/samples.parquet").to_pylist()
     face = {"face_box": [170, 60, 280, 200], "landmarks": [204, 101, 247, 103, 224, 127, 203, 140, 245, 141]}
     face |= {"face_score": 0.9, "detector": "mtcnn", "attempt": "mtcnn", "turn_deg": 0}
-    crop = encode_face(np.ascontiguousarray(cv2.resize(portrait()[40:220, 135:315], (96, 96))))
-    faces = [row | face | {"image": crop} for row in rows]
+    crops = [encode_face(cv2.resize(portrait()[40 + top : 220, 135:315], (crop_px, crop_px))) for top in range(COUNT)]
+    faces = [row | face | {"image": crops[number % COUNT]} for number, row in enumerate(rows)]
     label = {"label": CLASSES.index("happy"), "label_probs": [float(name == "happy") for name in CLASSES]}
-    seen = [row | {"status": "aligned", "face_score": 0.5 + number / 100} for number, row in enumerate(rows)]
+    seen = [row | {"status": "aligned", "face_score": 0.5 + number / count / 2} for number, row in enumerate(rows)]
     ids = [row["sample_id"] for row in rows]
     doubt = [
         {"rank": number + 1, "rank_in_class": number + 1, "sample_id": name, "dataset": "toy", "reason": "label"}
         | {"detail": "others call it fear", "score": 0.9, "label_score": 0.9, "duplicate_score": 0.0}
         | {"outlier_score": 0.0, "crop_score": 0.0, "label": 4, "suggested": 3, "probs": [0.125] * 8}
-        | {"neighbours": [other for other in ids if other != name][:3]}
+        | {"neighbours": [ids[(number + count // 3 + 1009 * step) % count] for step in range(5)]}
         for number, name in enumerate(ids)
     ]
     for path, table, schema in (
