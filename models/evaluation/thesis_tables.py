@@ -2,20 +2,20 @@
 
 Each row is a network and each column a test set. A cell is the balanced accuracy on the rows whose face was found, with
 its 95% interval. If there are several experiments with a network, the newest one counts. All are on the same snapshot
-of the data. A csv (columns model, augment, dataset, accuracy) adds published figures to the cells.
+of the data. A third table has published figures beside ours (`published`).
 """
 
-import csv
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from models.evaluation.published import Figure, beside
 from pipeline.core import folders
 from pipeline.core.errors import UsageError
 from pipeline.core.lineage.snapshot import read_snapshot
@@ -55,22 +55,25 @@ class Filled:
     left_out: int
 
 
-def write_tables(out: Path, published: Path | None = None, snapshot: str | None = None) -> Filled:
-    """Fill the two tables with the experiments that `dvc exp show` lists, of one snapshot of the data.
+def write_tables(
+    out: Path, figures: Sequence[Figure] = (), snapshot: str | None = None, commits: int | None = 1
+) -> Filled:
+    """Fill the tables with experiments that `dvc exp show` lists, of one snapshot of the data.
 
     Args:
         out: the Markdown file to write.
-        published: a csv of published accuracies, see `read_published`; None: no published figures.
+        figures: published ones.
         snapshot: the id of the shards, or its beginning; None: that of data/shards, or else of the newest experiment.
+        commits: so many of the last commits are read with the experiments that started from them; None: all commits,
+            for each of which DVC takes about a second.
 
     Raises:
-        UsageError: there is no experiment, none on these shards, or `published` cannot be read.
+        UsageError: there is no experiment, or none on these shards.
     """
-    runs = list(read_runs(read_experiments()))
+    runs = list(read_runs(read_experiments(commits)))
     if not runs:
         raise UsageError(f"dvc exp show: no experiment with {METRICS}; run dvc exp run -S train.model=NAME first")
     chosen = choose_runs(runs, snapshot or _current(runs))
-    figures = read_published(published) if published else {}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(build_page(chosen, figures), encoding="utf-8")
     return Filled(chosen, len(runs) - len(chosen))
@@ -98,19 +101,21 @@ def _current(runs: list[Run]) -> str:
     return read_snapshot(folders.SHARDS).id if here.is_file() else runs[0].shards
 
 
-def build_page(runs: list[Run], published: Mapping[tuple[str, str, str], float]) -> str:
-    """Return both tables as Markdown, below a list of the raw data with its hashes.
+def build_page(runs: list[Run], figures: Sequence[Figure] = ()) -> str:
+    """Return the tables as Markdown, below a list of the raw data with its hashes.
 
     Args:
         runs: newest first, at least one, all on the same snapshot.
-        published: accuracy in [0, 1] by model, augment and dataset.
+        figures: published ones, which get a table of their own.
     """
     data = "".join(f"- `{path}` {md5}\n" for path, md5 in sorted(runs[0].metrics.get("data", {}).items()))
     head = f"Balanced accuracy with its 95% interval, on shards `{runs[0].shards}`:\n\n{data}"
     parts = [head]
     for augmented, title in ((False, "Without augmentation"), (True, "With augmentation")):
         part = [run for run in runs if run.augment is None or (run.augment != "none") == augmented]
-        parts.append(f"## {title}\n\n{build_table(part, published)}")
+        parts.append(f"## {title}\n\n{build_table(part)}")
+    if figures:
+        parts.append(f"## Beside published figures\n\n{beside(list(figures), [run.metrics for run in runs])}")
     return "\n".join(parts)
 
 
@@ -131,12 +136,11 @@ def read_runs(shown: list[Mapping[str, Any]]) -> Iterator[Run]:
                 yield from _read_run(revision)
 
 
-def build_table(runs: list[Run], published: Mapping[tuple[str, str, str], float]) -> str:
+def build_table(runs: list[Run]) -> str:
     """Return one table as Markdown, with one row per network and one column per test set.
 
     Args:
         runs: newest first; only the first one of each network is shown.
-        published: accuracy in [0, 1] by model, augment and dataset.
     """
     if not runs:
         return "No experiment yet.\n"
@@ -147,49 +151,20 @@ def build_table(runs: list[Run], published: Mapping[tuple[str, str, str], float]
     columns = [_ALL, *names]
     lines = [f"| network | seed | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
     for run in newest.values():
-        cells = [_cell(run, column, published) for column in columns]
+        cells = [_cell(run, column) for column in columns]
         seed = run.metrics.get("seeds", {}).get("training", "-")
         lines.append(f"| {run.model} | {seed} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def read_published(path: Path) -> dict[tuple[str, str, str], float]:
-    """Read a csv of published accuracies.
-
-    Args:
-        path: a csv with the columns model, augment (none without augmentation), dataset (or all) and accuracy.
-
-    Returns:
-        accuracy in [0, 1] by model, augment and dataset.
-
-    Raises:
-        UsageError: the file cannot be read, or a row has no number; the message names the row.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    figures = {}
-    # The header is row 1, as in a spreadsheet.
-    for number, row in enumerate(rows, start=2):
-        try:
-            figures[row["model"], row["augment"], row["dataset"]] = float(row["accuracy"])
-        except (KeyError, TypeError, ValueError):
-            raise UsageError(f"{path}, row {number}: expected model,augment,dataset,accuracy with a number") from None
-    return figures
-
-
-def _cell(run: Run, column: str, published: Mapping[tuple[str, str, str], float]) -> str:
+def _cell(run: Run, column: str) -> str:
     block = run.metrics if column == _ALL else run.metrics.get("per_dataset", {}).get(column, {})
     if _SCORE not in block:
         return "-"
     ends = block.get("interval", {}).get(_SCORE)
-    text = f"{block[_SCORE]:.3f}" + (
+    return f"{block[_SCORE]:.3f}" + (
         f" ({ends['low']:.3f} to {ends['high']:.3f})" if ends and ends["low"] is not None else ""
     )
-    figure = published.get((run.model, run.augment or "none", column))
-    return text if figure is None else f"{text}, published {figure:.3f}"
 
 
 def _read_run(revision: Mapping[str, Any]) -> Iterator[Run]:
@@ -200,13 +175,17 @@ def _read_run(revision: Mapping[str, Any]) -> Iterator[Run]:
         yield Run(network["model"], network.get("augment"), shards, metrics)
 
 
-def read_experiments() -> list[Mapping[str, Any]]:
-    """Return the parsed output of `dvc exp show --json --all-commits`: one entry per commit, newest first.
+def read_experiments(commits: int | None = 1) -> list[Mapping[str, Any]]:
+    """Return the parsed output of `dvc exp show --json`: one entry per commit, newest first.
+
+    Args:
+        commits: so many of the last ones; None: all.
 
     Raises:
         UsageError: DVC cannot be run, or reports an error.
     """
-    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--all-commits"]
+    which = ["--all-commits"] if commits is None else ["--num", str(commits)]
+    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", *which]
     try:
         # DVC looks up the name and home of the user, and a container may run as a user without either.
         environment = {"USER": "nobody", "HOME": tempfile.gettempdir()} | os.environ

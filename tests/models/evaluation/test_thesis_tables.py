@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models.evaluation.thesis_tables import build_page, build_table, choose_runs, read_published, read_runs
+from models.evaluation.thesis_tables import build_page, build_table, choose_runs, read_runs
 from pipeline.core.errors import UsageError
 from stages.cli import run
 
@@ -55,11 +55,11 @@ def test_finished_runs_are_read_with_what_they_measured(shown):
 def test_one_table_is_of_one_snapshot(shown):
     runs = list(read_runs(shown))
     assert [run.model for run in choose_runs(runs, "bb")] == ["compact", "hog-svm"]
-    assert build_page(choose_runs(runs, "bb"), {}).count("| hog-svm |") == 2
+    assert build_page(choose_runs(runs, "bb")).count("| hog-svm |") == 2
     assert len(choose_runs(runs, "aa11")) == 4
     with pytest.raises(UsageError, match=r"cc33: no experiment on these shards; there are some on aa11, bb22"):
         choose_runs(runs, "cc33")
-    page = build_page(choose_runs(runs, "aa11"), {})
+    page = build_page(choose_runs(runs, "aa11"))
     assert "shards `aa11`" in page
     assert "`raw/ckplus` 5d41.dir" in page
     without, augmented = page.split("## With augmentation")
@@ -71,31 +71,21 @@ def test_one_table_is_of_one_snapshot(shown):
 
 def test_the_newest_run_of_a_network_is_its_row(shown):
     runs = [run for run in read_runs(shown) if run.augment == "none" and run.shards == "aa11"]
-    assert build_table(runs, {}).splitlines() == [
+    assert build_table(runs).splitlines() == [
         "| network | seed | all | ckplus |",
         "|---|---|---|---|",
         "| vgg16 | 7 | 0.400 (0.300 to 0.500) | 0.400 (0.300 to 0.500) |",
     ]
-    assert build_table([], {}) == "No experiment yet.\n"
-
-
-def test_published_figures_stand_beside_ours(shown, tmp_path):
-    path = tmp_path / "published.csv"
-    path.write_text("model,augment,dataset,accuracy\nvgg16,none,ckplus,0.61\n")
-    runs = [run for run in read_runs(shown) if run.augment == "none" and run.shards == "aa11"]
-    assert "0.400 (0.300 to 0.500), published 0.610 |" in build_table(runs, read_published(path))
-    path.write_text("model,augment,dataset,accuracy\nvgg16,none,ckplus,high\n")
-    with pytest.raises(UsageError, match=r"published.csv, row 2: expected model,augment,dataset,accuracy"):
-        read_published(path)
+    assert build_table([]) == "No experiment yet.\n"
 
 
 def test_tables_say_the_same_to_programs(shown, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("models.evaluation.thesis_tables.read_experiments", lambda: shown)
+    monkeypatch.setattr("models.evaluation.thesis_tables.read_experiments", lambda commits: shown)
     assert run(["tables", "--snapshot", "aa11", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     chosen = choose_runs(list(read_runs(shown)), "aa11")
     assert [run["model"] for run in content["experiments"]] == [run.model for run in chosen]
     assert [run["metrics"] for run in content["experiments"]] == [run.metrics for run in chosen]
     assert (content["file"], content["left_out"]) == ("runs/tables.md", 2)
-    assert (tmp_path / "runs/tables.md").read_text() == build_page(chosen, {})
+    assert (tmp_path / "runs/tables.md").read_text() == build_page(chosen)
