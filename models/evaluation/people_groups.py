@@ -1,12 +1,14 @@
 """Scores by gender, age and race, as far as the datasets give them: a mean can hide whom a network fails.
 
 A difference between two groups is only shown by intervals that do not overlap, and datasets differ in more than in who
-is in them, so each dataset's own groups stand in details.json beside those of all rows.
+is in them, so each dataset's own groups stand in details.json beside those of all rows. Ages and races are the words of
+the datasets: those that group people differently are never pooled, because an adult of one is a 20-39 of another.
 """
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +22,9 @@ from pipeline.core.schema import ATTRIBUTES
 # A column of free text has as many values as rows; only the most frequent are scored one by one.
 _MOST_VALUES: Final = 30
 _REST: Final = "all others"
+# These words are the same in all datasets.
+_SHARED: Final = frozenset({"gender"})
+_SPAN: Final = re.compile(r"(\d+)(?:\s*[-\u2013]\s*(\d+)|\s*(\+))?")
 
 Said = Mapping[str, Sequence[str | None]]
 
@@ -33,16 +38,16 @@ def describe_groups(rows: AnsweredRows, said: Said, bootstrap: Bootstrap) -> dic
         bootstrap: settings of the bootstrap.
 
     Returns:
-        Attribute -> one entry per value: `rows` with a face and `people` (or other independent groups) among them,
-        `accuracy` with the ends of its interval as `low` and `high`, `balanced_accuracy` with its own, `missed`, the
-        number of rows whose face was not found, and `few`, whether the intervals are rough. Attributes that no row has
-        are left out.
+        Attribute, or `age of NAME, NAME` for each grouping where datasets group people differently -> one entry per
+        value: `rows` with a face and `people` (or other independent groups) among them, `accuracy` with the ends of its
+        interval as `low` and `high`, `balanced_accuracy` with its own, `missed`, the number of rows whose face was not
+        found, and `few`, whether the intervals are rough. Attributes that no row has are left out.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for name in ATTRIBUTES:
-        values = _merged(said.get(name, ()))
-        entries = [_score(rows, value, values == value, bootstrap) for value in _ordered(values)]
-        found |= {name: entries} if entries else {}
+        for title, said_alike in _alike(name, rows.dataset, said.get(name, ())).items():
+            values = _merged(said_alike)
+            found[title] = [_score(rows, value, values == value, bootstrap) for value in _ordered(values)]
     return found
 
 
@@ -54,6 +59,46 @@ def add_groups(details: dict[str, Any], rows: AnsweredRows, said: Said, bootstra
         part = {key: np.array(values, object)[mine].tolist() for key, values in said.items()}
         if groups := describe_groups(rows.where(mine), part, bootstrap):
             details["per_dataset"][str(name)]["groups"] = groups
+
+
+def _alike(name: str, datasets: NDArray[np.str_], values: Sequence[str | None]) -> dict[str, Sequence[str | None]]:
+    """Return title -> (N,) what the datasets say that group people alike, None in the rows of others.
+
+    Spans of years are alike if no two overlap, and words if one dataset uses no others than another. Spans and words of
+    one dataset are two groupings.
+    """
+    # Of each row, whose words they are.
+    keys = [None if value is None else (str(of), _is_span(value)) for of, value in zip(datasets, values, strict=False)]
+    said: dict[tuple[str, bool], set[str]] = {}
+    for key, value in zip(keys, values, strict=True):
+        if key is not None and value is not None:
+            said.setdefault(key, set()).add(value)
+    groupings: list[set[tuple[str, bool]]] = []
+    for key in sorted(said, key=lambda one: (not one[1], -len(said[one]), one[0])):
+        fitting = [known for known in groupings if name in _SHARED or all(_fit(said[key], said[of]) for of in known)]
+        if fitting:
+            fitting[0].add(key)
+        else:
+            groupings.append({key})
+    found: dict[str, Sequence[str | None]] = {}
+    for known in groupings:
+        title = name if len(groupings) == 1 else f"{name} of {', '.join(sorted({of for of, _ in known}))}"
+        title += ", in words" if title in found else ""
+        found[title] = [value if key in known else None for key, value in zip(keys, values, strict=True)]
+    return found
+
+
+def _is_span(value: str) -> bool:
+    return _SPAN.fullmatch(value) is not None
+
+
+def _fit(ours: Set[str], theirs: Set[str]) -> bool:
+    """Return whether groups may stand side by side: no two overlap, as far as that can be known."""
+    spans = [_SPAN.fullmatch(value) for value in sorted(ours | theirs)]
+    if not all(spans):
+        return not any(spans) and (ours <= theirs or theirs <= ours)
+    ends = sorted((int(one[1]), np.inf if one[3] else int(one[2] or one[1])) for one in spans if one)
+    return all(before[1] < after[0] for before, after in pairwise(ends))
 
 
 def _merged(values: Sequence[str | None]) -> NDArray[np.object_]:

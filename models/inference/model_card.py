@@ -135,7 +135,7 @@ def _figures(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> Iterator
              _value({"value": one["accuracy"], "low": one["low"], "high": one["high"]}))
             for one in entries
         ])  # fmt: skip
-    untold = [name for name in ("gender", "age", "race") if name not in groups]
+    untold = [name for name in ("gender", "age", "race") if name not in {title.partition(" ")[0] for title in groups}]
     if untold:
         yield f"**Not tested by {', '.join(untold)}**: no test dataset says it. Nobody knows whom it fails most."
 

@@ -21,7 +21,7 @@ def test_each_value_is_scored_on_its_own_rows():
     )  # fmt: skip
     said = {
         "gender": ["female", "female", "male", "male", None, "male", "unsure"],
-        "age": ["4-19", "Kid", "20-39", "4-19", "100+", None, None],
+        "age": ["4-19", "20-39", "20-39", "4-19", "100+", None, None],
         "race": [None] * 7,
     }
     found = describe_groups(rows, said, BOOTSTRAP)
@@ -35,12 +35,43 @@ def test_each_value_is_scored_on_its_own_rows():
     assert unsure == {
         "value": "unsure", "rows": 0, "missed": 1, "people": 0, "accuracy": None, "low": None, "high": None, "few": True
     }  # fmt: skip
-    assert [entry["value"] for entry in found["age"]] == ["4-19", "20-39", "100+", "Kid"]
+    assert [entry["value"] for entry in found["age"]] == ["4-19", "20-39", "100+"]
     details = {"per_dataset": {"a": {}, "b": {}}}
     add_groups(details, rows, said, BOOTSTRAP)
     assert details["groups"] == found
     assert [entry["rows"] for entry in details["per_dataset"]["b"]["groups"]["gender"]] == [1, 0]
     assert describe_groups(rows, {"gender": [None] * 7}, BOOTSTRAP) == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "charts"),
+    [
+        # EMOTIC's words beside RAF-DB's spans; c has the same spans and d some of the same words.
+        (
+            {"a": ["4-19", "70+"], "b": ["Adult", "Kid"], "c": ["20-39"], "d": ["Kid"]},
+            {"age of a, c": ["4-19", "20-39", "70+"], "age of b, d": ["Adult", "Kid"]},
+        ),
+        # FairFace's and RAF-DB's spans overlap.
+        ({"a": ["3-9", "10-19"], "b": ["4-19"]}, {"age of a": ["3-9", "10-19"], "age of b": ["4-19"]}),
+        # Two sets of words that have one in common.
+        ({"a": ["Baby", "Child"], "b": ["Baby", "Kid"]}, {"age of a": ["Baby", "Child"], "age of b": ["Baby", "Kid"]}),
+        # One dataset with years of some people and words of others.
+        ({"a": ["20-39", "Adult"]}, {"age of a": ["20-39"], "age of a, in words": ["Adult"]}),
+        ({"a": ["0-3"], "b": ["4-19"]}, {"age": ["0-3", "4-19"]}),
+        ({"a": ["Adult"], "b": ["Adult", "Kid"]}, {"age": ["Adult", "Kid"]}),
+    ],
+)  # fmt: skip
+def test_groups_that_may_overlap_are_not_in_one_chart(said, charts):
+    of = [(dataset, value) for dataset, values in said.items() for value in (*values, None)]
+    rows = make_rows([dataset for dataset, _ in of], [0] * len(of), [0] * len(of))
+    found = describe_groups(rows, {"age": [value for _, value in of]}, BOOTSTRAP)
+    assert {title: [entry["value"] for entry in entries] for title, entries in found.items()} == charts
+    assert sum(entry["rows"] for entries in found.values() for entry in entries) == sum(map(len, said.values()))
+
+
+def test_genders_are_the_same_words_everywhere():
+    rows = make_rows(["a", "b"], [0, 0], [0, 0])
+    assert list(describe_groups(rows, {"gender": ["female", "male"]}, BOOTSTRAP)) == ["gender"]
 
 
 def test_twenty_people_are_no_longer_few():
@@ -63,11 +94,14 @@ def test_groups_of_the_labels_reach_details_json(tmp_path):
     evaluate(shards, make_run(shards, tmp_path / "run"), tmp_path / "out", evaluate_params(), seed=3)
     details = json.loads((tmp_path / "out/details.json").read_text())
     assert [entry["value"] for entry in details["groups"]["gender"]] == ["female", "male"]
-    assert [entry["value"] for entry in details["groups"]["age"]] == ["20-39", "Kid"]
+    assert {title: [entry["value"] for entry in entries] for title, entries in details["groups"].items()} == {
+        "gender": ["female", "male"], "age of one, two": ["20-39"], "age of one, two, in words": ["Kid"]
+    }  # fmt: skip
     one, two = (details["per_dataset"][name] for name in ("one", "two"))
     assert one["groups"]["gender"] == details["groups"]["gender"]
-    assert set(two["groups"]) == {"age"}
-    ages = np.array([[entry["rows"], entry["accuracy"]] for entry in details["groups"]["age"]])
+    assert set(two["groups"]) == {"age of two", "age of two, in words"}
+    parts = [entries for title, entries in details["groups"].items() if title.startswith("age")]
+    ages = np.array([[entry["rows"], entry["accuracy"]] for entries in parts for entry in entries])
     assert ages[:, 0].sum() == details["rows"]
     mean = (ages[:, 0] * ages[:, 1]).sum() / ages[:, 0].sum()
     assert mean == pytest.approx(details["accuracy"]["value"], abs=1e-5)
