@@ -37,6 +37,7 @@ class Inputs:
 
 def shard_params(**changes) -> ShardParams:
     values = {
+        "train_on": None,
         "balance": "none",
         "train_per_class": 1500,
         "balance_over": "class",

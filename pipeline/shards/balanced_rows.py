@@ -1,14 +1,21 @@
 """The balance policy (`pipeline.shards.balance`) applied to joined rows: each copy is a row, the weight is a column."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from pipeline.core.errors import DataError
+from pipeline.core.names import TEST, TRAIN
 from pipeline.core.params import ShardParams
 from pipeline.shards.balance import cap_tested, count_cells, select, weigh
 from pipeline.shards.plan import Joined, even
+
+_WHICH: Final = ["sample_id", "dataset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,40 @@ def keep_tested(joined: Joined, caps: Mapping[str, int], *, seed: int) -> tuple[
     )
     out = cap_tested(labels, splits.tolist(), ids.tolist(), datasets.tolist(), caps, seed)
     # `out` covers the found rows first, then the missing ones, in the order of `sides`.
-    masks = (out[: len(joined.found)], out[len(joined.found) :])
+    return _leave_out(joined, (out[: len(joined.found)], out[len(joined.found) :]))
+
+
+def keep_trained(joined: Joined, train_on: Sequence[str] | None) -> tuple[Joined, pa.Table]:
+    """Leave out training and validation rows of datasets that do not train; test rows stay.
+
+    Args:
+        joined: all rows.
+        train_on: the datasets that train; None: all.
+
+    Returns:
+        The rows that stay, and a table with sample_id and dataset of those that do not.
+
+    Raises:
+        DataError: a dataset in `train_on` has no training row with a face.
+    """
+    if train_on is None:
+        return joined, joined.found.select(_WHICH).slice(0, 0)
+    training = set(joined.found.filter(pc.equal(joined.found["split"], TRAIN))["dataset"].to_pylist())
+    if idle := [name for name in train_on if name not in training]:
+        raise DataError(f"shard.train_on: {idle[0]} has no training row with a face; see the split and its role")
+    sides = (joined.found, joined.missing)
+    others = (
+        pc.and_(pc.not_equal(one["split"], TEST), pc.invert(pc.is_in(one["dataset"], pa.array(train_on))))
+        for one in sides
+    )
+    return _leave_out(joined, [np.asarray(mask, bool) for mask in others])
+
+
+def _leave_out(joined: Joined, masks: Sequence[NDArray[np.bool_]]) -> tuple[Joined, pa.Table]:
+    """Split off the rows of two masks, of the rows with a face and of those without."""
+    sides = (joined.found, joined.missing)
     found, missing = (side.filter(pa.array(~mask)) for side, mask in zip(sides, masks, strict=True))
-    gone = [
-        side.filter(pa.array(mask)).select(["sample_id", "dataset"]) for side, mask in zip(sides, masks, strict=True)
-    ]
+    gone = [side.filter(pa.array(mask)).select(_WHICH) for side, mask in zip(sides, masks, strict=True)]
     return replace(joined, found=found, missing=missing), pa.concat_tables(gone)
 
 

@@ -31,7 +31,7 @@ from pipeline.core.schema import ATTRIBUTES, Reason
 from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.core.storage import staged
 from pipeline.shards.balance import missing_classes
-from pipeline.shards.balanced_rows import Balanced, balanced, keep_tested
+from pipeline.shards.balanced_rows import Balanced, balanced, keep_tested, keep_trained
 from pipeline.shards.container import CONTAINERS, ShardJob, file_name, key_of, key_of_shard, shard_rows, write_shard
 from pipeline.shards.croissant import build_croissant
 from pipeline.shards.hub_card import build_hub_card
@@ -87,7 +87,8 @@ def run(  # noqa: PLR0913 - what goes in, and how
         stage_output(folder, stage="shard", sources=sources, params=settings, tools=["pyarrow"]) as output,
     ):
         whole = read_joined(faces, selected, labels, split)
-        joined, untested = keep_tested(whole, test_caps or {}, seed=seed)
+        trained, untrained = keep_trained(whole, params.train_on)
+        joined, untested = keep_tested(trained, test_caps or {}, seed=seed)
         balance = balanced(joined.found, params, seed=seed)
         shards = place(balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, world_size=params.world_size)
         if not shards:
@@ -108,7 +109,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         output.write_json(CROISSANT_NAME, described)
         card = build_hub_card(index, joined.missing, snapshot_id, contract, params.containers)
         output.path(HUB_CARD_NAME).write_text(card, encoding="utf-8")
-        _keep_rejects(output, joined.missing, untested, balance, index)
+        _keep_rejects(output, joined.missing, untrained, untested, balance, index)
         return output.finish(
             rows_in=len(whole.found) + len(whole.missing),
             rows_out=pc.count_distinct(index["sample_id"]).as_py(),
@@ -211,7 +212,12 @@ def _shard_job(
 
 
 def _keep_rejects(
-    output: StageOutput, missing: pa.Table, untested: pa.Table, balance: Balanced, index: pa.Table
+    output: StageOutput,
+    missing: pa.Table,
+    untrained: pa.Table,
+    untested: pa.Table,
+    balance: Balanced,
+    index: pa.Table,
 ) -> None:
     # With copies, a row of a sample may be left out while another is written. That sample is no reject.
     written = set(index["sample_id"].to_pylist())
@@ -219,6 +225,7 @@ def _keep_rejects(
         detail = f"labelled, but without a selected face; listed in {MISSING_FACES_NAME}"
         output.reject([Reject(row["sample_id"], row["dataset"], Reason(row["reason"]), detail)])
     for rows, reason, detail in (
+        (untrained, Reason.outside_role, "left out by shard.train_on"),
         (untested, Reason.over_cap, "left out by test_per_class of its dataset"),
         (balance.left_out, Reason.over_cap, "left out by the balance"),
         (balance.uneven, Reason.uneven, "left out so that every process gets the same number of rows"),

@@ -1,17 +1,22 @@
 """k-fold cross-validation: each group without an official split is tested in exactly one fold.
 
 `balanced` fills one fold after the other as `assign.choose` fills a test set, with equal shares of classes. `subject`
-is the protocol published for CK+ (ten folds): people are sorted by name, and every k-th of them is in one fold.
+is the protocol published for CK+ (ten folds): people are sorted by name, and every k-th of them is in one fold. With
+`people` folds, each person is a fold of their own (leave-one-person-out).
 """
+
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from pipeline.core.errors import DataError
 from pipeline.split.assign import HALF_A_ROW, Flags, Floats, choose, draw_lots
 from pipeline.split.groups import Groups
 
 NO_FOLD = -1
+PEOPLE: Final = "people"  # as `split.folds`
 
 
 def build_folds(
@@ -45,6 +50,21 @@ def build_folds(
         band = np.maximum(tolerance * folds * share * rows, HALF_A_ROW)
         fold_of[choose(csr_array(waiting), left, np.zeros(len(left), bool), lots, share, share * rows, band)] = fold
     _fill_empty(fold_of, draw_lots(groups.keys, seed, "empty fold"), folds)
+    return fold_of
+
+
+def person_folds(groups: Groups, candidates: Flags) -> NDArray[np.int64]:
+    """Return (G,) a fold for each candidate group, numbered in the order of their names, NO_FOLD for the others.
+
+    Raises:
+        DataError: a group is not named after a person.
+    """
+    fold_of = np.full(len(candidates), NO_FOLD, np.int64)
+    members = sorted(np.flatnonzero(candidates).tolist(), key=groups.names.__getitem__)
+    unnamed = [name for group in members if not (name := groups.names[group]).startswith("subject:")]
+    if unnamed:
+        raise DataError(f"split.folds: people: {unnamed[0]} names no person; expected a number of folds")
+    fold_of[members] = np.arange(len(members))
     return fold_of
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.params import SplitParams
+from pipeline.split.folds import PEOPLE
 from pipeline.split.official import PLACE_OF, Place, Places
 from pipeline.split.people import SplitRows
 
@@ -51,7 +52,7 @@ def missed_shares(rows: SplitRows, places: Places, row_splits: NDArray[np.str_],
 
 def _asked(params: SplitParams) -> dict[Place, dict[str, float]]:
     carved = {"train": 1 - params.val_share, "val": params.val_share}
-    if params.folds and params.fold_order == "subject":
+    if params.folds == PEOPLE or (params.folds and params.fold_order == "subject"):
         return {Place.pool: carved}
     train = 1 - 1 / params.folds if params.folds else params.train_share
     return {Place.pool: carved, Place.free: {"test": 1 - train} | {name: train * of for name, of in carved.items()}}

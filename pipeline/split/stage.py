@@ -24,7 +24,7 @@ from pipeline.split.certificate import build_certificate
 from pipeline.split.contradictions import Contradictions, describe_contradictions, find_contradictions, softened_table
 from pipeline.split.dropped import whole_losses
 from pipeline.split.duplicates.hashes import write_hashes
-from pipeline.split.folds import NO_FOLD, build_folds
+from pipeline.split.folds import NO_FOLD, PEOPLE, build_folds, person_folds
 from pipeline.split.groups import Groups, build_groups
 from pipeline.split.identities import write_descriptors
 from pipeline.split.keep import describe_keep, kept_places, read_splits
@@ -124,7 +124,10 @@ def assign(rows: SplitRows, groups: Groups, places: Places, params: SplitParams,
     free = places.groups == Place.free
     fold_of = np.full(len(free), NO_FOLD, np.int64)
     own = count_cells(rows, groups, (places.rows == Place.free) & ~places.dropped)
-    if params.folds:
+    if params.folds == PEOPLE:
+        fold_of = person_folds(groups, free)
+        tested = _fold(fold_of, free, params)
+    elif params.folds:
         # Every fold is tested once, and the last one is what the others leave, so it gathers their errors: half of the
         # tolerance for each keeps it within.
         fold_of = build_folds(
@@ -145,7 +148,8 @@ def _fold(fold_of: NDArray[np.int64], free: Flags, params: SplitParams) -> Flags
     tested: Flags = fold_of == params.fold
     if free.any() and not tested.any():
         which, groups = f"split.fold: {params.fold} of split.folds: {params.folds}", int(free.sum())
-        raise DataError(f"{which} tests nobody: there are {groups} groups to share out; expected fewer folds")
+        expected = "a lower fold" if params.folds == PEOPLE else "fewer folds"
+        raise DataError(f"{which} tests nobody: there are {groups} groups to share out; expected {expected}")
     return tested
 
 
@@ -282,7 +286,7 @@ def _check(
                 raise DataError(f"{name}: no {what} given; every dataset needs faces, labels and a role")
     if not names:
         raise DataError("no dataset to split; params.yaml lists them under datasets")
-    if params.folds == 1 or (params.folds and params.fold >= params.folds):
+    if isinstance(params.folds, int) and params.folds and (params.folds == 1 or params.fold >= params.folds):
         raise ParamsError(
             f"split.fold: {params.fold} of split.folds: {params.folds}; expected 2 or more folds, counted from 0, or 0"
         )

@@ -1,7 +1,7 @@
 """The sections of params.yaml for the stages from raw trees to shards, and for the data card."""
 
 import re
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -216,6 +216,12 @@ class HarmonizeParams(Section):
     affect: Literal["check", "ignore"]
 
 
+def _known_folds(value: Any) -> Any:
+    if isinstance(value, str) and value != "people":
+        raise PydanticCustomError("folds", "expected a number or 'people'")
+    return value
+
+
 class SplitParams(Section):
     """How rows without an official split are divided, and what must stay together."""
 
@@ -230,18 +236,22 @@ class SplitParams(Section):
     contradiction_similarity: Annotated[float, Field(gt=0, le=1)]
     identities: Literal["none", "dlib"]
     identity_distance: Annotated[float, Field(gt=0, lt=2)]
-    folds: Annotated[int, Field(ge=0, le=1000)]
+    folds: Annotated[Annotated[int, Field(ge=0, le=1000)] | Literal["people"], BeforeValidator(_known_folds)]
     fold: Annotated[int, Field(ge=0)]
     fold_order: Literal["balanced", "subject"]
 
 
-def _each_once(values: list[Container]) -> list[Container]:
+_T = TypeVar("_T", bound=str)
+
+
+def _each_once(values: list[_T]) -> list[_T]:
     return sorted(set(values))
 
 
 class ShardParams(Section):
-    """How many training rows of each class go into the shards; validation and test rows are never left out."""
+    """Which training rows go into the shards; `train_on` limits validation rows, too, and nothing limits test rows."""
 
+    train_on: Annotated[list[DatasetName], Field(min_length=1), AfterValidator(_each_once)] | None
     balance: Literal["none", "cap", "undersample", "oversample", "weights"]
     train_per_class: Count
     balance_over: Literal["class", "dataset_and_class"]

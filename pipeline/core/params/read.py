@@ -67,6 +67,16 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_train_on(self) -> Self:
+        """Refuse to train on a dataset that is not there, or of which nothing may train."""
+        for name in self.shard.train_on or ():
+            if name not in self.trained():
+                given = {"name": name, "known": ", ".join(self.trained()) or "none"}
+                said = "shard.train_on: no dataset {name} of role train or both; there are {known}"
+                raise PydanticCustomError("source", said, given)
+        return self
+
+    @model_validator(mode="after")
     def _check_own(self) -> Self:
         """Refuse overrides of a dataset that are invalid in `align` or `select`, or that all crops must share."""
         for name, dataset in self.datasets.items():
@@ -82,6 +92,10 @@ class Params(Section):
                     said = {"name": name, "section": section, "why": explain(error, section)}
                     raise PydanticCustomError("source", "datasets.{name}.{section}.{why}", said) from None
         return self
+
+    def trained(self) -> list[str]:
+        """Return the datasets whose rows may train, in the order of params.yaml."""
+        return [name for name, dataset in self.datasets.items() if dataset.role != "test"]
 
     def align_of(self, dataset: str) -> AlignParams:
         """Return the section `align` with the overrides of a dataset; unchanged if there is no such dataset."""

@@ -117,6 +117,13 @@ def test_source_below_another(tmp_path: Path) -> None:
             "role: test, test_per_class: 0}",
             "datasets.demo-ckplus.test_per_class: input should be greater",
         ),
+        ("train_on: null", "train_on: []", "shard.train_on: expected at least one"),
+        (
+            "train_on: null",
+            "train_on: [demo-ckplus]",
+            "shard.train_on: no dataset demo-ckplus of role train or both; there are demo-affectnet",
+        ),
+        ("folds: 0 ", "folds: persons ", "split.folds: expected a number or 'people', not 'persons'"),
         (
             "{src: raw/demo/ckplus, format: ckplus, role: test}",
             "1",

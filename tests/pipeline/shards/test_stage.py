@@ -411,3 +411,26 @@ def test_more_processes_than_training_rows_is_an_error(tmp_path):
     inputs = make_inputs(tmp_path, rows=4)
     with pytest.raises(DataError, match=r"shard\.world_size = 64"):
         write(inputs, tmp_path / "out", world_size=64)
+
+
+def test_one_dataset_trains_and_validates_and_all_are_tested(inputs, tmp_path):
+    summary = write(inputs, tmp_path / "out", train_on=["two"])
+    kept = {(row["dataset"], row["split"]) for row in index_rows(tmp_path / "out")}
+    assert kept == {("two", "train"), ("two", "val"), ("two", "test"), ("one", "test")}
+    missing = read_table(tmp_path / "out/missing_faces.parquet").to_pylist()
+    others = {key for key, row in inputs.rows.items() if row["dataset"] == "one" and row["split"] != "test"}
+    assert {row["sample_id"] for row in missing} == {
+        key for key, row in inputs.rows.items() if row["n"] % 25 == 7 and key not in others
+    }
+    assert summary["rejected"]["outside_role"] == len(others)
+    rejects = read_table(tmp_path / "out/rejects.parquet").to_pylist()
+    assert {row["sample_id"] for row in rejects if row["reason"] == "outside_role"} == others
+    assert summary["rows_in"] == summary["rows_out"] + sum(summary["rejected"].values()) == len(inputs.rows)
+    whole = write(inputs, tmp_path / "whole")
+    assert whole["classes"]["test"] == summary["classes"]["test"]
+    assert open_shards(tmp_path / "whole").snapshot_id != open_shards(tmp_path / "out").snapshot_id
+
+
+def test_a_dataset_without_training_rows_cannot_train(inputs, tmp_path):
+    with pytest.raises(DataError, match=r"^shard\.train_on: three has no training row with a face"):
+        write(inputs, tmp_path / "out", train_on=["one", "three"])

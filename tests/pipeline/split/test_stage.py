@@ -279,3 +279,21 @@ def test_one_person_is_one_group_in_one_split(datasets, params, tmp_path):
 )
 def test_split_names_as_folders_have_them(name, place):
     assert _place(name) is place
+
+
+def test_people_as_folds_leave_one_person_out_at_a_time(datasets, params, tmp_path):
+    datasets.add("a", "both", people(3, 4)).add("b", "both", people(1, 4, "q"))
+    tested = []
+    for fold in range(4):
+        given = params.model_copy(update={"folds": "people", "fold": fold})
+        _, splits = run(datasets, given, tmp_path / str(fold))
+        tested.append({key.rpartition("/")[0] for key, name in splits.items() if name == "test"})
+    assert tested == [{"a/p000"}, {"a/p001"}, {"a/p002"}, {"b/q000"}]
+    with pytest.raises(DataError, match=r"split\.fold: 4 of split\.folds: people tests nobody: there are 4 groups"):
+        run(datasets, params.model_copy(update={"folds": "people", "fold": 4}), tmp_path / "out")
+
+
+def test_who_is_not_named_cannot_be_left_out(datasets, params, tmp_path):
+    datasets.add("a", "both", [*people(3, 4), sample("x.png", 1)])
+    with pytest.raises(DataError, match=r"^split\.folds: people: picture:\w{32} names no person; expected a number"):
+        run(datasets, params.model_copy(update={"folds": "people"}), tmp_path / "out")
