@@ -47,6 +47,7 @@ def make_run(
     classes=CLASSES,
     task: str = "emotion",
     seed: int = 1,
+    validate_on: str = "val",
 ) -> Path:
     """Write a run folder as train does, with random weights."""
     folder = open_shards(shards)
@@ -59,6 +60,7 @@ def make_run(
             task=task,
             seed=seed,
             shards=folder.snapshot_id,
+            validate_on=validate_on,
         )
         output.finish(rows_in=0, rows_out=0)
     return out
@@ -73,6 +75,7 @@ def make_checkpoint(
     task: str = "emotion",
     seed: int = 1,
     shards: str = "none",
+    validate_on: str = "val",
     **more,
 ) -> Path:
     """Write an untrained network's checkpoint into a folder and return its path."""
@@ -80,7 +83,7 @@ def make_checkpoint(
     torch.manual_seed(seed)
     size_px = max(entry.min_size_px, 32)
     network = entry.build(len(classes), size_px, None)
-    params = {"augment": "none", "weights": "none"}
+    params = {"augment": "none", "weights": "none", "validate_on": validate_on}
     info = CheckpointInfo(entry.name, classes, entry.input(size_px), contract, shards, task, False, params, **more)
     out.mkdir(parents=True, exist_ok=True)
     save_checkpoint(out / CHECKPOINT_NAME, network, info)

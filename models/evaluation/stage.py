@@ -34,7 +34,7 @@ from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.errors import ModelError, UsageError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import decisions_behind, raw_inputs
-from pipeline.core.names import DETAILS_NAME, INDEX_NAME, METRICS_NAME, PREDICTIONS_NAME, SNAPSHOT_NAME, TEST
+from pipeline.core.names import DETAILS_NAME, INDEX_NAME, METRICS_NAME, PREDICTIONS_NAME, SNAPSHOT_NAME, TEST, VAL
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import EvaluateParams
 from pipeline.core.schema import INDEX, PREDICTIONS, Reason
@@ -48,6 +48,7 @@ _MUST_MATCH: Final = ("classes", "align", "equalize")
 _ORDERS: Final = "AffectNet's order is another: " + ", ".join(
     f"{name} {AFFECTNET[name]} (here {number})" for number, name in enumerate(CLASSES)
 )
+_SEEN: Final = "validated on the test set (train.validate_on: test), so these figures flatter the network"
 _TOOLS: Final = ("numpy", "torch", "simplejpeg")
 
 
@@ -91,6 +92,8 @@ def run(
         with reproducible(params.threads):
             done = answer_task(test, checkpoint, output, others, progress)
         done.report["network"] = _network(checkpoint)
+        if done.report["network"].get("validated_on") == TEST:
+            done.summary["warnings"]["validated on the test set"] = _SEEN
         done.report["snapshot"] = {"shards": folder.snapshot_id, "trained_on": checkpoint.snapshot_id, "run": _id(run)}
         ran = describe_compute(network_device(classical=checkpoint.network is None)).plain()
         done.report["device"] = {"train": _trained_on(run), "evaluate": ran}
@@ -117,7 +120,13 @@ def _network(checkpoint: Checkpoint) -> dict[str, Any]:
     found: dict[str, Any] = {"model": info.model, "size_px": info.input.size_px}
     if find_model(info.model).kind == "classical":
         return found
-    return found | {"augment": info.params["augment"], "pretrained": info.params["weights"] != "none"}
+    # Checkpoints from before there was a choice do not say.
+    held = info.params.get("validate_on", VAL)
+    return found | {
+        "augment": info.params["augment"],
+        "pretrained": info.params["weights"] != "none",
+        "validated_on": held,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import yaml
 from models.checkpoint import Checkpoint
 from pipeline.core.catalog import CATALOG, terms_in
 from pipeline.core.errors import ModelError
-from pipeline.core.names import DETAILS_NAME, METRICS_NAME
+from pipeline.core.names import DETAILS_NAME, METRICS_NAME, TEST
 
 CARD_TAG: Final = "expression-prep"  # by which a card of ours is told from any other text
 _SCORES: Final = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -124,6 +124,8 @@ def _figures(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> Iterator
         f"frequent class alone: {metrics['majority_class']['accuracy']:.3f}), calibration error {metrics['ece']:.3f}. "
         "Brackets are 95% intervals over people."
     )
+    if metrics["network"].get("validated_on") == TEST:
+        yield "**It was validated on this test set**, as the thesis's protocol does; other faces will score less."
     yield _table("class", "faces", "recall", "precision", rows=[
         (name, str(of["support"]), _value(of["recall"]), _value(of["precision"]))
         for name, of in details["per_class"].items()

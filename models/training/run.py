@@ -28,7 +28,7 @@ from models.training.module import Amounts, Learner
 from models.training.reporting import LiveLog, ProgressReport
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import ModelError, UsageError
-from pipeline.core.names import TRAIN, VAL
+from pipeline.core.names import TRAIN
 from pipeline.core.parallel.pool import Progress, worker_count
 from pipeline.core.params import TrainParams
 from pipeline.shards.read import ShardFolder, iter_shards
@@ -49,10 +49,17 @@ class Job:
     def spec(self) -> InputSpec:
         """The network's input: its side, and the part of the crop that has the margin `train.margin`."""
         spec = self.entry.input(self.params.size_px)
+        if self.params.input_scale == "unit":
+            spec = replace(spec, mean=(0.0,) * spec.channels, std=(1.0,) * spec.channels)
         align = self.folder.contract.get("align", {})
         if self.entry.whole_crop or "margin" not in align:
             return spec
         return replace(spec, zoom=min(1.0, (1 - 2 * align["margin"]) / (1 - 2 * self.params.margin)))
+
+    @property
+    def held(self) -> str:
+        """The split that chooses the epoch and fits the temperature: `val`, or `test` as in the thesis's protocol."""
+        return self.params.validate_on
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -112,7 +119,7 @@ def run_classical(job: Job) -> tuple[nn.Module, History]:
     if not isinstance(model, Classical) or job.params.task != "emotion":
         raise UsageError(f"train.task: {job.entry.name} answers emotion alone, not {job.params.task}")
     faces = read_faces(_reading(job, TRAIN))
-    held = read_faces(_reading(job, VAL)) if count_rows(job.folder, VAL) else None
+    held = read_faces(_reading(job, job.held)) if count_rows(job.folder, job.held) else None
     learned, answered = model.fit(faces, held)
     history = History("last")
     objective = Objective(job.params, torch.ones(len(CLASSES)))
@@ -161,9 +168,9 @@ def _run_phase(
         live,
     ]
     trainer = build_trainer(job.params, phase.epochs, callbacks, state.parent)
-    held = count_rows(job.folder, VAL)
+    held = count_rows(job.folder, job.held)
     epochs = _epochs(job, trainer, TRAIN, lambda: phase.first_epoch + trainer.current_epoch)
-    validation = _epochs(job, trainer, VAL, lambda: 0) if held else None
+    validation = _epochs(job, trainer, job.held, lambda: 0) if held else None
     amounts = Amounts(-(-len(epochs) // job.params.accumulate), held)
     learner = Learner(network, job.spec, job.params, phase, objective, history, amounts, job.seed)
     if job.params.channels_last:

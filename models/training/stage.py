@@ -1,4 +1,8 @@
-"""The stage: train one network on shards and select its epoch on validation. The test set is never read here."""
+"""The stage: train one network on shards and select its epoch on validation.
+
+The test set is read only under the thesis's protocol (`train.validate_on: test`), which everything that shows the
+figures says.
+"""
 
 import csv
 import io
@@ -28,7 +32,7 @@ from models.training.run import Job, count_rows, read_labels, run_classical, run
 from pipeline.core.errors import DataError
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.names import LOGS_NAME, TRAIN, VAL
+from pipeline.core.names import LOGS_NAME, TRAIN
 from pipeline.core.parallel.pool import Progress, no_progress, say_nothing
 from pipeline.core.params import TrainParams
 from pipeline.core.stage_output import Source, StageOutput, stage_output
@@ -48,7 +52,7 @@ def run(
     progress: Progress = no_progress,
     say: Callable[[str], None] = say_nothing,
 ) -> dict[str, Any]:
-    """Train a network on the train split and keep the weights that are best on the val split.
+    """Train a network on the train split and keep the weights that are best on the split `train.validate_on`.
 
     A killed run resumes when it is started again with the same shards, parameters, seed, device, precision and number
     of processes. On a CPU it then ends with the same weights as an uninterrupted one.
@@ -156,14 +160,14 @@ def _write(
     output: StageOutput, job: Job, preset: str, network: nn.Module, history: History, compute: Compute
 ) -> dict[str, Any]:
     info = checkpoint_info(job)
-    if info.task == "emotion" and count_rows(job.folder, VAL):
+    if info.task == "emotion" and count_rows(job.folder, job.held):
         trained = set(read_labels(job.folder).tolist())
         # A compiled network would be compiled again for these batches, which it sees only once.
         as_written = torch.compiler.set_stance("force_eager") if job.params.compile else nullcontext()
         with reproducible(job.params.threads), as_written:
             # Lightning leaves the network on the CPU, where a large one takes an hour for what a GPU does in seconds.
             device = network_device(classical=job.entry.kind == "classical").name
-            info = vouch(network.to(device), info, job.folder, job.shards, VAL, trained)
+            info = vouch(network.to(device), info, job.folder, job.shards, job.held, trained)
     save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
     write_losses(output.path(LOSSES_NAME), history)
     rows = count_rows(job.folder, TRAIN)
@@ -182,7 +186,7 @@ def _write(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         epochs=len(history.rows),
         best_epoch=history.best + 1,
-        validation_rows=count_rows(job.folder, VAL),
+        validation_rows=count_rows(job.folder, job.held),
         temperature=info.temperature,
         validation={name: _number(value) for name, value in validation.items() if not math.isnan(value)}
         | {name: info.validation[name] for name in ("chance",) if info.validation},

@@ -55,6 +55,7 @@ class TrainParams(Section):
     task: Literal["emotion", "valence", "arousal", "affect"]
     size_px: Annotated[int, Field(ge=16, le=1024)] | None
     margin: Annotated[float, Field(ge=0, lt=0.5)]
+    input_scale: Literal["network", "unit"]
     weights: str
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8,64}$")] | None
     epochs: Count
@@ -80,6 +81,7 @@ class TrainParams(Section):
     tta_flip: bool
     affect_loss: Literal["mse", "ccc"]
     select: Literal["balanced_accuracy", "loss", "last"]
+    validate_on: Literal["val", "test"]
     patience: Annotated[int, Field(ge=0)]
     augment: Literal["none", "thesis", "strong"]
     precision: Literal["auto", "fp32", "bf16", "fp16"]

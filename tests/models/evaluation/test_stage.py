@@ -15,6 +15,7 @@ from models.checkpoint import load_checkpoint, read_info
 from models.evaluation.held_out import HeldOut, read_held_out, tie_rows
 from models.evaluation.stage import find_permutations
 from models.evaluation.stage import run as evaluate
+from models.inference.model_card import build_model_card
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import ModelError, UsageError
 from pipeline.core.lineage.snapshot import read_snapshot
@@ -204,7 +205,8 @@ def test_the_confusion_plot_has_one_row_a_sample(result):
 
 def test_metrics_name_the_snapshots_and_the_way_back(result, shards, run):
     metrics = read(result / "metrics.json")
-    assert metrics["network"] == {"model": "proposed", "size_px": 32, "augment": "none", "pretrained": False}
+    told = {"model": "proposed", "size_px": 32, "augment": "none", "pretrained": False, "validated_on": "val"}
+    assert metrics["network"] == told
     assert metrics["snapshot"]["shards"] == metrics["snapshot"]["trained_on"] == read_snapshot(shards).id
     assert metrics["snapshot"]["run"] == read_snapshot(run).id
     ran = {"device": "cpu", "precision": "fp32", "tf32": False, "processes": 1}
@@ -262,6 +264,15 @@ def test_a_network_of_valence_beside_one_of_classes_is_named(shards, run, tmp_pa
     other = make_run(shards, tmp_path / "other", classes=("valence",), task="valence")
     with pytest.raises(UsageError, match=rf"^--beside: compares networks of classes; {tmp_path}/other answers valence"):
         evaluate(shards, run, tmp_path / "out", PARAMS, seed=3, others={"other": other})
+
+
+def test_a_network_that_was_validated_on_the_test_set_says_so(shards, tmp_path):
+    seen = make_run(shards, tmp_path / "run", validate_on="test")
+    summary = evaluate(shards, seen, tmp_path / "out", PARAMS, seed=3)
+    assert "flatter" in summary["warnings"]["validated on the test set"]
+    assert read(tmp_path / "out/metrics.json")["network"]["validated_on"] == "test"
+    card = build_model_card(load_checkpoint(seen), "model.onnx", tmp_path / "out")
+    assert "validated on this test set" in card
 
 
 def test_labels_in_another_order_are_reported(shards, run):

@@ -1,6 +1,7 @@
 """The two tables, from what `dvc exp show --json` prints."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,13 @@ def test_the_newest_run_of_a_network_is_its_row(shown):
         "| vgg16 | 7 | 0.400 (0.300 to 0.500) | 0.400 (0.300 to 0.500) |",
     ]
     assert build_table([]) == "No experiment yet.\n"
+
+
+def test_a_network_that_was_validated_on_the_test_set_has_a_row_of_its_own(shown):
+    runs = [run for run in read_runs(shown) if run.model == "vgg16"]
+    seen = {**runs[1].metrics, "network": {**runs[1].metrics["network"], "validated_on": "test"}}
+    rows = build_table([runs[0], replace(runs[1], metrics=seen)]).splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| vgg16", "| vgg16 (validated on the test set)"]
 
 
 def test_tables_say_the_same_to_programs(shown, tmp_path, monkeypatch, capsys):

@@ -59,6 +59,13 @@ def test_a_network_reads_the_face_with_the_margin_that_is_asked_for(shards):
     assert replace(whole, folder=SimpleNamespace(contract={})).spec.zoom == 1
 
 
+def test_pixels_are_divided_by_255_and_no_more_if_that_is_asked_for(shards):
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16).expand(1, 3, 16, 16)
+    spec = job(shards, model="compact", input_scale="unit").spec
+    torch.testing.assert_close(spec.normalize(pixels[:, : spec.channels]), pixels[:, : spec.channels] / 255)
+    assert job(shards, model="compact").spec.mean != spec.mean
+
+
 def test_outputs_are_those_of_the_task(shards):
     assert job(shards).outputs == CLASSES
     assert job(shards, task="arousal").outputs == ("arousal",)

@@ -294,18 +294,33 @@ def test_the_test_set_is_not_read(shards, here):
     train(here / "shards", here / "out", train_params(epochs=1), seed=5)
 
 
+def mislabel(shards, copy, split):
+    shutil.copytree(shards, copy)
+    for path in (copy / "parquet").glob(f"{split}-*"):
+        table = pq.read_table(path)
+        place = table.schema.get_field_index("label")
+        field = table.schema.field(place)
+        wrong = pa.array([(label + 3) % 8 for label in table["label"].to_pylist()], field.type)
+        pq.write_table(table.set_column(place, field, wrong), path)
+    return copy
+
+
+def test_the_thesiss_protocol_validates_on_the_test_set(shards, here):
+    params = train_params(epochs=1, validate_on="test")
+    summaries = {
+        split: train(mislabel(shards, here / split, split), here / f"{split}-out", params, seed=5)
+        for split in ("none", "val", "test")
+    }
+    assert summaries["val"]["validation"] == summaries["none"]["validation"] != summaries["test"]["validation"]
+    tested = sum(pq.read_metadata(path).num_rows for path in (shards / "parquet").glob("test-*"))
+    assert summaries["none"]["validation_rows"] == tested
+
+
 def test_what_a_network_scored_is_of_validation_and_not_of_the_other_splits(shards, here):
     """One split at a time with other labels: validation's change what is claimed, the test set's nothing."""
     claimed = {}
     for split in ("none", "val", "test"):
-        copy = here / split
-        shutil.copytree(shards, copy)
-        for path in (copy / "parquet").glob(f"{split}-*"):
-            table = pq.read_table(path)
-            place = table.schema.get_field_index("label")
-            field = table.schema.field(place)
-            wrong = pa.array([(label + 3) % 8 for label in table["label"].to_pylist()], field.type)
-            pq.write_table(table.set_column(place, field, wrong), path)
+        copy = mislabel(shards, here / split, split)
         train(copy, here / f"{split}-out", train_params(epochs=6, select="last", learning_rate=0.003), seed=5)
         claimed[split] = read_info(here / f"{split}-out")
     assert claimed["test"].validation == claimed["none"].validation

@@ -220,7 +220,8 @@ OTHER = {
     "learning_rate": 0.7, "weight_decay": 0.3, "schedule": "constant", "decay": 0.2, "warmup_epochs": 9,
     "clip_norm": 8.0, "label_smoothing": 0.4, "soft_labels": True, "class_weights": 0.6, "mixup": 0.1, "ema": 0.35,
     "tta_flip": True, "affect_loss": "ccc", "select": "last", "patience": 5, "augment": "strong", "precision": "bf16",
-    "threads": 9, "accumulate": 3, "scale_rate": "linear", "sync_batchnorm": True,
+    "threads": 9, "accumulate": 3, "scale_rate": "linear", "sync_batchnorm": True, "input_scale": "unit",
+    "validate_on": "test",
 }  # fmt: skip
 
 
