@@ -31,8 +31,8 @@ def main() -> None:
         for multi_label, affect in product(("reject", "vote", "priority"), ("check", "ignore")):
             policy = params.harmonize.model_copy(update={"multi_label": multi_label, "affect": affect})
             found = harmonize(samples, Path(folder, f"{multi_label}-{affect}"), policy)
-            counts = [found["classes"][name] for name in CLASSES] + [found["rows_out"]]
-            counts += [found["rejected"].get(reason, 0) for reason in REASONS]
+            counts = [found["classes"][name] for name in CLASSES] + [sum(found["classes"].values())]
+            counts += [found["rejected"].get(reason, 0) + found["unclassed"].get(reason, 0) for reason in REASONS]
             print("|", " | ".join((f"`{multi_label}`", f"`{affect}`", *map(str, counts))), "|")
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.core.emotions import CLASSES
+from pipeline.core.emotions import CLASSES, NO_CLASS
 from pipeline.core.names import LABELS_NAME, REJECTS_NAME, SAMPLES_NAME
 from pipeline.core.params import Params
 from pipeline.core.params.read import read_params
@@ -32,8 +32,8 @@ class DatasetFrames(NamedTuple):
     Attributes:
         rows: one row per annotated face, with the columns of `schema.SAMPLES`, `label` (one of the eight classes, or
             missing) and `label_probs` (eight numbers in the order of the classes, or missing).
-        rejects: one row for each row of the dataset that was rejected or got no class, with the columns of
-            `schema.REJECTS`.
+        rejects: one row for each row of the dataset that was rejected or got neither a class nor affect, with the
+            columns of `schema.REJECTS`.
     """
 
     rows: pd.DataFrame
@@ -95,7 +95,9 @@ def read_frame(path: Path | str, columns: Sequence[str] | None = None) -> pd.Dat
     return _frame(table if columns is not None else _without_pictures(table))
 
 
-def read_shards(shards: Path | str, split: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_shards(
+    shards: Path | str, split: str, columns: Sequence[str] | None = None, *, unclassed: bool = False
+) -> pd.DataFrame:
     """Read one split of shards.
 
     Args:
@@ -103,6 +105,7 @@ def read_shards(shards: Path | str, split: str, columns: Sequence[str] | None = 
         split: train, val or test.
         columns: the columns to read; None: all except the pictures. `image` is encoded; `pipeline.images.decode_face`
             decodes its `bytes`.
+        unclassed: also read the rows without a class, which have a valence, an arousal or a dominance.
 
     Returns:
         The rows in the order of the shards. `label` is as `read_frame` returns it.
@@ -111,7 +114,7 @@ def read_shards(shards: Path | str, split: str, columns: Sequence[str] | None = 
         TableError: the shards are missing or damaged.
         DataError: there is no such split, or the shards were not written as Parquet.
     """
-    folder = open_shards(shards)
+    folder = open_shards(shards, unclassed=unclassed)
     wanted = None if columns is None else list(columns)
     groups = [_without_pictures(group, wanted) for group in iter_shards(folder, split, wanted)]
     return _frame(pa.concat_tables(groups)) if groups else pd.DataFrame(columns=wanted)
@@ -126,5 +129,6 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     """Return an Arrow table as a DataFrame, with class names instead of numbers."""
     frame: pd.DataFrame = table.to_pandas()
     if "label" in frame:
-        frame["label"] = pd.Categorical.from_codes(frame["label"].to_numpy(), categories=pd.Index(CLASSES))
+        codes = frame["label"].fillna(NO_CLASS).astype(int).to_numpy()
+        frame["label"] = pd.Categorical.from_codes(codes, categories=pd.Index(CLASSES))
     return frame

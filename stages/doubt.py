@@ -40,4 +40,5 @@ def doubt(
             progress=progress,
         )
     counts = ", ".join(f"{count} {reason}" for reason, count in summary["reasons"].items())
-    say(f"{out}: {summary['rows_out']} faces ranked; more doubtful than not: {counts}")
+    found = f"more doubtful than not: {counts}" if summary["rows_out"] else "no face has a class to doubt"
+    say(f"{out}: {summary['rows_out']} faces ranked; {found}")

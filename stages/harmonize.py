@@ -16,7 +16,10 @@ def harmonize(
     src: Annotated[Path, typer.Option(help="A folder of samples, as ingest writes it.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Default: data/labels/ and the name of --src.")] = None,
 ) -> None:
-    """Give every sample one of the eight classes by its dataset's taxonomy; what has none is a reject."""
+    """Give every sample one of the eight classes by its dataset's taxonomy; what has none is a reject.
+
+    What has no class but a valence, an arousal or a dominance is kept without one.
+    """
     project.check_made(src)
     from pipeline.core.names import DECIDED_HARMONIZE_NAME
     from pipeline.labels.stage import run as harmonize_labels
@@ -32,4 +35,7 @@ def harmonize(
         )
     rejected = sum(summary["rejected"].values())
     taxonomy = "{name} version {version}".format(**summary["taxonomy"])
-    say(f"{folder}: {summary['rows_out']} labels, {rejected} rejected, taxonomy {taxonomy}")
+    unclassed = sum(summary["unclassed"].values())
+    without = f", {unclassed} without a class but with valence, arousal or dominance" if unclassed else ""
+    classed = summary["rows_out"] - unclassed
+    say(f"{folder}: {classed} labels{without}, {rejected} rejected, taxonomy {taxonomy}")

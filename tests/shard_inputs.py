@@ -51,11 +51,18 @@ def shard_params(**changes) -> ShardParams:
     return ShardParams(**(values | changes))
 
 
-def make_inputs(root: Path, *, rows: int = 150, size_px: int = SIZE_PX, hostile: bool = True) -> Inputs:
-    """Two datasets: `one` in colour with valence and arousal and subjects, `two` in grey without any of them."""
+def make_inputs(
+    root: Path, *, rows: int = 150, size_px: int = SIZE_PX, hostile: bool = True, unclassed: int = 0
+) -> Inputs:
+    """Two datasets: `one` in colour with valence and arousal and subjects, `two` in grey without any of them.
+
+    The last `unclassed` of `one` have no class.
+    """
     faces, selected, labels, pictures, all_rows = {}, {}, {}, {}, {}
     for name in ("one", "two"):
         made = [_row(name, number, size_px, hostile) for number in range(rows)]
+        for row in made[rows - unclassed :] if name == "one" else ():
+            row |= {"label": None, "label_probs": None, "unclassed": "unlabelled", "valence": row["n"] / rows - 0.5}
         made.sort(key=lambda row: row["sample_id"])
         all_rows |= {row["sample_id"]: row for row in made}
         pictures |= {row["sample_id"]: row["image"] for row in made}

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.data.order import Piece
+from pipeline.core.emotions import NO_CLASS
 from pipeline.core.errors import TableError
 from pipeline.shards.read import ShardEntry, ShardFolder
 
@@ -27,8 +28,8 @@ class EncodedRows:
 
     Attributes:
         images: the encoded pictures, views into the row groups they came with.
-        labels: int64.
-        probs: float32 (rows, 8).
+        labels: int64, NO_CLASS for none.
+        probs: float32 (rows, 8), all 0 where there is no class.
         valence: float32, NaN where missing.
         arousal: float32, NaN where missing.
         weights: float32.
@@ -101,8 +102,8 @@ class PieceReader:
 def _rows(batch: pa.RecordBatch) -> EncodedRows:
     return EncodedRows(
         images=_views(batch.column("image").field("bytes")),
-        labels=_numbers(batch.column("label"), np.int64),
-        probs=_numbers(batch.column("label_probs").flatten(), np.float32).reshape(len(batch), -1),
+        labels=_numbers(batch.column("label"), np.int64, NO_CLASS),
+        probs=_shares(batch.column("label_probs")),
         valence=_numbers(batch.column("valence"), np.float32),
         arousal=_numbers(batch.column("arousal"), np.float32),
         weights=_numbers(batch.column("weight"), np.float32),
@@ -111,11 +112,21 @@ def _rows(batch: pa.RecordBatch) -> EncodedRows:
     )
 
 
-def _numbers(column: pa.Array, dtype: type[np.generic]) -> Array:
-    """Return numbers, NaN for null. Arrow's own conversion to NumPy would import pandas, which takes half a second."""
+def _numbers(column: pa.Array, dtype: type[np.generic], missing: float = np.nan) -> Array:
+    """Return numbers, `missing` for null.
+
+    Arrow's own conversion to NumPy would import pandas, which takes half a second, and so would its `fill_null`.
+    """
     if column.null_count:
-        return np.array([np.nan if value is None else value for value in column.to_pylist()], dtype)
+        return np.array([missing if value is None else value for value in column.to_pylist()], dtype)
     return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * np.dtype(dtype).itemsize)
+
+
+def _shares(column: pa.Array) -> Array:
+    if column.null_count:
+        nothing = [0.0] * column.type.list_size
+        return np.array([nothing if row is None else row for row in column.to_pylist()], np.float32)
+    return _numbers(column.flatten(), np.float32).reshape(len(column), -1)
 
 
 def _views(pictures: pa.Array) -> Array:

@@ -34,8 +34,8 @@ class Batch:
 
     Attributes:
         images: uint8 (B, 3, H, W), RGB, 0..255, channels_last.
-        labels: int64 (B,), class indices.
-        probs: float32 (B, 8), soft labels.
+        labels: int64 (B,), class indices, NO_CLASS for none.
+        probs: float32 (B, 8), soft labels, all 0 for none.
         valence: float32 (B,), in [-1, 1], 0 where missing.
         arousal: float32 (B,), in [-1, 1], 0 where missing.
         valence_mask: bool (B,), true where valence is given.
@@ -75,6 +75,7 @@ class ShardLoader:
         rank: number of this process among those that train together.
         world_size: number of these processes. Each gets the same number of samples and batches; if the rows cannot be
             divided equally, the first few of the epoch's order come twice (recognisable by their sample_id).
+        unclassed: also read the rows without a class, which have a valence, an arousal or a dominance.
 
     Raises:
         TableError: the shards are missing or torn.
@@ -94,13 +95,14 @@ class ShardLoader:
         spec: InputSpec | None = None,
         rank: int = 0,
         world_size: int = 1,
+        unclassed: bool = False,
     ) -> None:
         if batch_size < 1 or workers < 0 or not 0 <= rank < world_size:
             raise UsageError(
                 "ShardLoader: expected batch_size >= 1, workers >= 0 and 0 <= rank < world_size, "
                 f"not {batch_size}, {workers}, {rank}, {world_size}"
             )
-        self.folder: ShardFolder = open_shards(shards)
+        self.folder: ShardFolder = open_shards(shards, unclassed=unclassed)
         self.batch_size = batch_size
         self.workers = workers
         self._spec = spec

@@ -15,6 +15,7 @@ from torch import Tensor
 from models.checkpoint import Checkpoint
 from models.data.loader import ShardLoader
 from pipeline.core.catalog import may_show, terms_in
+from pipeline.core.emotions import NO_CLASS
 from pipeline.core.errors import DataError
 from pipeline.core.graph import components, same_value
 from pipeline.core.names import MISSING_FACES_NAME, TEST
@@ -31,9 +32,10 @@ _READ: Final = [*_WHO, *ATTRIBUTES]
 class HeldOut:
     """The rows of a split in the order of the shards, without pixels; `missing` are the rows without a face.
 
-    `group` and `missing_group` number the groups of both: rows of the same person or the same group of the split have
-    the same number. `shown` says whose face may be shown under the terms of the dataset. `said` are gender, age and
-    race of the rows and then of those without a face; None where nothing is given.
+    `label` is NO_CLASS where there is none. `group` and `missing_group` number the groups of both: rows of the same
+    person or the same group of the split have the same number. `shown` says whose face may be shown under the terms of
+    the dataset. `said` are gender, age and race of the rows and then of those without a face; None where nothing is
+    given.
     """
 
     sample_id: list[str]
@@ -57,10 +59,12 @@ def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldO
     table = pa.concat_tables(iter_shards(folder, split, _READ))
     missing = read_table(shards / MISSING_FACES_NAME)
     missing = missing.filter(pc.equal(missing["split"], split))
+    if not folder.unclassed:
+        missing = missing.filter(pc.is_valid(missing["label"]))
     both = pa.concat_tables([part.select(_WHO).cast(table.select(_WHO).schema) for part in (table, missing)])
     group = tie_rows(both, read_groups(shards))
     ids, datasets = table["sample_id"].to_pylist(), table["dataset"].to_pylist()
-    labels = table["label"].to_numpy().astype(np.int64)
+    labels = pc.fill_null(table["label"], NO_CLASS).to_numpy().astype(np.int64)
     bound = terms_in(folder.contract)
     people = zip(datasets, table["subject_id"].to_pylist(), strict=True)
     shown = np.array([may_show(bound.get(name, ""), subject) for name, subject in people], bool)
@@ -102,8 +106,9 @@ def faces_for(checkpoint: Checkpoint, shards: Path, split: str, batch_rows: int)
     With a GPU, all cores decode ahead. On the CPU, decoding threads would only compete with the network's.
     """
     workers = 0 if checkpoint.device.type == "cpu" else worker_count()
-    options = {"batch_size": batch_rows, "workers": workers}
-    return ShardLoader(shards, split, shuffle=False, seed=0, spec=checkpoint.spec, **options)
+    return ShardLoader(
+        shards, split, batch_size=batch_rows, shuffle=False, seed=0, workers=workers, spec=checkpoint.spec
+    )
 
 
 def answer_logits(checkpoint: Checkpoint, loader: ShardLoader, progress: Progress = no_progress) -> Tensor:

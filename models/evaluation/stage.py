@@ -266,7 +266,7 @@ def read_training(run: Path, shards: Path) -> Training:
     trained_on = next((path for path in paths if (path / INDEX_NAME).is_file()), shards)
     index = read_table(trained_on / INDEX_NAME, schema=INDEX)
     index = index.filter(pc.equal(index["split"], "train"))
-    return Training(frozenset(index["dataset"].to_pylist()), frozenset(index["label"].to_pylist()))
+    return Training(frozenset(index["dataset"].to_pylist()), frozenset(index["label"].drop_null().to_pylist()))
 
 
 def _id(folder: Path) -> str:

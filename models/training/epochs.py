@@ -28,7 +28,10 @@ _SHARE_OF_FREE: Final = 0.25  # of a GPU's free memory, for faces; the network i
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a split is read: the shards, the split, the network's input, the number of decoding threads, the device."""
+    """How a split is read: the shards, the split, the network's input, the number of decoding threads, the device.
+
+    `unclassed` is whether rows without a class are read, too.
+    """
 
     shards: Path
     split: str
@@ -40,6 +43,7 @@ class Reading:
     rank: int = 0
     world_size: int = 1
     device: torch.device = CPU
+    unclassed: bool = False
 
 
 def read_faces(reading: Reading, home: torch.device = CPU) -> FaceBatch:
@@ -47,8 +51,16 @@ def read_faces(reading: Reading, home: torch.device = CPU) -> FaceBatch:
 
     All cores decode, because nothing else runs at this time.
     """
-    options = {"batch_size": _READ_ROWS, "workers": worker_count()}
-    loader = ShardLoader(reading.shards, reading.split, shuffle=False, seed=0, spec=reading.spec, **options)
+    loader = ShardLoader(
+        reading.shards,
+        reading.split,
+        batch_size=_READ_ROWS,
+        shuffle=False,
+        seed=0,
+        workers=worker_count(),
+        spec=reading.spec,
+        unclassed=reading.unclassed,
+    )
     return concat_faces([faces_of(batch).to(home).scaled(reading.spec) for batch in loader])
 
 
@@ -72,6 +84,7 @@ def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -
         spec=reading.spec,
         rank=reading.rank,
         world_size=reading.world_size,
+        unclassed=reading.unclassed,
     )
     needed = loader.rows * reading.spec.channels * reading.spec.size_px**2
     if reading.world_size == 1 and needed <= reading.cache_mb * _BYTES_PER_MB:

@@ -29,3 +29,11 @@ AFFECTNET: Final[dict[str, int]] = {
     "sad": 2,
     "surprise": 3,
 }
+
+NO_CLASS: Final = -1
+UNCLASSED: Final = "unclassed"
+
+
+def class_name(label: int) -> str:
+    """Return the name of a class by its index; `unclassed` for NO_CLASS, a row with affect alone."""
+    return UNCLASSED if label == NO_CLASS else CLASSES[label]

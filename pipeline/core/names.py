@@ -6,6 +6,8 @@ TRAIN: Final = "train"
 VAL: Final = "val"
 TEST: Final = "test"
 SPLITS: Final = (TRAIN, VAL, TEST)
+# What the names of shards with rows without a class begin with, so that `train-*` names those with one.
+UNCLASSED_PREFIX: Final = "unclassed-"
 
 SAMPLES_NAME: Final = "samples.parquet"
 MANIFEST_NAME: Final = "manifest.parquet"

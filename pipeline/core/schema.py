@@ -190,8 +190,10 @@ LABELS: Final = pa.schema(
         pa.field("arousal", pa.float32()),
         pa.field("dominance", pa.float32()),
         *_attributes,
-        pa.field("label", pa.int8(), nullable=False),
-        pa.field("label_probs", pa.list_(pa.float32(), 8), nullable=False),
+        # Null in a row without one class, which is there because it has a valence, an arousal or a dominance.
+        pa.field("label", pa.int8()),
+        pa.field("label_probs", pa.list_(pa.float32(), 8)),
+        pa.field("unclassed", pa.string()),  # the Reason of a null label
     ]
 )
 
@@ -207,7 +209,7 @@ INDEX: Final = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("dataset", pa.string(), nullable=False),
-        pa.field("label", pa.int8(), nullable=False),
+        pa.field("label", pa.int8()),  # null in the shards of rows without a class
         pa.field("split", pa.string(), nullable=False),
         pa.field("shard", pa.string(), nullable=False),
         pa.field("copy", pa.int16(), nullable=False),

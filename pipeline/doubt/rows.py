@@ -58,7 +58,7 @@ def read_labelled(
 
     Raises:
         TableError: a table is missing or torn.
-        DataError: no labelled face, fewer than two classes, or fewer groups than two.
+        DataError: faces of one class, or one group, alone. Without any class, there are no rows, and that is no error.
     """
     rows = read_rows(aligned, labels)
     at = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
@@ -81,12 +81,15 @@ def read_labelled(
         fold=fold_of[groups.of_row[used]],
         pictures=components(len(at), [copies[similar >= np.float32(copy)]])[used],
     )
+    faceless = np.flatnonzero((rows.labels != UNLABELLED) & ~rows.aligned)
+    lacking = {rows.sample_ids[row]: str(rows.datasets[row]) for row in faceless}
+    if not (rows.labels != UNLABELLED).any():  # datasets of valence and arousal alone
+        return found, lacking
     if len(np.unique(found.labels)) < FEWEST:
         raise DataError(f"{split}: {len(used)} labelled faces of fewer than two classes; there is nothing to compare")
     if len(np.unique(found.fold)) < FEWEST:
         raise DataError(f"{split}: all labelled faces are one group; nobody is left to learn from")
-    faceless = np.flatnonzero((rows.labels != UNLABELLED) & ~rows.aligned)
-    return found, {rows.sample_ids[row]: str(rows.datasets[row]) for row in faceless}
+    return found, lacking
 
 
 def _copies(split: Path, at: Mapping[str, int]) -> tuple[Links, NDArray[np.float32]]:

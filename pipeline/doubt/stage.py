@@ -59,6 +59,8 @@ def run(  # noqa: PLR0913 - what goes in, and how
 ) -> dict[str, Any]:
     """Write doubt.parquet (`schema.DOUBT`), every labelled sample with a face, and embedding.parquet.
 
+    Labels are classes; without any, both are empty.
+
     Args:
         aligned: the folder of aligned faces of each dataset.
         labels: the folder of labels of each dataset.
@@ -76,7 +78,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         wrong, `agreement` is the share of labels that the answers repeat.
 
     Raises:
-        DataError: no labelled face, or too few classes or groups to learn from.
+        DataError: too few classes or groups to learn from.
         TableError: an input table is missing or torn.
     """
     sources = [*aligned.values(), *labels.values(), split]
@@ -87,6 +89,10 @@ def run(  # noqa: PLR0913 - what goes in, and how
         threadpool_limits(1),
     ):
         found, faceless = read_labelled(aligned, labels, split, folds=params.folds, copy=copy, seed=seed)
+        if not found.ids:  # nothing can be doubted where nothing has a class
+            output.write_table(DOUBT_NAME, DOUBT.empty_table())
+            output.write_table(EMBEDDING_NAME, EMBEDDING.empty_table())
+            return output.finish(rows_in=0, rows_out=0, reasons={}, label_issues={}, agreement=None)
         measured = _measure(aligned)
         output.reject(_rejects(faceless, measured))
         reduced = _features(found, aligned, params, seed, workers, progress)

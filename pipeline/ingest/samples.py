@@ -165,7 +165,7 @@ class Samples:
             self._refuse(row.path.path, row.n, row.path.reason, row.path.detail)
         elif printable(row.path) != row.path:
             self._refuse(row.path, row.n, Reason.bad_row, f"{row.row}: its name is no UTF-8; rename it")
-        elif not row.labels:
+        elif not row.labels and row.valence is None and row.arousal is None and row.dominance is None:
             self._refuse(row.path, row.n, Reason.unlabelled, f"{row.row}: no label")
         else:
             self._take(row, row.path)

@@ -1,4 +1,8 @@
-"""The stage: native labels to the eight classes by the dataset's taxonomy. `Harmonizer.choose` decides for one row."""
+"""The stage: native labels to the eight classes by the dataset's taxonomy. `Harmonizer.choose` decides for one row.
+
+A row without one class is kept, with a null label and the reason, if it has a valence, an arousal or a dominance: what
+learns these needs no class. What needs one leaves such rows out. A withdrawn sample is never kept.
+"""
 
 import json
 from collections import Counter, defaultdict
@@ -33,6 +37,8 @@ def run(
 ) -> dict[str, Any]:
     """Give every sample of a dataset one of the eight classes, or a reason why it has none.
 
+    Rows without a class stay if they have a valence, an arousal or a dominance.
+
     Args:
         src: a folder with samples.parquet and summary.json, as `ingest` writes it.
         out: the folder to write: labels.parquet, sorted by sample_id, and rejects.parquet.
@@ -42,12 +48,12 @@ def run(
         progress: called with the rows labelled so far.
 
     Returns:
-        The summary, with counts by class and by split and class, and the number of rows whose valence or arousal was
-        compared with their class.
+        The summary, with counts by class and by split and class, `unclassed` rows by reason, and the number of rows
+        whose valence or arousal was compared with their class.
 
     Raises:
-        DataError: no row gets a class, a label that the taxonomy does not list, or votes or affect out of range;
-            names the row.
+        DataError: no row gets a class or has affect, a label that the taxonomy does not list, or votes or affect out
+            of range; names the row.
         TableError: no samples here.
     """
     samples = read_table(src / SAMPLES_NAME, _COLUMNS, SAMPLES)
@@ -104,8 +110,9 @@ def _label_rows(
     progress: Progress,
 ) -> tuple[pa.Table, dict[str, dict[str, int]]]:
     """Return the labels, and how many rows people gave another class: by what they had, then by the new class."""
-    labels: list[int] = []
-    probs: list[tuple[float, ...]] = []
+    labels: list[int | None] = []
+    probs: list[tuple[float, ...] | None] = []
+    reasons: list[str | None] = []
     kept: list[int] = []
     relabelled: dict[str, Counter[str]] = defaultdict(Counter)
     for number, row in enumerate(_rows(samples), start=1):
@@ -115,17 +122,20 @@ def _label_rows(
         own = _choose(harmonizer, row, src)
         chosen = decided.get(row["sample_id"], own)
         if isinstance(chosen, RejectedLabel):
-            reject = Reject(row["sample_id"], row["dataset"], chosen.reason, chosen.detail, row["source_path"])
-            output.reject([reject])
-            continue
-        if chosen is not own:
+            if chosen.reason is Reason.withdrawn or not any(row[name] is not None for name in _AFFECT):
+                reject = Reject(row["sample_id"], row["dataset"], chosen.reason, chosen.detail, row["source_path"])
+                output.reject([reject])
+                continue
+        elif chosen is not own:
             relabelled[str(own.reason) if isinstance(own, RejectedLabel) else own.label.name][chosen.label.name] += 1
         kept.append(number - 1)
-        labels.append(int(chosen.label))
-        probs.append(chosen.probs)
+        labels.append(int(chosen.label) if isinstance(chosen, ClassLabel) else None)
+        probs.append(chosen.probs if isinstance(chosen, ClassLabel) else None)
+        reasons.append(str(chosen.reason) if isinstance(chosen, RejectedLabel) else None)
     table = samples.take(pa.array(kept, pa.int64())).select([field.name for field in LABELS if field.name in _COLUMNS])
     table = table.append_column(LABELS.field("label"), pa.array(labels, pa.int8()))
     table = table.append_column(LABELS.field("label_probs"), pa.array(probs, LABELS.field("label_probs").type))
+    table = table.append_column(LABELS.field("unclassed"), pa.array(reasons, pa.string()))
     return table.cast(LABELS).sort_by("sample_id"), {
         name: dict(sorted(relabelled[name].items())) for name in relabelled
     }
@@ -157,7 +167,13 @@ def _affect_rows(samples: pa.Table) -> int:
 
 
 def _counts(labels: pa.Table) -> dict[str, Any]:
-    pairs = zip(labels["source_split"].to_pylist(), labels["label"].to_pylist(), strict=True)
+    classed = labels.filter(pc.is_valid(labels["label"]))
+    pairs = zip(classed["source_split"].to_pylist(), classed["label"].to_pylist(), strict=True)
     counts = Counter((split or "none", CLASSES[label]) for split, label in pairs)
     splits = {split: {name: counts[split, name] for name in CLASSES} for split in sorted({key[0] for key in counts})}
-    return {"classes": {name: sum(row[name] for row in splits.values()) for name in CLASSES}, "splits": splits}
+    unclassed = Counter(labels["unclassed"].drop_null().to_pylist())
+    return {
+        "classes": {name: sum(row[name] for row in splits.values()) for name in CLASSES},
+        "splits": splits,
+        "unclassed": dict(sorted(unclassed.items())),
+    }

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from pipeline.core.lineage.walk import Node, iter_nodes, walk
-from pipeline.core.names import SPLIT_NAME
+from pipeline.core.names import INDEX_NAME, SPLIT_NAME
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import ReportParams
 from pipeline.core.stage_output import StageOutput, stage_output
@@ -70,7 +70,7 @@ def run(
         gallery = Gallery(faces, rejects, _copy_saliency(output, evaluation), marks)
         output.write_json("card.json", card)
         output.path("index.html").write_text(build_page(card, gallery), encoding="utf-8")
-        rows = sum(sum(counts.values()) for facts in card["datasets"].values() for counts in facts["splits"].values())
+        rows = len(read_table(shards / INDEX_NAME, ["sample_id"]))
         return output.finish(rows_in=rows, rows_out=rows)
 
 

@@ -93,7 +93,7 @@ def read_labels(datasets: Collection[str]) -> dict[str, str]:
         if path.is_file():
             table = read_table(path, ["sample_id", "label"])
             columns = table["sample_id"].to_pylist(), table["label"].to_pylist()
-            labels |= {sample: CLASSES[label] for sample, label in zip(*columns, strict=True)}
+            labels |= {sample: CLASSES[label] for sample, label in zip(*columns, strict=True) if label is not None}
     return labels
 
 

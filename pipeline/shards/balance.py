@@ -12,6 +12,9 @@ cell at `train_per_class` first. Then
                  number of samples, (1 - beta^n) / (1 - beta)
                  (Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019)
 
+Rows without a class are balanced by themselves, as one cell, so that they change nothing for rows with one. Where no
+training row has a class, there is nothing to balance, and all are kept.
+
 A protocol may test only some rows of a dataset; `cap_tested` draws them. A keyed hash of the sample id decides which
 rows a cap keeps, so the draw does not depend on the order of the rows, and rows that are added elsewhere do not change
 who is drawn.
@@ -24,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.draws import keyed_order
-from pipeline.core.emotions import CLASSES
+from pipeline.core.emotions import CLASSES, NO_CLASS, class_name
 from pipeline.core.names import TEST, TRAIN
 from pipeline.core.params import ShardParams
 
@@ -57,7 +60,7 @@ def select(
     """Apply the balance policy except for weights, which `weigh` computes once it is known what is written.
 
     Args:
-        labels: (N,) class indices 0..7.
+        labels: (N,) class indices 0..7, NO_CLASS for none.
         splits: (N,) train, val or test.
         sample_ids: (N,) unique ids.
         datasets: (N,) dataset names.
@@ -94,7 +97,7 @@ def cap_tested(
     Pass all labelled rows, with a face or without. Otherwise the detector would decide what is tested.
 
     Args:
-        labels: (N,) class indices 0..7.
+        labels: (N,) class indices 0..7, NO_CLASS for none.
         splits: (N,) train, val or test.
         sample_ids: (N,) unique ids.
         datasets: (N,) dataset names.
@@ -168,8 +171,8 @@ def _cells(
     cells: dict[str, dict[str, Indices]] = {split: {} for split in sorted(set(splits))}
     for split, of_split in cells.items():
         members = np.flatnonzero(split_array == split)
-        for number, name in enumerate(CLASSES):
-            rows = members[label_array[members] == number]
+        for number in (*range(len(CLASSES)), NO_CLASS):
+            name, rows = class_name(number), members[label_array[members] == number]
             if params.balance_over == "dataset_and_class":
                 for dataset in sorted(set(dataset_array[rows])):
                     of_split[f"{dataset}/{name}"] = rows[dataset_array[rows] == dataset]

@@ -13,7 +13,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.names import TEST, TRAIN
 from pipeline.core.params import ShardParams
 from pipeline.shards.balance import cap_tested, count_cells, select, weigh
-from pipeline.shards.plan import Joined, even
+from pipeline.shards.plan import Joined, class_indices, even
 
 _WHICH: Final = ["sample_id", "dataset"]
 
@@ -102,6 +102,23 @@ def balanced(rows: pa.Table, params: ShardParams, *, seed: int) -> Balanced:
     Raises:
         DataError: there are fewer training rows than processes.
     """
+    classed = pc.is_valid(rows["label"])
+    with_class, without = rows.filter(classed), rows.filter(pc.invert(classed))
+    first = _balanced(with_class, params, seed=seed)
+    if not len(without):
+        return first
+    trained = pc.any(pc.equal(with_class["split"], TRAIN)).as_py()
+    second = _balanced(without, params if trained else params.model_copy(update={"balance": "none"}), seed=seed)
+    parts = first, second
+    rows, left_out, uneven = (
+        pa.concat_tables([getattr(part, name) for part in parts]) for name in ("rows", "left_out", "uneven")
+    )
+    splits = sorted({*first.quotas, *second.quotas})
+    quotas = {split: {**first.quotas.get(split, {}), **second.quotas.get(split, {})} for split in splits}
+    return Balanced(rows, left_out, uneven, quotas)
+
+
+def _balanced(rows: pa.Table, params: ShardParams, *, seed: int) -> Balanced:
     selection = select(*_columns(rows), params, seed)
     repeats = selection.copies.astype(np.int64)
     at = np.repeat(selection.rows, repeats)
@@ -119,4 +136,4 @@ def balanced(rows: pa.Table, params: ShardParams, *, seed: int) -> Balanced:
 
 def _columns(rows: pa.Table) -> tuple[np.ndarray, list[str], list[str], list[str]]:
     """Return label, split, sample_id and dataset of each row."""
-    return (rows["label"].to_numpy(), *(rows[name].to_pylist() for name in ("split", "sample_id", "dataset")))
+    return (class_indices(rows["label"]), *(rows[name].to_pylist() for name in ("split", "sample_id", "dataset")))

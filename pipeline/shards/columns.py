@@ -3,7 +3,8 @@
 ``landmarks`` are ten numbers in pixels of the crop: x and y of the eye at the left of the picture, the eye at the
 right, the nose tip, the left and the right corner of the mouth. Training and drawing need them there; those in pixels
 of the source picture stay in the table of faces. A missing valence, arousal or dominance is null. Its ``has_…`` column
-is never null, for loaders that cannot read nulls.
+is never null, for loaders that cannot read nulls. Rows without a class have null for ``label`` and ``label_probs``.
+They are in shards of their own, ``unclassed-train-00000``, so that who learns classes never meets one.
 """
 
 import json

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.catalog import CATALOG, CatalogEntry, terms_in
-from pipeline.core.emotions import AFFECTNET, CLASSES
-from pipeline.core.names import PARQUET, SPLITS, WEBDATASET
+from pipeline.core.emotions import AFFECTNET, CLASSES, UNCLASSED
+from pipeline.core.names import PARQUET, SPLITS, UNCLASSED_PREFIX, WEBDATASET
 from pipeline.shards.columns import SHARD_SCHEMA
 from pipeline.shards.container import CONTAINERS
 from pipeline.shards.responsible import CONFORMS_TO, build_responsible
@@ -51,8 +51,8 @@ _MEANINGS: Final = {
     "age": "the dataset's own group; for an age in years 0-3, 4-19, 20-39, 40-69 or 70+",
     "age_years": "null where the dataset gives a group or nothing",
     "race": "in the dataset's own words, null where it does not say",
-    "label": "class index, see the record set classes",
-    "label_probs": "soft label: a probability for each class",
+    "label": "class index, see the record set classes; null in the splits called unclassed",
+    "label_probs": "soft label: a probability for each class; null where the label is",
     "valence": "in [-1, 1], null where the dataset gives none",
     "arousal": "in [-1, 1], null where the dataset gives none",
     "dominance": "in [-1, 1], null where the dataset gives none",
@@ -86,7 +86,7 @@ def build_croissant(
         containers: the containers that were written. Columns are described for Parquet only: a sample of a tar is a
             pair of files, and Croissant cannot join the two by their names.
     """
-    splits = _splits(index)
+    splits = name_splits(index)
     sources = list_sources(index, contract)
     return {
         "@context": _CONTEXT,
@@ -136,16 +136,23 @@ def list_sources(index: pa.Table, contract: Mapping[str, Any]) -> list[dict[str,
 
 def _description(index: pa.Table, sources: list[dict[str, Any]], contract: Mapping[str, Any]) -> str:
     named = "; ".join(f"{source['dataset']} (layout and terms of {source['title']})" for source in sources)
-    align = contract["align"]
-    return (
-        f"{len(index)} aligned faces of {align['size_px']} px with one of {len(CLASSES)} expressions, from {named}. "
-        "No group of samples (person, sequence, picture) is in two splits."
-    )
+    apart = "No group of samples (person, sequence, picture) is in two splits."
+    return f"{describe_rows(index, contract['align'])}, from {named}. {apart}"
 
 
-def _splits(index: pa.Table) -> list[str]:
-    present = set(index["split"].to_pylist())
-    return [split for split in SPLITS if split in present]
+def describe_rows(index: pa.Table, align: Mapping[str, Any]) -> str:
+    """Say how many faces there are, with a class and without one."""
+    without = index["label"].null_count
+    said = f"{len(index) - without} aligned faces of {align['size_px']} px with one of {len(CLASSES)} expressions"
+    return f"{said}, {without} with valence, arousal or dominance alone" if without else said
+
+
+def name_splits(index: pa.Table) -> list[str]:
+    """Return the names of the splits as their shards are called: train, ..., then those of rows without a class."""
+    classed = pc.is_valid(index["label"])
+    with_class, without = (set(index.filter(mask)["split"].to_pylist()) for mask in (classed, pc.invert(classed)))
+    unclassed = [f"{UNCLASSED_PREFIX}{split}" for split in SPLITS if split in without]
+    return [*(split for split in SPLITS if split in with_class), *unclassed]
 
 
 def _distribution(split: str, containers: Sequence[str]) -> list[dict[str, Any]]:
@@ -210,7 +217,8 @@ def _counts(index: pa.Table) -> list[dict[str, Any]]:
     return [
         {"split": split, "dataset": dataset, "class": name, "rows": found.get((split, dataset, number), 0)}
         for split, dataset in cells
-        for number, name in enumerate(CLASSES)
+        for number, name in (*enumerate(CLASSES), (None, UNCLASSED))
+        if number is not None or (split, dataset, number) in found
     ]
 
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 import pyarrow as pa
 import yaml
 
-from pipeline.core.emotions import CLASSES
-from pipeline.core.names import PARQUET
-from pipeline.shards.croissant import list_sources
+from pipeline.core.emotions import CLASSES, UNCLASSED
+from pipeline.core.names import PARQUET, UNCLASSED_PREFIX
+from pipeline.shards.croissant import describe_rows, list_sources, name_splits
 from pipeline.shards.responsible import LIMITATIONS, PERSONAL, USES
 
 # The Hub's own names of sizes, each with the rows below which it holds.
@@ -49,9 +49,14 @@ def build_hub_card(
 
 
 def _header(index: pa.Table, sources: Sequence[Mapping[str, Any]], containers: Sequence[str]) -> dict[str, Any]:
-    splits = list(dict.fromkeys(name for name in ("train", "val", "test") if name in set(index["split"].to_pylist())))
-    files = [{"split": _hub_split(name), "path": f"{PARQUET}/{name}-*.parquet"} for name in splits]
-    configs = {"configs": [{"config_name": "default", "data_files": files}]} if PARQUET in containers else {}
+    # Rows without a class are a configuration of their own, so that nobody meets one who learns classes.
+    named: dict[str, list[dict[str, str]]] = {}
+    for name in name_splits(index):
+        split = name.removeprefix(UNCLASSED_PREFIX)
+        kind = "default" if split == name else UNCLASSED
+        named.setdefault(kind, []).append({"split": _hub_split(split), "path": f"{PARQUET}/{name}-*.parquet"})
+    listed = [{"config_name": kind, "data_files": files} for kind, files in named.items()]
+    configs = {"configs": listed} if PARQUET in containers else {}
     terms = "; ".join(f"{one['title']}: {one['license']}" for one in sources)
     return {
         "pretty_name": "Facial expression shards",
@@ -91,8 +96,7 @@ def _body(
     rendered = contract.get("rendered", [])
     parts = [
         "# Facial expression shards",
-        f"{len(index)} aligned faces of {align['size_px']} px with one of {len(CLASSES)} expressions. No person, "
-        f"sequence or picture is in two splits. Snapshot `{snapshot_id}`.",
+        f"{describe_rows(index, align)}. No person, sequence or picture is in two splits. Snapshot `{snapshot_id}`.",
     ]
     if rendered:
         parts.append(
@@ -129,6 +133,7 @@ def _counts(index: pa.Table) -> str:
     lines = [f"| class | {' | '.join(splits)} |", f"|---|{'--:|' * len(splits)}"]
     lines += [
         f"| {name} | {' | '.join(str(counts[label, split]) for split in splits)} |"
-        for label, name in enumerate(CLASSES)
+        for label, name in (*enumerate(CLASSES), (None, UNCLASSED))
+        if label is not None or index["label"].null_count
     ]
     return "\n".join(lines)

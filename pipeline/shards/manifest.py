@@ -96,13 +96,17 @@ def build_manifest(
 ) -> dict[str, Any]:
     """Return the content of ``shards.json``, the only file that a reader needs to open the shards.
 
+    `splits` are the shards of rows with a class; `unclassed`, if there are any, those of rows without one.
+
     Raises:
         OutputError: the training shards cannot be divided equally among `world_size` processes.
     """
-    splits: dict[str, list[dict[str, Any]]] = {}
+    kinds: dict[str, dict[str, list[dict[str, Any]]]] = {"splits": {}}
     for shard in shards:
-        splits.setdefault(shard.split, []).append({"name": shard.name, "rows": len(shard.rows)})
-    _check_even([entry["rows"] for entry in splits.get(TRAIN, [])], world_size)
+        of_kind = kinds.setdefault("splits" if shard.classed else "unclassed", {})
+        of_kind.setdefault(shard.split, []).append({"name": shard.name, "rows": len(shard.rows)})
+    for of_kind in kinds.values():
+        _check_even([entry["rows"] for entry in of_kind.get(TRAIN, [])], world_size)
     return {
         "snapshot": snapshot_id,
         "contract": contract,
@@ -110,7 +114,7 @@ def build_manifest(
         "affectnet_numbers": dict(AFFECTNET),
         "row_group_rows": ROW_GROUP_ROWS,
         "processes": world_size,
-        "splits": splits,
+        **kinds,
     }
 
 

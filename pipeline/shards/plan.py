@@ -15,7 +15,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from pipeline.core.emotions import CLASSES, NO_CLASS
 from pipeline.core.errors import DataError
 from pipeline.core.names import (
     DETECTIONS_NAME,
@@ -26,6 +28,7 @@ from pipeline.core.names import (
     SPLIT_NAME,
     SPLITS,
     TRAIN,
+    UNCLASSED_PREFIX,
 )
 from pipeline.core.schema import ATTRIBUTES, DETECTIONS, INDEX, LABELS, REJECTS, SELECTED, SPLIT, Reason
 from pipeline.core.tables import read_part, read_table, table_files
@@ -52,11 +55,19 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One shard: its name (``train-00000``), its split, and its rows in the order in which they are written."""
+    """One shard: its name, its split, and its rows in the order in which they are written.
+
+    Its name is ``train-00000``; of rows without a class, ``unclassed-train-00000``.
+    """
 
     name: str
     split: str
     rows: pa.Table
+
+    @property
+    def classed(self) -> bool:
+        """Whether its rows have a class."""
+        return not self.name.startswith(UNCLASSED_PREFIX)
 
 
 def read_joined(
@@ -139,12 +150,14 @@ def _softened(known: pa.Table, path: Path) -> pa.Table:
     used = np.asarray(pc.is_valid(at))
     rows = np.asarray(at.filter(pa.array(used)), np.int64)
     pictures = np.unique(named["picture"].to_numpy()[used], return_inverse=True)[1]
-    probabilities = np.array(known["label_probs"].to_pylist(), np.float64)
-    sums = np.zeros((len(rows), probabilities.shape[1]))
-    np.add.at(sums, pictures, probabilities[rows])
-    probabilities[rows] = sums[pictures] / np.bincount(pictures)[pictures][:, None]
+    probabilities = known["label_probs"].to_pylist()  # softened rows have a class, others may have none
+    of_rows = np.array([probabilities[row] for row in rows.tolist()], np.float64).reshape(len(rows), len(CLASSES))
+    sums = np.zeros_like(of_rows)
+    np.add.at(sums, pictures, of_rows)
+    for row, mean in zip(rows.tolist(), sums[pictures] / np.bincount(pictures)[pictures][:, None], strict=True):
+        probabilities[row] = mean.tolist()
     field = known.schema.field("label_probs")
-    column = pa.array(probabilities.tolist(), field.type)
+    column = pa.array(probabilities, field.type)
     return known.set_column(known.schema.get_field_index("label_probs"), field, column)
 
 
@@ -179,6 +192,11 @@ def _check_groups(rows: pa.Table, path: Path) -> None:
         raise DataError(f"{path}: the group {both!r} is in more than one split; run split again")
 
 
+def class_indices(labels: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return (N,) class indices, NO_CLASS for null."""
+    return np.asarray(pc.fill_null(labels, NO_CLASS).to_numpy(), np.int64)
+
+
 def even(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) -> tuple[pa.Table, pa.Table]:
     """Leave out as few training rows as it takes to make all training shards equally large.
 
@@ -195,12 +213,14 @@ def even(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) -> 
         The rows that stay, and those left out.
 
     Raises:
-        DataError: there are fewer training rows than processes.
+        DataError: there are fewer training rows than processes; of rows without a class, all are left out instead.
     """
     trained = pc.equal(rows["split"], TRAIN)
     part = rows.filter(trained)
     if world_size == 1 or not len(part):
         return rows, rows.slice(0, 0)
+    if len(part) < world_size and part["label"].null_count:  # who learns classes needs none of them
+        return rows.filter(pc.invert(trained)), part
     if len(part) < world_size:
         raise DataError(f"train: {len(part)} rows cannot be shared by shard.world_size = {world_size}")
     part = part.take(_order(part, TRAIN, seed))
@@ -209,7 +229,7 @@ def even(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) -> 
     return stay.combine_chunks(), part.filter(dropped)
 
 
-def place(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) -> list[Shard]:
+def place(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int, before: str = "") -> list[Shard]:
     """Divide rows into shards.
 
     The number of shards of a split is a multiple of `world_size`, so that each process can take whole shards. The one
@@ -221,6 +241,7 @@ def place(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) ->
         seed: seed of the order of the training rows.
         rows_per_shard: the most rows in a shard.
         world_size: the number of training processes.
+        before: what the names begin with: UNCLASSED_PREFIX for rows without a class.
 
     Returns:
         The shards, split by split.
@@ -229,14 +250,14 @@ def place(rows: pa.Table, *, seed: int, rows_per_shard: int, world_size: int) ->
     for split in SPLITS:
         part = rows.filter(pc.equal(rows["split"], split))
         count = _shard_count(len(part), rows_per_shard, world_size)
-        if split == TRAIN and world_size > 1:
+        if split == TRAIN and world_size > 1 and len(part):
             # `even` counted shards for more rows than are left now. The remaining rows might fit into fewer shards, but
             # of the multiples of `world_size`, only that earlier count is sure to divide them evenly.
             count = next((n for n in range(count, len(part) + 1, world_size) if len(part) % n == 0), count)
         part = part.take(_order(part, split, seed))
         bounds = [len(part) * number // count for number in range(count + 1)] if count else [0]
         for number, (start, end) in enumerate(pairwise(bounds)):
-            shards.append(Shard(f"{split}-{number:05d}", split, part.slice(start, end - start)))
+            shards.append(Shard(f"{before}{split}-{number:05d}", split, part.slice(start, end - start)))
     return shards
 
 
@@ -246,7 +267,7 @@ def _excess(rows: pa.Table, number: int) -> pa.Array:
     Copies go before originals, so that no face is left out while another one has copies. Each row is taken from the
     class that has most rows at that point, and within it from the end of the order.
     """
-    labels, copies = rows["label"].to_numpy(), rows["copy"].to_numpy() > 0
+    labels, copies = class_indices(rows["label"]) + 1, rows["copy"].to_numpy() > 0
     left = np.ones(len(rows), bool)
     for _ in range(number):
         spare = left & copies if (left & copies).any() else left
@@ -286,10 +307,10 @@ def index_table(shards: list[Shard]) -> pa.Table:
 
 
 def class_counts(index: pa.Table, classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    """Return the number of rows of each class in each split; classes without a row have 0."""
+    """Return the number of rows of each class in each split that has any; classes without a row have 0."""
     counts: dict[str, Any] = {}
     for split in SPLITS:
-        labels = index.filter(pc.equal(index["split"], split))["label"].to_numpy()
+        labels = index.filter(pc.equal(index["split"], split))["label"].drop_null().to_numpy()
         if len(labels):
             counts[split] = dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
     return counts

@@ -32,7 +32,8 @@ class ShardFolder:
         contract: how their pixels and labels were made.
         row_group_rows: rows in each row group, except for the last one of a shard.
         containers: the containers that were written.
-        splits: the shards of each split, in order.
+        splits: the shards of each split, in order; those of rows without a class last, if they were asked for.
+        unclassed: whether they were.
     """
 
     location: Location
@@ -41,6 +42,7 @@ class ShardFolder:
     row_group_rows: int
     containers: tuple[str, ...]
     splits: dict[str, tuple[ShardEntry, ...]]
+    unclassed: bool = False
 
     def entries(self, split: str) -> tuple[ShardEntry, ...]:
         """Return the shards of a split.
@@ -66,11 +68,12 @@ class ShardFolder:
         return self.location / f"{PARQUET}/{entry.name}.parquet"
 
 
-def open_shards(shards: Path | str) -> ShardFolder:
+def open_shards(shards: Path | str, *, unclassed: bool = False) -> ShardFolder:
     """Open a folder of shards by reading its manifest.
 
     Args:
         shards: a folder, or an address such as ``s3://bucket/shards``.
+        unclassed: also read the rows without a class, which have a valence, an arousal or a dominance.
 
     Raises:
         TableError: the manifest is missing or damaged.
@@ -79,13 +82,20 @@ def open_shards(shards: Path | str) -> ShardFolder:
     manifest = location / SHARDS_NAME
     try:
         content = json.loads(manifest.read_bytes())
-        splits = {
-            name: tuple(ShardEntry(entry["name"], entry["rows"]) for entry in entries)
-            for name, entries in content["splits"].items()
-        }
+        splits: dict[str, tuple[ShardEntry, ...]] = {}
+        for kind in ("splits", *(("unclassed",) if unclassed else ())):
+            for name, entries in content.get(kind, {}).items():
+                of_split = tuple(ShardEntry(entry["name"], entry["rows"]) for entry in entries)
+                splits[name] = splits.get(name, ()) + of_split
         containers = tuple(content.get("containers", (PARQUET, WEBDATASET)))  # older manifests lack the key
         return ShardFolder(
-            location, content["snapshot"], content["contract"], content["row_group_rows"], containers, splits
+            location,
+            content["snapshot"],
+            content["contract"],
+            content["row_group_rows"],
+            containers,
+            splits,
+            unclassed,
         )
     except OSError as error:
         raise TableError(f"{manifest}: cannot be read: {error.strerror or error}; run prep shard first") from None

@@ -99,8 +99,8 @@ def _annotation(contract: Mapping[str, Any]) -> list[str]:
 
 
 def _classes(index: pa.Table) -> str:
-    counts = Counter(CLASSES[label] for label in index["label"].to_pylist())
-    shares = ", ".join(f"{name} {counts[name] / max(len(index), 1):.1%}" for name in CLASSES)
+    counts = Counter(CLASSES[label] for label in index["label"].drop_null().to_pylist())
+    shares = ", ".join(f"{name} {counts[name] / max(counts.total(), 1):.1%}" for name in CLASSES)
     return f"Classes are not equally frequent: {shares}."
 
 

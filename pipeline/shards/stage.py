@@ -1,6 +1,7 @@
 """The stage shard: it writes the faces, labels and split of all datasets as balanced shards."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from pipeline.core.names import (
     SNAPSHOT_NAME,
     SPLIT_NAME,
     SUMMARY_NAME,
+    UNCLASSED_PREFIX,
 )
 from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, no_progress
@@ -72,7 +74,8 @@ def run(  # noqa: PLR0913 - what goes in, and how
         progress: called with the number of faces read, then with the rows written, counted once per container.
 
     Returns:
-        The content of summary.json. rows_in is the rows of the split, rows_out the samples in at least one shard.
+        The content of summary.json. rows_in is the rows of the split, rows_out the samples in at least one shard,
+        `unclassed` the rows without a class in each split.
 
     Raises:
         DataError: there is nothing to write, the datasets were preprocessed in different ways, or a sample has no
@@ -90,7 +93,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
         trained, untrained = keep_trained(whole, params.train_on)
         joined, untested = keep_tested(trained, test_caps or {}, seed=seed)
         balance = balanced(joined.found, params, seed=seed)
-        shards = place(balance.rows, seed=seed, rows_per_shard=params.rows_per_shard, world_size=params.world_size)
+        shards = _place(balance.rows, params, seed)
         if not shards:
             why = "no row of it has a selected face; see the rejects of align and select"
             raise DataError(f"{split / SPLIT_NAME}: {why}")
@@ -117,12 +120,28 @@ def run(  # noqa: PLR0913 - what goes in, and how
             snapshot_id=snapshot_id,
             rows_written=len(index),
             classes=class_counts(index, CLASSES),
-            missing_classes=missing_classes(
-                index["label"].to_numpy(), index["split"].to_pylist(), index["dataset"].to_pylist()
-            ),
+            unclassed=dict(Counter(index.filter(pc.is_null(index["label"]))["split"].to_pylist())),
+            missing_classes=_missing_classes(index),
             quotas=balance.quotas,
-            shards={name: len(entries) for name, entries in manifest["splits"].items()},
+            shards=dict(Counter(shard.split for shard in shards)),
         )
+
+
+def _place(rows: pa.Table, params: ShardParams, seed: int) -> list[Shard]:
+    """Divide the rows with a class into shards, then those without one into others."""
+    classed = pc.is_valid(rows["label"])
+    parts = {"": rows.filter(classed), UNCLASSED_PREFIX: rows.filter(pc.invert(classed))}
+    per_shard, processes = params.rows_per_shard, params.world_size
+    return [
+        shard
+        for before, part in parts.items()
+        for shard in place(part, seed=seed, rows_per_shard=per_shard, world_size=processes, before=before)
+    ]
+
+
+def _missing_classes(index: pa.Table) -> dict[str, object]:
+    rows = index.filter(pc.is_valid(index["label"]))
+    return missing_classes(rows["label"].to_numpy(), rows["split"].to_pylist(), rows["dataset"].to_pylist())
 
 
 def _write_all(

@@ -60,7 +60,7 @@ def write_tar(path: Path, shard: str, batches: Iterable[Batch], common: dict[str
     with path.open("wb", buffering=1 << 20) as stream:
         for row, (values, image) in enumerate(samples):
             key = sample_key(shard, row).encode()
-            values["class"] = CLASSES[values["label"]]
+            values["class"] = None if values["label"] is None else CLASSES[values["label"]]
             head = json.dumps(values, ensure_ascii=False)[:-1].encode()
             for block in _member(key + b".jpg", (image,)):
                 size += stream.write(block)

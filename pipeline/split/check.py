@@ -10,7 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import PrepError, TableError
-from pipeline.core.names import CERTIFICATE_NAME, INDEX_NAME, LINKS_NAME, PARQUET, SPLIT_NAME, WEBDATASET
+from pipeline.core.names import (
+    CERTIFICATE_NAME,
+    INDEX_NAME,
+    LINKS_NAME,
+    PARQUET,
+    SPLIT_NAME,
+    UNCLASSED_PREFIX,
+    WEBDATASET,
+)
 from pipeline.core.schema import INDEX, SPLIT
 from pipeline.core.tables import read_table
 from pipeline.split.certificate import crossing
@@ -68,7 +76,7 @@ def _written(shards: Path) -> Iterator[tuple[str, str, str, str | None]]:
     """Yield sample_id, split by the shard's name, dataset and subject of every row of every shard."""
     files = sorted((shards / PARQUET).glob("*.parquet")) or sorted((shards / WEBDATASET).glob("*.tar"))
     for file in files:
-        split = file.name.rpartition("-")[0]
+        split = file.name.rpartition("-")[0].removeprefix(UNCLASSED_PREFIX)
         for row in _tar_rows(file) if file.suffix == ".tar" else _parquet_rows(file):
             yield row["sample_id"], split, row["dataset"], row.get("subject_id")
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.emotions import CLASSES
+from pipeline.core.emotions import class_name
 from pipeline.core.stage_output import Reject, nothing_left
 from pipeline.split.official import Place, Places
 from pipeline.split.people import SplitRows
@@ -24,13 +24,13 @@ def dropped_by_class(rows: SplitRows, places: Places) -> dict[str, Any]:
     for (dataset, split, label), count in sorted(lost.items()):
         of = held[dataset, split, label]
         cell = {"dropped": count, "of": of, "share": round(count / of, 4)}
-        found.setdefault(dataset, {}).setdefault(split, {})[CLASSES[label]] = cell
+        found.setdefault(dataset, {}).setdefault(split, {})[class_name(label)] = cell
     return found
 
 
 def whole_losses(rows: SplitRows, used: NDArray[np.int64], rejects: Sequence[Reject]) -> dict[str, str]:
     """Return, for each dataset with labels of which nothing is left, why; `used` are the rows with a split."""
-    labelled = Counter(rows.datasets[rows.labels >= 0].tolist())
+    labelled = Counter(rows.datasets[rows.used].tolist())
     left = set(rows.datasets[used].tolist())
     return {
         dataset: nothing_left(count, [reject for reject in rejects if reject.dataset == dataset])

@@ -15,6 +15,8 @@ dataset of role test, used or not, labelled or not, never trains.
 
 The set from an earlier run (`keep`) counts in the same way: the group of such a sample goes to that set, unless it
 contains something more protected, and then the sample is dropped.
+
+Rows without a class decide for their group only if no row with one does, so that they move no row with a class.
 """
 
 from collections.abc import Mapping
@@ -33,7 +35,7 @@ from pipeline.split.people import UNLABELLED, SplitRows
 class Place(IntEnum):
     """Where a row or a group may go. From `pool` on, a higher number is more protected."""
 
-    outside = 0  # not used: no label, or left out by the role
+    outside = 0  # not used: neither class nor affect, or left out by the role
     free = 1  # any set
     pool = 2  # train, or val if that is taken from the training part
     train = 3
@@ -92,8 +94,8 @@ def build_places(
         members = np.flatnonzero(rows.datasets == dataset)
         given = _official_places(rows, members)
         placed[members] = _by_role(given, role, held_out)
-    placed[rows.labels == UNLABELLED] = Place.outside
-    of_group = _group_places(rows, groups, roles, np.maximum(placed, kept))
+    placed[~rows.used] = Place.outside
+    of_group = _group_places(rows, groups, roles, placed, kept)
     reached = of_group[groups.of_row]
     # A row of the pool may train or validate, so it is dropped only if its group is tested.
     fixed = (placed >= Place.pool) & (reached != placed) & ~((placed == Place.pool) & (reached < Place.test))
@@ -139,10 +141,13 @@ def _by_role(given: NDArray[np.int64], role: str, held_out: str) -> NDArray[np.i
 
 
 def _group_places(
-    rows: SplitRows, groups: Groups, roles: Mapping[str, str], wished: NDArray[np.int64]
+    rows: SplitRows, groups: Groups, roles: Mapping[str, str], placed: NDArray[np.int64], kept: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     of_group = np.full(len(groups.names), Place.outside, np.int64)
-    np.maximum.at(of_group, groups.of_row, wished)
+    classed = rows.labels != UNLABELLED
+    np.maximum.at(of_group, groups.of_row, np.maximum(np.where(classed, placed, Place.outside), kept))
+    rest = ~classed & (of_group == Place.outside)[groups.of_row]
+    np.maximum.at(of_group, groups.of_row[rest], placed[rest])
     kept_out = np.isin(rows.datasets, [name for name, role in roles.items() if role == "test"])
     of_group[groups.of_row[kept_out]] = Place.test
     return of_group

@@ -1,7 +1,7 @@
 """The samples of all datasets in one table: person, sequence, picture, class and official split of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.core.emotions import NO_CLASS
 from pipeline.core.errors import DataError
 from pipeline.core.names import LABELS_NAME
 from pipeline.core.schema import FACES, LABELS
 from pipeline.core.tables import read_table
 
-UNLABELLED: Final = -1
+UNLABELLED: Final = NO_CLASS
 _SHARED_COLUMNS: Final = ("dataset", "source_path", "subject_id", "sequence_id")
 _FACE_COLUMNS: Final = ("sample_id", *_SHARED_COLUMNS, "source_md5")
 _LABEL_COLUMNS: Final = ("sample_id", *_SHARED_COLUMNS, "source_split", "label")
@@ -27,9 +28,9 @@ _TABLE_SUFFIXES: Final = (".csv", ".tsv")
 
 @dataclass(frozen=True, slots=True)
 class SplitRows:
-    """N samples sorted by sample_id: all that are labelled or aligned.
+    """N samples sorted by sample_id: all that have labels or are aligned.
 
-    Aligned samples without a label are included because they can link two labelled ones.
+    Samples of which nothing is said are included because they can link two others.
 
     Attributes:
         sample_ids, datasets: (N,) of each sample.
@@ -38,6 +39,7 @@ class SplitRows:
         pictures: (N,) md5 of the picture's bytes; None if it was not aligned or one file contains many pictures.
         official: (N,) the dataset's own name of the split, or None.
         labels: (N,) class index, or UNLABELLED.
+        used: (N,) whether the sample belongs into a set: it has a class, or affect without one.
         aligned: (N,) whether there is a face.
     """
 
@@ -49,7 +51,13 @@ class SplitRows:
     pictures: list[str | None]
     official: list[str | None]
     labels: NDArray[np.int64]
+    used: NDArray[np.bool_]
     aligned: NDArray[np.bool_]
+
+    def without(self, left_out: NDArray[np.bool_]) -> "SplitRows":
+        """Return the same samples, some of which (N,) belong into no set."""
+        labels = np.where(left_out, UNLABELLED, self.labels)
+        return replace(self, labels=labels, used=self.used & ~left_out)
 
 
 def read_rows(aligned: Mapping[str, Path], labels: Mapping[str, Path]) -> SplitRows:
@@ -80,6 +88,7 @@ def read_rows(aligned: Mapping[str, Path], labels: Mapping[str, Path]) -> SplitR
                 **columns,
                 "source_split": _take(rows, "source_split", at_label),
                 "label": pc.fill_null(_take(rows, "label", at_label), UNLABELLED),
+                "used": pc.is_valid(at_label),
                 "source_md5": _take(faces, "source_md5", at_face),
                 "aligned": pc.is_valid(at_face),
             }
@@ -125,6 +134,7 @@ def _collect(table: pa.Table) -> SplitRows:
         pictures=_texts(pc.if_else(of_table, none, table["source_md5"])),
         official=_texts(table["source_split"]),
         labels=table["label"].to_numpy().astype(np.int64),
+        used=table["used"].to_numpy(),
         aligned=table["aligned"].to_numpy(),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.emotions import CLASSES
+from pipeline.core.emotions import class_name
 from pipeline.core.params import SplitParams
 from pipeline.split.folds import PEOPLE
 from pipeline.split.official import PLACE_OF, Place, Places
@@ -63,4 +63,4 @@ def _cells(rows: SplitRows, row_splits: NDArray[np.str_], counted: NDArray[np.in
     datasets, labels = rows.datasets[counted].tolist(), rows.labels[counted].tolist()
     counts = Counter(zip(datasets, labels, row_splits[counted].tolist(), strict=True))
     for dataset, label in sorted({(dataset, label) for dataset, label, _ in counts}):
-        yield dataset, CLASSES[label], {split: counts[dataset, label, split] for split in PLACE_OF}
+        yield dataset, class_name(label), {split: counts[dataset, label, split] for split in PLACE_OF}

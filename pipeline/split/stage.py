@@ -1,8 +1,8 @@
-"""The stage: every labelled sample of every dataset gets a split and a group, and no group is in two splits."""
+"""The stage: every sample with a class or affect gets a split and a group, and no group is in two splits."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,10 +77,10 @@ def run(  # noqa: PLR0913 - four kinds of inputs
         progress: called with the faces read so far.
 
     Returns:
-        The content of summary.json: rows_in are the labelled samples, rows_out those with a split.
+        The content of summary.json: rows_in are the samples with a class or affect, rows_out those with a split.
 
     Raises:
-        DataError: no labelled sample, none that gets a split, an unknown official split, a dataset without role,
+        DataError: no such sample, none that gets a split, an unknown official split, a dataset without role,
             labels or faces, or an earlier split that lists a sample twice or without a split.
         ParamsError: `fold` is not below `folds`, or both `folds` and `keep` are set.
         TableError: an input table is missing or torn.
@@ -92,7 +92,7 @@ def run(  # noqa: PLR0913 - four kinds of inputs
     with stage_output(out, stage="split", sources=sources, params=settings, tools=_tools(params)) as output:
         known = read_splits(keep) if keep else {}
         rows = read_rows(aligned, labels)
-        if not (rows.labels >= 0).any():
+        if not rows.used.any():
             raise DataError(
                 f"{', '.join(str(path) for path in labels.values())}: no labelled sample; see their rejects"
             )
@@ -103,8 +103,7 @@ def run(  # noqa: PLR0913 - four kinds of inputs
         found = find_contradictions(rows, certain)
         rejected = found.rows & (params.contradictions == "reject")
         # Contradicted rows stay in their groups, so that they still keep their copies and people in one set.
-        placed = replace(rows, labels=np.where(rejected, UNLABELLED, rows.labels))
-        places = build_places(placed, groups, roles, params.held_out, kept_places(rows, known))
+        places = build_places(rows.without(rejected), groups, roles, params.held_out, kept_places(rows, known))
         assigned = assign(rows, groups, places, params, seed)
         row_splits = _row_splits(groups, places, assigned)
         output.reject(_rejects(rows, groups, places, assigned, rejected))
@@ -117,51 +116,69 @@ def run(  # noqa: PLR0913 - four kinds of inputs
 def assign(rows: SplitRows, groups: Groups, places: Places, params: SplitParams, seed: int) -> Assigned:
     """Assign every group: first to test, then to validation from what is left; the rest trains.
 
+    Groups with a class are assigned as if there were no others, so that rows without one, which are a stratum of their
+    own, change nothing for those who need classes.
+
     Raises:
         DataError: the fold to test has no group.
     """
-    tolerance = params.tolerance_points / 100
-    free = places.groups == Place.free
-    fold_of = np.full(len(free), NO_FOLD, np.int64)
-    own = count_cells(rows, groups, (places.rows == Place.free) & ~places.dropped)
+    placed, classed = (places.rows != Place.outside) & ~places.dropped, rows.labels != UNLABELLED
+    of_class = np.zeros(len(places.groups), np.bool_)
+    of_class[groups.of_row[classed & (places.rows != Place.outside)]] = True
+    fold_of = np.full(len(places.groups), NO_FOLD, np.int64)
+    splits = np.full(len(places.groups), "train")
+    splits[places.groups == Place.test] = "test"
+    splits[places.groups == Place.val] = "val"
+    open_rows, open_groups = (np.isin(of, (Place.free, Place.pool)) for of in (places.rows, places.groups))
+    for counted, mine in ((placed & classed, of_class), (placed & ~classed, ~of_class)):
+        if not counted.any():
+            continue
+        own = count_cells(rows, groups, counted & (places.rows == Place.free))
+        free = mine & (places.groups == Place.free)
+        tested, folds = _tested(
+            groups, own, free, splits == "test", int(fold_of.max(initial=NO_FOLD)) + 1, params, seed
+        )
+        fold_of[free] = folds[free]
+        splits[tested] = "test"
+        counts = count_cells(rows, groups, counted & open_rows & ~tested[groups.of_row])
+        candidates = mine & open_groups & (splits == "train")
+        splits[_validation(groups, counts, own, candidates, splits == "val", params, seed)] = "val"
+    if params.folds and (places.groups == Place.free).any() and not (fold_of == params.fold).any():
+        which, free_groups = f"split.fold: {params.fold} of split.folds: {params.folds}", (fold_of != NO_FOLD).sum()
+        expected = "a lower fold" if params.folds == PEOPLE else "fewer folds"
+        raise DataError(f"{which} tests nobody: there are {free_groups} groups to share out; expected {expected}")
+    return Assigned(splits, fold_of)
+
+
+def _tested(
+    groups: Groups, own: csr_array, free: Flags, tested: Flags, start: int, params: SplitParams, seed: int
+) -> tuple[Flags, NDArray[np.int64]]:
+    """Return (G,) which groups test, those that already do included, and (G,) the fold of the free ones.
+
+    `start` is the first fold that nobody has, where every person has one.
+    """
+    tolerance, fold_of = params.tolerance_points / 100, np.full(len(free), NO_FOLD, np.int64)
     if params.folds == PEOPLE:
-        fold_of = person_folds(groups, free)
-        tested = _fold(fold_of, free, params)
-    elif params.folds:
+        fold_of = person_folds(groups, free) + start
+        return tested | (free & (fold_of == params.fold)), fold_of
+    if params.folds:
         # Every fold is tested once, and the last one is what the others leave, so it gathers their errors: half of the
         # tolerance for each keeps it within.
         fold_of = build_folds(
             own, groups, free, folds=params.folds, order=params.fold_order, seed=seed, tolerance=tolerance / 2
         )
-        tested = _fold(fold_of, free, params)
-    else:
-        share, asked = 1 - params.train_share, _rows(own)
-        lots, band = draw_lots(groups.keys, seed, "test"), np.maximum(tolerance * asked, HALF_A_ROW)
-        tested = choose(own, free, places.groups == Place.test, lots, share, share * asked, band)
-    splits = np.full(len(free), "train")
-    splits[tested | (places.groups == Place.test)] = "test"
-    splits[_validation(rows, groups, places, own, splits == "test", params, seed)] = "val"
-    return Assigned(splits, fold_of)
-
-
-def _fold(fold_of: NDArray[np.int64], free: Flags, params: SplitParams) -> Flags:
-    tested: Flags = fold_of == params.fold
-    if free.any() and not tested.any():
-        which, groups = f"split.fold: {params.fold} of split.folds: {params.folds}", int(free.sum())
-        expected = "a lower fold" if params.folds == PEOPLE else "fewer folds"
-        raise DataError(f"{which} tests nobody: there are {groups} groups to share out; expected {expected}")
-    return tested
+        return tested | (fold_of == params.fold), fold_of
+    share, asked = 1 - params.train_share, _rows(own)
+    lots, band = draw_lots(groups.keys, seed, "test"), np.maximum(tolerance * asked, HALF_A_ROW)
+    return choose(own, free, tested, lots, share, share * asked, band), fold_of
 
 
 def _validation(
-    rows: SplitRows, groups: Groups, places: Places, own: csr_array, tested: Flags, params: SplitParams, seed: int
+    groups: Groups, counts: csr_array, own: csr_array, candidates: Flags, decided: Flags, params: SplitParams, seed: int
 ) -> Flags:
-    carved: Flags = np.isin(places.rows, (Place.free, Place.pool)) & ~places.dropped & ~tested[groups.of_row]
-    candidates = np.isin(places.groups, (Place.free, Place.pool)) & ~tested
-    decided: Flags = places.groups == Place.val
+    """Return (G,) which groups validate: those that are decided, and some of the candidates."""
     if not params.val_share:
         return decided
-    counts = count_cells(rows, groups, carved)
     lots, target, band = draw_lots(groups.keys, seed, "val"), *_validation_rows(counts, own, params)
     return choose(counts, candidates, decided, lots, params.val_share, target, band)
 
@@ -186,7 +203,10 @@ def _rows(counts: csr_array) -> Floats:
 
 
 def count_cells(rows: SplitRows, groups: Groups, counted: Flags) -> csr_array:
-    """Return (G, C) the number of counted rows of each group in each cell; a cell is a class of a dataset."""
+    """Return (G, C) the number of counted rows of each group in each cell; a cell is a class of a dataset.
+
+    Rows without a class are counted alone, never beside rows with one: each dataset's are one cell.
+    """
     datasets = np.unique(rows.datasets, return_inverse=True)[1]
     cells = datasets * len(CLASSES) + np.maximum(rows.labels, 0)
     shape = (len(groups.names), int(datasets.max() + 1) * len(CLASSES))
@@ -238,7 +258,7 @@ def _write(
         output.write_table(FOLDS_NAME, pa.table({"sample_id": ids, "fold": folds}))
     output.write_json(CERTIFICATE_NAME, certificate)
     return output.finish(
-        rows_in=int((rows.labels >= 0).sum()),
+        rows_in=int(rows.used.sum()),
         rows_out=len(used),
         splits=dict(sorted(Counter(row_splits[used].tolist()).items())),
         groups=len(set(names)),
@@ -255,7 +275,7 @@ def _rejects(
     rows: SplitRows, groups: Groups, places: Places, assigned: Assigned, contradicted: NDArray[np.bool_]
 ) -> list[Reject]:
     rejects = []
-    for row in np.flatnonzero(rows.labels >= 0).tolist():
+    for row in np.flatnonzero(rows.used).tolist():
         group = groups.of_row[row]
         if contradicted[row]:
             detail = (

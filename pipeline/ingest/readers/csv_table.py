@@ -1,4 +1,4 @@
-"""Any csv with path and label, and optionally box, subject, gender, age, race, split, valence and arousal.
+"""Any csv with path and label or affect, and optionally box, subject, sequence, gender, age, race and split.
 
 The columns are named in params.yaml, or recognised by their usual names.
 """
@@ -26,6 +26,7 @@ SUFFIXES: Final = (".csv", ".tsv", *_LINES)
 # A folder may have thousands of csv files, one per picture; the layout is decided on a few.
 _MAX_TABLES: Final = 64
 _SAMPLE_ROWS: Final = 64
+_AFFECT: Final = frozenset({"valence", "arousal", "dominance"})
 
 
 class Table(Reader):
@@ -33,17 +34,20 @@ class Table(Reader):
 
     name = "csv"
     labels = ()
-    layout = "a .csv, .tsv or .jsonl with a column for the picture (path, image …) and one for the label (emotion …)"
+    layout = (
+        "a .csv, .tsv or .jsonl with a column for the picture (path, image …) and one for the label (emotion …), or "
+        "with valence, arousal or dominance"
+    )
     generic = True
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
         for name in islice(tables_in(tree, root), _MAX_TABLES):
             columns = columns_of(open_text(tree, name, {}), {})
-            if {"path", "label"} <= columns.keys():
+            if what := _says(columns):
                 records = islice(open_text(tree, name, {}).records(), _SAMPLE_ROWS)
                 if any(_is_there(tree, name, record.at(columns["path"])) for record in records):
-                    return f"{name} has a column of pictures and one of labels"
+                    return f"{name} has a column of pictures and one of {what}"
         return None
 
     def begins(self, tree: Tree, root: str) -> bool:
@@ -74,17 +78,25 @@ def tables_in(tree: Tree, root: str, depth: int = 3) -> Iterator[str]:
             yield from tables_in(tree, join(root, folder), depth - 1)
 
 
+def _says(columns: Mapping[str, int]) -> str:
+    """Return what a table says of its pictures: labels, or only values of affect; empty for neither."""
+    if "path" not in columns:
+        return ""
+    return "labels" if "label" in columns else ", ".join(sorted(_AFFECT & columns.keys()))
+
+
 def _chosen(raw: RawDataset) -> list[str]:
     """Return the tables to read: the one named in params.yaml, the only one, or one for each split."""
     if named := raw.columns.get("file"):
         if raw.at(named) not in raw.tree:
             raise SourceError(f"{raw.tree.src}/{named}: missing; columns.file names it")
         return [raw.at(named)]
-    found = [
-        name
+    said = {
+        name: what
         for name in tables_in(raw.tree, raw.root)
-        if {"path", "label"} <= columns_of(open_text(raw.tree, name, raw.columns), raw.columns).keys()
-    ]
+        if (what := _says(columns_of(open_text(raw.tree, name, raw.columns), raw.columns)))
+    }
+    found = [name for name, what in said.items() if what == "labels"] or list(said)
     if not found:
         raise SourceError(f"{raw.tree.src}: looked for {Table.layout}; name file and columns in params.yaml")
     check_splits(raw, found)
@@ -119,8 +131,8 @@ def _note_others(raw: RawDataset, read: Sequence[str]) -> None:
 def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
     table = open_text(raw.tree, name, raw.columns)
     columns = columns_of(table, raw.columns)
-    need_columns(table, columns, "path", "label")
-    if "label" not in raw.columns:
+    need_columns(table, columns, "path", *(() if _AFFECT & columns.keys() else ("label",)))
+    if "label" in columns and "label" not in raw.columns:
         columns["label"] = choose_label(table, LABEL_NAMES, columns, raw.options.meanings())
     # The table may lie in another folder than the pictures.
     bases = [_images(raw)] if "images" in raw.columns else [name.rpartition("/")[0], raw.root]

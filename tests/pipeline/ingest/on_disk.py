@@ -48,13 +48,11 @@ def affectnet(root: Path) -> Wanted:
     put(root, f"{at}/993/nobody.jpg")
     litter(root, at, f"{at}/993", lists)
     labels = {names[0]: "happy", names[1]: "neutral", names[2]: "neutral", names[3]: "happy", names[8]: "none"}
+    labels["993/nan.jpg"] = ""  # it has valence and arousal
     return Wanted(
         "affectnet",
         {f"{at}/{name}": label for name, label in labels.items()} | {f"{at}/1/v.jpg": "contempt"},
-        {
-            "duplicate_row": 1, "conflicting_labels": 2, "missing_file": 1, "unlabelled": 1, "bad_row": 1,
-            "outside_root": 1,
-        },
+        {"duplicate_row": 1, "conflicting_labels": 2, "missing_file": 1, "bad_row": 1, "outside_root": 1},
         unnamed=1,
         splits={"training", "validation"},
     )  # fmt: skip
@@ -72,10 +70,12 @@ def affectnet_npy(root: Path) -> Wanted:
     put(root, "val_set/annotations/77_exp.npy", npy(6))
     litter(root, "train_set/images", "train_set/annotations")
     at = "train_set/images"
+    without = {f"{at}/3.jpg": ""}  # it has an arousal
+    named = {f"{at}/0.jpg": "neutral", f"{at}/1.JPG": "contempt", f"{at}/2.png": "sad"}
     return Wanted(
         "affectnet_npy",
-        {f"{at}/0.jpg": "neutral", f"{at}/1.JPG": "contempt", f"{at}/2.png": "sad", "val_set/images/0.jpg": "anger"},
-        {"unlabelled": 2, "bad_row": 1, "missing_file": 1},
+        named | without | {"val_set/images/0.jpg": "anger"},
+        {"unlabelled": 1, "bad_row": 1, "missing_file": 1},
         unnamed=1,
         splits={"training", "validation"},
     )

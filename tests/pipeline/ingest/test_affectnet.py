@@ -174,14 +174,16 @@ def test_header_of_affectnet_is_enough(tmp_path):
 
 @pytest.mark.parametrize("code", ["", "nan", "NaN", " ", "NULL"])
 def test_expression_that_is_not_given_is_a_row_without_a_label(code, tmp_path):
+    """It stays for its valence and arousal."""
     rows = [affectnet_row("1/a.jpg", 1), affectnet_row("1/b.jpg", code), affectnet_row("1/c.jpg", "x")]
     put(tmp_path / "raw", "Manually_Annotated_file_lists/training.csv", "\n".join([AFFECTNET_HEADER, *rows]))
     at = "Manually_Annotated_Images/1"
     for name in "abc":
         put(tmp_path / "raw", f"{at}/{name}.jpg")
     found = Read(tmp_path / "raw", tmp_path / "out")
-    assert found.labels() == {f"{at}/a.jpg": "happy"}
-    assert found.reasons() == [("bad_row", f"{at}/c.jpg"), ("unlabelled", f"{at}/b.jpg")]
+    assert found.labels() == {f"{at}/a.jpg": "happy", f"{at}/b.jpg": ""}
+    assert [row["valence"] for row in found.rows] == [0.5, 0.5]
+    assert found.reasons() == [("bad_row", f"{at}/c.jpg")]
 
 
 @pytest.mark.parametrize("value", ["", "nan", float("nan"), np.float32("nan"), [float("nan")]])
@@ -189,8 +191,10 @@ def test_array_of_an_expression_that_is_not_given_is_a_row_without_a_label(value
     write_affectnet_npy(tmp_path / "raw")
     put(tmp_path / "raw", "train_set/annotations/1_exp.npy", npy(value))
     found = Read(tmp_path / "raw", tmp_path / "out")
-    assert ("unlabelled", "train_set/images/1.jpg") in found.reasons()
-    assert found.summary["rejected"] == {"bad_row": 2, "missing_file": 1, "unlabelled": 2}
+    (row,) = (row for row in found.rows if row["source_path"] == "train_set/images/1.jpg")
+    assert row["source_labels"] == []
+    assert row["valence"] is not None
+    assert found.summary["rejected"] == {"bad_row": 2, "missing_file": 1, "unlabelled": 1}
 
 
 @pytest.mark.parametrize("label", ["", "nan"])

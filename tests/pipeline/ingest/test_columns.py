@@ -516,3 +516,18 @@ def test_missing_pictures_are_not_those_of_another_split_or_class(tmp_path):
     for name in ("sad/1.jpg", "sad/2.jpg"):
         put(tmp_path / "other", name)
     assert Read(tmp_path / "other", tmp_path / "out2", fmt="csv").labels() == {"sad/2.jpg": "sad"}
+
+
+def test_a_csv_of_affect_alone_is_read_and_one_with_labels_goes_before_it(tmp_path):
+    """Also where nothing says that it is a csv."""
+    put(tmp_path, "mine/faces.csv", "image,valence,arousal,person\na.jpg,0.5,-0.25,p1\nb.jpg,-1,,p2\nc.jpg,,,p2\n")
+    for name in "abc":
+        put(tmp_path, f"mine/{name}.jpg")
+    for fmt in ("csv", "auto"):
+        read = Read(tmp_path / "mine", tmp_path / fmt, fmt=fmt)
+        assert [(row["source_labels"], row["valence"], row["arousal"], row["subject_id"]) for row in read.rows] == [
+            ([], 0.5, -0.25, "p1"), ([], -1.0, None, "p2"),
+        ]  # fmt: skip
+        assert read.reasons() == [("unlabelled", "c.jpg")]
+    put(tmp_path, "mine/labels.csv", "image,emotion\na.jpg,happy\n")
+    assert [row["source_labels"] for row in Read(tmp_path / "mine", tmp_path / "out", fmt="csv").rows] == [["happy"]]

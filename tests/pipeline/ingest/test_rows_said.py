@@ -192,6 +192,7 @@ ROWS = {
     "hub": [
         said(f"{TRAIN}#0", "surprise", split="train", subject_id="p1", valence=0.5),
         said(f"{TRAIN}#1", "happy", split="train", subject_id="p2"),
+        said(f"{TRAIN}#5", split="train", subject_id="p3", valence=0.0),
         said("data/more/c.jpg#0", "fear", split="train", valence=-1.0),
         said(f"{TEST}#0", "sad", split="test"), said(f"{TEST}#1", "surprise", split="test"),
     ],
@@ -319,7 +320,6 @@ REFUSED = {
     "hub": {
         f"{TRAIN}#2": ("missing_file", f"{TRAIN} row 2: no picture"),
         f"{TRAIN}#4": ("missing_file", f"{TRAIN} row 4: no picture"),
-        f"{TRAIN}#5": ("unlabelled", f"{TRAIN} row 5: no label"),
     },
     "folder": {"train/loose.jpg#0": ("unlabelled", "train/loose.jpg: in no class folder")},
     "csv": {

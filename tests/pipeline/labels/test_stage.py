@@ -11,9 +11,9 @@ from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, TableError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import HarmonizeParams
-from pipeline.core.schema import LABELS, SAMPLES
+from pipeline.core.schema import DECIDED_HARMONIZE, LABELS, SAMPLES
 from pipeline.core.stage_output import stage_output
-from pipeline.core.tables import read_table, rows_to_table
+from pipeline.core.tables import read_table, rows_to_table, write_table
 from pipeline.labels.stage import run as harmonize
 
 PARAMS = HarmonizeParams(votes="majority", compound="dominant", multi_label="vote", affect="check")
@@ -58,7 +58,7 @@ def test_rows_keep_what_they_had_and_gain_label_and_probs(tmp_path):
         "sample_id": "toy/0000.jpg#0", "dataset": "toy", "source_path": "0000.jpg", "subject_id": "s0",
         "sequence_id": None, "source_split": "train", "valence": 0.5, "arousal": -0.25, "dominance": None,
         "gender": None, "age": "20-39", "age_years": 31.5, "race": None, "label": 4,
-        "label_probs": [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0],
+        "label_probs": [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], "unclassed": None,
     }  # fmt: skip
     assert (second["label"], second["sequence_id"], third["label"]) == (0, "q", 5)
     assert summary["classes"] == dict.fromkeys(CLASSES, 0) | {"happy": 1, "anger": 1, "neutral": 1}
@@ -79,6 +79,38 @@ def test_every_row_is_a_label_or_a_reject(tmp_path):
     assert not ids & set(read_table(tmp_path / "labels" / "labels.parquet")["sample_id"].to_pylist())
     assert {row["stage"] for row in rejects} == {"harmonize"}
     assert all(row["detail"] and row["source_path"] for row in rejects)
+
+
+def test_rows_without_a_class_stay_with_their_affect_and_the_reason(tmp_path):
+    rows = [
+        labelled("Engagement", valence=-0.5, arousal=0.25), labelled("Engagement"), labelled(dominance=0.0), labelled(),
+        labelled("Happiness", valence=-0.8, arousal=0.1), labelled("Happiness", valence=0.8, arousal=0.1),
+    ]  # fmt: skip
+    src = make_samples(tmp_path / "samples", "emotic", rows)
+    summary = harmonize(src, tmp_path / "labels", PARAMS)
+    table = read_table(tmp_path / "labels" / "labels.parquet", schema=LABELS).to_pylist()
+    found = {row["sample_id"][4:8]: (row["label"], row["unclassed"], row["label_probs"] is None) for row in table}
+    assert found == {
+        "0000": (None, "not_an_emotion", True), "0002": (None, "unlabelled", True),
+        "0004": (None, "affect_contradicts", True), "0005": (4, None, False),
+    }  # fmt: skip
+    assert summary["rejected"] == {"not_an_emotion": 1, "unlabelled": 1}
+    assert summary["unclassed"] == {"affect_contradicts": 1, "not_an_emotion": 1, "unlabelled": 1}
+    assert sum(summary["classes"].values()) == 1
+
+
+def test_a_withdrawn_sample_is_not_kept_for_its_affect_and_a_class_by_people_counts(tmp_path):
+    src = make_samples(tmp_path / "samples", "affectnet", [labelled("none", valence=0.1) for _ in range(3)])
+    decided = [
+        {"sample_id": "toy/0000.jpg#0", "withdrawn": True, "label": None},
+        {"sample_id": "toy/0001.jpg#0", "withdrawn": False, "label": 5},
+    ]
+    write_table(tmp_path / "decided.parquet", rows_to_table(decided, DECIDED_HARMONIZE))
+    summary = harmonize(src, tmp_path / "labels", PARAMS, decided=tmp_path / "decided.parquet")
+    table = read_table(tmp_path / "labels" / "labels.parquet", schema=LABELS)
+    assert table["label"].to_pylist() == [5, None]
+    assert summary["rejected"] == {"withdrawn": 1}
+    assert summary["relabelled"] == {"not_an_emotion": {"neutral": 1}}
 
 
 def test_probs_add_up_to_one_whatever_the_policy(tmp_path):

@@ -28,7 +28,8 @@ PARAMS = {
 }
 
 
-def sample(path, label, *, n=0, subject=None, sequence=None, split=None, md5=None, image=b"", face=True):
+def sample(path, label, *, n=0, subject=None, sequence=None, split=None, md5=None, image=b"", face=True, valence=None):
+    """Return a sample; one with a valence has labels, whether it has a class or not."""
     return {
         "path": path,
         "n": n,
@@ -39,6 +40,7 @@ def sample(path, label, *, n=0, subject=None, sequence=None, split=None, md5=Non
         "source_md5": md5 or hashlib.md5(path.encode(), usedforsecurity=False).hexdigest(),
         "image": image,
         "face": face,
+        "valence": valence,
     }
 
 
@@ -52,7 +54,7 @@ class Datasets:
     def add(self, name, role, samples):
         rows = [self._row(name, entry) for entry in samples]
         faces = [row for row, entry in zip(rows, samples, strict=True) if entry["face"]]
-        labelled = [row for row in rows if row["label"] is not None]
+        labelled = [row for row in rows if row["label"] is not None or row["valence"] is not None]
         for kind, table in (("aligned", self.aligned), ("labels", self.labels)):
             table[name] = self.folder / kind / name
             table[name].mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,7 @@ class Datasets:
             "source_path": entry["path"],
             "face_number": entry["n"],
             "source_labels": [],
-            "label_probs": [float(index == entry["label"]) for index in range(8)],
+            "label_probs": None if entry["label"] is None else [float(index == entry["label"]) for index in range(8)],
             "face_box": [0.0] * 4,
             "landmarks": [0.0] * 10,
             "face_score": 1.0,

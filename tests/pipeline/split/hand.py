@@ -17,7 +17,7 @@ def make_rows(given):
     paths = [f"{dataset}/{name}" for dataset, name in zip(datasets, names, strict=True)]
     return SplitRows(
         [f"{path}#0" for path in paths], np.array(datasets), list(subjects), list(sequences), paths, list(pictures),
-        list(official), np.array(labels), np.ones(len(given), bool),
+        list(official), np.array(labels), np.array(labels) >= 0, np.ones(len(given), bool),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ def rows(*entries):
     pictures = [md5 for *_, md5 in entries]
     none = [None] * len(ids)
     labels = np.zeros(len(ids), np.int64)
-    return SplitRows(ids, np.array(names), subjects, none, ids, pictures, none, labels, labels == 0)
+    return SplitRows(ids, np.array(names), subjects, none, ids, pictures, none, labels, labels >= 0, labels == 0)
 
 
 def found(*entries, links=()):
