@@ -6,6 +6,7 @@ from typing import Any, BinaryIO, Final
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ImageError
@@ -43,6 +44,7 @@ class Clip:
         self._seen: dict[int, Any] = {}  # decoded frames that may yet be asked for
         self._at: int | None = None  # the time of the latest decoded frame
         self._damage = ""
+        self._reformatter = VideoReformatter()  # one for all frames: to set it up takes longer than to convert a frame
 
     def close(self) -> None:
         """Close the file."""
@@ -129,5 +131,7 @@ class Clip:
         aspect = float(aspect) if 1 / _LARGEST_ASPECT <= aspect <= _LARGEST_ASPECT else 1.0
         width = max(1, round(frame.width * aspect))
         self._check_size(width, frame.height)
-        pixels: Pixels = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
+        # One thread, because there is one worker process per core already.
+        rgb = self._reformatter.reformat(frame, width, frame.height, "rgb24", threads=1)
+        pixels: Pixels = rgb.to_ndarray()
         return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))

@@ -63,4 +63,9 @@ def why(error: BaseException) -> str:
 
 def time_ms(pts: int | None, stream: Stream) -> int | None:
     """Return a time in the units of a stream as milliseconds from the start of the file; None where there is none."""
-    return None if pts is None or stream.time_base is None else round(pts * stream.time_base * 1000)
+    base = stream.time_base
+    if pts is None or base is None:
+        return None
+    # Rounded to even in whole numbers, as `round` does: arithmetic with fractions takes longer than reading the packet.
+    whole, rest = divmod(pts * 1000 * base.numerator, base.denominator)
+    return whole + (2 * rest + whole % 2 > base.denominator)
