@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 from benchmarks import align_tools  # noqa: E402
 from benchmarks.align_profile import profile  # noqa: E402
 from benchmarks.align_report import PROFILE, REFINED, draw, tell  # noqa: E402
-from benchmarks.align_sets import SETS, Photo, errors, recall, wrong_share  # noqa: E402
+from benchmarks.align_sets import CROPS, SETS, Photo, errors, recall, wrong_share  # noqa: E402
 from benchmarks.align_tools import Answer, build_tools  # noqa: E402
 from benchmarks.photographs import photographs  # noqa: E402
 
@@ -195,7 +195,7 @@ def main() -> None:
     for title in options.sets:
         build = SETS[title]
         photos = build(photographs().folder)
-        tools = build_tools(with_boxes=photos[0].boxes is not None)
+        tools = build_tools(with_boxes=photos[0].boxes is not None, crops=title in CROPS)
         for tool in tools.values():
             tool(photos[:2])  # warm
         peers = Peers(os.environ.get("PEERS_PYTHON", ""))

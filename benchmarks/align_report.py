@@ -20,7 +20,8 @@ time on one thread. All tools get the same pictures in interleaved chunks; the t
 - *Five-point error* is the mean (median) distance between the found and the true points, divided by the distance
   between the eyes. *Over 0.2* is the share of found faces whose error is above 0.2.
 - *Tight crops* are the video frames cut to a square 1.1 times the extent of their 68 points, 224 px in colour and 48 px
-  in grey; their box is the whole picture.
+  in grey; their box is the whole picture. This project aligns them as it does releases of crops, beginning with
+  `mtcnn-whole`.
 
 The photographs are those of `../shared/data`: `landmarks68`, every twelfth of `muxspace`, and those of `dlib_faces`
 that have boxes. mtcnn and deepface run in a separate process, chunk by chunk in turn with the other tools, on the first

@@ -111,6 +111,9 @@ SETS: dict[str, Callable[[Path], list[Photo]]] = {
 }
 
 
+CROPS = ("tight crops", "tight crops of 48 px")  # the sets that stand for releases of faces cut out
+
+
 def _overlap(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
     low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
     common = np.maximum(high - low, 0).prod(1)

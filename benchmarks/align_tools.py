@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.align_sets import Photo
-from pipeline.align.cascade import Attempt, build_cascade
+from pipeline.align.cascade import Attempt, build_cascade, cascade_of_crops
 from pipeline.align.crop import cut_faces
 from pipeline.align.detectors.detector import Hint
 from pipeline.align.detectors.dlib_hog import model_file
@@ -48,10 +48,11 @@ NOTHING = Answer(np.zeros((0, 4)), 0, None)
 Tool = Callable[[list[Photo]], list[Answer]]
 
 
-def build_tools(*, with_boxes: bool) -> dict[str, Tool]:
-    """Return every tool that runs in this process."""
+def build_tools(*, with_boxes: bool, crops: bool = False) -> dict[str, Tool]:
+    """Return every tool that runs in this process; `crops` gives ours the cascade for releases of crops."""
     torch.set_num_threads(1)
-    cascade = build_cascade(PARAMS)
+    names = cascade_of_crops(PARAMS.cascade) if crops else PARAMS.cascade
+    cascade = build_cascade(PARAMS.model_copy(update={"cascade": names}))
     exact = build_cascade(PARAMS.model_copy(update={"cascade": ["mtcnn-exact"]}))
     tools: dict[str, Tool] = {FLOOR: floor, OURS: lambda photos: ours(cascade, photos, with_boxes=False)}
     if with_boxes:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pipeline.align.mtcnn.networks import Networks
 
 
-WHOLE: Final = "whole"
+_MTCNN: Final = "mtcnn"
+_MTCNN_WHOLE: Final = "mtcnn-whole"
+_WHOLE: Final = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,12 @@ def _mtcnn_box(_: AlignParams) -> list[Attempt]:
     from pipeline.align.mtcnn.fast import MtcnnBox
 
     return [Attempt("mtcnn-box", MtcnnBox(_networks()))]
+
+
+def _mtcnn_whole(_: AlignParams) -> list[Attempt]:
+    from pipeline.align.mtcnn.fast import MtcnnWhole
+
+    return [Attempt(_MTCNN_WHOLE, MtcnnWhole(_networks()))]
 
 
 def _mtcnn_coarse(_: AlignParams) -> list[Attempt]:
@@ -131,7 +139,7 @@ def _given(_: AlignParams) -> list[Attempt]:
 def _whole(_: AlignParams) -> list[Attempt]:
     from pipeline.align.detectors.whole import Whole
 
-    return [Attempt(WHOLE, Whole(), turns=False, last=True)]
+    return [Attempt(_WHOLE, Whole(), turns=False, last=True)]
 
 
 def _networks() -> "Networks":
@@ -143,7 +151,8 @@ def _networks() -> "Networks":
 # Every name that `align.cascade` may contain. The functions import their detectors when they are called, because dlib
 # and the networks take time to load and most cascades use only some of them.
 BUILDERS: Final[dict[str, Callable[[AlignParams], list[Attempt]]]] = {
-    "mtcnn": _mtcnn,
+    _MTCNN: _mtcnn,
+    _MTCNN_WHOLE: _mtcnn_whole,
     "mtcnn-box": _mtcnn_box,
     "mtcnn-coarse": _mtcnn_coarse,
     "mtcnn-medium": _mtcnn_medium,
@@ -155,7 +164,7 @@ BUILDERS: Final[dict[str, Callable[[AlignParams], list[Attempt]]]] = {
     "dlib-mmod": _dlib_mmod,
     "yunet": _yunet,
     "given": _given,
-    WHOLE: _whole,
+    _WHOLE: _whole,
 }
 
 
@@ -170,6 +179,17 @@ def check_cascade(names: Sequence[str]) -> None:
             raise ParamsError(
                 f"params.yaml: align.cascade: expected {', '.join(BUILDERS)} or package.module:Class, not {name!r}"
             )
+
+
+def cascade_of_crops(names: Sequence[str]) -> list[str]:
+    """Return a cascade for pictures that are faces cut out by their authors.
+
+    MTCNN first takes the whole picture for the face's box. At the end, so does `whole`, whatever the picture shows, so
+    that no row is lost because a detector does not see its face. A cascade that names `whole` is left as it is.
+    """
+    if _WHOLE in names:
+        return list(names)
+    return [part for name in names for part in ([_MTCNN_WHOLE, name] if name == _MTCNN else [name])] + [_WHOLE]
 
 
 def foreign_files(params: AlignParams) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pipeline.align.cascade import Attempt, Found
 from pipeline.align.detectors.detector import Floats, Hint, View
+from pipeline.align.mtcnn.fast import GUESS_SCORE
 from pipeline.align.search import Possible, find_faces, find_guessed
 from pipeline.core.errors import LineageError
 from pipeline.core.params import AlignParams
@@ -23,8 +24,6 @@ from pipeline.ingest.trees.tree import stream_md5
 from pipeline.video.clip import Clip
 from pipeline.video.container import is_video
 
-# Below this score, the guessed place is not believed, and the whole frame is searched.
-_LEAST_SCORE: Final = 0.97
 _WORST: Final = 20  # videos that the summary names
 
 
@@ -105,7 +104,7 @@ class Follower:
             return None
         near = replace(view, hint=Hint(self._box, "face"))
         found = find_guessed(self._attempts[0], near, self._possible)
-        if found is None or found.score < _LEAST_SCORE:
+        if found is None or found.score < GUESS_SCORE:
             return None
         # The guess is not the dataset's box, so nothing is said about an overlap with one.
         return replace(found, choice=replace(found.choice, box_iou=None))

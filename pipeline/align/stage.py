@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.align.cascade import WHOLE, check_cascade, foreign_files
+from pipeline.align.cascade import cascade_of_crops, check_cascade, foreign_files
 from pipeline.align.clips import count_clips
 from pipeline.align.cut import Cut, cut_parts
 from pipeline.align.decided import Decided, read_decided
@@ -72,8 +72,8 @@ def run(  # noqa: PLR0913 - what goes in, and how
     Parts of an earlier run with the same rows, parameters and code are taken over, also if that run succeeded: after a
     change of some rows, only the parts with these rows are aligned again.
 
-    If the dataset's pictures are faces that its authors cut out, `whole` is added to the end of the cascade, so that no
-    row is lost because a detector does not see its face.
+    If the dataset's pictures are faces that its authors cut out, the cascade begins and ends with the whole picture
+    (`cascade_of_crops`).
 
     Args:
         samples: the folder that `ingest` wrote.
@@ -102,10 +102,10 @@ def run(  # noqa: PLR0913 - what goes in, and how
     placed = _place_workers(workers)
     known = read_summary(samples)
     fmt = str(known["format"])
-    # Before `whole` is added, because the contract has to be the same for all datasets, those of crops included.
+    # Before the cascade is adapted to crops, because the contract has to be the same for all datasets.
     shared = build_contract(contract or params)
-    if known.get("cut_out") and WHOLE not in params.cascade:
-        params = params.model_copy(update={"cascade": [*params.cascade, WHOLE]})
+    if known.get("cut_out"):
+        params = params.model_copy(update={"cascade": cascade_of_crops(params.cascade)})
     table = samples / SAMPLES_NAME
     rows = count_rows(table)
     # The raw tree is not hashed again: each picture, when it is read, is compared with the hash that ingest recorded.

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.align.detectors.detector import Faces, Floats, View
+from pipeline.align.detectors.detector import Faces, Floats, Hint, View
 from pipeline.align.mtcnn.candidates import NONE, Candidates, correct, gather, square, suppress, suppress_nested
 from pipeline.align.mtcnn.networks import CELL_PX, OUTPUT_PX, REFINE_PX, Floats32, Networks
 from pipeline.align.mtcnn.pyramid import Layout, Pyramid, Region, build_layout, build_pyramid, cut_crops, pack
@@ -30,6 +30,8 @@ _BOX_OVER_OUTPUT: Final = 2.0
 _SURE_SCORE: Final = 0.99
 _SURE_GROWTH: Final = 0.25
 _SIZES: Final = (0.65, 0.8, 1.25)
+# Below this score, a guessed box (the whole picture, or the last face of a video) is not believed.
+GUESS_SCORE: Final = 0.97
 # The second network's least score of a box in another orientation. Below it, the third and slower network does not run.
 _LEAST_REFINED: Final = 0.2
 _ROOM: Final = 0.25  # the border that is added around a picture, as a share of its short side
@@ -225,6 +227,21 @@ class MtcnnBox(_Stages):
         return best
 
 
+class MtcnnWhole(MtcnnBox):
+    """Takes the whole picture for the box of its face: the first attempt on releases of faces that were cut out.
+
+    The first network, which mostly finds this box again, need not run. A picture with an annotated box is left to
+    `MtcnnBox`, and a face that scores less than `GUESS_SCORE` to the searches.
+    """
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__(networks, (0.0, 0.0, GUESS_SCORE))
+
+    def detect(self, views: Sequence[View]) -> list[Faces]:
+        """Return the face of each view without a hint, if the third network is sure of it."""
+        return super().detect([_whole(view) for view in views])
+
+
 class MtcnnAround(MtcnnBox):
     """Runs the second and the third network on one box of a picture in several orientations.
 
@@ -277,6 +294,11 @@ class Given(MtcnnBox):
         found = super()._detect(views)
         boxes = [view.hint.box[None] for view in views if view.hint is not None]
         return [Faces(box, faces.scores, faces.landmarks) for box, faces in zip(boxes, found, strict=True)]
+
+
+def _whole(view: View) -> View:
+    height, width = view.pixels.shape[:2]
+    return View(view.pixels, Hint(np.array([0.0, 0.0, width, height]), "face") if view.hint is None else None)
 
 
 def _sides(boxes: Floats) -> Floats:

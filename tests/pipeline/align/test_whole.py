@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.align.cascade import Attempt, build_cascade
+from pipeline.align.cascade import Attempt, build_cascade, cascade_of_crops
 from pipeline.align.crop import is_possible
 from pipeline.align.detectors.detector import Faces, Hint, View
 from pipeline.align.search import find_faces
@@ -17,9 +17,9 @@ from pipeline.core.tables import read_table
 from pipeline.geometry.similarity import BOX_PLACES
 from pipeline.ingest.stage import run as ingest
 from pipeline.select.stage import run as select
-from tests.pipeline.align.inputs import ROOT, align_params, portrait
+from tests.pipeline.align.inputs import PORTRAIT_POINTS, ROOT, align_params, portrait
 
-CROSS = (255, 0, 0)
+CROPS = ["mtcnn-whole", "mtcnn", "dlib-hog", "whole"]
 
 
 def _tree(folder, name, pictures):
@@ -63,7 +63,7 @@ def _align(folder, fmt, **changes):
 def test_no_face_of_a_release_of_crops_is_lost(made):
     summary, faces = _align(made, "fer2013_folder")
     assert summary["rows_out"] == 9
-    assert summary["found_by"]["whole"] == 2
+    assert summary["found_by"] == {"mtcnn-whole": 7, "whole": 2}
     whole = [face for face in faces if face["detector"] == "whole"]
     assert all(face["face_score"] == 0 and face["turn_deg"] == 0 for face in whole)
     for face in whole:
@@ -106,6 +106,32 @@ def test_turned_attempts_go_first_and_a_box_is_not_passed_over():
     found = find_faces(cascade, [View(lying), View(_noise(5)), View(_noise(6), box)], lambda _: None)
     assert [one.attempt.name if one else None for one in found][1:] == ["whole", None]
     assert found[0].turn_deg == 90
+
+
+@pytest.mark.parametrize("side_px", [48, 100, 224])
+def test_a_crop_is_read_without_a_search(side_px):
+    cut = cv2.resize(portrait()[40:215, 140:315], (side_px, side_px), interpolation=cv2.INTER_AREA)
+    found = find_faces(build_cascade(align_params(cascade=CROPS)), [View(cut)], lambda _: None)[0]
+    assert found.attempt.name == "mtcnn-whole"
+    wanted = (PORTRAIT_POINTS - [140, 40] + 0.5) * side_px / 175 - 0.5
+    off = np.linalg.norm(found.faces.landmarks[0] - wanted, axis=1) / np.linalg.norm(wanted[1] - wanted[0])
+    assert off.max() < 0.15
+
+
+def test_a_face_that_does_not_fill_its_picture_is_searched():
+    box = Hint(np.array([180.0, 50, 280, 170]), "face")
+    views = [View(portrait()), View(portrait(), box)]
+    found, boxed = find_faces(build_cascade(align_params(cascade=CROPS)), views, lambda _: None)
+    alone = find_faces(build_cascade(align_params(cascade=["mtcnn"])), views, lambda _: None)
+    assert [found.attempt.name, boxed.attempt.name] == [one.attempt.name for one in alone]
+    np.testing.assert_array_equal(found.faces.landmarks, alone[0].faces.landmarks)
+    np.testing.assert_array_equal(boxed.faces.landmarks, alone[1].faces.landmarks)
+
+
+def test_a_cascade_for_crops_begins_and_ends_with_the_whole_picture():
+    assert cascade_of_crops(["mtcnn", "dlib-hog"]) == CROPS
+    assert cascade_of_crops(["dlib-hog"]) == ["dlib-hog", "whole"]
+    assert cascade_of_crops(["whole", "mtcnn"]) == ["whole", "mtcnn"]
 
 
 @pytest.mark.parametrize(
