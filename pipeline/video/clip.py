@@ -132,6 +132,6 @@ class Clip:
         width = max(1, round(frame.width * aspect))
         self._check_size(width, frame.height)
         # One thread, because there is one worker process per core already.
-        rgb = self._reformatter.reformat(frame, width, frame.height, "rgb24", threads=1)
+        rgb: Any = self._reformatter.reformat(frame, width, frame.height, "rgb24", threads=1)
         pixels: Pixels = rgb.to_ndarray()
         return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))

@@ -68,4 +68,4 @@ def time_ms(pts: int | None, stream: Stream) -> int | None:
         return None
     # Rounded to even in whole numbers, as `round` does: arithmetic with fractions takes longer than reading the packet.
     whole, rest = divmod(pts * 1000 * base.numerator, base.denominator)
-    return whole + (2 * rest + whole % 2 > base.denominator)
+    return int(whole + (2 * rest + whole % 2 > base.denominator))
