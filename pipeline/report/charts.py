@@ -17,8 +17,7 @@ _TICKS: Final = 5
 # The circle of valence and arousal lies in the square from -1 to 1.
 CIRCLE: Final = 240
 _LEAST_DOT: Final = 1.2
-_MARGIN: Final = 5
-_INSIDE: Final = CIRCLE - 2 * _MARGIN
+MARGIN: Final = 5  # of the map
 _ROOM: Final = 1.12  # half the side of the drawing over the circle's radius
 
 
@@ -155,19 +154,16 @@ class Cloud:
 
 
 def build_map(marks: Mapping[str, Sequence[tuple[float, float]]]) -> list[Cloud]:
-    """Lay out points over the whole drawing, in a square of the side CIRCLE.
+    """Lay out points in a square of the side CIRCLE, with MARGIN around them.
 
     Args:
-        marks: name -> x and y of its points, finite.
+        marks: name -> x and y of its points, in 0..1 from the top left.
     """
-    points = np.array([point for some in marks.values() for point in some], np.float64).reshape(-1, 2)
-    if not len(points):
-        return []
-    low, span = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-9)
-    return [
-        Cloud(name, "".join(f"M{x:.1f} {y:.1f}h0" for x, y in _MARGIN + (np.array(some) - low) / span * _INSIDE))
-        for name, some in marks.items()
-    ]
+
+    def at(share: float) -> float:
+        return MARGIN + share * (CIRCLE - 2 * MARGIN)
+
+    return [Cloud(name, "".join(f"M{at(x):.1f} {at(y):.1f}h0" for x, y in some)) for name, some in marks.items()]
 
 
 def losses_plots(losses: Mapping[str, Sequence[float | None]]) -> list[Plot]:

@@ -4,8 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.lineage.walk import walk
@@ -36,8 +38,8 @@ def count_doubts(doubts: pa.Table) -> dict[str, Any]:
     return {"rows": len(doubts), "reasons": dict(sorted(Counter(doubtful["reason"].to_pylist()).items()))}
 
 
-def read_map(folder: Path) -> dict[str, Points]:
-    """Return class -> x and y of its faces on the map, and of the doubtful ones of all classes under "doubtful".
+def read_map(folder: Path) -> pa.Table:
+    """Return sample_id, map_x and map_y of the faces on the map, both in 0..1 from the top left, label and doubt.
 
     Raises:
         TableError: a table is missing or torn.
@@ -45,8 +47,23 @@ def read_map(folder: Path) -> dict[str, Points]:
     marks = read_table(folder / EMBEDDING_NAME, schema=EMBEDDING).combine_chunks()
     table = read_table(folder / DOUBT_NAME, ["sample_id", "label", "score"], DOUBT).combine_chunks()
     known = table.take(pc.index_in(marks["sample_id"], value_set=table["sample_id"]))
-    points = list(zip(marks["x"].to_pylist(), marks["y"].to_pylist(), strict=True))
-    labels, scores = known["label"].to_pylist(), known["score"].to_pylist()
+    places = {f"map_{name}": pa.array(_spread(marks[name].to_numpy())) for name in ("x", "y")}
+    return pa.table({"sample_id": marks["sample_id"], **places, "label": known["label"], "doubt": known["score"]})
+
+
+def _spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    low, span = (values.min(), max(float(np.ptp(values)), 1e-9)) if len(values) else (0.0, 1.0)
+    return np.asarray((values - low) / span, np.float32)
+
+
+def mark_classes(places: pa.Table) -> dict[str, Points]:
+    """Return class -> x and y of its faces on the map, and of the doubtful ones of all classes under "doubtful".
+
+    Args:
+        places: the result of `read_map`.
+    """
+    points = list(zip(places["map_x"].to_pylist(), places["map_y"].to_pylist(), strict=True))
+    labels, scores = places["label"].to_pylist(), places["doubt"].to_pylist()
     found: dict[str, Points] = {
         name: [point for point, of in zip(points, labels, strict=True) if of == label]
         for label, name in enumerate(CLASSES)

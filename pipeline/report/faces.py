@@ -32,6 +32,8 @@ FACTS: Final = (
     "doubt",
     "reason",
     "suggested",
+    "map_x",
+    "map_y",
 )
 
 
@@ -58,11 +60,13 @@ class Known:
         splits: with `split`.
         answers: with `predicted` and `confidence`.
         doubts: with `doubt`, 0..1, `reason` and `suggested`, a class.
+        places: with `map_x` and `map_y`, see `doubt.read_map`.
     """
 
     splits: pa.Table | None = None
     answers: pa.Table | None = None
     doubts: pa.Table | None = None
+    places: pa.Table | None = None
 
 
 def read_crops(dataset: Dataset) -> pa.Table:
@@ -90,7 +94,7 @@ def build_faces(dataset: Dataset, crops: pa.Table, known: Known, params: ReportP
 
     Of each class, faces are taken in turn until there are `faces_per_class`: evenly spaced ones, those of the lowest
     face score, the most blurred ones and the most doubtful ones. Of each pair of a class and an answer there are the
-    `faces_per_cell` most confident.
+    `faces_per_cell` most confident. Of those on the map, there are all.
 
     Args:
         dataset: which one.
@@ -113,10 +117,14 @@ def build_faces(dataset: Dataset, crops: pa.Table, known: Known, params: ReportP
         "doubt": known.doubts,
         "reason": known.doubts,
         "suggested": known.doubts,
+        "map_x": known.places,
+        "map_y": known.places,
     }
     for name, table in tables.items():
         faces = faces.append_column(name, attach(faces, table, name))
-    chosen = sorted({*_of_each_class(faces, params.faces_per_class), *_of_each_mistake(faces, params.faces_per_cell)})
+    mapped = np.flatnonzero(faces["map_x"].is_valid().to_numpy(zero_copy_only=False)).tolist()
+    each = _of_each_class(faces, params.faces_per_class), _of_each_mistake(faces, params.faces_per_cell)
+    chosen = sorted({*chain(*each), *mapped})
     return faces.take(pa.array(chosen, pa.int64())).select(["sample_id", "part", "row", *FACTS])
 
 

@@ -19,7 +19,7 @@ import jinja2
 
 from pipeline.core.device import tell_device
 from pipeline.core.emotions import AFFECTNET, CLASSES
-from pipeline.report.charts import build_circle, build_map, calibration_plot, losses_plots
+from pipeline.report.charts import MARGIN, build_circle, build_map, calibration_plot, losses_plots
 from pipeline.report.flow import build_flow, sum_classes, sum_misses
 
 # The name of a score says what to compare it with.
@@ -37,7 +37,7 @@ class Gallery:
         faces: dataset -> what is known of each face shown, with `picture`, its path from the page; see `faces.FACTS`.
         rejects: dataset -> some of the rows left out: sample_id, stage, reason, detail and perhaps `picture`.
         saliency: title -> path from the page.
-        marks: the result of `doubt.read_map`.
+        marks: the result of `doubt.mark_classes`.
     """
 
     faces: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
@@ -73,8 +73,9 @@ def build_page(card: Mapping[str, Any], gallery: Gallery | None = None) -> str:
         calibration=calibration_plot(card.get("calibration", ())),
         circles=circles,
         clouds=build_map(gallery.marks),
+        map_margin=MARGIN,
         device={step: tell_device(facts) for step, facts in card.get("device", {}).items() if facts},
-        data={"classes": CLASSES, "faces": gallery.faces},
+        data={"classes": CLASSES, "faces": gallery.faces, "used": _used(card)},
     )
 
 
@@ -116,6 +117,12 @@ def _policy(*inline: str) -> str:
         f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src 'self' file:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _used(card: Mapping[str, Any]) -> dict[str, int]:
+    """Return dataset -> how many faces of it are used, of which the page shows a part."""
+    counts = {name: facts["stages"].get("select", {}) for name, facts in card["datasets"].items()}
+    return {name: of["rows_out"] for name, of in counts.items() if "rows_out" in of}
 
 
 def _inline(value: object) -> str:

@@ -12,7 +12,9 @@ from pipeline.report.page import Gallery, build_page
 from pipeline.report.tiles import build_tile
 
 HOSTILE = "\"'><img src=x onerror=document.title='taken'>\n\u202e{{7*7}}</script>javascript:alert(1)" + "x" * 300
-MARKS = {"fear": [(0.0, 1.0), (3.5, -2.0)], "doubtful": [(3.5, -2.0)]}
+# Of the faces on the map, by the beginning of their ids.
+PLACES = {"3-0": (0.0, 1.0), "3-1": (0.5, 0.2), "4-0": (0.6, 0.2)}
+MARKS = {"fear": [PLACES["3-0"], PLACES["3-1"], (1.0, 1.0)], "happy": [PLACES["4-0"]], "doubtful": [PLACES["3-0"]]}
 RULES = ("wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice")
 
 
@@ -63,6 +65,7 @@ def gallery(folder, names):
             "face_score": ((number * 5 + label * 7) % 48) / 48,
             "sharpness": 10.0 + number,
             "picture": "pictures/a.jpg",
+            **dict(zip(("map_x", "map_y"), PLACES.get(f"{label}-{number}", ()), strict=False)),
             **({"doubt": 0.5 + label / 20, "reason": "label", "suggested": 1} if number == 0 else {}),
         }
         for label in range(8)
@@ -83,7 +86,14 @@ def gallery(folder, names):
 @pytest.fixture(scope="module")
 def page(card, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    facts = {**card["datasets"]["one"], "terms": HOSTILE, "affect": [(0.1, 0.2, 3)], "raw": {f"raw/{HOSTILE}": "0"}}
+    stages = card["datasets"]["one"]["stages"] | {"select": {"rows_in": 1234, "rows_out": 1234, "rejected": {}}}
+    facts = {
+        **card["datasets"]["one"],
+        "stages": stages,
+        "terms": HOSTILE,
+        "affect": [(0.1, 0.2, 3)],
+        "raw": {f"raw/{HOSTILE}": "0"},
+    }
     whole = {**card, **network(), "datasets": {HOSTILE: facts, "none": {**facts, "classes": {}, "affect": []}}}
     (folder / "index.html").write_text(build_page(whole, gallery(folder, whole["datasets"])), encoding="utf-8")
     return folder / "index.html"
@@ -134,7 +144,8 @@ def test_by_keyboard_alone_a_sheet_is_filtered_sorted_and_grows(tab, page):
     shown.locator("[data-dataset] select").first.focus()
     shown.keyboard.type("sad")
     assert shown.locator("[data-dataset] .tile").evaluate_all(names) == [f"6-{number}" for number in range(6)]
-    assert shown.locator("[data-dataset] [role=status]").inner_text().startswith("6 of the 48")
+    told = "6 of the 48 faces that this page has; the dataset has 1,234"
+    assert shown.locator("[data-dataset] [role=status]").inner_text() == told
     press_until(shown, "Tab", "#sheet-1-order", 9)
     shown.keyboard.type("least")
     scores = {f"6-{number}": (number * 5 + 42) % 48 for number in range(6)}
@@ -150,11 +161,56 @@ def test_by_keyboard_alone_a_sheet_is_filtered_sorted_and_grows(tab, page):
     )
 
 
+def test_a_sheet_is_filtered_by_sharpness(tab, page):
+    shown = tab(page.as_uri()).page
+    names = "tiles => tiles.map(tile => tile.title.slice(0, 3))"
+    shown.locator("#sheet-1-sharpness").select_option("most blurred quarter")
+    # Eight faces of each of six sharpnesses: a quarter of 48 is twelve, and of the second sharpness not all are in it.
+    assert shown.locator("[data-dataset] .tile").evaluate_all(names) == [f"{label}-0" for label in range(8)]
+    shown.locator("#sheet-1-sharpness").select_option("sharpest quarter")
+    assert shown.locator("[data-dataset] .tile").evaluate_all(names) == [f"{label}-5" for label in range(8)]
+
+
+def test_by_keyboard_alone_from_face_to_face_on_the_map(tab, page):
+    shown = tab(page.as_uri()).page
+    press_until(shown, "Tab", ".map svg")
+    shown.keyboard.press("Enter")  # no face yet
+    told = []
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowDown", "ArrowDown", "ArrowUp", "PageDown", "PageDown", "ArrowDown"):
+        shown.keyboard.press(key)
+        told.append(shown.locator("#map-said").inner_text().partition(",")[0])
+    # The most doubtful first; where nothing lies ahead it stays. Page Down goes by doubt: 4-0, 3-0, 3-1.
+    assert told == ["happy", "fear", "fear", "fear", "fear", "happy", "fear", "fear"]
+    assert shown.locator("dialog[open]").count() == 0
+    shown.keyboard.press("Enter")
+    assert "\n3-0\n" in shown.locator("#face-facts").inner_text()
+    shown.keyboard.press("Escape")
+    assert shown.evaluate("document.activeElement.matches('.map svg')")
+    shown.keyboard.press("ArrowUp")
+    shown.keyboard.press("Enter")
+    assert "\n3-1\n" in shown.locator("#face-facts").inner_text()
+
+
+@pytest.mark.parametrize("width_px", [1400, 390])
+def test_a_click_on_the_map_opens_the_face_there_and_nothing_elsewhere(tab, page, width_px):
+    shown = tab(page.as_uri(), width_px=width_px).page
+    box = shown.locator(".map svg").bounding_box()
+
+    def click(x, y):  # 5 of the 240 units of the map are its margin
+        at = {"x": (5 + 230 * x) / 240 * box["width"] + 2, "y": (5 + 230 * y) / 240 * box["height"] + 2}
+        shown.locator(".map svg").click(position=at)
+
+    click(1.0, 1.0)  # a face that the terms do not allow to be shown
+    assert shown.locator("dialog[open]").count() == 0
+    click(*PLACES["4-0"])
+    assert "\n4-0\n" in shown.locator("#face-facts").inner_text()
+
+
 def test_the_doubtful_faces_come_first_and_the_map_has_no_picture(tab, page):
     shown = tab(page.as_uri()).page
     scores = shown.locator("#doubt .doubt").all_inner_texts()
     assert scores == [f"doubt {0.5 + label / 20:.2f}" for label in reversed(range(8))]
-    assert shown.locator("#doubt .cloud").count() == 2
+    assert shown.locator("#doubt .cloud").count() == 3
     assert shown.locator("#doubt svg image").count() == 0
 
 
@@ -201,14 +257,17 @@ def test_however_many_faces_a_bounded_number_is_shown_with_the_worst_among_them(
     for name, columns in tables.items():
         pq.write_table(pa.table({"sample_id": ids, **columns}), tmp_path / f"{name}.parquet")
     answer = pa.array(np.where(np.arange(600) % 3, label, 0), pa.int8())
+    places = {f"map_{name}": pa.array([0.25, 0.75], pa.float32()) for name in ("x", "y")}
     known = Known(
+        places=pa.table({"sample_id": [ids[7], "gone#0"], **places}),
         answers=pa.table({"sample_id": ids, "predicted": answer, "confidence": sure}),
         doubts=pa.table({"sample_id": ids, "doubt": doubt, "reason": ["label"] * 600, "suggested": [2] * 600}),
     )
     dataset = Dataset("many", {name: tmp_path / name for name in ("equalize", "align", "select", "harmonize")}, "csv")
     params = ReportParams(faces_per_class=20, faces_per_cell=5, rejects_per_reason=1)
     chosen = set(build_faces(dataset, read_crops(dataset), known, params)["sample_id"].to_pylist())
-    assert 2 * 20 <= len(chosen) <= 2 * 20 + 4 * 5
+    assert 2 * 20 <= len(chosen) <= 2 * 20 + 4 * 5 + 1
+    assert ids[7] in chosen
     for of in (2, 4):
         mine = np.flatnonzero(label == of)
         for worst in (score, sharpness, -doubt):
