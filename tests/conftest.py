@@ -1,6 +1,7 @@
 """Tests run on the CPU, also where there are GPUs; one that is about a GPU asks for it by the fixture `gpu`."""
 
 import os
+import sys
 
 import pytest
 
@@ -9,6 +10,9 @@ from tests.browser import browser
 for name in ("PREP_DEVICES", "PREP_NODES", "PREP_STRATEGY"):
     os.environ.pop(name, None)
 os.environ["PREP_DEVICE"] = "cpu"  # processes that tests start inherit it
+# Where it is set, as in many images, each of these processes would compile our code again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def _at_once(_: int) -> None:

@@ -48,7 +48,7 @@ def write_tracked(folder: Path) -> None:
 def write_project(folder: Path) -> Path:
     """Write a project of one dataset, seven pictures of a lady of KDEF, with the stages up to `harmonize`."""
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, folder / package)
     for name in (".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())

@@ -1,5 +1,7 @@
 """What code means: held against Python itself, by the modules that a stage really loads and by what a program does."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -103,7 +105,7 @@ def test_what_cannot_be_parsed_is_named(tmp_path):
 
 def project(folder: Path) -> Path:
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, folder / package)
     return folder
 
 
@@ -140,6 +142,26 @@ def test_a_detector_beside_params_counts_where_the_packages_are_installed(tmp_pa
     assert stage_code("align", ROOT, params).keys() - stage_code("align", ROOT, {}).keys() == {"mine.py"}
 
 
+LOADED = "LOADED "
+# Each step in a copy of a process that has loaded what is not ours once: torch alone takes seconds.
+LOADER = f"""
+import json, os, sys
+import captum.attr, cleanlab.filter, dlib, lightning, pandas, scipy.stats, sklearn.manifold
+from stages import cli
+known = set(sys.modules)
+for step in json.loads(sys.argv[1]):
+    if child := os.fork():
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code:
+            sys.exit(f"{{step}}: {{code}}")
+        continue
+    assert cli.run(step) == 0
+    new = [sys.modules[name] for name in sys.modules.keys() - known if name.partition(".")[0] in {PACKAGES!r}]
+    print({LOADED!r} + json.dumps([module.__file__ for module in new if module.__file__]), flush=True)
+    os._exit(0)
+"""
+
+
 @pytest.mark.slow
 def test_what_a_stage_loads_is_among_its_code(tmp_path):
     """Each command is run on the demo, and asked which of our modules it has loaded by then."""
@@ -163,19 +185,19 @@ def test_what_a_stage_loads_is_among_its_code(tmp_path):
             ("harmonize", "--src", f"data/samples/{key}", "--out", f"data/labels/{key}"),
         ]
     steps += [("split",), ("shard",), ("train",), ("evaluate",), ("doubt",), ("report",)]
-    for step in steps:
-        code = (
-            f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-            f"from stages.cli import run\nknown = set(sys.modules)\nassert run({list(step)!r}) == 0\n"
-            "new = [module for name, module in sys.modules.items() if name not in known]\n"
-            "print('LOADED', *(module.__file__ for module in new if getattr(module, '__file__', None)))"
-        )
-        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        loaded = {Path(name) for name in done.stdout.rpartition("LOADED")[2].split()}
-        own = {
-            path.relative_to(ROOT).as_posix() for path in loaded if ROOT in path.parents and ".venv" not in path.parts
-        }
+    done = subprocess.run(
+        [sys.executable, "-c", LOADER, json.dumps(steps)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PREP_WORKERS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = [json.loads(line[len(LOADED) :]) for line in done.stdout.splitlines() if line.startswith(LOADED)]
+    assert len(loaded) == len(steps)
+    for step, files in zip(steps, loaded, strict=True):
+        own = {Path(name).relative_to(ROOT).as_posix() for name in files}
         # What the command line itself loads it loads for every command.
         assert own <= stage_code(step[0], ROOT, params).keys(), step
         assert own, step
