@@ -22,11 +22,13 @@ from stages.equalize import equalize
 from stages.evaluate import evaluate
 from stages.export import export
 from stages.fiftyone import fiftyone
+from stages.folds import folds
 from stages.forget import forget
 from stages.formats import formats
 from stages.harmonize import harmonize
 from stages.ingest import ingest
 from stages.inspect import inspect
+from stages.matrix import matrix
 from stages.models import models
 from stages.personalize import personalize
 from stages.predict import predict
@@ -77,6 +79,8 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (predict, "Say which expression every face of a photo has."),
     (export, "Export a network to ONNX."),
     (personalize, "Fine-tune on a few faces of a person, and say what it brings."),
+    (folds, "Cross-validate: run every fold, score all answers together."),
+    (matrix, "Train on each dataset and test on all: the cross-dataset matrix."),
     (tables, "Fill the thesis's two tables from experiments."),
     (forget, "Withdraw people; name what still holds them."),
     (inspect, "Say what a raw tree is, and what to type for it."),

@@ -26,7 +26,7 @@ def code(
     `dvc repro` begins with it, and runs a stage again if the behaviour of its code changed. `dvc repro` with
     --single-item or --downstream leaves it out: run it by hand before.
     """
-    from pipeline.core.lineage.code import code_root, stage_code
+    from pipeline.core.lineage.code import code_root, code_text
     from pipeline.core.lineage.source import keep_sources
     from pipeline.verify.dvc_lock import PIPELINES, STAGES, read_yaml
 
@@ -38,7 +38,7 @@ def code(
     stale = _others(out, names)
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
-        text = json.dumps(stage_code(name, root, params), indent=1) + "\n"
+        text = code_text(name, root, params)
         path = out / f"{name}.json"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

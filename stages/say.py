@@ -12,6 +12,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Fresh = Annotated[
     bool, typer.Option("--fresh", envvar="PREP_FRESH", help="Take over no part of an earlier run; make all anew.")
 ]
+SetParam = Annotated[
+    list[str] | None,
+    typer.Option("-S", "--set-param", metavar="KEY=VALUE", help="Replace a value of params.yaml, as in dvc exp run."),
+]
+Start = Annotated[
+    bool, typer.Option("--run/--no-run", help="Run the experiments that are missing, or only read what there is.")
+]
 
 _QUIET: Final[ContextVar[bool]] = ContextVar("quiet", default=False)
 

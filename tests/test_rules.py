@@ -46,8 +46,10 @@ ROOMS = {
     "models/training": "core shards models models/core models/networks models/classical models/data models/evaluation",
     "models/inference": "core images geometry align equalize report models models/core models/data",
     "models/personal": "core shards models models/core models/classical models/data models/evaluation",
+    "models/experiments": "core verify models/evaluation",
     "stages": "core demo ingest decisions align select equalize labels split shards doubt report review fiftyone "
-    "forget verify models models/training models/evaluation models/inference models/personal",
+    "forget verify models models/training models/evaluation models/inference models/personal "
+    "models/experiments",
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())

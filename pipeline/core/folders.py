@@ -27,6 +27,8 @@ TRAIN: Final = Path("runs/train")
 EVALUATE: Final = Path("runs/evaluate")
 DOUBT: Final = Path("runs/doubt")
 REPORT: Final = Path("runs/report")
+MATRIX: Final = Path("runs/matrix")
+FOLDS: Final = Path("runs/folds")
 # Files that commands write for people to take away. No stage reads them and dvc.lock does not record them, so
 # `prep verify` does not take them for strays.
-UNRECORDED: Final = (RUNS / "export", RUNS / "logs", RUNS / "tables.md")
+UNRECORDED: Final = (RUNS / "export", RUNS / "logs", RUNS / "tables.md", MATRIX, FOLDS)

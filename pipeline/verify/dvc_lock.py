@@ -65,9 +65,15 @@ def read_lock(path: Path = LOCK) -> list[Stage]:
     Raises:
         LineageError: the file is not a dvc.lock.
     """
-    if not path.is_file():
-        return []
-    content = read_yaml(path)
+    return read_stages(read_yaml(path), path) if path.is_file() else []
+
+
+def read_stages(content: Mapping[str, Any], path: Path = LOCK) -> list[Stage]:
+    """Return the stages in the content of a dvc.lock, for example of another commit.
+
+    Raises:
+        LineageError: it is not the content of a dvc.lock.
+    """
     stages = content.get("stages")
     if not isinstance(stages, dict) or content.get("schema") != _SCHEMA:
         raise LineageError(f"{path}: not a dvc.lock: no stages, or another schema than {_SCHEMA}; run dvc repro")

@@ -5,6 +5,7 @@ one of these modules names (`Path(__file__).with_name("taxonomies")`). What a fi
 """
 
 import inspect
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -48,6 +49,11 @@ def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
     if root / _USES_PLUGINS in files:
         return _named(root, files) | _plugin_code(root, params)
     return _named(root, files)
+
+
+def code_text(stage: str, root: Path, params: Any) -> str:
+    """Return what `prep code` writes for a stage: the JSON of `stage_code`."""
+    return json.dumps(stage_code(stage, root, params), indent=1) + "\n"
 
 
 def function_code(function: Callable[..., Any], params: Any) -> dict[str, str]:
