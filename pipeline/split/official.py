@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
+from pipeline.core.split_names import SPLIT_NAMES, TEST, TRAIN, VAL, split_name
 from pipeline.split.groups import Groups
 from pipeline.split.people import UNLABELLED, SplitRows
 
@@ -43,16 +44,9 @@ class Place(IntEnum):
     test = 5
 
 
-_OFFICIAL: Final = {
-    "train": Place.train, "training": Place.train,
-    "val": Place.val, "valid": Place.val, "validation": Place.val, "dev": Place.val,
-    "publictest": Place.val,
-    "automatic": Place.train,  # AffectNet's pictures that a network labelled
-    "test": Place.test, "testing": Place.test, "privatetest": Place.test,
-}  # fmt: skip
-PLACE_OF: Final = {"train": Place.train, "val": Place.val, "test": Place.test}
-# What may follow the name of a split in the name of a folder: train_set, Test-Images.
-_AFFIXES: Final = ("set", "images", "labels", "annotations", "data")
+PLACE_OF: Final = {TRAIN: Place.train, VAL: Place.val, TEST: Place.test}
+# AffectNet's pictures that a network labelled.
+_AUTOMATIC: Final = "automatic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +105,14 @@ def _official_places(rows: SplitRows, members: NDArray[np.int64]) -> NDArray[np.
             continue
         place = _place(name)
         if place is None:
-            known = ", ".join(sorted(_OFFICIAL))
+            known = ", ".join(sorted((_AUTOMATIC, *SPLIT_NAMES)))
             raise DataError(f"{rows.sample_ids[row]}: source_split is {name!r}; expected one of {known}, or none")
         given[index] = place
     return given
 
 
 def _place(name: str) -> Place | None:
-    plain = name.strip().casefold().replace("-", "").replace("_", "")
-    names = (plain, *(plain.removesuffix(affix) for affix in _AFFIXES))
-    return next((_OFFICIAL[known] for known in names if known in _OFFICIAL), None)
+    return PLACE_OF.get(TRAIN if name.strip().casefold() == _AUTOMATIC else split_name(name) or "")
 
 
 def _by_role(given: NDArray[np.int64], role: str, held_out: str) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from pipeline.core.split_names import split_name
 from pipeline.core.synonyms import synonyms
 
 # The codes in the names of JAFFE's and KDEF's pictures.
@@ -11,9 +12,6 @@ _CODES: Final = {
     "AN": "anger", "DI": "disgust", "FE": "fear", "AF": "fear", "HA": "happy", "NE": "neutral", "SA": "sad",
     "SU": "surprise",
 }  # fmt: skip
-SPLIT_NAMES: Final = frozenset(
-    {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "publictest", "privatetest"}
-)
 
 
 def native_label(text: str, labels: Sequence[str]) -> str | None:
@@ -40,10 +38,7 @@ def common_name(label: str) -> str:
 
 def is_split(name: str) -> bool:
     """Return whether a folder or file is named after a split: train, val_set, Test and so on."""
-    plain = name.casefold().replace("-", "_")
-    for affix in ("_set", "_images", "_labels", "_annotations", "_data"):
-        plain = plain.removesuffix(affix)
-    return plain.replace("_", "") in SPLIT_NAMES
+    return split_name(name) is not None
 
 
 def split_of(name: str) -> str | None:

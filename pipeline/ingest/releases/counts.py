@@ -8,15 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.core.split_names import TEST, VAL, split_name
 from pipeline.ingest.raw_dataset import NO_SPLIT
 
 Counts = Mapping[str, Mapping[str, int]]  # split -> label -> rows
 
-SPLITS: Final = {
-    "training": "train", "train": "train", "validation": "val", "val": "val", "valid": "val", "publictest": "val",
-    "test": "test", "privatetest": "test",
-}  # fmt: skip
-HELD_OUT: Final = frozenset({"val", "test"})
+HELD_OUT: Final = frozenset({VAL, TEST})
 
 _AFFECTNET_TRAINING: Final = {
     "neutral": 74874, "happy": 134415, "sad": 25459, "surprise": 14090, "fear": 6378, "disgust": 3803, "anger": 24882,
@@ -48,9 +45,9 @@ class Release:
         return sum(self.rows.values())
 
 
-def split_name(name: str) -> str:
+def split_key(name: str) -> str:
     """Return train, val or test for the name of a split; other names are returned unchanged."""
-    return SPLITS.get(name.casefold().replace("_", "").replace("-", ""), name)
+    return split_name(name) or name
 
 
 def _release(name: str, formats: tuple[str, ...], labels: Counts, source: str, *, sequences: bool = False) -> Release:

@@ -14,9 +14,10 @@ import numpy as np
 
 from pipeline.core.catalog import GENERIC
 from pipeline.core.errors import SourceError
+from pipeline.core.split_names import split_name
 from pipeline.ingest.parsing.label_names import common_name
 from pipeline.ingest.raw_dataset import NO_SPLIT, RawDataset
-from pipeline.ingest.releases.counts import HELD_OUT, RELEASES, SPLITS, Release, split_name
+from pipeline.ingest.releases.counts import HELD_OUT, RELEASES, Release, split_key
 from pipeline.ingest.releases.orders import affect_order, count_order
 from pipeline.ingest.samples import Listed
 
@@ -56,9 +57,9 @@ class Tally:
         self.rows: Counter[str] = Counter()
         for (split, label), count in labels.items():
             self.total[common_name(label)] += count
-            self.by_split.setdefault(split_name(split), Counter())[common_name(label)] += count
+            self.by_split.setdefault(split_key(split), Counter())[common_name(label)] += count
         for split, count in rows.items():
-            self.rows[split_name(split)] += count
+            self.rows[split_key(split)] += count
 
     def folded(self, into: str) -> "Tally":
         """Return the same rows with validation and test merged into one split of this name."""
@@ -168,7 +169,7 @@ def _is_redrawn(release: Release, found: Tally, listed: Listed) -> bool:
 
     If the pictures' names contain their official split, nobody did.
     """
-    said = [word.casefold() in SPLITS and split_name(word) == split_name(split) for split, word in listed.words]
+    said = [split_name(word) is not None and split_name(word) == split_name(split) for split, word in listed.words]
     if said and all(said):
         return False
     known = _known(release, found)

@@ -9,7 +9,7 @@ from pipeline.core.errors import SourceError
 from pipeline.ingest.clues import MAX_CLASSES
 from pipeline.ingest.dataset_options import classes_line, code_key, code_of
 from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, RawDataset, Row
-from pipeline.ingest.releases.counts import HELD_OUT, RELEASES, Release, split_name
+from pipeline.ingest.releases.counts import HELD_OUT, RELEASES, Release, split_key
 
 # Copies of a release lack a handful of broken files. Two classes of a release never differ by so little.
 _TOLERANCE: Final = 0.005
@@ -68,7 +68,7 @@ def _counts(rows: Sequence[Row]) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for row in rows:
         if isinstance(row, Annotation) and row.labels:
-            split = split_name(row.split) if row.split else NO_SPLIT
+            split = split_key(row.split) if row.split else NO_SPLIT
             counts.setdefault(split, Counter()).update(
                 key for label in row.labels if (key := code_key(label)) != _NOT_GIVEN
             )
@@ -79,7 +79,7 @@ def proven_names(counts: Counts) -> tuple[Release, dict[str, str]] | None:
     """Return the only release with these counts, and the label of each code in it; None if the counts prove none.
 
     Args:
-        counts: split -> code -> rows; splits as `split_name` spells them.
+        counts: split -> code -> rows; splits as `split_key` spells them.
     """
     if sum(of.total() for of in counts.values()) < _MIN_ROWS:
         return None
@@ -92,7 +92,7 @@ def proven_names(counts: Counts) -> tuple[Release, dict[str, str]] | None:
 def _names(counts: Counts, release: Release) -> dict[str, str] | None:
     known: dict[str, Counter[str]] = {}
     for split, of in release.labels.items():
-        known.setdefault(split_name(split), Counter()).update(of)
+        known.setdefault(split_key(split), Counter()).update(of)
     merged = {NO_SPLIT: sum(known.values(), Counter[str]())}
     total = {NO_SPLIT: sum(counts.values(), Counter[str]())}
     for own, of_release in ((counts, known), (counts, _folded(known, counts)), (total, merged)):
