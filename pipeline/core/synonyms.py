@@ -16,11 +16,31 @@ from pipeline.core.errors import DataError
 
 _PATH: Final = Path(__file__).with_name("synonyms.yaml")
 _SEPARATORS: Final = re.compile(r"[\s_\-]+")
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# What people put beside the name of a class: "Angry Faces", "emotion-sad", "class_2_fear", "1. Anger".
+_BESIDE: Final = frozenset(
+    {
+        "face", "faces", "facial", "image", "images", "img", "imgs", "picture", "pictures", "pic", "pics", "photo",
+        "photos", "emotion", "emotions", "expression", "expressions", "class", "label",
+    }
+)  # fmt: skip
 
 
 def normalize(label: str) -> str:
     """Return a label in the form in which labels are compared: casefolded, without spaces, hyphens and underscores."""
     return _SEPARATORS.sub("", label).casefold()
+
+
+def bare(label: str) -> str:
+    """Return the normalized letters of a label, without numbers and words such as face or image; "" if all are such."""
+    words = _WORD.findall(_HUMP.sub(" ", label))
+    return "".join(word for word in map(str.casefold, words) if word not in _BESIDE)
+
+
+def word_of(label: str) -> str | None:
+    """Return the word that a label spells, as `synonyms` does, whatever stands beside it; None for others and codes."""
+    return synonyms().get(normalize(label)) or synonyms().get(bare(label))
 
 
 @cache

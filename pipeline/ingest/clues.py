@@ -79,7 +79,7 @@ def _text_tables(tree: Tree) -> Iterator[Clue]:
             header = table.header or table.first
             known = columns_of(table, {})
         except SourceError as error:
-            yield Clue(str(error).removeprefix(f"{tree.src}/"), "save it as a plain csv")
+            yield Clue(str(error).removeprefix(f"{tree.src}/"), "fetch it again, or save it as a plain csv")
             continue
         there = ", ".join(
             f"{role}: {header[known[role]]}" if role in known else f"{role}: …" for role in ("path", "label")

@@ -7,6 +7,7 @@ from pipeline.core.errors import SourceError, UsageError
 from pipeline.ingest.clues import read_clues
 from pipeline.ingest.raw_dataset import is_picture, join
 from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.trees.pointers import check_not_pointers
 from pipeline.ingest.trees.tree import Listing, Tree
 
 AUTO: Final = "auto"
@@ -80,13 +81,16 @@ def _look(reader: Reader, tree: Tree) -> tuple[str, str] | None:
 
 def roots(tree: Tree, *, generic: bool) -> Iterator[str]:
     """Yield the folders where a layout may begin, the root first, then level by level."""
-    level = [""]
-    for _ in range(_MAX_DEPTH + 1):
+    level, depth = [""], 0
+    while depth <= _MAX_DEPTH:
         yield from level
         listings = [(root, tree.listing(root)) for root in level]
+        # Folders around all others say nothing, however many there are.
+        wrapped = len(level) == 1 and _is_wrapper(listings[0][1])
         # Any folder could be one of class folders, so a generic layout may begin deeper only if nothing else is data.
-        if generic and not (len(level) == 1 and _is_wrapper(listings[0][1])):
+        if generic and not wrapped:
             return
+        depth += not wrapped
         level = [join(root, name) for root, listing in listings for name in listing.folders][:_MAX_ROOTS]
 
 
@@ -100,6 +104,7 @@ def _check_not_empty(tree: Tree) -> None:
         for name, target in tree.unfollowed().items():
             raise SourceError(f"{tree.src}/{name}: a link out of the tree, to {target}, and nothing else is there")
         raise SourceError(f"{tree.src}: empty; expected the files of a dataset as it was unpacked, or its archive")
+    check_not_pointers(tree)
 
 
 def _clues(tree: Tree) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 from pipeline.core.errors import SourceError
 from pipeline.core.params import IngestParams
 from pipeline.core.schema import Reason
+from pipeline.core.split_names import split_name
 from pipeline.ingest.dataset_options import OWN_SCALE, DatasetOptions, Scale, code_key, code_of
 from pipeline.ingest.parsing.attributes import NO_ATTRIBUTES, Attributes, read_attributes
 from pipeline.ingest.parsing.moved_paths import Moved
@@ -83,6 +84,7 @@ class RawDataset:
     moved: dict[str, tuple[str, int]] = field(default_factory=dict)  # which foreign folder is which -> the same
     meant: int = 0  # cells and folders that were read as `DatasetOptions.classes` says
     _moved: Moved | None = None
+    _splits: frozenset[str] | None = None
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -170,25 +172,48 @@ class RawDataset:
                 return alike[0]
         return RejectedRow(given, Reason.missing_file, f"{row}: no such file: {inside[0]}")
 
-    def find_ending(self, given: str, bases: Sequence[str], row: str) -> str | RejectedRow:
+    def find_ending(self, given: str, bases: Sequence[str], row: str, split: str | None = None) -> str | RejectedRow:
         """Return the picture like `find`; if it is in none of the folders, the only file whose path ends the same way.
 
-        The path may come from another machine or start in a folder above the tree (`moved`).
+        The path may come from another machine or start in a folder above the tree (`moved`), or lack the suffix.
+
+        Args:
+            given: the path as the row gives it.
+            bases: as of `find`.
+            row: file and line, for the reject.
+            split: of the row; pictures in the folder of another split are not meant if this one has a folder, too.
         """
         found = self.find(given, bases, row)
         if isinstance(found, str):
             return found
         name = normal("", given)
-        alike = self.tree.ending(name) if name and found.reason is Reason.missing_file else []
-        if not alike and (alike := self._elsewhere(given)) and len(alike) == 1:
+        alike = self._ending(name) if name and found.reason is Reason.missing_file else []
+        alike = self._of_split(alike, split)
+        if not alike and (alike := self._of_split(self._elsewhere(given), split)) and len(alike) == 1:
             what = self._learned().described(given)
             first, count = self.moved.get(what, (row, 0))
             self.moved[what] = first, count + 1
         if len(alike) > 1:
             return RejectedRow(
-                given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder"
+                given, Reason.bad_row, f"{row}: {given} may be {alike[0]} or {alike[1]}; give its folder or suffix"
             )
         return alike[0] if alike else found
+
+    def _ending(self, name: str) -> list[str]:
+        """Return the files whose path ends like `name`, or those pictures that do so without their suffix."""
+        return self.tree.ending(name) or ([] if is_picture(name) else without_suffix(self.tree, name))
+
+    def _of_split(self, alike: list[str], split: str | None) -> list[str]:
+        if split is None or not alike:
+            return alike
+        if self._splits is None:
+            folders = {name.rpartition("/")[0] for name in self.tree.names() if is_picture(name)}
+            self._splits = frozenset(found for folder in folders if (found := _split_in(folder)))
+        wanted = split_name(split)
+        theirs = [_split_in(name.rpartition("/")[0]) for name in alike]
+        same = [name for name, of in zip(alike, theirs, strict=True) if of == wanted]
+        others = [name for name, of in zip(alike, theirs, strict=True) if of is None or wanted not in self._splits]
+        return same or others
 
     def _elsewhere(self, given: str) -> list[str]:
         return [] if self.listed is None else self._learned().find(given)
@@ -197,6 +222,10 @@ class RawDataset:
         if self._moved is None:
             self._moved = Moved(self.tree, self.listed() if self.listed else ())
         return self._moved
+
+
+def _split_in(folder: str) -> str | None:
+    return next((found for part in reversed(folder.split("/")) if (found := split_name(part))), None)
 
 
 def name_of(path: str | RejectedRow) -> str:
@@ -236,6 +265,15 @@ def with_suffix(tree: Tree, name: str) -> list[str]:
     if is_picture(name):
         return []
     return [found for suffix in sorted(PICTURE_SUFFIXES) for found in tree.match(name + suffix)]
+
+
+def without_suffix(tree: Tree, name: str) -> list[str]:
+    """Return the pictures whose paths end like a name without a suffix; 7.0, as tables of numbers have it, is 7."""
+    code = code_of(name)
+    names = {name, name if code is None else str(code)}
+    alike = [one for name in names for one in tree.with_stem(name.rpartition("/")[2]) if is_picture(one)]
+    ends = tuple(f"/{name.casefold()}" for name in names)
+    return [one for one in alike if f"/{one.rpartition('.')[0].casefold()}".endswith(ends)]
 
 
 def stem(name: str) -> str:

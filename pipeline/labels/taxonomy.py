@@ -8,7 +8,6 @@ without contempt refuses ``contemptuous``.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -18,13 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
-from pipeline.core.synonyms import normalize, synonyms
+from pipeline.core.synonyms import bare, normalize, synonyms
 
 FOLDER: Final = Path(__file__).with_name("taxonomies")
 _SHARED: Final = ("synonyms", "affect")  # files for all taxonomies that are not taxonomies themselves
-# A number before the class in a folder's name, which sets the order ("1_Surprise"). A number alone is not matched,
-# because it has no meaning without the dataset's own list.
-_NUMBER: Final = re.compile(r"^\s*[0-9]+[\s_.\-]+(?=[^\W\d_])")
 # Weights such as 1/3 cannot be written exactly.
 _WEIGHT_TOLERANCE: Final = 1e-6
 
@@ -129,9 +125,10 @@ class Lookup:
     def find(self, label: str) -> tuple[str, TaxonomyEntry] | None:
         """Return the native name and its entry; None for a label that the taxonomy does not know.
 
-        If nothing has this name, a number before it is left out ("1_Surprise").
+        If nothing has this name, what is usual beside it is left out ("1_Surprise", "Angry Faces"). A number alone is
+        not matched, because it has no meaning without the dataset's own list.
         """
-        for key in (normalize(label), normalize(_NUMBER.sub("", label))):
+        for key in (normalize(label), bare(label)):
             if found := self._entries.get(key) or self._words.get(synonyms().get(key, "")):
                 return found
         return None

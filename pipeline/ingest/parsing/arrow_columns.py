@@ -44,6 +44,12 @@ def is_text(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests) or bool(pa.types.is_boolean(kind))
 
 
+def is_list_of_text(kind: pa.DataType) -> bool:
+    """Return whether the values of a column are lists of what `is_text` takes."""
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(kind) for test in tests) and is_text(kind.value_type)
+
+
 def text_of(value: Any) -> str:
     """Return a value as the cell of a csv has it; whole numbers without a point."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TextIO
 
 from pipeline.core.errors import SourceError
+from pipeline.ingest.trees.pointers import check_no_pointer
 from pipeline.ingest.trees.tree import Tree
 
 # Encoding, delimiter and header are decided on this many bytes, so that a table of gigabytes opens at once.
@@ -148,8 +149,9 @@ def read_text(tree: Tree, name: str) -> Iterator[TextIO]:
     """Open a file of a tree as text, with line ends unchanged.
 
     Raises:
-        SourceError: it does not look like text.
+        SourceError: it does not look like text, or is a pointer of Git LFS.
     """
+    check_no_pointer(tree, name)
     with tree.open(name) as stream:
         head = stream.read(_HEAD_BYTES)
     encoding = next((encoding for bom, encoding in _BOMS if head.startswith(bom)), "utf-8")

@@ -87,7 +87,7 @@ def _features(said: Any) -> Iterator[Mapping[str, Any]]:
     for one in inner if isinstance(inner, list) else ():
         features = one.get("features") if isinstance(one, Mapping) else None
         if isinstance(features, list):  # in a card
-            features = {str(of.get("name")): of.get("dtype") for of in features if isinstance(of, Mapping)}
+            features = {str(of.get("name")): of.get("dtype", of) for of in features if isinstance(of, Mapping)}
         if isinstance(features, Mapping):
             yield {str(column): kind for column, kind in features.items()}
 
@@ -101,7 +101,9 @@ def _names(features: Mapping[str, Any]) -> Names:
     for column, kind in features.items():
         if not isinstance(kind, Mapping):
             continue
-        inner = kind.get("class_label", kind)
+        # A list of classes: in a schema under feature, in a card under sequence or list.
+        of = next((kind[key] for key in ("feature", "sequence", "list") if isinstance(kind.get(key), Mapping)), kind)
+        inner = of.get("class_label", of)
         names = inner.get("names") if isinstance(inner, Mapping) else None
         if isinstance(names, Mapping):
             names = [names.get(str(code), names.get(code)) for code in range(len(names))]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeline.core.split_names import split_name
-from pipeline.core.synonyms import synonyms
+from pipeline.core.synonyms import word_of
 
 # The codes in the names of JAFFE's and KDEF's pictures.
 _CODES: Final = {
@@ -28,7 +28,7 @@ def native_label(text: str, labels: Sequence[str]) -> str | None:
 
 def class_word(text: str) -> str | None:
     """Return the class that a folder's name or a cell spells; None for other words and for codes."""
-    return synonyms().get(_plain(text))
+    return word_of(text)
 
 
 def common_name(label: str) -> str:
@@ -48,7 +48,12 @@ def split_of(name: str) -> str | None:
     if is_split(stem):
         return stem
     words = [word for word in re.findall(r"[A-Za-z]+", stem) if is_split(word)]
-    return words[0] if words else next((part for part in reversed(folder.split("/")) if is_split(part)), None)
+    return words[0] if words else split_folder(folder)
+
+
+def split_folder(folder: str) -> str | None:
+    """Return the nearest folder of a path that has the name of a split and nothing else; None if there is none."""
+    return next((part for part in reversed(folder.split("/")) if is_split(part)), None)
 
 
 def _plain(text: str) -> str:

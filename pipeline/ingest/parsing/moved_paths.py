@@ -5,6 +5,7 @@ path that exists in the tree. Row by row, a missing picture could be mistaken fo
 folder.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
@@ -48,7 +49,9 @@ class Moved:
         return f"{shown or 'their folder'} is {' or '.join(sorted(self._folders[foreign])) or 'the tree itself'}"
 
     def _foreign(self, parts: Parts) -> Parts | None:
-        known = [parts[:cut] for cut in range(len(parts)) if parts[:cut] in self._folders]
+        # That relative paths begin in the tree says nothing about an absolute one.
+        first = int(parts[0] == "/" or parts[0].endswith(":")) if parts else 0
+        known = [parts[:cut] for cut in range(first, len(parts)) if parts[:cut] in self._folders]
         # Of folders that lie in one another the one that most rows speak for, the outermost of several.
         return max(known, key=lambda one: (self._support[one], -len(one)), default=None)
 
@@ -72,8 +75,9 @@ class Moved:
 
 
 def parts_of(path: str) -> Parts:
-    """Return the parts of a path of any operating system; the first part of an absolute path is "/"."""
+    """Return the parts of a path of any operating system, or of an address; an absolute path's first part is "/"."""
     text = path.strip().replace("\\", "/")
+    text = re.split(r"[?#]", text)[0] if "://" in text else text
     names = tuple(part for part in text.split("/") if part not in {"", "."})
     return ("/", *names) if text.startswith("/") else names
 

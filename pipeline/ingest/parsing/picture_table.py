@@ -22,11 +22,14 @@ import pyarrow.parquet as pq
 
 from pipeline.core.errors import ImageError, SourceError
 from pipeline.core.schema import Reason
-from pipeline.ingest.parsing.arrow_columns import is_bytes, is_text, picture_column, text_of
+from pipeline.ingest.dataset_options import code_of
+from pipeline.ingest.parsing.arrow_columns import is_bytes, is_list_of_text, is_text, picture_column, text_of
 from pipeline.ingest.parsing.delimited import Record, squash
 from pipeline.ingest.parsing.features import class_names
+from pipeline.ingest.parsing.label_columns import LABEL_NAMES
 from pipeline.ingest.parsing.pixels import pixels_to_pgm
 from pipeline.ingest.trees.archive import FREE_BYTES, MAX_RATIO
+from pipeline.ingest.trees.pointers import check_no_pointer
 from pipeline.ingest.trees.seekable import seekable
 from pipeline.ingest.trees.tree import Tree
 
@@ -53,6 +56,7 @@ class PictureTable(ABC):
     def __init__(self, tree: Tree, name: str) -> None:
         self.name = name
         self.where = f"{tree.src}/{name}"
+        check_no_pointer(tree, name)
         with self._readable():
             self._stream = seekable(tree, name)
             weakref.finalize(self, self._stream.close)
@@ -66,7 +70,7 @@ class PictureTable(ABC):
         # One value a row, and no struct of bytes and path.
         self._is_plain = self._as_pixels or (self.picture is not None and is_bytes(schema.field(self.picture).type))
         self.header: Sequence[str] | None = [
-            field.name for field in schema if is_text(field.type) and field.name != self.picture
+            field.name for field in schema if _is_cell(field) and field.name != self.picture
         ]
         self.classes = {
             column: names for column, names in class_names(tree, name, schema).items() if column in self.header
@@ -140,12 +144,16 @@ class PictureTable(ABC):
                 yield text_of(value) if names is None else self._class(names, value, column, n)
 
     def _class(self, names: Sequence[str], value: Any, column: str, n: int) -> str:
-        if isinstance(value, str):
-            return value
-        if value is None or value == -1:  # how `datasets` writes a missing class
+        if isinstance(value, list):
+            return repr([self._class(names, one, column, n) for one in value])
+        text = text_of(int(value) if isinstance(value, bool) else value)
+        code = code_of(text)
+        if not text or code == -1:  # how `datasets` writes a missing class
             return ""
-        if isinstance(value, int) and 0 <= value < len(names):
-            return names[value]
+        if isinstance(value, str) and (code is None or value in names):
+            return value
+        if code is not None and 0 <= code < len(names):
+            return names[code]
         raise SourceError(
             f"{self.where}: row {n}: {column} is {text_of(value)[:40]}, but it names the classes 0 to {len(names) - 1} "
             "only: its names and codes belong to different tables"
@@ -278,6 +286,11 @@ class ParquetTable(PictureTable):
             if column.path_in_schema == leaf and column.statistics is not None:
                 return column.statistics.null_count if column.statistics.has_null_count else None
         return None
+
+
+def _is_cell(field: pa.Field) -> bool:
+    """Return whether a column can be read as text; lists, which may be long, only as labels."""
+    return is_text(field.type) or (is_list_of_text(field.type) and squash(field.name) in LABEL_NAMES)
 
 
 def open_table(tree: Tree, name: str) -> PictureTable:

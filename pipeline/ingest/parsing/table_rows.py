@@ -7,6 +7,7 @@ from typing import Final
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.delimited import Record, TextTable, number
 from pipeline.ingest.parsing.label_names import class_word, is_split
+from pipeline.ingest.parsing.literals import read_literal
 from pipeline.ingest.parsing.table_columns import BOX, NUMBERS
 from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, name_of
 
@@ -53,7 +54,7 @@ class TableRows:
         if isinstance(path, RejectedRow) and path.reason is Reason.bad_row and not path.path:
             return path
         cell, given_split = self._text(record, "label"), self._text(record, "split")
-        label = self.label(cell, record.row) if cell else None
+        label = _label(cell, record.row, self.label) if cell else None
         if isinstance(label, RejectedRow):
             return RejectedRow(name_of(path), label.reason, label.detail)
         values = {role: number(self._text(record, role) or "") for role in NUMBERS}
@@ -91,12 +92,22 @@ class TableRows:
             yield "box (expected numbers, x1 > x0 and y1 > y0)"
 
 
-def find_named(raw: RawDataset, record: Record, index: int, bases: list[str]) -> Place:
+def _label(cell: str, row: str, read: Callable[[str, str], str | RejectedRow]) -> str | RejectedRow | None:
+    """Return the label of a cell, which may be a list of one."""
+    listed = read_literal(cell) if cell.startswith("[") else None
+    if not isinstance(listed, list):
+        return read(cell, row)
+    if len(listed) > 1:
+        return RejectedRow("", Reason.conflicting_labels, f"{row}: {len(listed)} labels: {cell[:80]}")
+    return read(str(listed[0]), row) if listed else None
+
+
+def find_named(raw: RawDataset, record: Record, index: int, bases: list[str], split: str | None = None) -> Place:
     """Return the picture that a cell names; see `RawDataset.find_ending`."""
     given = record.cells[index] if index < len(record.cells) else ""
     if not given.strip():
         return RejectedRow("", Reason.bad_row, f"{record.row}: no path"), None
-    return raw.find_ending(given, bases, record.row), None
+    return raw.find_ending(given, bases, record.row, split), None
 
 
 def _contradiction(raw: RawDataset, row: Annotation) -> Iterator[str]:

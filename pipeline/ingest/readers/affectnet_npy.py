@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.core.schema import Reason
+from pipeline.core.split_names import TEST, TRAIN, VAL, split_name
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import given
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join, stem
@@ -17,11 +18,9 @@ from pipeline.ingest.readers.affectnet import CODES, LANDMARKS, read_affect
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
-_SPLITS: Final = {
-    "train_set": "training", "val_set": "validation",
-    # As mirrors call them.
-    "train": "training", "val": "validation", "valid": "validation", "test": "test",
-}  # fmt: skip
+_IMAGES, _NOTES = "images", "annotations"
+# As the csv lists of the dataset call its splits.
+_SPLITS: Final = {TRAIN: "training", VAL: "validation", TEST: TEST}
 # An annotation has at most 136 numbers, so a larger file is not one, and is not read into memory.
 _MAX_NPY_BYTES: Final = 1 << 16
 # The .npy format, versions 1 and 2 (NumPy enhancement proposal 1): magic, length, a dictionary as text, the data.
@@ -38,30 +37,28 @@ class AffectNetNpy(Reader):
     name = "affectnet_npy"
     cut_out = True
     labels = CODES[:8]
-    layout = "{train_set,val_set}/images/ beside {train_set,val_set}/annotations/*_exp.npy, also {train,val}/"
+    layout = "{train_set,val_set}/images/ beside {train_set,val_set}/annotations/*_exp.npy, also one of them alone"
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        for folder in _SPLITS:
-            at = join(root, folder)
-            if any(name.endswith("_exp.npy") for name in tree.listing(f"{at}/annotations").files):
-                return f"{at}/annotations holds *_exp.npy"
+        for at, _ in _parts(tree, root):
+            if any(name.endswith("_exp.npy") for name in tree.listing(join(at, _NOTES)).files):
+                return f"{join(at, _NOTES)} holds *_exp.npy"
         return None
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
         codes = Codes(raw, self.labels, never=({*range(1, 8)},))
-        for folder, split in _SPLITS.items():
-            at = raw.at(folder)
-            pictures = {stem(name): name for name in raw.tree.listing(f"{at}/images").files if is_picture(name)}
-            notes = raw.tree.listing(f"{at}/annotations").files
+        for at, split in _parts(raw.tree, raw.root):
+            pictures = {stem(name): name for name in raw.tree.listing(join(at, _IMAGES)).files if is_picture(name)}
+            notes = raw.tree.listing(join(at, _NOTES)).files
             ids = {name.removesuffix("_exp.npy") for name in notes if name.endswith("_exp.npy")}
             for one in sorted(ids | pictures.keys()):
-                yield self._row(raw, f"{at}/annotations/{one}", pictures.get(one), at, split, codes)
+                yield self._row(raw, join(at, f"{_NOTES}/{one}"), pictures.get(one), at, split, codes)
         codes.check()
 
-    def _row(self, raw: RawDataset, notes: str, picture: str | None, at: str, split: str, codes: Codes) -> Row:
-        path, row = f"{at}/images/{picture or notes.rpartition('/')[2] + '.jpg'}", f"{notes}_exp.npy"
+    def _row(self, raw: RawDataset, notes: str, picture: str | None, at: str, split: str | None, codes: Codes) -> Row:
+        path, row = join(at, f"{_IMAGES}/{picture or notes.rpartition('/')[2] + '.jpg'}"), f"{notes}_exp.npy"
         if row not in raw.tree:
             return RejectedRow(path, Reason.unlabelled, f"{row}: missing")
         code = _scalar(raw.tree, row)
@@ -77,6 +74,19 @@ class AffectNetNpy(Reader):
             valence=_affect(raw, "valence", f"{notes}_val.npy"),
             arousal=_affect(raw, "arousal", f"{notes}_aro.npy"),
         )
+
+
+def _parts(tree: Tree, root: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the folder and the split of each part: train_set/ and val_set/, or what a split is called elsewhere.
+
+    Somebody who has only one may have it without a folder of its own.
+    """
+    for folder in tree.listing(root).folders:
+        if (split := split_name(folder)) is not None:
+            yield join(root, folder), _SPLITS[split]
+    if _NOTES in tree.listing(root).folders:
+        split = split_name(root.rpartition("/")[2])
+        yield root, split and _SPLITS[split]
 
 
 def _load(tree: Tree, name: str) -> np.ndarray | None:

@@ -1,33 +1,48 @@
-"""Tables with a column for each class: marks of 0 and 1, such as Roboflow's `_classes.csv`, or numbers of votes."""
+"""Tables with a column for each class: marks of 0 and 1, such as Roboflow's `_classes.csv`, votes, or shares of 1."""
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from itertools import islice
 from typing import Final
 
 from pipeline.core.errors import SourceError
 from pipeline.core.schema import Reason
-from pipeline.ingest.parsing.delimited import Record, TextTable, number
+from pipeline.ingest.clues import MAX_CLASSES
+from pipeline.ingest.dataset_options import code_of
+from pipeline.ingest.parsing.delimited import Record, TextTable, number, squash
 from pipeline.ingest.parsing.label_names import class_word, split_of
 from pipeline.ingest.parsing.subjects import name_subjects
-from pipeline.ingest.parsing.table_columns import columns_of
 from pipeline.ingest.parsing.table_rows import find_named
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, name_of
-from pipeline.ingest.readers.csv_table import check_splits, open_text, tables_in
+from pipeline.ingest.readers.csv_table import check_splits, open_text, picture_columns, tables_in
 from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
 
 _MAX_TABLES: Final = 64
-_MIN_CLASSES: Final = 3
+_MIN_CLASSES: Final = 2
+_ROBOFLOW: Final = "_classes.csv"  # where all other columns are classes
 # What annotators could choose besides the classes, squashed.
-_NONE: Final = frozenset({"unknown", "uncertain", "none", "nf", "noface", "nonface", "other", "others"})
+_NONE: Final = frozenset(
+    {"unknown", "uncertain", "none", "nf", "noface", "nonface", "other", "others", "unlabeled", "unlabelled"}
+)
+_PERCENT: Final = 100
+
+
+class _Kind(Enum):
+    """What the numbers of a table are."""
+
+    marks = "0 or 1"
+    votes = "counts of annotators"
+    shares = "shares of 1, such as a network's answers"
 
 
 class ClassColumns(Reader):
-    """`filename,Anger,Happy,…`: a cell of 1 marks the class; if cells have more than 1, all are votes."""
+    """`filename,Anger,Happy,…`: a cell of 1 marks the class; more than 1 are votes; shares of 1 become percents."""
 
     name = "class_columns"
     labels = ()
-    layout = "a .csv with a column for the picture and one for each class, of marks or votes"
+    layout = "a .csv with a column for the picture and one for each class, of marks, votes or shares"
     generic = True
 
     def evidence(self, tree: Tree, root: str) -> str | None:
@@ -42,52 +57,60 @@ class ClassColumns(Reader):
         if not names:
             raise SourceError(f"{raw.tree.src}: looked for {self.layout}")
         raw.listed = lambda: (path for name in names for path in _paths(raw, name))
-        are_votes = any(_has_votes(open_text(raw.tree, name, {})) for name in names)
-        rows = [row for name in names for row in _rows(raw, name, are_votes=are_votes)]
-        yield from name_subjects(raw, rows)
+        kinds = {_kind(raw.tree, name) for name in names}
+        kind = next(one for one in (_Kind.votes, _Kind.shares, _Kind.marks) if one in kinds)
+        rows = [row for name in names for row in _rows(raw, name, kind)]
+        yield from name_subjects(raw, name_codes(raw, rows, f"{names[0]} has a column for each of the classes"))
 
 
 def _fits(tree: Tree, name: str) -> bool:
     table = open_text(tree, name, {})
-    columns = columns_of(table, {})
-    return "path" in columns and "label" not in columns and len(_classes(table)) >= _MIN_CLASSES
+    columns = picture_columns(tree, table, {})
+    return "path" in columns and "label" not in columns and len(_classes(tree, table)) >= _MIN_CLASSES
 
 
-def _classes(table: TextTable) -> dict[str, int]:
-    """Return class -> index of its column; {} unless some are emotions."""
-    header = [cell.strip() for cell in table.header or ()]
-    emotions = {cell: place for place, cell in enumerate(header) if class_word(cell)}
-    others = {cell: place for place, cell in enumerate(header) if cell.casefold().replace(" ", "") in _NONE}
+def _classes(tree: Tree, table: TextTable) -> dict[str, int]:
+    """Return class -> index of its column: emotions, codes alone, or whatever Roboflow has; {} if there are none."""
+    path = picture_columns(tree, table, {}).get("path")
+    header = {cell.strip(): place for place, cell in enumerate(table.header or ()) if place != path}
+    if table.name.rpartition("/")[2] == _ROBOFLOW or _are_codes(header):
+        return header
+    emotions = {cell: place for cell, place in header.items() if class_word(cell)}
+    others = {cell: place for cell, place in header.items() if squash(cell) in _NONE}
     return emotions | others if emotions else {}
 
 
-def _has_votes(table: TextTable) -> bool:
-    places = _classes(table).values()
-    return any((number(record.at(place)) or 0) > 1 for record in table.records() for place in places)
+def _are_codes(header: Mapping[str, int]) -> bool:
+    """Return whether columns are numbered from 0 or 1 on, as classes are, and not as pixels."""
+    codes = [code_of(cell) for cell in header]
+    return len(codes) <= MAX_CLASSES and codes in ([*range(len(codes))], [*range(1, len(codes) + 1)])
+
+
+def _kind(tree: Tree, name: str) -> _Kind:
+    table = open_text(tree, name, {})
+    places = _classes(tree, table).values()
+    values = {number(record.at(place)) or 0 for record in table.records() for place in places}
+    if any(value > 1 for value in values):
+        return _Kind.votes
+    return _Kind.shares if values - {0, 1} else _Kind.marks
 
 
 def _paths(raw: RawDataset, name: str) -> Iterator[str]:
     table = open_text(raw.tree, name, {})
-    place = columns_of(table, {})["path"]
+    place = picture_columns(raw.tree, table, {})["path"]
     return (record.at(place) for record in table.records())
 
 
-def _rows(raw: RawDataset, name: str, *, are_votes: bool) -> Iterator[Row]:
+def _rows(raw: RawDataset, name: str, kind: _Kind) -> Iterator[Row]:
     table = open_text(raw.tree, name, {})
-    classes, path, split = _classes(table), columns_of(table, {})["path"], split_of(name)
+    classes, path, split = _classes(raw.tree, table), picture_columns(raw.tree, table, {})["path"], split_of(name)
     bases = [name.rpartition("/")[0], raw.root]
     for record in table.records():
-        yield _row(raw, record, classes, find_named(raw, record, path, bases)[0], split, are_votes=are_votes)
+        yield _row(raw, record, classes, find_named(raw, record, path, bases, split)[0], split, kind)
 
 
 def _row(
-    raw: RawDataset,
-    record: Record,
-    classes: Mapping[str, int],
-    path: str | RejectedRow,
-    split: str | None,
-    *,
-    are_votes: bool,
+    raw: RawDataset, record: Record, classes: Mapping[str, int], path: str | RejectedRow, split: str | None, kind: _Kind
 ) -> Row:
     if (surplus := record.surplus()) is not None:
         return RejectedRow(name_of(path), Reason.bad_row, surplus)
@@ -97,9 +120,13 @@ def _row(
         return RejectedRow(
             name_of(path), Reason.bad_row, f"{record.row}: expected a number of 0 or more for each class"
         )
-    if are_votes:
-        labels, votes = (tuple(classes), tuple(values)) if any(values) else ((), None)
-        return Annotation(path, labels, record.row, split=split, votes=votes)
+    if kind is not _Kind.marks:
+        # A vote of 1 counts as a slip, so shares are given as percents.
+        votes = tuple(value * _PERCENT if kind is _Kind.shares else value for value in values)
+        named = tuple(raw.meaning(label, record.row) for label in classes)
+        if not any(votes):
+            return Annotation(path, (), record.row, split=split)
+        return Annotation(path, named, record.row, split=split, votes=votes)
     marked = [label for label, value in given.items() if value]
     if len(marked) > 1:
         detail = f"{record.row}: {' and '.join(marked)} are both marked"

@@ -1,6 +1,6 @@
 """Any folder of class folders: `<root>[/<split>]/<class>/…`. The names of the class folders are the labels."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from pipeline.core.schema import Reason
 from pipeline.ingest.clues import MAX_CLASSES
@@ -50,7 +50,7 @@ def _rows(raw: RawDataset) -> Iterator[Row]:
         for name in raw.tree.below(folder):
             if is_picture(name):
                 classed.add(name)
-                yield Annotation(name, (raw.meaning(label, folder),), name, split=split)
+                yield Annotation(name, (raw.meaning(label, folder),), name, split=split or split_below(name, folder))
             else:
                 others.append(name)
     if others:
@@ -64,8 +64,16 @@ def _rows(raw: RawDataset) -> Iterator[Row]:
             yield RejectedRow(name, Reason.outside_root, f"{name}: a link to {target}")
 
 
-def class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]]:
-    """Yield (label, split, folder) of every class folder with a picture."""
+def split_below(name: str, folder: str) -> str | None:
+    """Return the split folder within a class folder that a file is in; None if there is none."""
+    first, inside, _ = name.removeprefix(f"{folder}/").partition("/")
+    return first if inside and is_split(first) else None
+
+
+def class_folders(
+    tree: Tree, root: str, counts: Callable[[str], bool] = is_picture
+) -> Iterator[tuple[str, str | None, str]]:
+    """Yield (label, split, folder) of every class folder with a picture, or with what else `counts`."""
     tops = tree.listing(root).folders
     split = [name for name in tops if is_split(name)]
     for top in tops:
@@ -76,7 +84,7 @@ def class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]
         else:
             # Beside split folders, any other one is not a class.
             found = [] if split else [(top, None, at)]
-        yield from (one for one in found if any(is_picture(name) for name in tree.below(one[2])))
+        yield from (one for one in found if any(map(counts, tree.below(one[2]))))
 
 
 def find_coded(tree: Tree, classes: Collection[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from heapq import nlargest
 from typing import Any, Final
 
 from pipeline.core.errors import SourceError
@@ -31,12 +31,17 @@ class Coco(Reader):
         """See `Reader.evidence`."""
         if root:  # its files are searched for everywhere
             return None
-        name = next((name for name in islice(_files(tree, root), _MAX_FILES) if _looks(tree, name)), None)
+        # Among thousands of small files, the largest ones have the annotations.
+        largest = nlargest(_MAX_FILES, _files(tree, root), tree.size)
+        name = next((name for name in largest if _looks(tree, name)), None)
         return f"{name} has images, annotations and categories" if name else None
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        names = [name for name in _files(raw.tree, raw.root) if _looks(raw.tree, name)]
+        found = [name for name in _files(raw.tree, raw.root) if _looks(raw.tree, name)]
+        # A file of all pictures repeats what those of the splits say.
+        names = sorted(found, key=lambda name: split_of(name) is None)
+        raw.listed = lambda: (path for name in names for path in _paths(raw, name))
         rows = [row for name in names for row in _read_file(raw, name)]
         yield from name_codes(raw, rows, f"{names[0] if names else raw.root} names its categories by codes")
 
@@ -63,6 +68,10 @@ def _load(tree: Tree, name: str) -> Any:
         return None
 
 
+def _paths(raw: RawDataset, name: str) -> Iterator[str]:
+    return iter(_by_id(raw, name, _load(raw.tree, name)["images"], "file_name", "images").values())
+
+
 def _read_file(raw: RawDataset, name: str) -> Iterator[Row]:
     said = _load(raw.tree, name)
     pictures = _by_id(raw, name, said["images"], "file_name", "images")
@@ -72,35 +81,38 @@ def _read_file(raw: RawDataset, name: str) -> Iterator[Row]:
     bare = dict.fromkeys(pictures)
     for place, of in enumerate(said["annotations"]):
         row = f"{name} annotation {place}"
-        given = pictures.get(of.get("image_id")) if isinstance(of, Mapping) else None
-        label = classes.get(of.get("category_id")) if given is not None else None
+        given = pictures.get(_id(of.get("image_id"))) if isinstance(of, Mapping) else None
+        label = classes.get(_id(of.get("category_id"))) if given is not None else None
         if given is None or label is None:
             yield RejectedRow(given or "", Reason.bad_row, f"{row}: its picture or category is not in the file")
             continue
-        bare.pop(of["image_id"], None)
+        bare.pop(_id(of["image_id"]), None)
         box = _box(of.get("bbox"))
         if box is None and of.get("bbox"):
             raw.drop("box (expected left, top, width and height)", row)
-        path = raw.find_ending(given, bases, row)
+        path = raw.find_ending(given, bases, row, split)
         yield Annotation(path, (raw.meaning(label, row),), row, box=box, box_kind="face" if box else None, split=split)
     for number in bare:
         yield RejectedRow(pictures[number], Reason.unlabelled, f"{name}: no annotation of {pictures[number]}")
 
 
-def _by_id(raw: RawDataset, name: str, given: list[Any], key: str, what: str) -> dict[Any, str]:
+def _id(given: Any) -> str:
+    """Return an id as text: files of several tools mix 7 and "7"."""
+    return str(given)
+
+
+def _by_id(raw: RawDataset, name: str, given: list[Any], key: str, what: str) -> dict[str, str]:
     """Return id -> file name or class.
 
     Raises:
         SourceError: one id stands for two things, so that no annotation of it can be trusted.
     """
-    found: dict[Any, str] = {}
+    found: dict[str, str] = {}
     for one in given:
         if not isinstance(one, Mapping) or not isinstance(one.get("id"), int | str) or one.get(key) in (None, ""):
             raise SourceError(f"{raw.tree.src}/{name}: {what}: expected objects with id and {key}")
-        if found.setdefault(one["id"], str(one[key])) != str(one[key]):
-            raise SourceError(
-                f"{raw.tree.src}/{name}: {what}: id {one['id']} is both {found[one['id']]} and {one[key]}"
-            )
+        if (known := found.setdefault(_id(one["id"]), str(one[key]))) != str(one[key]):
+            raise SourceError(f"{raw.tree.src}/{name}: {what}: id {one['id']} is both {known} and {one[key]}")
     return found
 
 

@@ -9,14 +9,14 @@ from typing import Final
 
 from pipeline.core.errors import SourceError
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
-from pipeline.ingest.parsing.delimited import Delimited, TextTable
+from pipeline.ingest.parsing.delimited import Delimited, Record, TextTable
 from pipeline.ingest.parsing.json_lines import JsonLines
 from pipeline.ingest.parsing.label_columns import LABEL_NAMES, choose_label
 from pipeline.ingest.parsing.label_names import split_of
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.parsing.table_columns import KNOWN, columns_of, need_columns
-from pipeline.ingest.parsing.table_rows import TableRows, find_named
-from pipeline.ingest.raw_dataset import RawDataset, Row, is_picture, join, with_suffix
+from pipeline.ingest.parsing.table_rows import Place, TableRows, find_named
+from pipeline.ingest.raw_dataset import RawDataset, Row, is_picture, join, without_suffix
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
@@ -27,6 +27,7 @@ SUFFIXES: Final = (".csv", ".tsv", *_LINES)
 _MAX_TABLES: Final = 64
 _SAMPLE_ROWS: Final = 64
 _AFFECT: Final = frozenset({"valence", "arousal", "dominance"})
+_MOST: Final = 0.5
 
 
 class Table(Reader):
@@ -43,11 +44,10 @@ class Table(Reader):
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
         for name in islice(tables_in(tree, root), _MAX_TABLES):
-            columns = columns_of(open_text(tree, name, {}), {})
-            if what := _says(columns):
-                records = islice(open_text(tree, name, {}).records(), _SAMPLE_ROWS)
-                if any(_is_there(tree, name, record.at(columns["path"])) for record in records):
-                    return f"{name} has a column of pictures and one of {what}"
+            table = open_text(tree, name, {})
+            columns = picture_columns(tree, table, {})
+            if (what := _says(columns)) and _are_there(tree, table, columns["path"]):
+                return f"{name} has a column of pictures and one of {what}"
         return None
 
     def begins(self, tree: Tree, root: str) -> bool:
@@ -94,7 +94,7 @@ def _chosen(raw: RawDataset) -> list[str]:
     said = {
         name: what
         for name in tables_in(raw.tree, raw.root)
-        if (what := _says(columns_of(open_text(raw.tree, name, raw.columns), raw.columns)))
+        if (what := _says(picture_columns(raw.tree, open_text(raw.tree, name, raw.columns), raw.columns)))
     }
     found = [name for name, what in said.items() if what == "labels"] or list(said)
     if not found:
@@ -130,21 +130,25 @@ def _note_others(raw: RawDataset, read: Sequence[str]) -> None:
 
 def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
     table = open_text(raw.tree, name, raw.columns)
-    columns = columns_of(table, raw.columns)
+    columns = picture_columns(raw.tree, table, raw.columns)
     need_columns(table, columns, "path", *(() if _AFFECT & columns.keys() else ("label",)))
     if "label" in columns and "label" not in raw.columns:
         columns["label"] = choose_label(table, LABEL_NAMES, columns, raw.options.meanings())
     # The table may lie in another folder than the pictures.
     bases = [_images(raw)] if "images" in raw.columns else [name.rpartition("/")[0], raw.root]
-    rows = TableRows(
-        raw, columns, lambda record: find_named(raw, record, columns["path"], bases), raw.meaning, split_of(name)
-    )
-    yield from rows.read(table)
+    split = split_of(name)
+    of = None if "split" in columns else split
+
+    def place(record: Record) -> Place:
+        return find_named(raw, record, columns["path"], bases, of)
+
+    yield from TableRows(raw, columns, place, raw.meaning, split).read(table)
 
 
 def _paths(raw: RawDataset, name: str) -> Iterator[str]:
-    place = columns_of(open_text(raw.tree, name, raw.columns), raw.columns).get("path", -1)
-    return (record.at(place) for record in open_text(raw.tree, name, raw.columns).records())
+    table = open_text(raw.tree, name, raw.columns)
+    place = picture_columns(raw.tree, table, raw.columns).get("path", -1)
+    return (record.at(place) for record in table.records())
 
 
 def _images(raw: RawDataset) -> str:
@@ -154,9 +158,33 @@ def _images(raw: RawDataset) -> str:
     return folder
 
 
-def _is_there(tree: Tree, table: str, given: str) -> bool:
-    """Return whether a cell is a picture by its name, or the name of one in the tree without the suffix."""
-    return is_picture(given) or bool(given and with_suffix(tree, join(table.rpartition("/")[0], given)))
+def picture_columns(tree: Tree, table: TextTable, given: Mapping[str, str]) -> dict[str, int]:
+    """Return role -> index of the column as `columns_of` does; the pictures' is known by what is in it, too.
+
+    A column with a usual name gives way to the only one whose cells are names of pictures in the tree, if none of its
+    own are: `name` may be a person's, and `id` a picture's.
+    """
+    columns = columns_of(table, given)
+    header = table.header or ()
+    if "path" in given or ("path" in columns and _are_there(tree, table, columns["path"])):
+        return columns
+    taken = {index for role, index in columns.items() if role != "path"}
+    named = [index for index in range(len(header)) if index not in taken and _are_there(tree, table, index, most=True)]
+    return {**columns, "path": named[0]} if len(named) == 1 else columns
+
+
+def _are_there(tree: Tree, table: TextTable, index: int, *, most: bool = False) -> bool:
+    """Return whether cells are pictures by their names, or the names of those in the tree without the suffix.
+
+    Args:
+        tree: the tree.
+        table: its table.
+        index: the column.
+        most: more than half of them must be there, and differ, as codes do not; else one is enough.
+    """
+    cells = [record.at(index) for record in islice(table.records(), _SAMPLE_ROWS)]
+    there = sum(is_picture(cell) or bool(cell and without_suffix(tree, cell)) for cell in cells)
+    return there > _MOST * len(cells) and 2 * len({*cells}) > len(cells) if most else there > 0
 
 
 def open_text(tree: Tree, name: str, given: Mapping[str, str]) -> TextTable:

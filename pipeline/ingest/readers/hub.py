@@ -101,19 +101,19 @@ def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
         raw.notes.append(f"{name}: of its columns of pictures {table.picture} is read, not {', '.join(table.others)}")
     columns["label"] = _label(raw, table, columns)
     pictures = table.pictures() if table.picture is not None else None
-    bases = [name.rpartition("/")[0], raw.root]
+    bases, split = [name.rpartition("/")[0], raw.root], split_of(name)
 
     def place(record: Record) -> Place:
         if pictures is None:
-            return find_named(raw, record, columns["path"], bases)
+            return find_named(raw, record, columns["path"], bases, split)
         n, (held, path) = int(record.row.rpartition(" ")[2]), next(pictures)
         if held:
             return name, n
         if not path:
             return RejectedRow(name, Reason.missing_file, f"{record.row}: no picture"), n
-        return raw.find_ending(path, bases, record.row), None
+        return raw.find_ending(path, bases, record.row, split), None
 
-    yield from TableRows(raw, columns, place, raw.meaning, split_of(name)).read(table)
+    yield from TableRows(raw, columns, place, raw.meaning, split).read(table)
 
 
 def _label(raw: RawDataset, table: PictureTable, columns: dict[str, int]) -> int:

@@ -105,10 +105,13 @@ def _read_list(raw: RawDataset, name: str) -> Iterator[Row]:
     need_columns(table, columns, "path", "label")
     bases = [raw.at(raw.columns["images"])] if "images" in raw.columns else [name.rpartition("/")[0], raw.root]
 
-    def place(record: Record) -> Place:
-        return find_named(raw, record, columns["path"], bases)
+    split = split_of(name)
+    of = None if "split" in columns else split
 
-    yield from TableRows(raw, columns, place, raw.meaning, split_of(name)).read(table)
+    def place(record: Record) -> Place:
+        return find_named(raw, record, columns["path"], bases, of)
+
+    yield from TableRows(raw, columns, place, raw.meaning, split).read(table)
 
 
 def _paths(raw: RawDataset, name: str) -> Iterator[str]:

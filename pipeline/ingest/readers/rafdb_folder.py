@@ -12,7 +12,7 @@ from pipeline.ingest.dataset_options import code_of
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import Delimited
 from pipeline.ingest.parsing.label_names import is_split
-from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join, name_of
 from pipeline.ingest.readers.rafdb import RafDb
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
@@ -27,7 +27,7 @@ class RafDbFolder(Reader):
     name = "rafdb_folder"
     cut_out = True
     labels = RafDb.labels
-    layout = "train/1/ to train/7/ and test/1/ to test/7/ with pictures named as train_00001_aligned.jpg"
+    layout = "train/1/ to train/7/ and test/1/ …, or train_labels.csv, with pictures named as train_00001_aligned.jpg"
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
@@ -35,6 +35,10 @@ class RafDbFolder(Reader):
             found = next((name for name in tree.listing(folder).files if _NAMED.fullmatch(name)), None)
             if found:
                 return f"{folder} holds pictures such as {found}"
+        for name in _lists(tree, root).values():
+            first = next(Delimited(tree, name, _COLUMNS).records(), None)
+            if first and _NAMED.fullmatch(first.get("image")) and _are_loose(tree, first.get("image")):
+                return f"{name} lists pictures such as {first.get('image')}"
         return None
 
     def begins(self, tree: Tree, root: str) -> bool:
@@ -43,21 +47,26 @@ class RafDbFolder(Reader):
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        listed = {split: _listed(raw, split) for split in raw.tree.listing(raw.root).folders if is_split(split)}
+        lists = _lists(raw.tree, raw.root)
+        splits = {*lists, *(name.casefold() for name in raw.tree.listing(raw.root).folders if is_split(name))}
+        listed = {split: _listed(raw, lists.get(split)) for split in sorted(splits)}
         classed = set()
         codes = Codes(raw, self.labels, first=1)
         for code, split, folder in self._folders(raw.tree, raw.root):
             for path in filter(is_picture, raw.tree.below(folder)):
                 classed.add(path)
-                beside = listed[split].pop(path.rpartition("/")[2], None)
+                beside = listed[split.casefold()].pop(path.rpartition("/")[2], None)
                 yield self._row(raw, path, code, split, beside, codes)
+        for split, rest in listed.items():
+            for name, (code, row) in rest.items():
+                found = raw.find_ending(name, [raw.at(split), raw.root], row, split)
+                classed.add(name_of(found))
+                yield self._listed_row(found, code, split, row, codes)
         codes.check()
         for path in filter(is_picture, raw.tree.below(raw.root)):
             if path not in classed:
-                yield RejectedRow(path, Reason.unlabelled, f"{path}: in no folder of a class 1 to {len(self.labels)}")
-        for rest in listed.values():
-            for name, (_, row) in rest.items():
-                yield RejectedRow(name, Reason.missing_file, f"{row}: no such picture in the folders of the classes")
+                detail = f"{path}: in no list and no folder of a class 1 to {len(self.labels)}"
+                yield RejectedRow(path, Reason.unlabelled, detail)
 
     def _folders(self, tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
         """Yield (code, split, folder) of each class."""
@@ -82,12 +91,36 @@ class RafDbFolder(Reader):
                 return RejectedRow(path, Reason.conflicting_labels, detail)
         return Annotation(path, (label,), path, split=split)
 
+    @staticmethod
+    def _listed_row(path: str | RejectedRow, code: str, split: str, row: str, codes: Codes) -> Row:
+        """Return the row of a picture that lies in no class folder: its list alone labels it."""
+        if isinstance(path, RejectedRow):
+            return path
+        label = codes.label(code, row)
+        if label is None:
+            return RejectedRow(path, Reason.bad_row, f"{row}: expected {codes.expected}, not {code[:40]!r}")
+        return Annotation(path, (label,), row, split=split)
 
-def _listed(raw: RawDataset, split: str) -> dict[str, tuple[str, str]]:
+
+def _lists(tree: Tree, root: str) -> dict[str, str]:
+    """Return split -> its list, in the folder of the splits or beside it."""
+    found: dict[str, str] = {}
+    for folder in dict.fromkeys((root, root.rpartition("/")[0])):
+        for name in tree.listing(folder).files:
+            split, end, _ = name.casefold().rpartition("_labels.csv")
+            if end and is_split(split):
+                found.setdefault(split, join(folder, name))
+    return found
+
+
+def _are_loose(tree: Tree, picture: str) -> bool:
+    """Return whether a picture is there, but not in the folder of a class, where the folder says what it shows."""
+    found = tree.ending(picture)
+    return bool(found) and all(code_of(name.rpartition("/")[0].rpartition("/")[2]) is None for name in found)
+
+
+def _listed(raw: RawDataset, name: str | None) -> dict[str, tuple[str, str]]:
     """Return base name -> (code, file and line) from the list of a split, if there is one."""
-    beside = raw.root.rpartition("/")[0]
-    candidates = (join(folder, f"{split}_labels.csv") for folder in (raw.root, beside))
-    name = next((candidate for candidate in candidates if candidate in raw.tree), None)
     if name is None:
         return {}
     records = Delimited(raw.tree, name, _COLUMNS).records()

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from pipeline.core.schema import Reason
 from pipeline.ingest.parsing.clips import video_rows
-from pipeline.ingest.parsing.label_names import class_word, is_split
-from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, join
+from pipeline.ingest.parsing.label_names import class_word
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row
+from pipeline.ingest.readers.class_folders import class_folders, split_below
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 from pipeline.video.container import is_video
@@ -24,32 +25,23 @@ class VideoFolders(Reader):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        classes = sorted({label for label, _, _ in _class_folders(tree, root)})
+        classes = sorted({label for label, _, _ in class_folders(tree, root, is_video)})
         if len(classes) < 2 or not any(map(class_word, classes)):
             return None
         return f"{root or 'the root'} holds class folders of videos: {', '.join(classes[:4])} …"
 
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""
-        return next(_class_folders(tree, root), None) is not None
+        return next(class_folders(tree, root, is_video), None) is not None
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
         classed = set()
-        for label, split, folder in _class_folders(raw.tree, raw.root):
+        for label, split, folder in class_folders(raw.tree, raw.root, is_video):
             for name in filter(is_video, raw.tree.below(folder)):
                 classed.add(name)
-                yield from video_rows(raw, Annotation(name, (raw.meaning(label, folder),), name, split=split))
+                of = split or split_below(name, folder)
+                yield from video_rows(raw, Annotation(name, (raw.meaning(label, folder),), name, split=of))
         for name in filter(is_video, raw.tree.below(raw.root)):
             if name not in classed:
                 yield RejectedRow(name, Reason.unlabelled, f"{name}: in no class folder")
-
-
-def _class_folders(tree: Tree, root: str) -> Iterator[tuple[str, str | None, str]]:
-    """Yield (label, split, folder) of every class folder with a video."""
-    tops = tree.listing(root).folders
-    splits = [name for name in tops if is_split(name)]
-    for top in splits or tops:
-        at = join(root, top)
-        inner = [(name, top, join(at, name)) for name in tree.listing(at).folders] if splits else [(top, None, at)]
-        yield from (one for one in inner if any(map(is_video, tree.below(one[2]))))

@@ -6,9 +6,11 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.beside import pictures_of
 from pipeline.ingest.parsing.delimited import number
-from pipeline.ingest.parsing.label_names import split_of
-from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, is_picture, join, stem
+from pipeline.ingest.parsing.label_names import split_folder, split_of
+from pipeline.ingest.parsing.split_lists import SplitLists
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, join
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
@@ -38,7 +40,9 @@ class Voc(Reader):
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        rows = [row for name in _files(raw.tree, raw.root) for row in _rows(raw, name)]
+        raw.listed = lambda: (_filename(_load(raw.tree, name)) for name in _files(raw.tree, raw.root))
+        lists = SplitLists(raw)
+        rows = [row for name in _files(raw.tree, raw.root) for row in _rows(raw, name, lists)]
         yield from name_codes(raw, rows, "objects of Pascal VOC named by codes")
 
 
@@ -61,12 +65,18 @@ def _load(tree: Tree, name: str) -> ET.Element | None:
     return said if said.tag == "annotation" else None
 
 
-def _rows(raw: RawDataset, name: str) -> Iterator[Row]:
+def _filename(said: ET.Element | None) -> str:
+    return ("" if said is None else said.findtext("filename") or "").strip()
+
+
+def _rows(raw: RawDataset, name: str, lists: SplitLists) -> Iterator[Row]:
     said = _load(raw.tree, name)
     if said is None:
         yield RejectedRow(name, Reason.bad_row, f"{name}: not an annotation of Pascal VOC")
         return
-    path, split = _picture(raw, name, said.findtext("filename") or ""), split_of(name.rpartition("/")[0])
+    folder = name.rpartition("/")[0]
+    split = split_folder(folder) or lists.split(name, name) or split_of(folder)
+    path = _picture(raw, name, _filename(said), split)
     objects = said.findall("object")
     if not objects:
         given = path if isinstance(path, str) else path.path
@@ -81,17 +91,16 @@ def _rows(raw: RawDataset, name: str) -> Iterator[Row]:
         yield Annotation(path, labels, row, n=n, box=box, box_kind="face" if box else None, split=split)
 
 
-def _picture(raw: RawDataset, name: str, given: str) -> str | RejectedRow:
-    """Return the picture beside the annotation or in JPEGImages/ by the annotation's own name, else by `filename`."""
-    folder = name.rpartition("/")[0]
-    above = folder.rpartition("/")[0]
-    for place in (folder, join(above, "JPEGImages"), join(above, "images")):
-        alike = [one for one in raw.tree.listing(place).files if stem(one) == stem(name) and is_picture(one)]
-        if len(alike) == 1:
-            return join(place, alike[0])
+def _picture(raw: RawDataset, name: str, given: str, split: str | None) -> str | RejectedRow:
+    """Return the picture by the annotation's own name, else by `filename`."""
+    alike = pictures_of(raw.tree, name)
+    if len(alike) == 1:
+        return alike[0]
     if not given:
         return RejectedRow(name, Reason.missing_file, f"{name}: no picture of this name")
-    return raw.find_ending(given, [folder, join(above, "JPEGImages"), above], name)
+    folder = name.rpartition("/")[0]
+    above = folder.rpartition("/")[0]
+    return raw.find_ending(given, [folder, join(above, "JPEGImages"), above], name, split)
 
 
 def _box(given: ET.Element | None) -> Box | None:

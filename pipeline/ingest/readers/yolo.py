@@ -10,18 +10,23 @@ from pipeline.core.errors import SourceError
 from pipeline.core.params.bounded import BombError, BoundedLoader
 from pipeline.core.schema import Reason
 from pipeline.ingest.dataset_options import code_of
+from pipeline.ingest.parsing.beside import pictures_of
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import numbers, read_lines
-from pipeline.ingest.parsing.label_names import split_of
+from pipeline.ingest.parsing.label_names import split_folder, split_of
 from pipeline.ingest.parsing.picture_size import size_of
-from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, is_picture, stem
+from pipeline.ingest.parsing.split_lists import SplitLists
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, stem
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
 
-_LABELS, _IMAGES = "labels", "images"
+_LABELS: Final = "labels"
 _SUFFIX: Final = ".txt"
-_NAMES: Final = frozenset({"classes.txt", "labels.txt", "obj.names", "train.cache", "val.cache"})
+_NAMES: Final = frozenset({"classes.txt", "labels.txt", "readme.txt"})
+_OWN_YAML: Final = frozenset({"data", "dataset"})
+# Of a description with any other name: one of them says that its names are those of classes.
+_BESIDE_NAMES: Final = frozenset({"train", "val", "nc"})
 _SAMPLE: Final = 50
 _BOX: Final = 5  # class, centre and size
 _POLYGON: Final = 7  # class and three points at least
@@ -34,23 +39,24 @@ class Yolo(Reader):
 
     name = "yolo"
     labels = ()
-    layout = "folders labels/ beside images/ with a .txt a picture, lines of a class and its box, and data.yaml"
+    layout = "a .txt a picture, beside it or in labels/ and not images/, lines of a class and its box, and data.yaml"
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
         if root:  # its folders are searched for everywhere
             return None
-        for name in islice(_files(tree, root), _SAMPLE):
-            for _, text in islice(read_lines(tree, name), 1):
-                return f"{name} has a class and a box a line" if _parse(text) else None
-        return None
+        first = {name: next(read_lines(tree, name), None) for name in islice(_files(tree, root), _SAMPLE)}
+        given = {name: line[1] for name, line in first.items() if line is not None}
+        fits = [name for name, text in given.items() if _is_label(name, text)]
+        return f"{fits[0]} has a class and a box a line" if fits and len(fits) * 2 >= len(given) else None
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
         names = _class_names(raw)
         codes = Codes(raw, names) if names else None
         pixels: list[str] = []
-        rows = [row for name in _files(raw.tree, raw.root) for row in _rows(raw, name, codes, pixels)]
+        lists = SplitLists(raw)
+        rows = [row for name in _files(raw.tree, raw.root) for row in _rows(raw, name, codes, pixels, lists)]
         if codes is not None:
             codes.check()
         if len(pixels) * 2 > len(rows):
@@ -62,16 +68,26 @@ def _files(tree: Tree, root: str) -> Iterator[str]:
     prefix = f"{root}/" if root else ""
     for name in tree.names():
         folder, _, base = name.rpartition("/")
-        is_text = base.casefold().endswith(_SUFFIX) and base.casefold() not in _NAMES
-        if is_text and name.startswith(prefix) and _LABELS in folder.casefold().split("/"):
+        is_text = base.casefold().endswith(_SUFFIX) and base.casefold() not in _NAMES and name.startswith(prefix)
+        if is_text and (_LABELS in folder.casefold().split("/") or pictures_of(tree, name)):
             yield name
 
 
-def _rows(raw: RawDataset, name: str, codes: Codes | None, pixels: list[str]) -> Iterator[Row]:
-    picture = _picture(raw.tree, name)
-    path = picture or RejectedRow(name, Reason.missing_file, f"{name}: no picture of this name in {_IMAGES}/")
+def _is_label(name: str, text: str) -> bool:
+    """Return whether a line is a label; beside pictures, where any numbers may be, only one in shares."""
+    parsed = _parse(text)
+    in_labels = _LABELS in name.casefold().split("/")
+    return parsed is not None and (in_labels or max(map(abs, parsed[1])) <= _LARGEST_SHARE)
+
+
+def _rows(raw: RawDataset, name: str, codes: Codes | None, pixels: list[str], lists: SplitLists) -> Iterator[Row]:
+    alike = pictures_of(raw.tree, name)
+    picture = alike[0] if len(alike) == 1 else None
+    found = "several pictures" if alike else "no picture"
+    path = picture or RejectedRow(name, Reason.missing_file, f"{name}: {found} of this name beside it or in images/")
     size = size_of(raw.tree, picture) if picture else None
-    split = split_of(name.rpartition("/")[0])
+    folder = name.rpartition("/")[0]
+    split = split_folder(folder) or lists.split(name, name) or split_of(folder)
     lines = list(read_lines(raw.tree, name))
     if not lines:
         yield RejectedRow(picture or name, Reason.unlabelled, f"{name}: no face")
@@ -95,23 +111,17 @@ def _label(raw: RawDataset, code: str, row: str, codes: Codes | None) -> str | N
     return raw.meaning(code, row) if codes is None else codes.label(code, row)
 
 
-def _picture(tree: Tree, name: str) -> str | None:
-    """Return the picture of a file of labels: the same path with images for labels, in any suffix."""
-    parts = name.rpartition("/")[0].split("/")
-    places = [place for place, part in enumerate(parts) if part.casefold() == _LABELS]
-    folder = "/".join([*parts[: places[-1]], _IMAGES, *parts[places[-1] + 1 :]])
-    found = [one for one in tree.listing(folder).files if stem(one) == stem(name) and is_picture(one)]
-    return f"{folder}/{found[0]}" if len(found) == 1 else None
-
-
 def _parse(text: str) -> tuple[str, tuple[float, ...]] | None:
-    """Return the class and the sides of the box, in shares of the picture: left, top, right, bottom."""
+    """Return the class and the sides of the box, in shares of the picture: left, top, right, bottom.
+
+    After a box there may be the confidence of the detector that drew it.
+    """
     words = text.split()
     given = numbers(" ".join(words[1:]))
     if given is None or code_of(words[0]) is None:
         return None
-    if len(words) == _BOX:
-        x, y, width, height = given
+    if len(words) == _BOX or (len(words) == _BOX + 1 and 0 <= given[-1] <= 1):
+        x, y, width, height = given[: _BOX - 1]
         return words[0], (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     if len(words) >= _POLYGON and len(words) % 2:
         return words[0], (min(given[::2]), min(given[1::2]), max(given[::2]), max(given[1::2]))
@@ -128,7 +138,7 @@ def _class_names(raw: RawDataset) -> tuple[str, ...]:
     found: dict[str, tuple[str, ...]] = {}
     for name in raw.tree.names():
         base = name.rpartition("/")[2].casefold()
-        if base in {"data.yaml", "data.yml", "dataset.yaml"}:
+        if base.endswith((".yaml", ".yml")):
             found[name] = _in_yaml(raw.tree, name)
         elif base in {"classes.txt", "obj.names"}:
             found[name] = tuple(text for _, text in read_lines(raw.tree, name))
@@ -141,14 +151,19 @@ def _class_names(raw: RawDataset) -> tuple[str, ...]:
 
 
 def _in_yaml(tree: Tree, name: str) -> tuple[str, ...]:
+    is_own = stem(name).casefold() in _OWN_YAML
     try:
         said: Any = yaml.load(tree.read(name), Loader=BoundedLoader)  # noqa: S506 - a SafeLoader
     except (BombError, yaml.YAMLError) as error:
+        if not is_own:
+            return ()
         raise SourceError(f"{tree.src}/{name}: not YAML: {' '.join(str(error).split())[:200]}") from None
-    names = said.get("names") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or not (is_own or said.keys() & _BESIDE_NAMES):
+        return ()
+    names = said.get("names")
     if isinstance(names, dict):
-        codes = sorted(code for code in names if isinstance(code, int))
-        if codes != list(range(len(names))):
+        by_code = {code_of(str(code)): one for code, one in names.items()}
+        if by_code.keys() != {*range(len(names))}:
             raise SourceError(f"{tree.src}/{name}: names: expected one for each class from 0 on")
-        names = [names[code] for code in codes]
+        names = [by_code[code] for code in range(len(names))]
     return tuple(map(str, names)) if isinstance(names, list) else ()

@@ -49,6 +49,7 @@ class Tree(ABC):
         self._listings: dict[str, Listing] | None = None
         self._loose: dict[str, list[str]] | None = None
         self._by_base: dict[str, list[str]] | None = None
+        self._by_stem: dict[str, list[str]] | None = None
 
     @abstractmethod
     def names(self) -> list[str]:
@@ -148,6 +149,15 @@ class Tree(ABC):
         candidates = self._by_base.get(_loose(name.rpartition("/")[2]), [])
         exact = [known for known in candidates if f"/{known}".endswith(f"/{name}")]
         return exact or [known for known in candidates if f"/{_loose(known)}".endswith(f"/{_loose(name)}")]
+
+    def with_stem(self, stem: str) -> list[str]:
+        """Return the files, in any folder, whose base name without its last suffix is this one, as `match` compares."""
+        if self._by_stem is None:
+            self._by_stem = defaultdict(list)
+            for known in self.names():
+                base = known.rpartition("/")[2]
+                self._by_stem[_loose(base.rpartition(".")[0] or base)].append(known)
+        return self._by_stem.get(_loose(stem), [])
 
 
 _NOTHING: Final = Listing()

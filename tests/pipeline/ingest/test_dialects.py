@@ -205,7 +205,9 @@ def test_same_base_name_in_two_folders_needs_its_folder(tmp_path):
     put(root, "t/labels.csv", "path,label\nx/1.jpg,happy\ny/1.jpg,sad\n1.jpg,fear\n2.jpg,fear\n")
     found = Read(root, tmp_path / "out", fmt="csv")
     assert found.labels() == {"x/1.jpg": "happy", "y/1.jpg": "sad", "x/2.jpg": "fear"}
-    assert found.rejects[0]["detail"] == "t/labels.csv row 4: 1.jpg may be x/1.jpg or y/1.jpg; give its folder"
+    assert (
+        found.rejects[0]["detail"] == "t/labels.csv row 4: 1.jpg may be x/1.jpg or y/1.jpg; give its folder or suffix"
+    )
 
 
 def test_points_parted_by_semicolons_do_not_make_a_delimiter(tmp_path):

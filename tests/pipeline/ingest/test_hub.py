@@ -171,7 +171,7 @@ def test_paths_alone_that_lead_out_are_rejected(tmp_path):
     put(tmp_path / "raw", "in/b.jpg")
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert found.labels() == {"in/b.jpg": "happy"}
-    assert [reason for reason, _ in found.reasons()] == ["missing_file", *["outside_root"] * 3]
+    assert [reason for reason, _ in found.reasons()] == ["duplicate_row", "missing_file", *["outside_root"] * 2]
 
 
 def damaged(content, seed):

@@ -110,7 +110,7 @@ def test_picture_is_found_by_the_end_of_its_path_where_only_one_has_it(raw):
     )
     assert raw.find_ending("u/e.jpg", [""], "row") == "img/u/e.jpg"
     assert raw.find_ending("a.jpg", [""], "row") == RejectedRow(
-        "a.jpg", Reason.bad_row, "row: a.jpg may be img/a.jpg or other/a.jpg; give its folder"
+        "a.jpg", Reason.bad_row, "row: a.jpg may be img/a.jpg or other/a.jpg; give its folder or suffix"
     )
     assert raw.moved == {}
 

@@ -281,7 +281,7 @@ REFUSED = {
             "conflicting_labels", "test_labels.csv row 3: code 7, but its folder says 1, surprise",
         ),
         "train_00009_aligned.jpg#0": (
-            "missing_file", "train_labels.csv row 9: no such picture in the folders of the classes",
+            "missing_file", "train_labels.csv row 9: no such file: train/train_00009_aligned.jpg",
         ),
     },
     "rafdb_compound": {},
@@ -331,7 +331,9 @@ REFUSED = {
         "valid/images/c.png#0": (
             "bad_row", "valid/labels/c.txt row 1: expected a code 0 to 3 and a box, not '0 0.5 0.5 0.1'",
         ),
-        "valid/labels/gone.txt#0": ("missing_file", "valid/labels/gone.txt: no picture of this name in images/"),
+        "valid/labels/gone.txt#0": (
+            "missing_file", "valid/labels/gone.txt: no picture of this name beside it or in images/",
+        ),
     },
     "coco": {
         "gone.jpg#0": ("missing_file", None),

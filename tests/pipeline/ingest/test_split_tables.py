@@ -46,7 +46,7 @@ def test_names_without_suffix_are_matched_if_one_file_fits(tmp_path):
         put(tmp_path / "raw", name)
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert found.labels() == {"0001.jpg": "happy", "0002.PNG": "sad", "v1.5.jpg": "sad"}
-    assert found.reasons() == [("missing_file", "0003"), ("missing_file", "0004")]
+    assert found.reasons() == [("bad_row", "0003"), ("missing_file", "0004")]
 
 
 def test_lines_of_json_have_the_columns_of_a_csv(tmp_path):
