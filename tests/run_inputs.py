@@ -20,6 +20,7 @@ def evaluate_params(**changes) -> EvaluateParams:
         "batch_size": 16,
         "bootstrap_draws": 100,
         "calibration_bins": 15,
+        "pose_cuts": [0.5, 0.8],
         "saliency_per_class": 4,
         "mistakes": 5,
         "threads": 2,

@@ -22,10 +22,11 @@ from pipeline.core.names import MISSING_FACES_NAME, TEST
 from pipeline.core.parallel.pool import Progress, no_progress, worker_count
 from pipeline.core.schema import ATTRIBUTES
 from pipeline.core.tables import read_table
+from pipeline.geometry.similarity import frontality
 from pipeline.shards.read import ShardFolder, iter_shards
 
 _WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
-_READ: Final = [*_WHO, *ATTRIBUTES]
+_READ: Final = [*_WHO, *ATTRIBUTES, "landmarks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class HeldOut:
     `label` is NO_CLASS where there is none. `group` and `missing_group` number the groups of both: rows of the same
     person or the same group of the split have the same number. `shown` says whose face may be shown under the terms of
     the dataset. `said` are gender, age and race of the rows and then of those without a face; None where nothing is
-    given.
+    given. `frontality` is that of the rows, 0 profile .. 1 frontal.
     """
 
     sample_id: list[str]
@@ -46,6 +47,7 @@ class HeldOut:
     missing_group: NDArray[np.int64]
     shown: NDArray[np.bool_]
     said: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    frontality: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldOut:
@@ -69,7 +71,11 @@ def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldO
     people = zip(datasets, table["subject_id"].to_pylist(), strict=True)
     shown = np.array([may_show(bound.get(name, ""), subject) for name, subject in people], bool)
     said = {name: [*_said(table, name), *_said(missing, name)] for name in ATTRIBUTES}
-    return HeldOut(ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :], shown, said)
+    # A crop is a similar picture of the face, so its landmarks have the frontality that align recorded.
+    points = np.array(table["landmarks"].to_pylist(), np.float64).reshape(-1, 5, 2)
+    return HeldOut(
+        ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :], shown, said, frontality(points)
+    )
 
 
 def _said(rows: pa.Table, name: str) -> list[str | None]:

@@ -1,4 +1,4 @@
-"""Scores by gender, age and race, as far as the datasets give them: a mean can hide whom a network fails.
+"""Scores by pose, and by gender, age and race as far as the datasets give them: a mean can hide whom a network fails.
 
 A difference between two groups is only shown by intervals that do not overlap, and datasets differ in more than in who
 is in them, so each dataset's own groups stand in details.json beside those of all rows. Ages and races are the words of
@@ -23,7 +23,9 @@ from pipeline.core.schema import ATTRIBUTES
 _MOST_VALUES: Final = 30
 _REST: Final = "all others"
 # These words are the same in all datasets.
-_SHARED: Final = frozenset({"gender"})
+POSE: Final = "pose"
+_POSES: Final = ("profile", "half-profile", "frontal")
+_SHARED: Final = frozenset({"gender", POSE})
 _SPAN: Final = re.compile(r"(\d+)(?:\s*[-\u2013]\s*(\d+)|\s*(\+))?")
 
 Said = Mapping[str, Sequence[str | None]]
@@ -44,11 +46,39 @@ def describe_groups(rows: AnsweredRows, said: Said, bootstrap: Bootstrap) -> dic
         found, and `few`, whether the intervals are rough. Attributes that no row has are left out.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    for name in ATTRIBUTES:
+    for name in (POSE, *ATTRIBUTES):
         for title, said_alike in _alike(name, rows.dataset, said.get(name, ())).items():
             values = _merged(said_alike)
             found[title] = [_score(rows, value, values == value, bootstrap) for value in _ordered(values)]
     return found
+
+
+def name_poses(frontality: NDArray[np.float64], cuts: Sequence[float]) -> list[str]:
+    """Return the pose of each face: profile below the first cut, half-profile below the second, else frontal.
+
+    Args:
+        frontality: (N,) 0 profile .. 1 frontal, as `align` records it.
+        cuts: the two cuts, ascending.
+    """
+    return [_POSES[number] for number in np.searchsorted(cuts, frontality, side="right")]
+
+
+def brief_groups(details: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the groups of details.json for metrics.json: attribute -> value -> its balanced accuracy and interval.
+
+    Values without a face are left out. Keys have no dots, which DVC would take for the separator of two keys.
+    """
+    return {
+        title.replace(".", ","): {entry["value"].replace(".", ","): _brief(entry) for entry in entries if entry["rows"]}
+        for title, entries in details["groups"].items()
+    }
+
+
+def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
+    balanced = entry["balanced_accuracy"]
+    ends = {"low": balanced["low"], "high": balanced["high"]}
+    known = {"rows": entry["rows"], "people": entry["people"], "balanced_accuracy": balanced["value"]}
+    return known | {"interval": {"balanced_accuracy": ends}}
 
 
 def add_groups(details: dict[str, Any], rows: AnsweredRows, said: Said, bootstrap: Bootstrap) -> None:

@@ -27,7 +27,7 @@ from models.evaluation.gallery import choose_affects, choose_classes, write_gall
 from models.evaluation.held_out import HeldOut, answer_logits, faces_for, read_held_out
 from models.evaluation.label_permutation import LabelPermutation, find_label_permutation
 from models.evaluation.metrics import SCORES, Answers, Bootstrap, answer, measure
-from models.evaluation.people_groups import add_groups
+from models.evaluation.people_groups import POSE, add_groups, brief_groups, name_poses
 from models.evaluation.summary import AnsweredRows, Training, beside, brief, brief_beside, build_views, full, list_rough
 from models.registry import find_model
 from pipeline.core.emotions import AFFECTNET, CLASSES
@@ -169,7 +169,9 @@ def answer_classes(
     views = build_views(_rows(rows, probabilities), training, test.bootstrap, progress)
     report, details = brief(views), full(views)
     report["ece_raw"] = _calibration_error(rows, raw, test.bootstrap)
-    add_groups(details, _rows(rows, probabilities), rows.said, test.bootstrap)
+    poses = [*name_poses(rows.frontality, test.params.pose_cuts), *[None] * len(rows.missing)]
+    add_groups(details, _rows(rows, probabilities), {POSE: poses, **rows.said}, test.bootstrap)
+    report["groups"] = brief_groups(details)
     details["affectnet_numbers"] = dict(AFFECTNET)
     details["calibration"] = {"temperature": checkpoint.info.temperature, "ece_raw": report["ece_raw"]}
     for name, other in others.items():

@@ -139,12 +139,22 @@ class PersonalizeParams(Section):
     one_moment: UnitShare
 
 
+def _ascending(values: list[float]) -> list[float]:
+    if values[0] > values[1]:
+        raise PydanticCustomError("order", "expected the lower one first")
+    return values
+
+
 class EvaluateParams(Section):
-    """How a checkpoint is tested. `bootstrap_draws` are for the 95% intervals, `calibration_bins` divide confidence."""
+    """How a checkpoint is tested. `bootstrap_draws` are for the 95% intervals, `calibration_bins` divide confidence.
+
+    Faces are in profile below the first of `pose_cuts` of frontality, in half-profile below the second, else frontal.
+    """
 
     batch_size: Count
     bootstrap_draws: Annotated[int, Field(ge=100, le=100_000)]
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
+    pose_cuts: Annotated[list[UnitShare], Field(min_length=2, max_length=2), AfterValidator(_ascending)]
     saliency_per_class: Annotated[int, Field(ge=0, le=10_000)]
     mistakes: Annotated[int, Field(ge=0, le=1000)]
     threads: Count

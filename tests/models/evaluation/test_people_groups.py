@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from models.evaluation.metrics import Bootstrap
-from models.evaluation.people_groups import add_groups, describe_groups
+from models.evaluation.people_groups import POSE, add_groups, brief_groups, describe_groups, name_poses
 from models.evaluation.stage import run as evaluate
+from pipeline.geometry.similarity import frontality
+from pipeline.shards.landmarks import crop_landmarks
 from tests.models.evaluation.test_summary import make_rows
 from tests.run_inputs import evaluate_params, make_run, make_shards
+from tests.shard_inputs import ALIGN
 
 BOOTSTRAP = Bootstrap(draws=60, seed=3, bins=10)
 
@@ -95,13 +98,52 @@ def test_groups_of_the_labels_reach_details_json(tmp_path):
     details = json.loads((tmp_path / "out/details.json").read_text())
     assert [entry["value"] for entry in details["groups"]["gender"]] == ["female", "male"]
     assert {title: [entry["value"] for entry in entries] for title, entries in details["groups"].items()} == {
+        "pose": ["frontal", "half-profile", "profile"],
         "gender": ["female", "male"], "age of one, two": ["20-39"], "age of one, two, in words": ["Kid"]
     }  # fmt: skip
     one, two = (details["per_dataset"][name] for name in ("one", "two"))
     assert one["groups"]["gender"] == details["groups"]["gender"]
-    assert set(two["groups"]) == {"age of two", "age of two, in words"}
+    assert set(two["groups"]) == {"pose", "age of two", "age of two, in words"}
     parts = [entries for title, entries in details["groups"].items() if title.startswith("age")]
     ages = np.array([[entry["rows"], entry["accuracy"]] for entries in parts for entry in entries])
     assert ages[:, 0].sum() == details["rows"]
     mean = (ages[:, 0] * ages[:, 1]).sum() / ages[:, 0].sum()
     assert mean == pytest.approx(details["accuracy"]["value"], abs=1e-5)
+    poses = json.loads((tmp_path / "out/metrics.json").read_text())["groups"]["pose"]
+    assert sum(pose["rows"] for pose in poses.values()) == details["rows"]
+    for entry in details["groups"]["pose"]:
+        assert poses[entry["value"]]["balanced_accuracy"] == entry["balanced_accuracy"]["value"]
+
+
+def test_poses_are_cut_at_the_stated_values():
+    assert name_poses(np.array([0.0, 0.49, 0.5, 0.79, 0.8, 1.0]), (0.5, 0.8)) == [
+        "profile", "profile", "half-profile", "half-profile", "frontal", "frontal"
+    ]  # fmt: skip
+
+
+def test_the_landmarks_of_a_crop_have_the_frontality_of_the_picture():
+    """Of faces that are turned, large and rolled, as align records it from the points in the picture."""
+    random = np.random.default_rng(2)
+    points = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]]) + random.normal(0, 6, (50, 5, 2))
+    turn = np.exp(1j * random.uniform(-3, 3, (50, 1))) * random.uniform(0.3, 9, (50, 1))
+    turned = (points[..., 0] + 1j * points[..., 1]) * turn + 200j
+    source = np.stack([turned.real, turned.imag], axis=2)
+    crop = crop_landmarks(source.reshape(50, 10).astype(np.float32), ALIGN).reshape(50, 5, 2).astype(float)
+    np.testing.assert_allclose(frontality(crop), frontality(source), atol=1e-4)
+
+
+def test_metrics_have_the_groups_with_their_intervals():
+    rows = make_rows(["a"] * 4, [0, 0, 4, 4], [0, 4, 4, 4], found=[1, 1, 1, 0], group=[0, 1, 2, 3])
+    said = {POSE: ["frontal", "profile", "frontal", None], "race": ["A.", "A.", "B", None]}
+    details = {"per_dataset": {"a": {}}}
+    add_groups(details, rows, said, BOOTSTRAP)
+    brief = brief_groups(details)
+    assert list(brief) == ["pose", "race"]
+    assert list(brief["pose"]) == ["frontal", "profile"]
+    frontal = brief["pose"]["frontal"]
+    assert (frontal["rows"], frontal["people"], frontal["balanced_accuracy"]) == (2, 2, 1.0)
+    assert frontal["interval"]["balanced_accuracy"] == {"low": 1.0, "high": 1.0}
+    assert brief["pose"]["profile"]["interval"]["balanced_accuracy"] == {"low": None, "high": None}  # one person
+    assert list(brief["race"]) == ["A,", "B"]
+    unseen = {"groups": describe_groups(rows, {"gender": [None] * 3 + ["male"]}, BOOTSTRAP)}
+    assert brief_groups(unseen) == {"gender": {}}
