@@ -7,6 +7,7 @@ from typing import Final
 
 from pipeline.core.folders import DECISIONS
 from pipeline.forget.places import Holder, remotes
+from pipeline.verify.dvc_lock import LOCK, PIPELINES, read_lock
 
 _TARS: Final = {".tar": "", ".gz": "gz", ".tgz": "gz"}
 
@@ -17,12 +18,18 @@ def removal(holders: Sequence[Holder]) -> Iterator[str]:
     for place in raw:
         archive, colon, member = place.partition(":")
         yield from _out_of(Path(archive), member) if colon else (f"rm {shlex.quote(place)}",)
-    for given in sorted({tracked for place in raw if (tracked := _added(Path(place.partition(":")[0])))}):
+    files = [Path(place.partition(":")[0]) for place in raw]
+    added = sorted({tracked for file in files if (tracked := _added(file))})
+    written = sorted({by for file in files if (by := _written(file))})
+    for given in added:
         yield f"dvc add {shlex.quote(given)}"
+    for _, stage in written:  # which would otherwise write the pictures again
+        yield f"dvc commit --force {shlex.quote(stage)}"
     yield "dvc repro"
     for parts in sorted({holder.place for holder in holders if holder.kind == "parts"}):
         yield f"rm -rf {shlex.quote(parts)}"
-    yield f"git add {DECISIONS} raw/*.dvc dvc.lock runs" if raw else f"git add {DECISIONS} dvc.lock runs"
+    changed = [*(f"{given}.dvc" for given in added), *sorted({lock for lock, _ in written} | {LOCK.as_posix()})]
+    yield f"git add {DECISIONS} {' '.join(map(shlex.quote, changed))} runs"
     yield "git commit -m 'Withdraw samples'"
     if experiments := sorted({holder.place for holder in holders if holder.kind == "experiment"}):
         yield f"dvc exp remove {' '.join(map(shlex.quote, experiments))}"
@@ -43,6 +50,15 @@ def _out_of(archive: Path, member: str) -> Iterator[str]:
         bare = shlex.quote(f"{archive}.tar")
         yield f"gunzip < {name} > {bare} && tar --delete --file {bare} {inside} && gzip --no-name < {bare} > {name}"
         yield f"rm {bare}"
+
+
+def _written(file: Path) -> tuple[str, str] | None:
+    """Return the lock file and the name, as `dvc commit` takes it, of the DVC stage that writes a raw file, if any."""
+    for definition, lock in PIPELINES:
+        for stage in read_lock(lock):
+            if any(Path(entry.path) in (file, *file.parents) for entry in stage.outs):
+                return lock.as_posix(), f"{definition.as_posix()}:{stage.name}"
+    return None
 
 
 def _added(path: Path) -> str | None:
