@@ -38,6 +38,7 @@ from stages.say import say, show
 from stages.select import select
 from stages.settings import with_settings
 from stages.shard import shard
+from stages.sheet import sheet
 from stages.split import split
 from stages.tables import tables
 from stages.trace import trace
@@ -81,6 +82,7 @@ _COMMANDS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (personalize, "Fine-tune on a few faces of a person, and say what it brings."),
     (folds, "Cross-validate: run every fold, score all answers together."),
     (matrix, "Train on each dataset and test on all: the cross-dataset matrix."),
+    (sheet, "Draw a sheet of training faces, plain or augmented."),
     (tables, "Fill the thesis's two tables from experiments."),
     (forget, "Withdraw people; name what still holds them."),
     (inspect, "Say what a raw tree is, and what to type for it."),

@@ -43,7 +43,8 @@ ROOMS = {
     "models/classical": "core align models/core models/networks models/data",
     "models": "core models/core models/networks models/classical",
     "models/evaluation": "core geometry shards report models models/core models/data",
-    "models/training": "core shards models models/core models/networks models/classical models/data models/evaluation",
+    "models/training": "core images shards report models models/core models/networks models/classical models/data "
+    "models/evaluation",
     "models/inference": "core images geometry align equalize report models models/core models/data",
     "models/personal": "core shards models models/core models/classical models/data models/evaluation",
     "models/experiments": "core verify models/evaluation",

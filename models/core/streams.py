@@ -19,6 +19,7 @@ class Purpose(IntEnum):
     personal_shots = 5
     personal_steps = 6
     first_weights = 7
+    sheet = 8
 
 
 def stream(purpose: Purpose, *numbers: int) -> np.random.SeedSequence:

@@ -1,9 +1,9 @@
 """Random changes of faces during training: drawn for each face, but computed for a whole batch at once.
 
-The distributions are those of torchvision's transforms v2 (RandomHorizontalFlip, RandomAffine, RandomCrop,
-RandomResizedCrop, ColorJitter, GaussianBlur, GaussianNoise, RandomErasing), which change one picture at a time. Every
-operation has a strength in params.yaml (`train.augmentations`); 0 switches it off. All draws come from torch's
-generator, which training seeds again at each step, so that a resumed run repeats them.
+The distributions are those of torchvision's transforms v2 (RandomHorizontalFlip, RandomVerticalFlip, RandomAffine,
+RandomCrop, RandomResizedCrop, ColorJitter, GaussianBlur, GaussianNoise, RandomErasing), which change one picture at a
+time. Every operation has a strength in params.yaml (`train.augmentations`); 0 switches it off. All draws come from
+torch's generator, which training seeds again at each step, so that a resumed run repeats them.
 
 Augmentation runs in float32, whatever autocast says. A face that is sampled on a grid in bf16, or rounded to bf16, is
 destroyed.
@@ -55,6 +55,10 @@ class Augmentation:
         params, count = self._params, len(pixels)
         with torch.autocast(pixels.device.type, enabled=False):
             faces = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels.float()
+            if params.flip_vertical:
+                faces = torch.where(_sent(_chance(count, params.flip_vertical), faces), faces.flip(-2), faces)
+            if params.quarter_turn:
+                faces = _turned(faces, params.quarter_turn)
             if self._warps:
                 faces = warp(faces, self.draw_warps(count))
             elif params.flip:
@@ -155,6 +159,14 @@ def _inverse(warps: Warps) -> Tensor:
     c, d = sine, -sine * across.tan() + angle.cos()
     side = 1 - 2 * warps.mirrored.float()
     return torch.cat([side * d, side * -b, -c, a], 1) / warps.scale
+
+
+def _turned(faces: Tensor, share: float) -> Tensor:
+    """Turn randomly picked faces by 90, 180 or 270 degrees; pixels keep their values."""
+    quarters = _chance(len(faces), share) * (_whole(len(faces), 3.0) + 1)
+    for quarter in (1, 2, 3):
+        faces = torch.where(_sent(quarters == quarter, faces), faces.rot90(quarter, (-2, -1)), faces)
+    return faces
 
 
 def _jittered(faces: Tensor, brightness: float, contrast: float) -> Tensor:

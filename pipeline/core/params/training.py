@@ -21,14 +21,17 @@ def _with_dvclive(names: list[Logger]) -> list[Logger]:
 class AugmentParams(Section):
     """How strongly each operation changes a face during training; 0 switches it off.
 
-    `shift`, `zoom`, `crop` and `pad` are shares of the side, `flip` and `erase` probabilities, `noise` a standard
-    deviation for pixels in [0, 1], `blur_px` the largest sigma; `brightness` and `contrast` are relative.
+    `shift`, `zoom`, `crop` and `pad` are shares of the side, `flip` (left to right), `flip_vertical`, `quarter_turn`
+    (by 90, 180 or 270 degrees) and `erase` probabilities, `noise` a standard deviation for pixels in [0, 1], `blur_px`
+    the largest sigma; `brightness` and `contrast` are relative.
     """
 
     shift: Share
     shear_deg: Annotated[float, Field(ge=0, le=45)]
     zoom: Share
     flip: Annotated[float, Field(ge=0, le=1)]
+    flip_vertical: Annotated[float, Field(ge=0, le=1)]
+    quarter_turn: Annotated[float, Field(ge=0, le=1)]
     rotation_deg: Annotated[float, Field(ge=0, le=180)]
     crop: Share
     pad: Share

@@ -11,8 +11,8 @@ from tests.imports import ROOT
 PRESETS = read_params(ROOT / "params.yaml").train.augmentations
 
 NOTHING = {
-    "shift": 0, "shear_deg": 0, "zoom": 0, "flip": 0, "rotation_deg": 0, "crop": 0, "pad": 0, "noise": 0, "blur_px": 0,
-    "brightness": 0, "contrast": 0, "erase": 0,
+    "shift": 0, "shear_deg": 0, "zoom": 0, "flip": 0, "flip_vertical": 0, "quarter_turn": 0, "rotation_deg": 0,
+    "crop": 0, "pad": 0, "noise": 0, "blur_px": 0, "brightness": 0, "contrast": 0, "erase": 0,
 }  # fmt: skip
 STRENGTHS = {
     "shift": (0.05, 0.2), "shear_deg": (3, 20), "zoom": (0.05, 0.3), "rotation_deg": (3, 40), "crop": (0.05, 0.4),
@@ -51,6 +51,22 @@ def test_each_operation_changes_more_when_it_is_stronger(faces, name):
 
 def test_a_certain_flip_is_the_mirror_image(faces):
     assert torch.equal(changed(faces, flip=1.0), faces.flip(-1).float() / 255)
+
+
+def test_a_certain_vertical_flip_is_upside_down(faces):
+    assert torch.equal(changed(faces, flip_vertical=1.0), faces.flip(-2).float() / 255)
+
+
+def test_quarter_turns_keep_every_pixel_and_are_of_three_kinds(faces):
+    original, found = faces.float() / 255, changed(faces, quarter_turn=1.0)
+    kinds = [
+        [quarter for quarter in range(4) if torch.equal(new, v2.functional.rotate(old, 90.0 * quarter))]
+        for old, new in zip(original, found, strict=True)
+    ]
+    assert {quarter for kind in kinds for quarter in kind} == {1, 2, 3}
+    assert all(len(kind) == 1 for kind in kinds)
+    half = (changed(faces, quarter_turn=0.5) == original).all((1, 2, 3))
+    assert 4 < half.sum() < 20  # of 24; further off once in 1,000 seeds
 
 
 def test_erasing_leaves_a_grey_rectangle(faces):
