@@ -33,9 +33,11 @@ def verify(
         return
     from pipeline.split.check import check
     from pipeline.verify.project import verify_project
+    from stages.withdrawn import withdrawn_pictures
 
     checked: list[Checked] = []
-    problems = verify_project(file, check, checked=checked.append if as_json else _say, note=note)
+    told = checked.append if as_json else _say
+    problems = verify_project(file, check, checked=told, note=note, withdrawn=withdrawn_pictures())
     if as_json:
         folders = [asdict(folder) for folder in checked]
         show_json({"folders": folders, "problems": [asdict(problem) for problem in problems]})

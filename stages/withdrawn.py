@@ -19,7 +19,7 @@ def read_wanted() -> Wanted:
     """
     books = sorted(DECISIONS.glob(f"*{SUFFIX}"))
     samples = {one.sample_id: book for book in books for one in read_book(book) if one.kind is Kind.withdrawn}
-    digests: list[Digest] = [one for path in sorted(FORGOTTEN.glob(f"*{SUFFIX}")) for one in read_digests(path)]
+    digests = _digests()
     known = {one.sample_id for one in digests}
     for name, book in sorted(samples.items()):
         if name not in known:
@@ -28,6 +28,19 @@ def read_wanted() -> Wanted:
     if not known:
         raise LineageError(f"{DECISIONS}: nobody is withdrawn; prep forget withdraws samples")
     return Wanted(digests, known)
+
+
+def _digests() -> list[Digest]:
+    return [one for path in sorted(FORGOTTEN.glob(f"*{SUFFIX}")) for one in read_digests(path)]
+
+
+def withdrawn_pictures() -> frozenset[str]:
+    """Return the md5 of the pictures of withdrawn samples.
+
+    Raises:
+        BookError: a file of digests cannot be taken as it is.
+    """
+    return frozenset(one.md5 for one in _digests() if one.what == "picture")
 
 
 def raw_trees(params: Params) -> dict[str, str]:

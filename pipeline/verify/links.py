@@ -1,6 +1,6 @@
 """Hashing every link from the raw bytes to a result again, and naming those that do not hold."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Verifier:
         locked: Mapping[str, str],
         given: Mapping[str, str] | None = None,
         tree: Callable[[str], Mapping[str, str] | None] = lambda _: None,
+        withdrawn: Set[str] = frozenset(),
     ) -> None:
         """Take what DVC has recorded.
 
@@ -35,10 +36,12 @@ class Verifier:
             locked: path -> DVC's hash of each output.
             given: path -> DVC's hash of everything that no stage writes.
             tree: for a folder's hash, returns path -> md5 of its files; None if DVC no longer has the list.
+            withdrawn: md5 of pictures that are rightly not there any more.
         """
         self._locked = locked
         self._given = given or {}
         self._tree = tree
+        self._withdrawn = withdrawn
         self._hashes: dict[Path, str] = {}
         self._folders: dict[Path, list[FileIdentity]] = {}
 
@@ -58,8 +61,9 @@ class Verifier:
             yield from self._check_input(folder, Path(given.path), given.md5, given.snapshot)
 
     def _check_files(self, folder: Path, snapshot: Snapshot) -> Iterator[Problem]:
-        recorded = {name: str(entry["md5"]) for name, entry in snapshot.files.items()}
         found = {file.path: file.md5 for file in self.files(folder) if file.path != SNAPSHOT_NAME}
+        stated = {name: str(entry["md5"]) for name, entry in snapshot.files.items()}
+        recorded = {name: md5 for name, md5 in stated.items() if name in found or md5 not in self._withdrawn}
         yield from _compare(folder, recorded, found)
         for name, entry in snapshot.beside.items():
             path = Path(name)

@@ -1,6 +1,6 @@
 """Verifying a project, or one result of it: every link from the raw bytes is hashed again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,7 +45,12 @@ class Checked:
 
 
 def verify_project(
-    file: Path | None, crossing: CrossingCheck, *, checked: Callable[[Checked], None], note: Say
+    file: Path | None,
+    crossing: CrossingCheck,
+    *,
+    checked: Callable[[Checked], None],
+    note: Say,
+    withdrawn: Set[str] = frozenset(),
 ) -> list[Problem]:
     """Return what does not hold in the whole project, or behind one result; each file once.
 
@@ -54,6 +59,7 @@ def verify_project(
         crossing: checks the certificate on the shards as they are now.
         checked: called for each folder that was checked.
         note: called with what is missing without harm.
+        withdrawn: md5 of pictures that are rightly not there any more.
 
     Raises:
         LineageError: there is nothing to verify, or a record cannot be read.
@@ -63,7 +69,7 @@ def verify_project(
     if not LOCK.is_file():
         note(f"{LOCK} is missing; the last links are checked by the snapshots only")
     cache = Cache(cache_folder())
-    verifier = Verifier(lock.locked, lock.given, cache.tree)
+    verifier = Verifier(lock.locked, lock.given, cache.tree, withdrawn)
     problems = _Problems()
     # The shards come last, with the certificate: by then it is known whether a file of the split is forged.
     for folder in sorted(folders, key=lambda folder: folder == places.SHARDS):

@@ -84,6 +84,17 @@ def test_files_of_a_folder_are_missing_new_or_changed(chain):
     assert check("data/two")["data/two/a.bin"] == "missing"
 
 
+def test_a_withdrawn_file_may_be_missing_but_not_changed(chain):
+    gone = Verifier({}, withdrawn={md5(b"second")})
+    Path("data/two/a.bin").write_bytes(b"other")
+    assert [problem.path for problem in gone.check(Path("data/two"))] == ["data/two/a.bin"]
+    Path("data/two/a.bin").unlink()
+    assert list(Verifier({}, withdrawn={md5(b"second")}).check(Path("data/two"))) == []
+    assert [problem.path for problem in Verifier({}, withdrawn={"0" * 32}).check(Path("data/two"))] == [
+        "data/two/a.bin"
+    ]
+
+
 def test_a_snapshot_that_cannot_be_read_says_why_without_its_name_twice(chain):
     Path("data/two/snapshot.json").write_text("{")
     (detail,) = check("data/two").values()
