@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from pipeline.core.errors import PrepError, UsageError, is_short_of_memory
 from pipeline.core.extras import missing_extra
+from pipeline.core.tables import pass_pandas_over
 from stages import __version__
 from stages.align import align
 from stages.code import check_code, code
@@ -123,6 +124,7 @@ def main() -> None:
     """Run the command line; `prep --help` says what the exit codes mean."""
     # SIGTERM ends the command as Ctrl-C does, so that the unfinished folder is removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    pass_pandas_over()
     sys.exit(run(sys.argv[1:] or ["--help"]))
 
 

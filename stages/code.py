@@ -90,11 +90,13 @@ def check_code(arguments: Sequence[str]) -> None:
     taken = folders.CODE / f"{command}.json"
     if command == "code" or "DVC_STAGE" not in os.environ or not taken.is_file():
         return
-    from pipeline.core.lineage.code import changed_code, code_root, stage_code
+    from pipeline.core.lineage.code import USES_PLUGINS, changed_code, code_root, stage_code
 
     root = code_root()
     before = json.loads(taken.read_text(encoding="utf-8"))
-    changed = changed_code(before, stage_code(command, root, _params()), root)
+    # Read where they can matter, which takes as long as all the rest of this.
+    params = _params() if USES_PLUGINS.as_posix() in before else {}
+    changed = changed_code(before, stage_code(command, root, params), root)
     if changed:
         raise LineageError(
             f"{', '.join(changed)}: not the code that prep code recorded, so DVC would file the result under another's "

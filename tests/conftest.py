@@ -10,6 +10,8 @@ from tests.browser import browser
 for name in ("PREP_DEVICES", "PREP_NODES", "PREP_STRATEGY"):
     os.environ.pop(name, None)
 os.environ["PREP_DEVICE"] = "cpu"  # processes that tests start inherit it
+# Threads that wait for others spin, and take the core from the other worker's tests.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Where it is set, as in many images, each of these processes would compile our code again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

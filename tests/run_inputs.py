@@ -23,7 +23,7 @@ def evaluate_params(**changes) -> EvaluateParams:
         "pose_cuts": [0.5, 0.8],
         "saliency_per_class": 4,
         "mistakes": 5,
-        "threads": 2,
+        "threads": 1,
     }
     return EvaluateParams(**(values | changes))
 

@@ -7,6 +7,7 @@ size and nothing depends on pandas or the clock, so the same rows give the same 
 import errno
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,30 @@ PART_PATTERN: Final = "part-*.parquet"
 # Readers hold one row group in memory: 1,024 faces of 224 px take some 22 MB.
 _ROW_GROUP_ROWS: Final = 1024
 _ZSTD_LEVEL: Final = 3
+
+
+def pass_pandas_over() -> None:
+    """Keep pyarrow from importing pandas to ask whether what it makes an array of is one of its series.
+
+    It asks once a process, and the answer takes longer than all the rest of many commands. For processes of our own
+    only, the command line and its workers, which have no such series; `to_pandas` imports pandas afterwards, too.
+    """
+    if "pandas" not in sys.modules:
+        sys.meta_path.insert(0, _NoPandas)
+        try:
+            pa.array([None])
+        finally:
+            sys.meta_path.remove(_NoPandas)
+
+
+class _NoPandas:
+    """As an importer, Python asks it first for a module that is not loaded."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:  # noqa: ARG004 -- Python gives them
+        """Say that pandas is not there."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
 
 
 def is_full(error: OSError) -> bool:

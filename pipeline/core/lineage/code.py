@@ -18,7 +18,8 @@ from pipeline.core.lineage.source import read_source
 PACKAGES: Final = ("pipeline", "stages", "models")
 # A file that shows that a folder has our packages: other projects have a folder called pipeline, too.
 _SIGN: Final = Path("pipeline/core/emotions.py")
-_USES_PLUGINS: Final = Path("pipeline/align/cascade.py")
+# What runs the modules that params.yaml names.
+USES_PLUGINS: Final = Path("pipeline/align/cascade.py")
 _CASCADE: Final = "cascade"
 # Returns whether each entry of a folder is a file.
 Listing = Callable[[str], dict[str, bool]]
@@ -46,7 +47,7 @@ def stage_code(stage: str, root: Path, params: Any) -> dict[str, str]:
     if not start.is_file():
         raise LineageError(f"{start}: no such stage")
     files = _reach(root, [start], PACKAGES)
-    if root / _USES_PLUGINS in files:
+    if root / USES_PLUGINS in files:
         return _named(root, files) | _plugin_code(root, params)
     return _named(root, files)
 

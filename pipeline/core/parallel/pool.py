@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pipeline.core.errors import DataError, ParamsError
+from pipeline.core.tables import pass_pandas_over
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -224,6 +225,7 @@ def _submitted(
 
 def _start_process(count: Any) -> None:
     end_with_parent()
+    pass_pandas_over()
 
     def add(units: int) -> None:
         with count.get_lock():

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from pipeline.core.errors import is_short_of_memory
 from pipeline.core.parallel.pool import end_with_parent
+from pipeline.core.tables import pass_pandas_over
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -60,6 +61,7 @@ def work(pipe: Connection, unit: Any, beat: Any, done: Any, function: PartFuncti
         function: does one part.
     """
     end_with_parent()
+    pass_pandas_over()
     # Ctrl-C reaches every process. The parent ends its workers, so that not each of them prints a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -1,4 +1,6 @@
 import hashlib
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,3 +94,25 @@ def test_a_table_of_another_schema_names_the_column(tmp_path):
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         write_table(tmp_path / "no" / "a.parquet", split_table(1))
+
+
+def test_our_own_processes_make_arrays_without_pandas_and_can_still_load_it(tmp_path):
+    code = (
+        "import sys, pyarrow as pa\n"
+        "from pipeline.core.parallel.pool import map_ordered\n"
+        "from tests.pipeline.core.test_tables import loads_pandas\n"
+        "if __name__ == '__main__':\n"
+        "    print(loads_pandas(0))\n"  # what it is kept from
+        "    del sys.modules['pandas']\n"
+        "    print(*map_ordered(loads_pandas, [1, 2], 2))\n"
+    )
+    (tmp_path / "script.py").write_text(code)
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "False"]
+
+
+def loads_pandas(_: int) -> bool:
+    pa.array(["a"])
+    loaded = "pandas" in sys.modules
+    assert pa.table({"a": [1, None]}).to_pandas()["a"].isna().tolist() == [False, True]
+    return loaded

@@ -6,7 +6,6 @@ import cv2
 import dlib
 import numpy as np
 import pytest
-import torch
 from facenet_pytorch import MTCNN
 
 from pipeline.core.emotions import CLASSES
@@ -30,10 +29,7 @@ def faces(demo, truth):
 
 @pytest.fixture(scope="module")
 def mtcnn():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield MTCNN(keep_all=True)
-    torch.set_num_threads(threads)
+    return MTCNN(keep_all=True)
 
 
 def test_mtcnn_finds_every_face_with_its_five_points_where_the_truth_has_them(faces, mtcnn):
