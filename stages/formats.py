@@ -12,7 +12,7 @@ _INDENT: Final = 10  # of the lines below the name; the longest address still fi
 
 def formats(as_json: Json = False) -> None:
     """Print every format that `prep ingest` reads, with where to get the dataset and under which terms."""
-    from pipeline.core.catalog import CATALOG
+    from pipeline.core.catalog import CATALOG, UNREAD
     from pipeline.ingest.registry import READERS
 
     entries = []
@@ -25,6 +25,9 @@ def formats(as_json: Json = False) -> None:
         return
     for said in entries:
         show(_block(said))
+    show("not read")
+    for dataset, why in UNREAD.items():
+        show(f"  {dataset}: {why}")
 
 
 def _block(entry: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from pipeline.core.catalog import CATALOG
+from pipeline.core.catalog import CATALOG, UNREAD
 from pipeline.ingest.registry import READERS
 from stages.cli import app
 from tests.imports import ROOT
@@ -51,6 +51,7 @@ def test_every_format_is_on_its_page():
     for reader in READERS:
         entry = CATALOG[reader.name]
         assert f"| `{reader.name}` | {entry.dataset} | {entry.gives} |\n" in page
+    assert all(f"- {dataset}: {why}\n" in page for dataset, why in UNREAD.items())
 
 
 def test_the_class_numbers_on_their_page_are_the_code_s():

@@ -48,6 +48,7 @@ _FER2013: Final = (
     "kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
     "rules of the contest; pictures found by a web search, their rights not cleared",
 )
+_MAFW: Final = ("mafw-database.github.io/MAFW", _ON_REQUEST)
 _MIRROR: Final = ("huggingface.co/datasets and other mirrors", "those of the dataset that it is a copy of")
 _OWN: Final = ("your own pictures", "yours to know: consent and rights of everyone shown")
 
@@ -60,12 +61,20 @@ CATALOG: Final = {
     "ckplus": CatalogEntry("CK+, sequences", "68 points, subject, sequence", *_CKPLUS),
     "ck48": CatalogEntry("CK+48, class folders", "subject, sequence", *_CKPLUS),
     "ckplus_csv": CatalogEntry("CK+, csv of pixels (ckextended.csv)", "split, which shares people", *_CKPLUS),
-    "rafdb": CatalogEntry("RAF-DB basic", "box, 5 points, split", *_RAFDB),
+    "rafdb": CatalogEntry("RAF-DB basic", "box, 5 points, split, gender, age group, race", *_RAFDB),
     "rafdb_folder": CatalogEntry("RAF-DB basic, folders 1 to 7", "split; csv checked against folders", *_RAFDB),
-    "rafdb_compound": CatalogEntry("RAF-DB compound", "two classes at once, box, 5 points, split", *_RAFDB),
-    "emotic": CatalogEntry("EMOTIC, mat", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC),
+    "rafdb_compound": CatalogEntry(
+        "RAF-DB compound", "two classes at once, box, 5 points, split, gender, age group, race", *_RAFDB
+    ),
+    "emotic": CatalogEntry(
+        "EMOTIC, mat",
+        "body box, several categories and their votes, split, valence, arousal, dominance, gender, age group",
+        *_EMOTIC,
+    ),
     "emotic_csv": CatalogEntry(
-        "EMOTIC, csv", "body box, several categories, split, valence, arousal, dominance", *_EMOTIC
+        "EMOTIC, csv",
+        "body box, several categories, split, valence, arousal, dominance, gender, age group",
+        *_EMOTIC,
     ),
     "fer2013": CatalogEntry("FER2013, csv of pixels", "split", *_FER2013),
     "fer2013_folder": CatalogEntry("FER2013, class folders", "split; added copies left out", *_FER2013),
@@ -84,14 +93,14 @@ CATALOG: Final = {
         "mmlab.ie.cuhk.edu.hk/projects/socialrelation",
         _ON_REQUEST,
     ),
-    "kdef": CatalogEntry("KDEF", "subject", "kdef.se", "researchers only, non-commercial; never redistributed"),
+    "kdef": CatalogEntry("KDEF", "subject, gender", "kdef.se", "researchers only, non-commercial; never redistributed"),
     "rafd": CatalogEntry(
         "RaFD",
-        "subject",
+        "subject, gender, race",
         "rafd.socsci.ru.nl",
         "scientific use by researchers of a university; shown in scientific publications alone; on request",
     ),
-    "sfew": CatalogEntry("SFEW 2.0", "split, scene", "users.cecs.anu.edu.au/~few_group/AFEW.html", _ON_REQUEST),
+    "sfew": CatalogEntry("SFEW 2.0", "split, sequence", "users.cecs.anu.edu.au/~few_group/AFEW.html", _ON_REQUEST),
     "bu3dfe": CatalogEntry(
         "BU-3DFE, pictures", "subject, gender", "cs.binghamton.edu/~lijun/Research/3DFE", _ON_REQUEST
     ),
@@ -100,11 +109,16 @@ CATALOG: Final = {
     "coco": CatalogEntry("any JSON of COCO", "several faces a picture, boxes, split", *_MIRROR),
     "voc": CatalogEntry("any tree of Pascal VOC", "several faces a picture, boxes, split", *_MIRROR),
     "hub": CatalogEntry("Parquet of the Hub, Arrow files of save_to_disk", "split, and what a csv may have", *_MIRROR),
-    "dfew": CatalogEntry("DFEW, lists of clips", "sequence, five folds", "dfew-dataset.github.io", _ON_REQUEST),
+    "dfew": CatalogEntry(
+        "DFEW, lists of clips", "sequence, split of one of five folds", "dfew-dataset.github.io", _ON_REQUEST
+    ),
     "ferv39k": CatalogEntry(
         "FERV39k, lists of clips", "sequence, split", "wangyanckxx.github.io/Proj_CVPR2022_FERV39k.html", _ON_REQUEST
     ),
-    "mafw": CatalogEntry("MAFW, single labels", "sequence, five folds", "mafw-database.github.io/MAFW", _ON_REQUEST),
+    "mafw": CatalogEntry("MAFW, single labels", "sequence, split of one of five folds", *_MAFW),
+    "mafw_compound": CatalogEntry(
+        "MAFW, compound labels", "several classes at once, sequence, split of one of five folds", *_MAFW
+    ),
     "oulu_casia": CatalogEntry("Oulu-CASIA", "subject, sequence", "oulu.fi/cmvs", _ON_REQUEST),
     "afew_va": CatalogEntry(
         "AFEW-VA",
@@ -126,19 +140,35 @@ CATALOG: Final = {
     ),
     "cremad": CatalogEntry(
         "CREMA-D, videos",
-        "subject, gender, age, race, sequence",
+        "subject, gender, age, race, sequence; votes if asked for",
         "github.com/CheyneyComputerScience/CREMA-D",
         "Open Database License; its contents under the Database Contents License",
     ),
     "meld": CatalogEntry("MELD, videos", "subject, sequence, split", "affective-meld.github.io", _ON_REQUEST),
+    "rml": CatalogEntry("RML, videos", "subject, sequence", "rml.ryerson.ca/rml-emotion-database.html", _ON_REQUEST),
+    "baum1": CatalogEntry(
+        "BAUM-1s and BAUM-1a, videos",
+        "subject, gender, sequence",
+        "the authors of its paper: Zhalehpour et al., IEEE Transactions on Affective Computing 2017",
+        _ON_REQUEST,
+    ),
     "folder": CatalogEntry("any folder of class folders", "split", *_OWN),
     "video_folder": CatalogEntry("any folder of class folders of videos, such as CAER", "sequence, split", *_OWN),
-    "csv": CatalogEntry("any csv", "box, subject, sequence, split, valence, arousal, dominance", *_OWN),
+    "csv": CatalogEntry(
+        "any csv", "box, subject, sequence, split, valence, arousal, dominance, gender, age, race", *_OWN
+    ),
     "class_columns": CatalogEntry("any csv with a column for each class", "votes, split", *_OWN),
     "path_list": CatalogEntry("any list of paths and labels", "split, and what a csv may have", *_OWN),
 }
 
 
+# What is asked for and not read, and why: nothing is guessed of what no public description or code shows.
+UNREAD: Final = {
+    "MMI": "no description of its labels is to be had; put its videos into class folders",
+    "CFEE": "no description of its layout is to be had; put its pictures into class folders",
+    "ExpW, votes": "no table of its ten votes is to be had; label.lst has the label and its confidence",
+    "BP4D": "its lists are of action units, and of no expressions",
+}
 # Layouts that say nothing about the dataset: a mirror of any dataset may have them.
 GENERIC: Final = frozenset(
     {"folder", "video_folder", "csv", "hub", "yolo", "coco", "voc", "class_columns", "path_list"}

@@ -15,6 +15,7 @@ from pipeline.ingest.readers.affectnet import AffectNet
 from pipeline.ingest.readers.affectnet_folder import AffectNetFolder
 from pipeline.ingest.readers.affectnet_npy import AffectNetNpy
 from pipeline.ingest.readers.affwild2 import AffWild2
+from pipeline.ingest.readers.baum1 import Baum1
 from pipeline.ingest.readers.bu3dfe import Bu3dfe
 from pipeline.ingest.readers.ck48 import Ck48
 from pipeline.ingest.readers.ckplus import CkPlus
@@ -36,7 +37,7 @@ from pipeline.ingest.readers.ferv39k import Ferv39k
 from pipeline.ingest.readers.hub import Hub
 from pipeline.ingest.readers.jaffe import Jaffe
 from pipeline.ingest.readers.kdef import Kdef
-from pipeline.ingest.readers.mafw import Mafw
+from pipeline.ingest.readers.mafw import Mafw, MafwCompound
 from pipeline.ingest.readers.meld import Meld
 from pipeline.ingest.readers.oulu_casia import OuluCasia
 from pipeline.ingest.readers.path_list import PathList
@@ -45,6 +46,7 @@ from pipeline.ingest.readers.rafdb import RafDb, RafDbCompound
 from pipeline.ingest.readers.rafdb_folder import RafDbFolder
 from pipeline.ingest.readers.ravdess import Ravdess
 from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.readers.rml import Rml
 from pipeline.ingest.readers.sfew import Sfew
 from pipeline.ingest.readers.video_folders import VideoFolders
 from pipeline.ingest.readers.voc import Voc
@@ -82,12 +84,15 @@ READERS: Final[tuple[Reader, ...]] = (
     Dfew(),
     Ferv39k(),
     Mafw(),
+    MafwCompound(),
     OuluCasia(),
     AfewVa(),
     AffWild2(),
     Ravdess(),
     CremaD(),
     Meld(),
+    Rml(),
+    Baum1(),
     ClassFolders(),
     VideoFolders(),
     Table(),

@@ -155,6 +155,7 @@ class IngestParams(Section):
     ckplus_neutral_frames: Annotated[int, Field(ge=0)]
     rafdb_pictures: Literal["original", "aligned"]
     affectnet_lists: Literal["manual", "automatic", "both"]
+    cremad_labels: Literal["meant", "seen"]
     accept_mismatch: list[str]
     video: VideoParams
 

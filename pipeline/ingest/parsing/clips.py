@@ -1,11 +1,12 @@
 """The rows of a clip that has one label: one for each picture of its folder, or for each chosen frame of its video."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
 from pipeline.core.schema import Reason
-from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, stem
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture
 from pipeline.ingest.trees.seekable import seekable
 from pipeline.video.container import is_video
 from pipeline.video.frames import list_frames
@@ -51,7 +52,8 @@ class Clips:
         self._folders: defaultdict[str, list[str]] = defaultdict(list)
         self._videos: defaultdict[str, list[str]] = defaultdict(list)
         last = ""
-        for name in raw.tree.below(raw.root):
+        # Of the whole tree: lists may lie deeper than the clips.
+        for name in raw.tree.below(""):
             folder = name.rpartition("/")[0]
             if is_picture(name) and folder != last:
                 last = folder
@@ -88,9 +90,14 @@ class Clips:
         return "/".join(part.lstrip("0") or "0" if part.isdecimal() else part.casefold() for part in parts)
 
 
+def frame_order(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return the key by which names of frames are sorted: 10.jpg comes after 9.jpg."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name
+
+
 def folder_rows(raw: RawDataset, folder: str, row: Annotation) -> Iterator[Annotation]:
     """Yield a row for each picture directly in a folder, in the order of their names."""
-    files = [name for name in raw.tree.listing(folder).files if is_picture(name)]
-    for name in sorted(files, key=lambda name: (len(stem(name)) if stem(name).isdecimal() else 0, name)):
+    for name in sorted(filter(is_picture, raw.tree.listing(folder).files), key=frame_order):
         path = f"{folder}/{name}" if folder else name
         yield replace(row, path=path, sequence=row.sequence or folder, row=f"{row.row}: {name}")

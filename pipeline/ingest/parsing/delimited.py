@@ -174,6 +174,11 @@ def read_lines(tree: Tree, name: str) -> Iterator[tuple[str, str]]:
                 yield f"{name} row {number}", text
 
 
+def line_of(row: str) -> int:
+    """Return the number of the line, from 1 on, in what `read_lines` says of where a text stands."""
+    return int(row.rpartition(" ")[2])
+
+
 def readable(text: str) -> str:
     """Return text without surrogates; bytes that are not UTF-8 are decoded as Windows code page 1252."""
     if text.isascii() or not any("\udc80" <= char <= "\udcff" for char in text):

@@ -44,10 +44,10 @@ class AfewVa(Reader):
                 yield RejectedRow(name, Reason.bad_row, f"{name}: no json with frames")
                 continue
             folder = name.rpartition("/")[0]
-            pictures = {stem(one): one for one in raw.tree.listing(folder).files if is_picture(one)}
+            pictures = {_number_of(one): one for one in raw.tree.listing(folder).files if is_picture(one)}
             actor = said.get("actor")
             for frame, values in sorted(frames.items()):
-                given = f"{folder}/{pictures.get(frame, f'{frame}.png')}"
+                given = f"{folder}/{pictures.get(_number_of(frame), f'{frame}.png')}"
                 if not isinstance(values, dict):
                     yield RejectedRow(given, Reason.bad_row, f"{name} frame {frame}: no values")
                     continue
@@ -72,6 +72,11 @@ def _row(raw: RawDataset, path: str, row: str, clip: str, actor: Any, values: Ma
         valence=_number(values.get("valence")),
         arousal=_number(values.get("arousal")),
     )
+
+
+def _number_of(frame: str) -> str:
+    """Return what stands for a frame: 00007, 00007.png and 7.jpg are one."""
+    return stem(frame).lstrip("0") or "0"
 
 
 def _load(tree: Tree, name: str) -> dict[str, Any]:

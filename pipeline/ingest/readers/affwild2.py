@@ -4,20 +4,21 @@ Kollias, Zafeiriou: Aff-Wild2: Extending the Aff-Wild Database for Affect Recogn
 which added the class Other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.core.schema import Reason
-from pipeline.ingest.parsing.delimited import number, read_lines
+from pipeline.core.split_names import TRAIN, VAL, split_name
+from pipeline.ingest.parsing.delimited import line_of, number, read_lines
 from pipeline.ingest.parsing.label_names import native_label
-from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, join, stem
+from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture, join, stem
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
 _CLASSES: Final = ("Neutral", "Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise", "Other")
 _NONE: Final = "none"  # a frame with valence and arousal, but no expression
-_SPLITS: Final = {"train": "train", "validation": "validation", "val": "validation"}
+_SPLITS: Final = {TRAIN: "train", VAL: "validation"}
 _EXPRESSION_NOT_GIVEN: Final = -1
 _AFFECT_NOT_GIVEN: Final = -5.0
 # The other people of a video have its name with one of these.
@@ -61,7 +62,9 @@ class AffWild2(Reader):
             (_read_labels if kind == "expr" else _read_affect)(raw.tree, name, video)
         folders = _frame_folders(raw)
         for name, video in sorted(videos.items()):
-            yield from _rows(raw, name, video, folders.get(name, join(raw.at("cropped_aligned"), name)))
+            folder = folders.get(name, join(raw.at("cropped_aligned"), name))
+            frames = {stem(one): one for one in raw.tree.listing(folder).files if is_picture(one)}
+            yield from _rows(name, video, folder, frames)
 
 
 def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
@@ -72,7 +75,7 @@ def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
         if len(parts) < 3 or not parts[-1].endswith(".txt"):
             continue
         kind = "expr" if parts[-3].startswith("expr") else "va" if parts[-3].startswith("va_") else None
-        split = _SPLITS.get(parts[-2].partition("_")[0])
+        split = _SPLITS.get(split_name(parts[-2]) or "")
         if kind and split:
             found.append((kind, split, name))
     yield from sorted(found)
@@ -81,23 +84,26 @@ def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str, str]]:
 def _frame_folders(raw: RawDataset) -> dict[str, str]:
     """Return video -> the folder with its frames; `cropped_aligned` comes before other folders of the same name."""
     found: dict[str, str] = {}
-    for name in raw.tree.below(raw.root):
+    for name in raw.tree.below(""):
         folder = name.rpartition("/")[0]
         video = folder.rpartition("/")[2]
-        if name.casefold().endswith(".jpg") and ("cropped_aligned" in folder.split("/") or video not in found):
+        if is_picture(name) and ("cropped_aligned" in folder.split("/") or video not in found):
             found[video] = folder
     return found
 
 
 def _read_labels(tree: Tree, name: str, video: _Video) -> None:
     order: tuple[str, ...] = _CLASSES
-    for place, (row, text) in enumerate(read_lines(tree, name)):
+    for row, text in read_lines(tree, name):
+        place = line_of(row) - 1
         if place == 0:
             # The header names the classes in the order of their codes; older lists have no Other.
             named = [native_label(word, _CLASSES) for word in text.split(",") if word.strip()]
             order = tuple(word for word in named if word) if named and all(named) else _CLASSES
             continue
         code = number(text.split(",")[0])
+        # A blank line is a frame, too.
+        video.labels.extend([None] * (place - 1 - len(video.labels)))
         label = order[int(code)] if code is not None and code in range(len(order)) else None
         if label is None and code != _EXPRESSION_NOT_GIVEN:
             video.bad[len(video.labels)] = f"{row}: expected a code 0 to {len(order) - 1} or -1, not {text[:20]!r}"
@@ -105,28 +111,32 @@ def _read_labels(tree: Tree, name: str, video: _Video) -> None:
 
 
 def _read_affect(tree: Tree, name: str, video: _Video) -> None:
-    for place, (_, text) in enumerate(read_lines(tree, name)):
+    header = 0
+    for row, text in read_lines(tree, name):
         pair = [number(cell) for cell in text.split(",")[:2]]
-        if place == 0 and None in pair:
+        if line_of(row) == 1 and None in pair:
+            header = 1
             continue
+        video.affect.extend([None] * (line_of(row) - 1 - header - len(video.affect)))
         valence, arousal = (*pair, None, None)[:2]
         given = valence is not None and arousal is not None and _AFFECT_NOT_GIVEN not in (valence, arousal)
         video.affect.append((valence, arousal) if given and valence is not None and arousal is not None else None)
 
 
-def _rows(raw: RawDataset, name: str, video: _Video, folder: str) -> Iterator[Row]:
+def _rows(name: str, video: _Video, folder: str, frames: Mapping[str, str]) -> Iterator[Row]:
     sequence = name
     for end in _OTHERS:
         sequence = sequence.removesuffix(end)
     for frame in range(max(len(video.labels), len(video.affect))):
         label = video.labels[frame] if frame < len(video.labels) else None
         affect = video.affect[frame] if frame < len(video.affect) else None
-        path, row = f"{folder}/{frame + 1:05d}.jpg", f"{video.list} frame {frame + 1}"
+        number, row = f"{frame + 1:05d}", f"{video.list} frame {frame + 1}"
+        path = f"{folder}/{frames.get(number, f'{number}.jpg')}"
         if frame in video.bad:
             yield RejectedRow(path, Reason.bad_row, video.bad[frame])
         elif label is None and affect is None:
             yield RejectedRow(path, Reason.unlabelled, f"{row}: neither an expression nor valence and arousal")
-        elif path not in raw.tree:
+        elif number not in frames:
             yield RejectedRow(path, Reason.missing_file, f"{row}: no face was found in it by the authors")
         else:
             yield Annotation(

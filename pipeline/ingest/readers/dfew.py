@@ -35,7 +35,8 @@ class Dfew(ListedClips):
         codes = Codes(raw, self.labels, first=1)
         for record in Delimited(raw.tree, name, _COLUMNS).records():
             clip = record.get("video_name").removesuffix(".0")
-            yield clip.lstrip("0") or clip, codes.label(record.get("label"), record.row), record.row
+            label = codes.label(record.get("label"), record.row)
+            yield clip.lstrip("0") or clip, None if label is None else (label,), record.row
         codes.check()
 
     def fold(self, name: str) -> str:

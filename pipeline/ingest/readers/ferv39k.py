@@ -39,4 +39,5 @@ class Ferv39k(ListedClips):
             parts = path.strip().strip("/").split("/")
             # Lists of one scene leave it out of their paths.
             scene = [name.split("/")[-2]] if len(parts) == self.depth - 1 else []
-            yield "/".join([*scene, *parts][-self.depth :]), native_label(word, self.labels), row
+            label = native_label(word, self.labels)
+            yield "/".join([*scene, *parts][-self.depth :]), None if label is None else (label,), row

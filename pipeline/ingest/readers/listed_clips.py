@@ -10,8 +10,8 @@ from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.tree import Tree
 
-# Clip, label or None if the row gives none of the dataset's, and where it stands.
-Listed = tuple[str, str | None, str]
+# Clip, labels that hold at once or None if the row gives none of the dataset's, and where it stands.
+Listed = tuple[str, tuple[str, ...] | None, str]
 
 
 class ListedClips(Reader):
@@ -49,25 +49,26 @@ class ListedClips(Reader):
         split_of: dict[str, str | None] = {}
         for name in names:
             split = _split(name) if len(folds) == 1 else None
-            for clip, label, row in self.entries(raw, name):
+            for clip, labels, row in self.entries(raw, name):
                 if clip not in first:
-                    first[clip] = clip, label, row
+                    first[clip] = clip, labels, row
                     split_of[clip] = split
-                elif first[clip][1] != label:
+                elif first[clip][1] != labels:
                     earlier = first[clip]
-                    yield RejectedRow(
-                        clip,
-                        Reason.conflicting_labels,
-                        f"{label} in {row}; {earlier[1]} in {earlier[2]}, which is kept",
-                    )
+                    detail = f"{_said(labels)} in {row}; {_said(earlier[1])} in {earlier[2]}, which is kept"
+                    yield RejectedRow(clip, Reason.conflicting_labels, detail)
                 elif len(folds) == 1:
                     yield RejectedRow(clip, Reason.duplicate_row, f"{row}: says the same as {first[clip][2]}")
-        for clip, label, row in first.values():
-            if label is None:
+        for clip, labels, row in first.values():
+            if labels is None:
                 yield RejectedRow(clip, Reason.bad_row, f"{row}: expected one of {', '.join(self.labels)}")
                 continue
-            yield from clips.rows(clip, Annotation(clip, (label,), row, split=split_of[clip]))
+            yield from clips.rows(clip, Annotation(clip, labels, row, split=split_of[clip]))
         clips.note()
+
+
+def _said(labels: tuple[str, ...] | None) -> str:
+    return "none" if labels is None else " and ".join(labels)
 
 
 def _split(name: str) -> str | None:

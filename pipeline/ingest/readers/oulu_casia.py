@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.core.schema import Reason
+from pipeline.ingest.parsing.clips import frame_order
 from pipeline.ingest.parsing.label_names import native_label
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, is_picture
 from pipeline.ingest.readers.reader import Reader
@@ -51,7 +52,7 @@ class OuluCasia(Reader):
                 continue
             neutral = min(raw.params.ckplus_neutral_frames, len(frames) - 1)
             peak = max(neutral, len(frames) - raw.params.ckplus_peak_frames)
-            for number, path in enumerate(sorted(frames)):
+            for number, path in enumerate(sorted(frames, key=frame_order)):
                 if neutral <= number < peak:
                     yield RejectedRow(path, Reason.unlabelled, f"{path}: between the neutral and the peak frames")
                     continue

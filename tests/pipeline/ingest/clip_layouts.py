@@ -124,8 +124,38 @@ def write_video_folder(root: Path) -> None:
     put(root, "test/Anger/torn.mp4", video(".mp4")[:300])
 
 
+def write_mafw_compound(root: Path) -> None:
+    lists = "Train & Test Set/compound/no_caption"
+    for fold in (1, 2):
+        put(root, f"{lists}/set_{fold}/train.txt", "00001.mp4\tanger_disgust\n00002.mp4  fear\n00004.mp4 anger_glee\n")
+        put(root, f"{lists}/set_{fold}/test.txt", "00003.mp4 anger_disgust_anxiety\n")
+    for number in (1, 2, 3, 4):
+        put(root, f"data/frames/{number:05d}/00001.png")
+
+
+def write_rml(root: Path) -> None:
+    put(root, "rml-1/s1/an1.avi", video(".avi", 11))
+    put(root, "rml-2/S4/Mandarin/an1.avi", video(".avi", 12))
+    put(root, "rml-2/s4/su12.AVI", video(".avi", 13))
+    for number in range(17):
+        put(root, f"rml-3/s8/{('di', 'fe', 'ha', 'sa')[number % 4]}{number}.avi", video(".avi", 20 + number))
+    put(root, "rml-1/intro/an1.avi", video(".avi", 14))
+
+
+def write_baum1(root: Path) -> None:
+    sheet = "1,1,31,S001_001,Anger,1,Female\n2,1,31,S001_002,Unsure,13,Female\n3,15,20,S015_007,Happiness,9,Male\n"
+    sheet += "4,2,40,S002_001,Bored?,2,Male\n"
+    put(root, "Annotations_BAUM1s.csv", f"No,Subject,Age,Clip,Emotion,Code,Gender\n{sheet}")
+    put(root, "Annotations_BAUM1s.xlsx", b"PK")
+    put(root, "Annotations_BAUM1a.csv", "Clip Name,Emotion,Emotion code\nS001_001,Interest,6\nS009_001,Fear,4\n")
+    put(root, "BAUM1s_MP4 - All/s001/S001_001.mp4", video(".mp4", 31))
+    put(root, "BAUM1s_MP4 - All/s001/S001_002.mp4", video(".mp4", 32))
+    put(root, "BAUM1a_MP4_all/s001/S001_001.mp4", video(".mp4", 33))
+
+
 CLIP_WRITERS = {
     "dfew": write_dfew, "ferv39k": write_ferv39k, "mafw": write_mafw, "oulu_casia": write_oulu_casia,
     "afew_va": write_afew_va, "affwild2": write_affwild2, "ravdess": write_ravdess, "cremad": write_cremad,
     "meld": write_meld, "video_folder": write_video_folder,
+    "mafw_compound": write_mafw_compound, "rml": write_rml, "baum1": write_baum1,
 }  # fmt: skip

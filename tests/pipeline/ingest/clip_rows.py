@@ -9,9 +9,9 @@ _SHOWN = (
 assert set(_SHOWN) <= set(SAMPLES.names)
 
 
-def said(sample, label, split=None, sequence=None, box=None, points=0, **more):
+def said(sample, *labels, split=None, sequence=None, box=None, points=0, **more):
     found = dict.fromkeys(_SHOWN) | {"source_split": split, "sequence_id": sequence, "source_box": box} | more
-    return sample, [label], found | {"source_box_kind": "face" if box else None, "points": points}
+    return sample, list(labels), found | {"source_box_kind": "face" if box else None, "points": points}
 
 
 def frames(path, label, times_ms=(0, 200, 400), split=None, **more):
@@ -86,6 +86,26 @@ CLIP_ROWS = {
         *frames("train/Happy/0001.avi", "Happy", split="train"),
         *frames("test/Happy/deeper/0002.MKV", "Happy", split="test"),
     ],
+    "mafw_compound": [
+        said(f"data/frames/{clip}/00001.png#0", *labels.split(), sequence=f"data/frames/{clip}")
+        for clip, labels in (("00001", "anger disgust"), ("00002", "fear"), ("00003", "anger disgust anxiety"))
+    ],
+    "rml": [
+        *frames("rml-1/s1/an1.avi", "an", subject_id="s1"),
+        *frames("rml-2/S4/Mandarin/an1.avi", "an", subject_id="s4"),
+        *frames("rml-2/s4/su12.AVI", "su", subject_id="s4"),
+        *(
+            row
+            for number in range(17)
+            for label in [("di", "fe", "ha", "sa")[number % 4]]
+            for row in frames(f"rml-3/s8/{label}{number}.avi", label, subject_id="s8")
+        ),
+    ],
+    "baum1": [
+        *frames("BAUM1s_MP4 - All/s001/S001_001.mp4", "anger", subject_id="S001", **WOMAN),
+        *frames("BAUM1s_MP4 - All/s001/S001_002.mp4", "unsure", subject_id="S001", **WOMAN),
+        *frames("BAUM1a_MP4_all/s001/S001_001.mp4", "interest", subject_id="S001"),
+    ],
 }  # fmt: skip
 MISSING = "no folder of frames and no video of this name"
 TRAIN, ALL = f"{LISTS}/train(single-labeled)", "4_setups/All_scenes"
@@ -144,5 +164,22 @@ CLIP_REFUSED = {
     "video_folder": {
         "test/Anger/torn.mp4#0": ("corrupt", None),
         "test/loose.mp4#0": ("unlabelled", "test/loose.mp4: in no class folder"),
+    },
+    "mafw_compound": {
+        "00004#0": (
+            "bad_row",
+            "Train & Test Set/compound/no_caption/set_1/train.txt row 3: expected one of anger, disgust, fear, "
+            "happiness, neutral, sadness, surprise, contempt, anxiety, helplessness, disappointment",
+        ),
+    },
+    "rml": {"rml-1/intro/an1.avi#0": ("bad_row", "rml-1/intro/an1.avi: not named as an1.avi")},
+    "baum1": {
+        "S015_007#0": ("conflicting_labels", "Annotations_BAUM1s.csv row 4: happiness, but the code is 9"),
+        "S002_001#0": (
+            "bad_row",
+            "Annotations_BAUM1s.csv row 5: expected one of anger, boredom, bothered, concentrating, contempt, disgust, "
+            "fear, happiness, neutral, sadness, surprise, thinking, unsure",
+        ),
+        "S009_001#0": ("missing_file", "Annotations_BAUM1a.csv row 3: no video S009_001"),
     },
 }  # fmt: skip

@@ -20,6 +20,7 @@ PARAMS = {
     "ckplus_neutral_frames": 1,
     "rafdb_pictures": "original",
     "affectnet_lists": "both",
+    "cremad_labels": "meant",
     "accept_mismatch": [],
     "video": {"fps": 5, "first": 0, "last": None, "keyframes": False},
 }

@@ -360,11 +360,54 @@ FOLDERS = {
     ),
 }  # fmt: skip
 
+_HEAD = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other\n"
+_AFEW = json.dumps({"actor": "A", "frames": {f"0000{n}": {"valence": 1, "arousal": -10} for n in (0, 1, 2)}})
+_OULU = "OriginalImg/VL_Acropped/Strong/p001/Anger"
+CLIPS = {
+    "lists deeper than the clips, which are in parts": Shared(
+        {"DFEW_annotation/EmoLabel_DataSplit/train(single-labeled)/set_1.csv": "video_name,label\n1,1\n2,3\n3,3\n4,7\n",
+         "DFEW-part1/Clip/clip_224x224/00001/1.jpg": None, "DFEW-part2/Clip/clip_224x224/00002/1.PNG": None,
+         "DFEW-part2/Clip/clip_224x224/00003/Thumbs.db": None},
+        "dfew", [("DFEW-part1/Clip/clip_224x224/00001/1.jpg", "happy", "train"),
+                 ("DFEW-part2/Clip/clip_224x224/00002/1.PNG", "neutral", "train")], {"missing_file": 2},
+    ),
+    "lists with tabs and blanks": Shared(
+        {"Train & Test Set/single/no_caption/set_1/train.txt": "00001.mp4\tanger\r\n00002.mp4  fear\r\n",
+         "Train & Test Set/single/no_caption/set_1/test.txt": "00003.mp4 sadness_fear\n00004.mp4 Contempt",
+         **{f"data/clips/frames/0000{n}/000001.png": None for n in range(1, 5)}},
+        "mafw", [("data/clips/frames/00001/000001.png", "anger", "train"),
+                 ("data/clips/frames/00002/000001.png", "fear", "train"),
+                 ("data/clips/frames/00004/000001.png", "contempt", "test")], {"bad_row": 1},
+    ),
+    "frames numbered without zeros": Shared(
+        {**{f"{_OULU}/{n}.jpg": None for n in range(12)}, f"{_OULU}/Thumbs.db": None},
+        "oulu_casia", [(f"{_OULU}/{n}.jpg", "Anger" if n else "Neutral", None) for n in (0, 9, 10, 11)],
+        {"unlabelled": 8},
+    ),
+    "frames with other numbers and suffixes": Shared(
+        {"01/001/001.json": _AFEW, "01/001/00000.JPG": None, "01/001/1.png": None},
+        "afew_va", [("01/001/00000.JPG", "none", None), ("01/001/1.png", "none", None)], {"missing_file": 1},
+    ),
+    "frames of other suffixes, and a blank line": Shared(
+        {"EXPR_Set/Training_Set/a.txt": f"{_HEAD}4\n\n6\n-1\n", "EXPR_Set/Validation_Set/b.txt": f"{_HEAD}0\n",
+         "cropped_aligned/batch1/a/00001.png": None, "cropped_aligned/batch1/a/00002.JPG": None,
+         "cropped_aligned/batch1/a/00003.JPG": None, "cropped_aligned/batch2/b/00001.jpg": None},
+        "affwild2", [("cropped_aligned/batch1/a/00001.png", "Happiness", "train"),
+                     ("cropped_aligned/batch1/a/00003.JPG", "Surprise", "train"),
+                     ("cropped_aligned/batch2/b/00001.jpg", "Neutral", "validation")], {"unlabelled": 2},
+    ),
+    "half a pair of values": Shared(
+        {"VA_Set/Train_Set/a.txt": "valence,arousal\n-5,-5\n0.5,-5\n0.1,0.2\n",
+         **{f"cropped_aligned/a/0000{n}.jpg": None for n in (1, 2, 3)}},
+        "affwild2", [("cropped_aligned/a/00003.jpg", "none", "train")], {"unlabelled": 2},
+    ),
+}  # fmt: skip
+
 SHARED = {
     f"{kind}: {name}": tree
     for kind, trees in {
         "yolo": YOLO, "coco": COCO, "voc": VOC, "marks": MARKS, "hub": HUB, "affectnet": AFFECTNET, "rafdb": RAFDB,
-        "table": TABLES, "folders": FOLDERS,
+        "table": TABLES, "folders": FOLDERS, "clips": CLIPS,
     }.items()
     for name, tree in trees.items()
 }  # fmt: skip

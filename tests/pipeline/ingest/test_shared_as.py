@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.core.errors import SourceError
 from pipeline.labels.taxonomy import Lookup, read_taxonomy
+from tests.pipeline.ingest.clip_layouts import video
 from tests.pipeline.ingest.layouts import Read, put
 from tests.pipeline.ingest.shared_trees import FOLDERS, SHARED
 from tests.pipeline.ingest.test_archives import pack
@@ -13,6 +14,7 @@ PACKED = (
     "yolo: Darknet, with lists for splits", "coco: paths of Windows and of another machine", "voc: lists for splits",
     "marks: two classes", "hub: codes in lists of one", "affectnet: capital letters",
     "rafdb: lists beside loose pictures", "table: numbers for names", "folders: below many others",
+    "clips: frames of other suffixes, and a blank line",
 )  # fmt: skip
 
 
@@ -71,3 +73,37 @@ def test_shares_of_1_are_percents_of_votes(tmp_path):
         put(tmp_path / "raw", name)
     found = Read(tmp_path / "raw", tmp_path / "out")
     assert [row["source_votes"] for row in found.rows] == [[25, 75, 0], [50, 25, 25]]
+
+
+def test_votes_of_those_who_saw_the_faces_of_cremad(tmp_path):
+    header = '"","A","D","F","H","N","S","fileName","numResponses"\n'
+    rows = "".join(f"{kind}00001,{votes},1001_DFA_ANG_XX,10\n" for kind, votes in
+                   ((2, "3,1,0,0,6,0"), (1, "9,1,0,0,0,0"), (3, "8,2,0,0,0,0")))  # fmt: skip
+    put(tmp_path / "raw", "processedResults/tabulatedVotes.csv", header + rows)
+    put(tmp_path / "raw", "VideoFlash/1001_DFA_ANG_XX.avi", video(".avi", 41))
+    put(tmp_path / "raw", "VideoFlash/1002_IEO_SAD_HI.avi", video(".avi", 42))
+    meant = Read(tmp_path / "raw", tmp_path / "meant")
+    assert {row["sequence_id"]: row["source_labels"] for row in meant.rows} == {
+        "VideoFlash/1001_DFA_ANG_XX.avi": ["ANG"], "VideoFlash/1002_IEO_SAD_HI.avi": ["SAD"]
+    }  # fmt: skip
+    seen = Read(tmp_path / "raw", tmp_path / "seen", cremad_labels="seen")
+    votes = {(tuple(row["source_labels"]), tuple(row["source_votes"])) for row in seen.rows}
+    assert votes == {(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"), (3, 1, 0, 0, 6, 0))}
+    assert seen.summary["rejected"] == {"unlabelled": 3}
+
+
+def test_sheet_of_excel_is_asked_for_as_csv(tmp_path):
+    put(tmp_path / "raw", "Annotations_BAUM1s.xlsx", b"PK")
+    put(tmp_path / "raw", "BAUM1s_MP4 - All/s001/S001_001.mp4", video(".mp4", 43))
+    with pytest.raises(SourceError, match=r"Excel's files are not read; save it as Annotations_BAUM1s\.csv"):
+        Read(tmp_path / "raw", tmp_path / "out")
+
+
+def test_compound_labels_of_mafw_are_read_beside_the_single_ones_if_asked_for(tmp_path):
+    put(tmp_path / "raw", "single/no_caption/set_1/train.txt", "00001.mp4 anger\n")
+    put(tmp_path / "raw", "compound/no_caption/set_1/train.txt", "00002.mp4 anger_disgust\n")
+    for number in (1, 2):
+        put(tmp_path / "raw", f"frames/0000{number}/1.png")
+    assert Read(tmp_path / "raw", tmp_path / "out").labels() == {"frames/00001/1.png": "anger"}
+    compound = Read(tmp_path / "raw", tmp_path / "out2", fmt="mafw_compound")
+    assert compound.labels() == {"frames/00002/1.png": "anger,disgust"}
