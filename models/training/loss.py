@@ -15,6 +15,13 @@ from pipeline.core.params import TrainParams
 _TINY: Final = 1e-12
 
 
+def loss_name(params: TrainParams) -> str:
+    """Return what the loss of a training is called."""
+    if params.task == "emotion":
+        return "cross-entropy"
+    return "mean squared error" if params.affect_loss == "mse" else "1 - CCC"
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """The loss of a task and its share of right answers.

@@ -27,6 +27,7 @@ from models.training.credit import vouch
 from models.training.engine import plan_compute
 from models.training.history import COLUMNS, History
 from models.training.loggers import SNAPSHOT_TAG, open_loggers
+from models.training.loss import loss_name
 from models.training.reporting import LiveLog
 from models.training.run import Job, count_rows, read_labels, run_classical, run_training, state_name
 from pipeline.core.errors import DataError
@@ -141,13 +142,19 @@ def _contract(job: Job) -> dict[str, Any]:
     return contract
 
 
-def write_losses(path: Path, history: History) -> None:
-    """Write one row per epoch; validation cells are empty without a validation set."""
+def write_losses(path: Path, history: History, name: str) -> None:
+    """Write one row per epoch; validation cells are empty without a validation set.
+
+    Args:
+        path: the csv to write.
+        history: of the training.
+        name: what its loss is called, in every row, where DVC's plots find it.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, (*COLUMNS, "loss"), lineterminator="\n")
     writer.writeheader()
     for row in history.rows:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
+        writer.writerow({column: _cell(value) for column, value in row.items()} | {"loss": name})
     path.write_text(text.getvalue(), encoding="utf-8")
 
 
@@ -169,7 +176,7 @@ def _write(
             device = network_device(classical=job.entry.kind == "classical").name
             info = vouch(network.to(device), info, job.folder, job.shards, job.held, trained)
     save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
-    write_losses(output.path(LOSSES_NAME), history)
+    write_losses(output.path(LOSSES_NAME), history, loss_name(job.params))
     rows = count_rows(job.folder, TRAIN)
     best = history.rows[history.best]
     validation = {**history.scores[history.best], "loss": best["val_loss"], "accuracy": best["val_accuracy"]}

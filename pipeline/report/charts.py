@@ -47,6 +47,7 @@ class Plot:
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
     lines: Sequence[Line]
+    rule: Tick | None = None  # a vertical line, and what begins there
     width: int = WIDTH
     height: int = HEIGHT
     left: int = _LEFT
@@ -56,7 +57,12 @@ class Plot:
 
 
 def build_plot(
-    lines: Mapping[str, Sequence[tuple[float, float]]], x_title: str, y_title: str, *, unit: bool = False
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    x_title: str,
+    y_title: str,
+    *,
+    unit: bool = False,
+    rule: tuple[float, str] | None = None,
 ) -> Plot | None:
     """Lay out lines; None if there is no point.
 
@@ -65,6 +71,7 @@ def build_plot(
         x_title: what x is.
         y_title: what y is.
         unit: both axes go from 0 to 1.
+        rule: where on the x axis a vertical line stands, and what begins there.
     """
     points = np.array([point for line in lines.values() for point in line], np.float64).reshape(-1, 2)
     if not len(points):
@@ -87,7 +94,7 @@ def build_plot(
     x_ticks, y_ticks = (
         [Tick(place(value), f"{value:g}") for value in values] for place, values in ((x, ticks[0]), (y, ticks[1]))
     )
-    return Plot(x_title, y_title, x_ticks, y_ticks, drawn)
+    return Plot(x_title, y_title, x_ticks, y_ticks, drawn, Tick(x(rule[0]), rule[1]) if rule else None)
 
 
 def _between(value: float, span: tuple[float, float], first: float, last: float) -> float:
@@ -166,16 +173,21 @@ def build_map(marks: Mapping[str, Sequence[tuple[float, float]]]) -> list[Cloud]
     return [Cloud(name, "".join(f"M{at(x):.1f} {at(y):.1f}h0" for x, y in some)) for name, some in marks.items()]
 
 
-def losses_plots(losses: Mapping[str, Sequence[float | None]]) -> list[Plot]:
-    """Return the loss and the accuracy by epoch, of training and of validation."""
-    epochs = losses.get("epoch", [])
+def losses_plots(losses: Mapping[str, Any]) -> list[Plot]:
+    """Return the loss, by its name, and the accuracy by epoch, of training and of validation.
+
+    Args:
+        losses: see `network.build_losses`.
+    """
+    epochs, start = losses.get("epoch", []), losses.get("fine_tuned_from")
+    rule = None if start is None else (start - 0.5, "fine-tuning")  # between two epochs
     plots = []
-    for what in ("loss", "accuracy"):
+    for what, title in (("loss", losses.get("name", "loss")), ("accuracy", "accuracy")):
         lines = {
-            title: _points(epochs, losses.get(f"{name}_{what}", ()))
-            for name, title in (("train", "training"), ("val", "validation"))
+            split: _points(epochs, losses.get(f"{name}_{what}", ()))
+            for name, split in (("train", "training"), ("val", "validation"))
         }
-        plots.append(build_plot({name: line for name, line in lines.items() if line}, "epoch", what))
+        plots.append(build_plot({name: line for name, line in lines.items() if line}, "epoch", title, rule=rule))
     return [plot for plot in plots if plot is not None]
 
 

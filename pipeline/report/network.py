@@ -29,8 +29,12 @@ _BINS: Final = 15
 _DECIMALS: Final = 6
 
 
-def build_losses(run: Path) -> dict[str, list[float | None]]:
-    """Return the columns of losses.csv; empty for a network that is not trained by epochs.
+def build_losses(run: Path) -> dict[str, Any]:
+    """Return the course of a training; empty for a network that is not trained by epochs.
+
+    Returns:
+        the columns of losses.csv that are numbers; `name`, what the loss is called; and `fine_tuned_from`, the first
+        epoch of fine-tuning after feature extraction, None if there is no such phase.
 
     Raises:
         DataError: a cell is no number.
@@ -40,12 +44,19 @@ def build_losses(run: Path) -> dict[str, list[float | None]]:
         return {}
     with file.open(encoding="utf-8", newline="") as opened:
         rows = list(csv.DictReader(opened))
+    phases = [row.get("phase") for row in rows]
+    start = phases.index("finetune") if "finetune" in phases else 0
+    told = {"name": rows[0].get("loss") or "loss" if rows else "loss"}
     try:
-        return {
-            name: [float(row[name]) if row[name] else None for row in rows]
-            for name in (rows[0] if rows else ())
-            if name != "phase"
-        }
+        return (
+            told
+            | {"fine_tuned_from": float(rows[start]["epoch"]) if start else None}
+            | {
+                name: [float(row[name]) if row[name] else None for row in rows]
+                for name in (rows[0] if rows else ())
+                if name not in ("phase", "loss")
+            }
+        )
     except (TypeError, ValueError) as error:
         raise DataError(f"{file}: {error}; run the stage that writes {run}") from None
 

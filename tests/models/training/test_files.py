@@ -156,11 +156,11 @@ def test_losses_are_written_to_six_decimals_and_empty_where_there_are_none(tmp_p
     history = History("last")
     history.record("features", ((2.0, 3.0, 1.0, 3.0), (0.0,) * 4), {})
     history.record("finetune", ((1.0, 3.0, 3.0, 3.0), (1.0, 8.0, 1.0, 4.0)), {})
-    write_losses(tmp_path / "losses.csv", history)
+    write_losses(tmp_path / "losses.csv", history, "1 - CCC")
     assert (tmp_path / "losses.csv").read_bytes().decode() == (
-        "epoch,phase,train_loss,val_loss,train_accuracy,val_accuracy\n"
-        "1,features,0.666667,,0.333333,\n"
-        "2,finetune,0.333333,0.125000,1.000000,0.250000\n"
+        "epoch,phase,train_loss,val_loss,train_accuracy,val_accuracy,loss\n"
+        "1,features,0.666667,,0.333333,,1 - CCC\n"
+        "2,finetune,0.333333,0.125000,1.000000,0.250000,1 - CCC\n"
     )
 
 
