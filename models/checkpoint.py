@@ -19,7 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from models.core.affect import AFFECTS
 from models.core.calibration import to_probabilities
+from models.core.heads import TASKS, Heads
 from models.core.inputs import InputSpec
 from models.networks.layers import feature_layers
 from models.registry import find_model
@@ -40,11 +42,11 @@ class CheckpointInfo:
 
     Attributes:
         model: the network's name in the registry.
-        classes: names of the outputs in order; for a task other than emotion, the names of its values.
+        classes: names of the outputs in order: the classes, the values of affect, or the classes and then the values.
         input: what the network reads.
         contract: how the pixels of the shards were made (alignment, equalization, taxonomies, classes).
         shards: id of the snapshot it was trained on.
-        task: emotion, or valence, arousal or affect (both).
+        task: emotion, valence, arousal, dominance, affect (valence and arousal) or all (classes and values).
         tta_flip: test-time flip: whether an answer is the mean over the face and its mirror image.
         params: the training parameters, as plain JSON.
         temperature: of its logits, see `models.core.calibration`.
@@ -57,11 +59,16 @@ class CheckpointInfo:
     input: InputSpec
     contract: Mapping[str, Any]
     shards: str
-    task: Annotated[str, Field(pattern="^(emotion|valence|arousal|affect)$")]
+    task: Annotated[str, Field(pattern=f"^({'|'.join(TASKS)})$")]
     tta_flip: bool
     params: Mapping[str, Any]
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     validation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def heads(self) -> Heads:
+        """What the network answers."""
+        return Heads(self.classes)
 
     def plain(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -126,7 +133,7 @@ class Checkpoint:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the outputs in order."""
+        """The names of the outputs in order, see `CheckpointInfo.classes`."""
         return self.info.classes
 
     @property
@@ -173,11 +180,14 @@ class Checkpoint:
         return torch.cat(parts, dim=1).cpu() if parts else torch.zeros(1, 0, len(self.info.classes))
 
     def outputs(self, images: Tensor | NDArray[np.uint8]) -> Tensor:
-        """Return the answers (N, classes), float32 on the CPU: probabilities, or values of affect in [-1, 1]."""
-        logits = self.logits(images)
-        if self.info.task == "emotion":
-            return to_probabilities(logits, self.info.temperature)
-        return logits.tanh().mean(0)
+        """Return the answers (N, outputs), float32 on the CPU: probabilities, then values of affect in [-1, 1]."""
+        return self.answers(self.logits(images))
+
+    def answers(self, logits: Tensor) -> Tensor:
+        """Return the answers (N, outputs) of raw outputs (V, N, outputs), see `outputs`."""
+        heads = self.info.heads
+        shares = to_probabilities(heads.of_classes(logits), self.info.temperature)
+        return torch.cat([shares, heads.of_values(logits).tanh().mean(0)], 1)
 
     def predict(self, images: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probability of each class for each face.
@@ -189,25 +199,26 @@ class Checkpoint:
             (N, 8) float32 in the order of `info.classes`; each row sums to 1.
 
         Raises:
-            ModelError: the network was trained on valence or arousal, see `predict_affect`.
+            ModelError: the network was trained on affect alone, see `predict_affect`.
         """
-        if self.info.task != "emotion":
+        heads = self.info.heads
+        if not heads.classes:
             raise ModelError(f"{self.info.model}: trained on {self.info.task}, not on classes")
-        answer: NDArray[np.float32] = self.outputs(images).numpy()
+        answer: NDArray[np.float32] = heads.of_classes(self.outputs(images)).numpy()
         return answer
 
     def predict_affect(self, images: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return valence and arousal in [-1, 1] for each face, (N, 2) float32; NaN for what it was not trained on.
+        """Return valence, arousal and dominance in [-1, 1] for each face, (N, 3); NaN for what it was not trained on.
 
         Raises:
-            ModelError: the network was trained on classes, see `predict`.
+            ModelError: the network was trained on classes alone, see `predict`.
         """
-        if self.info.task == "emotion":
+        heads = self.info.heads
+        if not heads.values:
             raise ModelError(f"{self.info.model}: trained on classes, not on valence and arousal")
-        found = self.outputs(images).numpy()
-        answer = np.full((len(found), 2), np.nan, np.float32)
-        for column, name in enumerate(self.info.classes):
-            answer[:, ("valence", "arousal").index(name)] = found[:, column]
+        found = heads.of_values(self.outputs(images)).numpy()
+        answer = np.full((len(found), len(AFFECTS)), np.nan, np.float32)
+        answer[:, heads.columns] = found
         return answer
 
     @property

@@ -44,6 +44,7 @@ def evaluate(
         )
     for warning in summary["warnings"].values():
         say(f"warning: {warning}", err=True)
-    values = [f"{name} CCC {summary[name]['ccc']:.3f}" for name in ("valence", "arousal") if name in summary]
-    scores = ", ".join(values) if "accuracy" not in summary else f"accuracy {summary['accuracy']:.3f}"
-    say(f"{out}: {summary['rows_out']} faces answered, {scores or 'none with an annotation'}")
+    scores = [f"accuracy {summary['accuracy']:.3f}"] if "accuracy" in summary else []
+    values = {name: summary[name]["ccc"] for name in ("valence", "arousal", "dominance") if name in summary}
+    scores += [f"{name} CCC {'undefined' if ccc is None else f'{ccc:.3f}'}" for name, ccc in values.items()]
+    say(f"{out}: {summary['rows_out']} faces answered, {', '.join(scores) or 'none with an annotation'}")

@@ -1,6 +1,7 @@
-"""Valence and arousal: a loss that skips rows without annotations, and the three scores common in the field.
+"""Valence, arousal and dominance: a loss that skips rows without annotations, and the scores common in the field.
 
-CCC is Lin's concordance correlation coefficient (Lin 1989, Biometrics 45:255), with population moments.
+CCC is Lin's concordance correlation coefficient (Lin 1989, Biometrics 45:255), with population moments. Sign agreement
+is that of Nicolaou et al. (2011, IEEE Transactions on Affective Computing 2:92).
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-AFFECTS: Final = ("valence", "arousal")
-TASK_OUTPUTS: Final = {"valence": ("valence",), "arousal": ("arousal",), "affect": AFFECTS}
+AFFECTS: Final = ("valence", "arousal", "dominance")
+AFFECT_SCORES: Final = ("ccc", "pearson", "rmse", "sign_agreement", "sign_agreement_with_zeros")
 # With one value there is no variance, so a concordance is undefined.
 _FEWEST_FOR_CCC: Final = 2
 # Keeps a division defined if no row is annotated; the numerator is 0 then.
@@ -21,23 +22,28 @@ _TINY: Final = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class AffectScore:
-    """How well valence or arousal was answered.
+    """How well a value was answered. What is undefined is NaN.
 
     Attributes:
         rows: number of annotated samples.
-        ccc: concordance correlation in [-1, 1]; 0 if either side does not vary.
+        ccc: concordance correlation in [-1, 1]; undefined for one sample, or if all values are the same.
+        pearson: Pearson's correlation in [-1, 1]; undefined if one side does not vary.
         rmse: root of the mean squared error, for values in [-1, 1].
-        sign_agreement: share of samples whose sign is right; samples with a true 0 are left out.
+        sign_agreement: share of samples whose sign is right; samples with a true 0 are left out, and without others it
+            is undefined.
+        sign_agreement_with_zeros: the same over all samples; a true 0 is right if the answer is exactly 0.
     """
 
     rows: int
     ccc: float
+    pearson: float
     rmse: float
     sign_agreement: float
+    sign_agreement_with_zeros: float
 
-    def plain(self) -> dict[str, float]:
-        """Return nested numbers, as metrics keep them."""
-        return {"rows": self.rows, "ccc": self.ccc, "rmse": self.rmse, "sign_agreement": self.sign_agreement}
+    def scores(self) -> dict[str, float]:
+        """Return the scores by name."""
+        return {name: getattr(self, name) for name in AFFECT_SCORES}
 
 
 def score_affect(
@@ -56,19 +62,25 @@ def score_affect(
     if not given.any():
         return None
     answer, truth = predicted[given].astype(np.float64), true[given].astype(np.float64)
-    rmse = float(np.sqrt(np.mean((answer - truth) ** 2)))
-    signed = truth != 0
-    agreement = float(np.mean(np.sign(answer[signed]) == np.sign(truth[signed]))) if signed.any() else 0.0
-    return AffectScore(len(truth), concordance(answer, truth), rmse, agreement)
+    agree, signed = np.sign(answer) == np.sign(truth), truth != 0
+    spreads = answer.std() * truth.std()
+    return AffectScore(
+        rows=len(truth),
+        ccc=concordance(answer, truth),
+        pearson=float(np.mean((answer - answer.mean()) * (truth - truth.mean())) / spreads) if spreads else np.nan,
+        rmse=float(np.sqrt(np.mean((answer - truth) ** 2))),
+        sign_agreement=float(agree[signed].mean()) if signed.any() else np.nan,
+        sign_agreement_with_zeros=float(agree.mean()),
+    )
 
 
 def concordance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Return the concordance correlation coefficient of two (N,) arrays; 0 for fewer than two or constant values."""
+    """Return the concordance correlation coefficient of two (N,) arrays; NaN for one value, or if all are the same."""
     if len(first) < _FEWEST_FOR_CCC:
-        return 0.0
+        return np.nan
     shared = float(np.mean((first - first.mean()) * (second - second.mean())))
     spread = float(first.var() + second.var() + (first.mean() - second.mean()) ** 2)
-    return 2 * shared / spread if spread > 0 else 0.0
+    return 2 * shared / spread if spread > 0 else np.nan
 
 
 def affect_loss(answers: Tensor, true: Tensor, given: Tensor, kind: str, weights: Tensor) -> Tensor:

@@ -10,12 +10,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.core.affect import AFFECTS
 from models.data.order import Piece
 from pipeline.core.emotions import NO_CLASS
 from pipeline.core.errors import TableError
 from pipeline.shards.read import ShardEntry, ShardFolder
 
-_COLUMNS: Final = ["sample_id", "dataset", "label", "label_probs", "valence", "arousal", "weight", "image.bytes"]
+_COLUMNS: Final = ["sample_id", "dataset", "label", "label_probs", *AFFECTS, "weight", "image.bytes"]
 # Two windows of 16 row groups are read at a time, so no footer in use is dropped.
 _FOOTERS_KEPT: Final = 64
 
@@ -32,6 +33,7 @@ class EncodedRows:
         probs: float32 (rows, 8), all 0 where there is no class.
         valence: float32, NaN where missing.
         arousal: float32, NaN where missing.
+        dominance: float32, NaN where missing.
         weights: float32.
         sample_ids: object array of str.
         datasets: object array of str.
@@ -42,6 +44,7 @@ class EncodedRows:
     probs: Array
     valence: Array
     arousal: Array
+    dominance: Array
     weights: Array
     sample_ids: Array
     datasets: Array
@@ -104,8 +107,7 @@ def _rows(batch: pa.RecordBatch) -> EncodedRows:
         images=_views(batch.column("image").field("bytes")),
         labels=_numbers(batch.column("label"), np.int64, NO_CLASS),
         probs=_shares(batch.column("label_probs")),
-        valence=_numbers(batch.column("valence"), np.float32),
-        arousal=_numbers(batch.column("arousal"), np.float32),
+        **{name: _numbers(batch.column(name), np.float32) for name in AFFECTS},
         weights=_numbers(batch.column("weight"), np.float32),
         sample_ids=_objects(batch.column("sample_id").to_pylist()),
         datasets=_objects(batch.column("dataset").to_pylist()),

@@ -17,11 +17,11 @@ class FaceBatch:
 
     Attributes:
         pixels: uint8 (N, channels, size_px, size_px); before `scaled`, as decoded, (N, 3, H, W).
-        labels: int64 (N,).
-        probs: float32 (N, 8), soft labels.
+        labels: int64 (N,), NO_CLASS for none.
+        probs: float32 (N, 8), soft labels, all 0 for none.
         weights: float32 (N,), of each sample in the loss.
-        affect: float32 (N, 2), valence and arousal in [-1, 1], 0 if not annotated.
-        affect_given: bool (N, 2), whether it is annotated.
+        affect: float32 (N, 3), valence, arousal and dominance in [-1, 1], 0 if not annotated.
+        affect_given: bool (N, 3), whether it is annotated.
     """
 
     pixels: Tensor

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from models.core.affect import AFFECTS
 from models.core.inputs import InputSpec
 from models.data.decode import Blocks, Decoding, Task
 from models.data.encoded import EncodedRows, PieceReader, concat_rows
@@ -38,8 +39,10 @@ class Batch:
         probs: float32 (B, 8), soft labels, all 0 for none.
         valence: float32 (B,), in [-1, 1], 0 where missing.
         arousal: float32 (B,), in [-1, 1], 0 where missing.
+        dominance: float32 (B,), in [-1, 1], 0 where missing.
         valence_mask: bool (B,), true where valence is given.
         arousal_mask: bool (B,), true where arousal is given.
+        dominance_mask: bool (B,), true where dominance is given.
         weights: float32 (B,), sample weights, 1 unless the balance is `weights`.
         sample_ids: B identifiers.
         datasets: B dataset names.
@@ -50,8 +53,10 @@ class Batch:
     probs: torch.Tensor
     valence: torch.Tensor
     arousal: torch.Tensor
+    dominance: torch.Tensor
     valence_mask: torch.Tensor
     arousal_mask: torch.Tensor
+    dominance_mask: torch.Tensor
     weights: torch.Tensor
     sample_ids: list[str]
     datasets: list[str]
@@ -223,15 +228,13 @@ def _mixed(window: Window, reads: list[Task[EncodedRows]]) -> EncodedRows:
 
 def _batch(decoding: Decoding) -> Batch:
     rows = decoding.rows
-    given = {"valence": ~np.isnan(rows.valence), "arousal": ~np.isnan(rows.arousal)}
+    affect = {name: getattr(rows, name) for name in AFFECTS}
     return Batch(
         images=torch.from_numpy(decoding.pixels()).permute(0, 3, 1, 2),
         labels=torch.from_numpy(rows.labels.copy()),
         probs=torch.from_numpy(rows.probs.copy()),
-        valence=torch.from_numpy(np.nan_to_num(rows.valence)),
-        arousal=torch.from_numpy(np.nan_to_num(rows.arousal)),
-        valence_mask=torch.from_numpy(given["valence"]),
-        arousal_mask=torch.from_numpy(given["arousal"]),
+        **{name: torch.from_numpy(np.nan_to_num(values)) for name, values in affect.items()},
+        **{f"{name}_mask": torch.from_numpy(~np.isnan(values)) for name, values in affect.items()},
         weights=torch.from_numpy(rows.weights.copy()),
         sample_ids=rows.sample_ids.tolist(),
         datasets=rows.datasets.tolist(),

@@ -107,12 +107,15 @@ def choose_classes(
 
 
 def choose_affects(
-    rows: AffectRows, shown: NDArray[np.bool_], per_sign: int, mistakes: int
+    rows: AffectRows, shown: NDArray[np.bool_], per_sign: int, mistakes: int, *, first: int = 0
 ) -> tuple[list[Chosen], list[Chosen]]:
-    """Return typical faces for each sign of each value, and those with the largest errors; see `choose_classes`."""
+    """Return typical faces for each sign of each value, and those with the largest errors; see `choose_classes`.
+
+    `first` is the column of the network's output that has the first value.
+    """
     typical: list[Chosen] = []
     off: list[tuple[float, Chosen]] = []
-    for target, (name, annotated, answers) in enumerate(rows.columns()):
+    for target, (name, annotated, answers) in enumerate(rows.columns(), start=first):
         true = np.where(shown, annotated, np.float32(np.nan))
 
         def choose(row: int, truth: str, target: int = target, answers: NDArray[np.float32] = answers) -> Chosen:

@@ -23,7 +23,7 @@ from pipeline.core.parallel.pool import Progress, no_progress, worker_count
 from pipeline.core.schema import ATTRIBUTES
 from pipeline.core.tables import read_table
 from pipeline.geometry.similarity import frontality
-from pipeline.shards.read import ShardFolder, iter_shards
+from pipeline.shards.read import ShardFolder, iter_shards, open_shards
 
 _WHO: Final = ["sample_id", "dataset", "label", "subject_id"]
 _READ: Final = [*_WHO, *ATTRIBUTES, "landmarks"]
@@ -56,6 +56,9 @@ def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldO
     Raises:
         DataError: it has no rows.
     """
+    if split not in folder.splits and split in open_shards(shards, unclassed=True).splits:
+        why = f"no {split} row has a class, which this network answers"
+        raise DataError(f"{shards}: {why}; one trained with train.task: affect needs none")
     if split not in folder.splits:
         raise DataError(f"{shards}: no {split} rows; give a dataset of params.yaml the role {split}, then split again")
     table = pa.concat_tables(iter_shards(folder, split, _READ))
@@ -106,19 +109,28 @@ def tie_rows(rows: pa.Table, groups: Mapping[str, str | None]) -> NDArray[np.int
     return components(len(rows), [same_value(people), same_value(of_split)])
 
 
-def faces_for(checkpoint: Checkpoint, shards: Path, split: str, batch_rows: int) -> ShardLoader:
+def faces_for(
+    checkpoint: Checkpoint, shards: Path, split: str, batch_rows: int, *, unclassed: bool = False
+) -> ShardLoader:
     """Return the faces of a split in the order of the shards, decoded for a network.
 
     With a GPU, all cores decode ahead. On the CPU, decoding threads would only compete with the network's.
     """
     workers = 0 if checkpoint.device.type == "cpu" else worker_count()
     return ShardLoader(
-        shards, split, batch_size=batch_rows, shuffle=False, seed=0, workers=workers, spec=checkpoint.spec
+        shards,
+        split,
+        batch_size=batch_rows,
+        shuffle=False,
+        seed=0,
+        workers=workers,
+        spec=checkpoint.spec,
+        unclassed=unclassed,
     )
 
 
 def answer_logits(checkpoint: Checkpoint, loader: ShardLoader, progress: Progress = no_progress) -> Tensor:
-    """Return the logits (V, N, C) of all faces of a loader, in its order; V is 2 with the test-time flip."""
+    """Return the raw outputs (V, N, outputs) of all faces of a loader, in its order; V is 2 with test-time flip."""
     parts: list[Tensor] = []
     done = 0
     for batch in loader:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,34 +10,59 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
 from models.core.calibration import to_probabilities
+from models.core.heads import Heads
 from models.core.runtime import describe_compute, network_device, reproducible
 from models.data.loader import ShardLoader
+from models.evaluation.affect_plot import AFFECT_FOLDER, PLOT_NAME, draw_affect
 from models.evaluation.affect_report import (
     AffectRows,
-    answer_affects,
+    add_affect,
+    add_affect_details,
     build_affect_table,
-    describe_affects,
+    list_few,
     list_signs,
+    measure_views,
     read_affects,
 )
-from models.evaluation.gallery import choose_affects, choose_classes, write_gallery
+from models.evaluation.affect_scores import MEAN_CCC
+from models.evaluation.gallery import Chosen, choose_affects, choose_classes, write_gallery
 from models.evaluation.held_out import HeldOut, answer_logits, faces_for, read_held_out
 from models.evaluation.label_permutation import LabelPermutation, find_label_permutation
 from models.evaluation.metrics import SCORES, Answers, Bootstrap, answer, measure
 from models.evaluation.people_groups import POSE, add_groups, brief_groups, name_poses
-from models.evaluation.summary import AnsweredRows, Training, beside, brief, brief_beside, build_views, full, list_rough
+from models.evaluation.summary import (
+    AnsweredRows,
+    TestSlice,
+    Training,
+    beside,
+    brief,
+    brief_beside,
+    build_views,
+    full,
+    list_rough,
+)
 from models.registry import find_model
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.core.errors import ModelError, UsageError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import decisions_behind, raw_inputs
-from pipeline.core.names import DETAILS_NAME, INDEX_NAME, METRICS_NAME, PREDICTIONS_NAME, SNAPSHOT_NAME, TEST, VAL
+from pipeline.core.names import (
+    AFFECT_PREDICTIONS_NAME,
+    DETAILS_NAME,
+    INDEX_NAME,
+    METRICS_NAME,
+    PREDICTIONS_NAME,
+    SNAPSHOT_NAME,
+    TEST,
+    VAL,
+)
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import EvaluateParams
-from pipeline.core.schema import INDEX, PREDICTIONS, Reason
+from pipeline.core.schema import AFFECT_PREDICTIONS, INDEX, PREDICTIONS, Reason
 from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.core.tables import read_table
 from pipeline.shards.read import ShardFolder, open_shards
@@ -87,10 +112,13 @@ def run(
     with stage_output(out, stage="evaluate", sources=sources, params=settings, tools=_TOOLS) as output:
         folder = open_shards(shards)
         checkpoint = load_matching(run / CHECKPOINT_NAME, folder)
+        heads = checkpoint.info.heads
+        if others and not heads.classes:
+            raise UsageError(f"--beside: compares networks of classes; this one answers {checkpoint.info.task}")
+        folder = open_shards(shards, unclassed=bool(heads.values))
         test = _Test(shards, run, folder, params, Bootstrap(params.bootstrap_draws, seed, params.calibration_bins))
-        answer_task = answer_classes if checkpoint.info.task == "emotion" else answer_values
         with reproducible(params.threads):
-            done = answer_task(test, checkpoint, output, others, progress)
+            done = answer_test(test, checkpoint, output, others, progress)
         done.report["network"] = _network(checkpoint)
         if done.report["network"].get("validated_on") == TEST:
             done.summary["warnings"]["validated on the test set"] = _SEEN
@@ -141,78 +169,116 @@ class _Test:
 
     def faces_for(self, checkpoint: Checkpoint) -> ShardLoader:
         """Return the test set decoded for a network."""
-        return faces_for(checkpoint, self.shards, TEST, self.params.batch_size)
+        return faces_for(checkpoint, self.shards, TEST, self.params.batch_size, unclassed=self.folder.unclassed)
 
     def whole_faces(self) -> ShardLoader:
         """Return the test set at full size, for pictures."""
-        return ShardLoader(self.shards, TEST, batch_size=self.params.batch_size, shuffle=False, seed=0)
+        size, unclassed = self.params.batch_size, self.folder.unclassed
+        return ShardLoader(self.shards, TEST, batch_size=size, shuffle=False, seed=0, unclassed=unclassed)
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """The results: the rows, metrics.json, details.json, and additions to summary.json."""
+    """The results: the rows, metrics.json, details.json, additions to summary.json, and scores of classes by place."""
 
     rows: HeldOut
     report: dict[str, Any]
     details: dict[str, Any]
     summary: dict[str, Any]
+    views: dict[tuple[str, ...], TestSlice] = field(default_factory=dict)
+
+
+def answer_test(
+    test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
+) -> _Done:
+    """Measure answers of classes on rows with a class, and of values on annotated rows; write both."""
+    heads, rows = checkpoint.info.heads, read_held_out(test.folder, test.shards)
+    logits = answer_logits(checkpoint, test.faces_for(checkpoint), progress)
+    done = _Done(rows, {"rows": len(rows.sample_id)}, {}, {"warnings": {}})
+    # Rows with a class come first.
+    classed = open_shards(test.shards)
+    shown: tuple[list[Chosen], list[Chosen]] = [], []
+    pairs: list[tuple[str, str]] = []
+    if heads.classes and TEST in classed.splits:
+        with_class = read_held_out(classed, test.shards)
+        of_classes = heads.of_classes(logits[:, : len(with_class.sample_id)])
+        shown, pairs = answer_classes(test, checkpoint, with_class, of_classes, done, progress)
+        _compare(test, with_class, done, others, progress)
+        _write_answers(output, with_class, to_probabilities(of_classes, checkpoint.info.temperature).numpy())
+    else:
+        output.write_table(PREDICTIONS_NAME, PREDICTIONS.empty_table())
+    output.path(f"{AFFECT_FOLDER}/any")  # the folder of plots is there even if the network answers no value
+    if heads.values:
+        affects = answer_values(test, rows, heads, heads.of_values(logits).tanh().mean(0).numpy(), done)
+        output.write_table(AFFECT_PREDICTIONS_NAME, build_affect_table(affects))
+        draw_affect(output.path(f"{AFFECT_FOLDER}/{PLOT_NAME}"), affects)
+        pairs = pairs or list_signs(affects)
+        if not any(shown):
+            first = len(heads.classes)
+            counts = test.params.saliency_per_class, test.params.mistakes
+            shown = choose_affects(affects, rows.shown, *counts, first=first)
+    else:
+        output.write_table(AFFECT_PREDICTIONS_NAME, AFFECT_PREDICTIONS.empty_table())
+    write_gallery(output, checkpoint, test.whole_faces(), *shown, progress)
+    _write_pairs(output, pairs)
+    return done
 
 
 def answer_classes(
-    test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
-) -> _Done:
-    """Measure a network of the eight classes, and others for comparison; write predictions, confusion and saliency."""
-    rows = read_held_out(test.folder, test.shards)
-    logits = answer_logits(checkpoint, test.faces_for(checkpoint), progress)
+    test: _Test, checkpoint: Checkpoint, rows: HeldOut, logits: Tensor, done: _Done, progress: Progress
+) -> tuple[tuple[list[Chosen], list[Chosen]], list[tuple[str, str]]]:
+    """Measure answers of the eight classes; returns the faces to show, and the pairs of the confusion matrix."""
     probabilities, raw = (to_probabilities(logits, heat).numpy() for heat in (checkpoint.info.temperature, 1.0))
     training = read_training(test.run, test.shards)
-    views = build_views(_rows(rows, probabilities), training, test.bootstrap, progress)
-    report, details = brief(views), full(views)
+    done.views.update(build_views(_rows(rows, probabilities), training, test.bootstrap, progress))
+    report, details, views = done.report, done.details, done.views
+    report |= brief(views)
+    details |= full(views)
     report["ece_raw"] = _calibration_error(rows, raw, test.bootstrap)
     poses = [*name_poses(rows.frontality, test.params.pose_cuts), *[None] * len(rows.missing)]
     add_groups(details, _rows(rows, probabilities), {POSE: poses, **rows.said}, test.bootstrap)
     report["groups"] = brief_groups(details)
     details["affectnet_numbers"] = dict(AFFECTNET)
     details["calibration"] = {"temperature": checkpoint.info.temperature, "ece_raw": report["ece_raw"]}
-    for name, other in others.items():
-        rival = load_matching(other / CHECKPOINT_NAME, test.folder)
-        if rival.info.task != "emotion":
-            raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
-        answers = to_probabilities(
-            answer_logits(rival, test.faces_for(rival), progress), rival.info.temperature
-        ).numpy()
-        other_views = build_views(_rows(rows, answers), read_training(other, test.shards), test.bootstrap, progress)
-        report.setdefault("beside", {})[name] = brief_beside(views, other_views)
-        details.setdefault("beside", {})[name] = beside(views, other_views)
-    chosen = choose_classes(rows.label, probabilities, rows.shown, test.params.saliency_per_class, test.params.mistakes)
-    write_gallery(output, checkpoint, test.whole_faces(), *chosen, progress)
     found = find_permutations(rows, probabilities, training.classes)
     report["permutation_probe"] = {name: permutation.plain() for name, permutation in found.items()}
-    _write_answers(output, rows, probabilities)
-    warnings = {
+    warnings = done.summary["warnings"]
+    warnings |= {
         name: f"{name}: {permutation}; is its label map right? {_ORDERS}" for name, permutation in found.items()
     }
     warnings |= {f"{name}, intervals": f"{name}: {word}" for name, word in list_rough(views).items()}
-    return _Done(rows, report, details, {"warnings": warnings, **{name: report[name] for name in SCORES}})
+    done.summary.update({name: report[name] for name in SCORES})
+    counts = test.params.saliency_per_class, test.params.mistakes
+    predicted = probabilities.argmax(axis=1)
+    pairs = zip(rows.label.tolist(), predicted.tolist(), strict=True)
+    named = [(CLASSES[label], CLASSES[answer]) for label, answer in pairs]
+    return choose_classes(rows.label, probabilities, rows.shown, *counts), named
 
 
-def answer_values(
-    test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
-) -> _Done:
-    """Measure a network of valence or arousal on annotated rows; write predictions, signs and saliency."""
-    if others:
-        raise UsageError(f"--beside: compares networks of classes; this one answers {checkpoint.info.task}")
-    rows = read_held_out(test.folder, test.shards)
-    answers = answer_affects(checkpoint, test.faces_for(checkpoint), len(rows.sample_id), progress)
-    true = read_affects(test.folder, TEST)
-    affects = AffectRows(checkpoint.info.task, rows.sample_id, np.array(rows.dataset), true, answers)
-    chosen = choose_affects(affects, rows.shown, test.params.saliency_per_class, test.params.mistakes)
-    write_gallery(output, checkpoint, test.whole_faces(), *chosen, progress)
-    report = describe_affects(affects)
-    output.write_table(PREDICTIONS_NAME, build_affect_table(affects))
-    _write_pairs(output, list_signs(affects))
-    scores = {name: report[name] for name in checkpoint.classes if name in report}
-    return _Done(rows, report, {}, {"warnings": {}, **scores})
+def _compare(test: _Test, rows: HeldOut, done: _Done, others: Mapping[str, Path], progress: Progress) -> None:
+    """Measure other networks of classes on the same rows."""
+    for name, other in others.items():
+        rival = load_matching(other / CHECKPOINT_NAME, test.folder)
+        if not rival.info.heads.classes:
+            raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
+        faces = faces_for(rival, test.shards, TEST, test.params.batch_size)
+        logits = rival.info.heads.of_classes(answer_logits(rival, faces, progress))
+        answers = to_probabilities(logits, rival.info.temperature).numpy()
+        views = build_views(_rows(rows, answers), read_training(other, test.shards), test.bootstrap, progress)
+        done.report.setdefault("beside", {})[name] = brief_beside(done.views, views)
+        done.details.setdefault("beside", {})[name] = beside(done.views, views)
+
+
+def answer_values(test: _Test, rows: HeldOut, heads: Heads, answers: NDArray[np.float32], done: _Done) -> AffectRows:
+    """Measure answers of affect (N, K) on annotated rows."""
+    true = read_affects(test.folder, TEST, heads.values)
+    affects = AffectRows(heads.values, rows.sample_id, np.array(rows.dataset), rows.group, true, answers)
+    views = measure_views(affects, read_training(test.run, test.shards).datasets, test.bootstrap)
+    add_affect(done.report, views)
+    add_affect_details(done.details, views)
+    done.summary["warnings"] |= list_few(views)
+    done.summary.update({name: done.report[name] for name in (*heads.values, MEAN_CCC) if name in done.report})
+    return affects
 
 
 def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
@@ -222,8 +288,8 @@ def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
         ModelError: its class order or preprocessing differs; names the first difference.
     """
     checkpoint = load_checkpoint(path, network_device().name)
-    if checkpoint.info.task == "emotion" and checkpoint.classes != CLASSES:
-        raise ModelError(f"{path}: its outputs are {', '.join(checkpoint.classes)}; they must be {', '.join(CLASSES)}")
+    if (classes := checkpoint.info.heads.classes) not in ((), CLASSES):
+        raise ModelError(f"{path}: its outputs are {', '.join(classes)}; they must be {', '.join(CLASSES)}")
     for key in _MUST_MATCH:
         difference = _difference(key, checkpoint.contract.get(key), folder.contract.get(key))
         if difference:
@@ -285,8 +351,6 @@ def _write_answers(output: StageOutput, rows: HeldOut, probabilities: NDArray[np
         "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(probabilities.reshape(-1)), len(CLASSES)),
     }
     output.write_table(PREDICTIONS_NAME, pa.table(columns, schema=PREDICTIONS).sort_by("sample_id"))
-    pairs = zip(rows.label.tolist(), predicted.tolist(), strict=True)
-    _write_pairs(output, [(CLASSES[label], CLASSES[answer]) for label, answer in pairs])
 
 
 def _write_pairs(output: StageOutput, pairs: Sequence[tuple[str, str]]) -> None:
@@ -312,8 +376,6 @@ def find_permutations(
 
 
 def _reject_missing(output: StageOutput, rows: HeldOut) -> None:
-    missing = rows.missing.to_pylist()
-    output.reject(
-        Reject(row["sample_id"], row["dataset"], Reason.no_face, "no face was found; counts as wrong in all_rows")
-        for row in missing
-    )
+    for row in rows.missing.to_pylist():
+        counts = "counts as wrong in all_rows" if row["label"] is not None else "in no score"
+        output.reject([Reject(row["sample_id"], row["dataset"], Reason.no_face, f"no face was found; {counts}")])

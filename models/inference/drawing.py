@@ -36,7 +36,7 @@ def draw_faces(content: bytes, faces: Sequence[AnsweredFace]) -> NDArray[np.uint
     for face in faces:
         x0, y0, x1, y1 = face.box
         draw.rectangle((x0, y0, x1, y1), outline=_BOX_COLOUR, width=width)
-        if face.affects:
+        if {"valence", "arousal"} & face.affects.keys():
             _draw_circle(draw, face.box, face.affects, width)
         words = ", ".join((_name_answer(face), *face.doubts))
         left, top, right, bottom = draw.textbbox((0, 0), words, font=letters)
@@ -48,9 +48,8 @@ def draw_faces(content: bytes, faces: Sequence[AnsweredFace]) -> NDArray[np.uint
 
 
 def _name_answer(face: AnsweredFace) -> str:
-    if face.predicted is None:
-        return "  ".join(f"{name} {value:+.2f}" for name, value in face.affects.items())
-    return f"{face.predicted} {face.probabilities[face.predicted]:.2f}"
+    words = [] if face.predicted is None else [f"{face.predicted} {face.probabilities[face.predicted]:.2f}"]
+    return "  ".join([*words, *(f"{name} {value:+.2f}" for name, value in face.affects.items())])
 
 
 def _draw_circle(

@@ -18,7 +18,7 @@ from pipeline.core.errors import ModelError, OutputError
 
 OPSET: Final = 17
 INPUT_NAME: Final = "faces"
-# The output by what the network answers: probabilities of the classes, or values of affect in [-1, 1].
+# The outputs by what the network answers: probabilities of the classes, values of affect in [-1, 1], or both.
 CLASSES_OUTPUT: Final = "probabilities"
 AFFECT_OUTPUT: Final = "affect"
 
@@ -44,7 +44,7 @@ class Answering(nn.Module):
         self.spec = spec
         self.uncut = replace(spec, size_px=inner, zoom=1.0)
         self.tta_flip = checkpoint.info.tta_flip
-        self.of_classes = checkpoint.info.task == "emotion"
+        self.heads = checkpoint.info.heads
         self.temperature = checkpoint.info.temperature
         # Scaling is linear and acts on rows and columns separately, so scaling an identity matrix gives its weights.
         rows = functional.interpolate(
@@ -52,32 +52,41 @@ class Answering(nn.Module):
         )
         self.register_buffer("rows", None if inner == spec.size_px else rows[0, 0])
 
-    def forward(self, faces: Tensor) -> Tensor:
-        """Return the answers (N, outputs), float32, for uint8 RGB faces (N, 3, face_px, face_px)."""
+    @property
+    def names(self) -> list[str]:
+        """The names of what `forward` returns."""
+        given = {CLASSES_OUTPUT: self.heads.classes, AFFECT_OUTPUT: self.heads.values}
+        return [name for name, of in given.items() if of]
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
+        """Return probabilities (N, C), values (N, K) or both, float32, for uint8 RGB faces (N, 3, face_px, face_px)."""
         faces = shrink(faces, self.factor)
         end = faces.shape[-1] - self.margin
         scaled = self.uncut.scale(faces[..., self.margin : end, self.margin : end]).float()
         if self.rows is not None:
             scaled = round_exactly(self.rows @ scaled @ self.rows.T).clamp(0, 255)
         pixels = self.spec.normalize(scaled / 255)
-        answer = self._answer(pixels)
+        answers = self._answers(pixels)
         if self.tta_flip:
-            answer = (answer + self._answer(pixels.flip(-1))) / 2
-        return answer
+            mirrored = self._answers(pixels.flip(-1))
+            answers = tuple((one + other) / 2 for one, other in zip(answers, mirrored, strict=True))
+        return answers
 
-    def _answer(self, pixels: Tensor) -> Tensor:
+    def _answers(self, pixels: Tensor) -> tuple[Tensor, ...]:
         logits: Tensor = self.network(pixels)
-        return (logits / self.temperature).softmax(1) if self.of_classes else logits.tanh()
+        shares = (self.heads.of_classes(logits) / self.temperature).softmax(1) if self.heads.classes else None
+        values = self.heads.of_values(logits).tanh() if self.heads.values else None
+        return tuple(one for one in (shares, values) if one is not None)
 
 
 def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
     """Write a network as ONNX.
 
     The graph takes uint8 RGB faces (N, 3, H, H), aligned and equalized as the contract says. N is free, and H is the
-    side of the aligned face. Cropping, scaling, normalization and the temperature are part of the graph. The output is
-    ``probabilities`` (N, classes), or ``affect`` (N, values) in [-1, 1]. The metadata key ``prep`` contains the
-    checkpoint's info as JSON: the names of the outputs in order (classes), contract, snapshot, temperature and the
-    scores on validation.
+    side of the aligned face. Cropping, scaling, normalization and the temperature are part of the graph. The outputs
+    are ``probabilities`` (N, classes), ``affect`` (N, values) in [-1, 1], or both. The metadata key ``prep`` contains
+    the checkpoint's info as JSON: the names of the outputs in order (classes, then values), contract, snapshot,
+    temperature and the scores on validation.
 
     Args:
         checkpoint: a network of any task.
@@ -90,9 +99,9 @@ def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
     network = checkpoint.network
     if network is None:
         raise ModelError(f"{checkpoint.info.model}: a classical baseline cannot be exported to ONNX")
-    output = CLASSES_OUTPUT if checkpoint.info.task == "emotion" else AFFECT_OUTPUT
     face_px = int((checkpoint.contract.get("align") or {}).get("size_px", checkpoint.spec.size_px))
     example = torch.zeros(2, 3, face_px, face_px, dtype=torch.uint8)
+    graph = Answering(checkpoint, network.cpu(), face_px).eval()
     partial = out.with_name(f".{out.name}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -101,13 +110,13 @@ def export_onnx(checkpoint: Checkpoint, out: Path) -> None:
             # graph.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                Answering(checkpoint, network.cpu(), face_px).eval(),
+                graph,
                 (example,),
                 str(partial),
                 opset_version=OPSET,
                 input_names=[INPUT_NAME],
-                output_names=[output],
-                dynamic_axes={INPUT_NAME: {0: "n"}, output: {0: "n"}},
+                output_names=graph.names,
+                dynamic_axes={name: {0: "n"} for name in (INPUT_NAME, *graph.names)},
                 dynamo=False,
             )
         _add_metadata(partial, checkpoint)

@@ -66,9 +66,9 @@ class AnsweredFace:
             the right corner of the mouth.
         score: the detector's score, 0..1.
         attempt: the attempt of the cascade that found it.
-        predicted: the most probable class; None for a network of valence or arousal.
-        probabilities: class -> probability, in the order of the classes; empty for a network of valence or arousal.
-        affects: valence, arousal or both, each in [-1, 1]; empty for a network of classes.
+        predicted: the most probable class; None for a network of affect alone.
+        probabilities: class -> probability, in the order of the classes; empty for a network of affect alone.
+        affects: of valence, arousal and dominance those that the network answers, in [-1, 1].
         pixels: the aligned and equalized face, uint8 (S, S) or (S, S, 3), before it is scaled for the network.
         doubts: reasons not to trust the prediction, see `Checkpoint.doubts`.
     """
@@ -325,17 +325,17 @@ def _first(error: ValidationError) -> str:
 def _describe(
     columns: Mapping[str, Any], pixels: Pixels, row: NDArray[np.float32], checkpoint: Checkpoint
 ) -> AnsweredFace:
-    answers = dict(zip(checkpoint.classes, map(float, row), strict=True))
-    of_classes = checkpoint.info.task == "emotion"
+    answers, heads = dict(zip(checkpoint.classes, map(float, row), strict=True)), checkpoint.info.heads
+    shares = {name: answers[name] for name in heads.classes}
     x0, y0, x1, y1 = columns["face_box"]
     return AnsweredFace(
         box=(x0, y0, x1, y1),
         landmarks=tuple(columns["landmarks"]),
         score=columns["face_score"],
         attempt=columns["attempt"],
-        predicted=checkpoint.classes[int(row.argmax())] if of_classes else None,
-        probabilities=answers if of_classes else {},
-        affects={} if of_classes else answers,
+        predicted=max(shares, key=lambda name: shares[name]) if shares else None,
+        probabilities=shares,
+        affects={name: answers[name] for name in heads.values},
         pixels=pixels,
         doubts=checkpoint.doubts,
     )

@@ -29,21 +29,23 @@ def text_lines(name: str, faces: "list[AnsweredFace]", checkpoint: "Checkpoint")
 
 
 def _say_answer(face: "AnsweredFace", checkpoint: "Checkpoint", doubts: str) -> str:
+    values = "  ".join(f"{name} {value:+.3f}" for name, value in face.affects.items())
     if face.predicted is None:
-        return "  ".join(f"{name} {value:+.3f}" for name, value in face.affects.items()) + doubts
+        return values + doubts
     order = checkpoint.classes.index
     ranked = sorted(face.probabilities.items(), key=lambda entry: (-entry[1], order(entry[0])))
     shares = "  ".join(f"{name} {share:.3f}" for name, share in ranked)
-    return f"{face.predicted}{doubts}   {shares}"
+    return "   ".join([f"{face.predicted}{doubts}", shares, *([values] if values else [])])
 
 
 def json_content(answers: "Iterable[tuple[Path, list[AnsweredFace]]]", checkpoint: "Checkpoint") -> dict[str, Any]:
     """Return predictions as plain JSON values, with boxes and landmarks in pixels of the picture."""
     pictures = [{"picture": path.as_posix(), "faces": [_plain(face) for face in faces]} for path, faces in answers]
-    names: dict[str, Any] = {"values": list(checkpoint.classes)}
-    if checkpoint.info.task == "emotion":
-        numbers = [AFFECTNET[name] for name in checkpoint.classes]
-        names = {"classes": list(checkpoint.classes), "affectnet_numbers": numbers}
+    heads = checkpoint.info.heads
+    names: dict[str, Any] = {"values": list(heads.values)} if heads.values else {}
+    if heads.classes:
+        numbers = [AFFECTNET[name] for name in heads.classes]
+        names |= {"classes": list(heads.classes), "affectnet_numbers": numbers}
     return names | {"doubts": list(checkpoint.doubts.values()), "pictures": pictures}
 
 
@@ -51,7 +53,7 @@ def _plain(face: "AnsweredFace") -> dict[str, Any]:
     answer: dict[str, Any] = {name: round(value, 6) for name, value in face.affects.items()}
     if face.predicted is not None:
         shares = {name: round(share, 6) for name, share in face.probabilities.items()}
-        answer = {"class": face.predicted, "probabilities": shares}
+        answer = {"class": face.predicted, "probabilities": shares, **answer}
     return (
         answer
         | {
@@ -67,7 +69,7 @@ def _plain(face: "AnsweredFace") -> dict[str, Any]:
 def csv_head(checkpoint: "Checkpoint") -> list[str]:
     """Return the names of the columns. There is a column `doubts` if there are reasons not to trust the network."""
     doubts = ["doubts"] * bool(checkpoint.doubts)
-    kind = ["class"] * (checkpoint.info.task == "emotion")
+    kind = ["class"] * bool(checkpoint.info.heads.classes)
     return ["picture", "face", "x0", "y0", "x1", "y1", "score", *kind, *checkpoint.classes, *doubts]
 
 
@@ -75,7 +77,7 @@ def csv_rows(path: Path, faces: "list[AnsweredFace]", checkpoint: "Checkpoint") 
     """Yield one row per face, with the columns of `csv_head`."""
     for number, face in enumerate(faces, start=1):
         box = [f"{value:.2f}" for value in face.box]
-        answers = face.probabilities or face.affects
+        answers = {**face.probabilities, **face.affects}
         kind = [face.predicted] if face.predicted is not None else []
         values = [f"{answers[name]:.6f}" for name in checkpoint.classes]
         said = ["; ".join(face.doubts.values())] * bool(checkpoint.doubts)

@@ -19,8 +19,8 @@ class Draw:
 def draw_faces(person: Person, shots: int, similarity: float, random: np.random.Generator) -> Draw:
     """Draw the labelled faces of a person.
 
-    They are drawn by class in turn, each time in another order of the classes; for valence and arousal, by the four
-    quarters that the person's own medians make. So the first K are spread as widely as K can be. Faces that look like
+    They are drawn by class in turn, each time in another order of the classes; for values alone, by the four quarters
+    that the person's own medians make. So the first K are spread as widely as K can be. Faces that look like
     one of the shots, as the frames of a moment do, are not tested.
 
     Args:
@@ -29,7 +29,7 @@ def draw_faces(person: Person, shots: int, similarity: float, random: np.random.
         similarity: lowest correlation of two faces that are taken for one moment.
         random: of the draw.
     """
-    kinds = person.labels if person.of_classes else _quarters(person)
+    kinds = person.labels if person.classes else _quarters(person)
     waiting = {kind: random.permutation(np.flatnonzero(kinds == kind)).tolist() for kind in np.unique(kinds).tolist()}
     chosen: list[int] = []
     while len(chosen) < shots and any(waiting.values()):

@@ -33,15 +33,18 @@ def _scratch(person: Person, shots: Ints, others: Ints) -> Answered:
 
 
 def _learned(person: Person, shots: Ints, others: Ints, general: Floats, features: tuple[Floats, ...]) -> Answered:
-    if person.of_classes:
-        mine, theirs = (_known(general, features, faces, shots) for faces in (shots, others))
-        return answer_classes(mine, person.labels[shots], theirs)
+    parts = []
+    if person.classes:
+        logits, given = general[:, : person.classes], shots[person.labels[shots] >= 0]
+        mine, theirs = (_known(logits, features, faces, given) for faces in (given, others))
+        nothing_shown = Answered(np.exp(logits[others]), 1.0)
+        parts.append(answer_classes(mine, person.labels[given], theirs) if len(given) else nothing_shown)
     # A value may be off by the same amount for all faces, which a class cannot.
     features = tuple(np.hstack([kind, np.ones((len(person), 1))]) for kind in features)
-    parts = []
-    for column in range(general.shape[1]):
+    for column in range(len(person.values)):
         given = shots[~np.isnan(person.affect[shots, column])]
-        one = general[:, column : column + 1]
+        place = person.classes + column
+        one = general[:, place : place + 1]
         mine, theirs = (_known(one, features, faces, given) for faces in (given, others))
         parts.append(answer_values(mine, person.affect[given, column], theirs))
     return Answered(
@@ -54,14 +57,15 @@ def _known(general: Floats, features: tuple[Floats, ...], faces: Ints, labelled:
 
 
 def _answers(person: Person) -> Floats:
-    """Return (N, C) what the general network answers: probabilities, or values."""
-    return np.exp(person.answers) if person.of_classes else person.answers
+    """Return (N, C + A) what the general network answers: probabilities, then values."""
+    return np.hstack([np.exp(person.answers[:, : person.classes]), person.answers[:, person.classes :]])
 
 
 def _nothing(person: Person) -> Floats:
-    """Return the answers of who knows nothing: all classes alike, or a value of 0."""
-    classes = person.answers.shape[1]
-    return np.full_like(person.answers, -np.log(classes) if person.of_classes else 0.0)
+    """Return the answers of who knows nothing: all classes alike, and values of 0."""
+    nothing = np.zeros_like(person.answers)
+    nothing[:, : person.classes] = -np.log(max(person.classes, 1))
+    return nothing
 
 
 # `general` has seen no face of the person; `personal` is the general one, fine-tuned on the shots. `alone` learns from

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from models.checkpoint import Checkpoint
 from models.classical.baselines import HogSvm, hog_input
-from models.core.affect import AFFECTS, TASK_OUTPUTS
+from models.core.heads import Heads
 from models.data.faces import faces_of
 from models.data.loader import Batch, ShardLoader
 from models.personal.anchored import Floats, Ints
@@ -37,13 +37,13 @@ class Person:
 
     Attributes:
         name: dataset/subject_id.
-        labels: (N,) classes.
+        labels: (N,) classes, NO_CLASS for none.
         affect: (N, A) annotations of the values that the network answers, in [-1, 1], NaN where there is none.
         features: (N, F) the general network's, standardized by what is usual, of mean square 1 / F.
         pixels: (N, G) histograms of oriented gradients, which no network was trained for.
-        answers: (N, C) the general network's: log-probabilities, or values.
+        answers: (N, C + A) the general network's: log-probabilities of C classes, then values.
         small: (N, P) small grey pictures of mean 0 and length 1, so that a product is a correlation.
-        values: names of the A values that the network answers; empty if it answers classes.
+        values: names of the A values that the network answers.
     """
 
     name: str
@@ -59,9 +59,9 @@ class Person:
         return len(self.labels)
 
     @property
-    def of_classes(self) -> bool:
-        """Whether the network answers classes, and not values."""
-        return self.values == ()
+    def classes(self) -> int:
+        """The number of classes that the network answers, C; 0 if it answers values alone."""
+        return int(self.answers.shape[1]) - len(self.values)
 
     def copies_of(self, faces: Ints, similarity: float) -> NDArray[np.bool_]:
         """Return (N,) whether a face is one of these or looks like one of them, as frames of one moment do."""
@@ -70,22 +70,28 @@ class Person:
         return near
 
 
-def list_people(folder: ShardFolder, shards: Path) -> dict[str, Ints]:
+def list_people(folder: ShardFolder, shards: Path, heads: Heads) -> dict[str, Ints]:
     """Return dataset/subject_id -> the positions of their rows in the test set; subject "1" of two datasets is two.
+
+    Only rows count that are annotated with something that the network answers.
 
     Raises:
         DataError: there is no test set, or nobody in it is named.
     """
     if TEST not in folder.splits:
         raise DataError(f"{shards}: no test rows; personalize needs people nobody trained on")
-    rows = pa.concat_tables(iter_shards(folder, TEST, ["dataset", "subject_id"]))
+    asked = [*(["label"] if heads.classes else []), *heads.values]
+    rows = pa.concat_tables(iter_shards(folder, TEST, ["dataset", "subject_id", *asked]))
+    known = np.stack([rows[name].is_valid().to_numpy() for name in asked]).max(axis=0)
     columns = rows["dataset"].to_pylist(), rows["subject_id"].to_pylist()
     found: dict[str, list[int]] = {}
     for place, (dataset, subject) in enumerate(zip(*columns, strict=True)):
-        if subject is not None:
+        if subject is not None and known[place]:
             found.setdefault(f"{dataset}/{subject}", []).append(place)
     if not found:
-        raise DataError(f"{shards}: no test row says whom it shows; the dataset needs subjects (columns: subject)")
+        what = " or ".join("class" if name == "label" else name for name in asked)
+        why = f"no test row with a {what} says whom it shows"
+        raise DataError(f"{shards}: {why}; the dataset needs subjects (columns: subject)")
     return {name: np.array(found[name]) for name in sorted(found)}
 
 
@@ -126,9 +132,12 @@ def read_people(
     Raises:
         ModelError: the network has no linear layer as its last one.
     """
-    usual = _usual_features(shards, general)
+    unclassed = bool(general.info.heads.values)
+    usual = _usual_features(shards, general, unclassed=unclassed)
     wanted = np.unique(np.concatenate(list(people.values())))
-    loader = ShardLoader(shards, TEST, batch_size=_BATCH_ROWS, shuffle=False, seed=0, spec=general.spec)
+    loader = ShardLoader(
+        shards, TEST, batch_size=_BATCH_ROWS, shuffle=False, seed=0, spec=general.spec, unclassed=unclassed
+    )
     parts: list[tuple[Floats, ...]] = []
     first = 0
     for batch in loader:
@@ -151,16 +160,19 @@ def read_people(
                 pixels=pixels[at],
                 answers=answers[at],
                 small=small[at],
-                values=TASK_OUTPUTS.get(general.info.task, ()),
+                values=general.info.heads.values,
             )
         )
     return found
 
 
-def _usual_features(shards: Path, general: Checkpoint) -> tuple[Floats, Floats]:
+def _usual_features(shards: Path, general: Checkpoint, *, unclassed: bool) -> tuple[Floats, Floats]:
     """Return mean and deviation (F,) of the features of some training faces; rows of training are in random order."""
     parts, count = [], 0
-    for batch in ShardLoader(shards, TRAIN, batch_size=_BATCH_ROWS, shuffle=False, seed=0, spec=general.spec):
+    loader = ShardLoader(
+        shards, TRAIN, batch_size=_BATCH_ROWS, shuffle=False, seed=0, spec=general.spec, unclassed=unclassed
+    )
+    for batch in loader:
         parts.append(frozen_features(general, batch.images)[0])
         count += len(batch)
         if count >= _USUAL_ROWS:
@@ -174,12 +186,12 @@ def _describe(batch: Batch, rows: Tensor, general: Checkpoint) -> tuple[Floats, 
     features, answers = frozen_features(general, images)
     given = faces_of(batch).take(rows)
     affect = np.where(given.affect_given.numpy(), given.affect.numpy(), np.nan).astype(np.float64)
-    affect = affect[:, [AFFECTS.index(name) for name in TASK_OUTPUTS.get(general.info.task, ())]]
+    affect = affect[:, list(general.info.heads.columns)]
     return given.labels.numpy().astype(np.float64), affect, features, _gradients(images), answers, _small(images)
 
 
 def frozen_features(general: Checkpoint, images: Tensor) -> tuple[Floats, Floats]:
-    """Return what the last linear layer reads (N, F), and the answers (N, C): log-probabilities, or values of affect.
+    """Return what the last linear layer reads (N, F), and the answers (N, C + A): log-probabilities, then values.
 
     With the test-time flip, both are means over the face and its mirror image.
 
@@ -199,8 +211,8 @@ def frozen_features(general: Checkpoint, images: Tensor) -> tuple[Floats, Floats
         handle.remove()
     views = 2 if general.info.tta_flip else 1
     chunks = [torch.stack(seen[first : first + views]).mean(0) for first in range(0, len(seen), views)]
-    if general.info.task == "emotion":
-        answers = answers.clamp(min=_TINY).log()
+    heads = general.info.heads
+    answers = torch.cat([heads.of_classes(answers).clamp(min=_TINY).log(), heads.of_values(answers)], 1)
     return torch.cat(chunks).double().numpy(), answers.double().numpy()
 
 

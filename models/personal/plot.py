@@ -15,10 +15,11 @@ _LINES: Final = {
     "alone": ("this person's faces alone, on its features", "tab:orange", "-", "s"),
     "scratch": ("this person's faces alone, from scratch", "tab:red", "-", "^"),
 }
-# Which scores are drawn, the first that there are: name, what the axis says, and its limits.
+# Which scores are drawn, where there are such: name, what the axis says, and its limits.
 _PANELS: Final = (
-    (("accuracy", "accuracy on the person's other faces", (0.0, 1.0)),),
-    (("ccc", "CCC on the person's other faces", None), ("rmse", "RMSE on the person's other faces", None)),
+    ("accuracy", "accuracy on the person's other faces", (0.0, 1.0)),
+    ("ccc", "CCC on the person's other faces", None),
+    ("rmse", "RMSE on the person's other faces", None),
 )
 
 
@@ -34,7 +35,7 @@ def draw_curve(path: Path, curve: Mapping[str, Any], rows: Sequence[Row]) -> Non
     from matplotlib.figure import Figure
 
     first = next(iter(curve.values()))
-    panels = next(panels for panels in _PANELS if panels[0][0] in first)
+    panels = [panel for panel in _PANELS if panel[0] in first]
     figure = Figure(figsize=(5.2 * (len(panels) + 1), 4.3), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(panels) + 1)

@@ -13,12 +13,13 @@ def said_lines(summary: Mapping[str, Any], *, draws: int, seed: int) -> Iterator
     left = "; ".join(f"{count} left out: {why}" for why, count in summary["left_out"].items())
     over = "draws" if len(people) == 1 else "people"
     yield f"{who}, {draws} draws, seed {seed}, 95% intervals over {over}" + (f"; {left}" if left else "")
-    name = next(iter(next(iter(curve.values()))))
-    name = name if name == "accuracy" else "ccc"
-    yield "  ".join(["shots", *(f"{network:>8}" for network in NETWORKS), f"gain in {name} of personal on general"])
-    for shots, scores in curve.items():
-        cells = [_number(scores[name][network]) for network in NETWORKS]
-        yield "  ".join([f"{shots:>5}", *(f"{cell:>8}" for cell in cells), _gain(scores[name]["gain"])])
+    for name in ("accuracy", "ccc"):
+        if name not in next(iter(curve.values())):
+            continue
+        yield "  ".join(["shots", *(f"{network:>8}" for network in NETWORKS), f"gain in {name} of personal on general"])
+        for shots, scores in curve.items():
+            cells = [_number(scores[name][network]) for network in NETWORKS]
+            yield "  ".join([f"{shots:>5}", *(f"{cell:>8}" for cell in cells), _gain(scores[name]["gain"])])
     never = summary["never_shown"]
     if never:
         listed = [f"{person.partition('/')[2]}: {', '.join(names)}" for person, names in sorted(never.items())]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.core.affect import concordance
+from models.core.affect import score_affect
 from models.evaluation.intervals import interval
 from models.personal.anchored import Floats, Ints
 from models.personal.people import Person
@@ -17,27 +17,32 @@ Row = dict[str, Any]
 
 
 def score(person: Person, faces: Ints, answers: Floats) -> dict[str, float]:
-    """Return the scores of answers (N, C) to some faces of a person; NaN for what is undefined.
+    """Return the scores of answers (N, C + A) to some faces of a person; NaN for what is undefined.
 
     Of classes: accuracy, balanced accuracy over the classes that are tested, and log loss. Of values: root mean squared
     error and concordance of each, and the means of both over the values.
     """
-    if person.of_classes:
-        labels = person.labels[faces]
-        right = answers.argmax(axis=1) == labels
-        recalls = [right[labels == label].mean() for label in np.unique(labels)]
-        loss = -np.log(np.maximum(answers[np.arange(len(labels)), labels], _LEAST)).mean()
-        return {"accuracy": right.mean(), "balanced_accuracy": float(np.mean(recalls)), "loss": float(loss)}
-    found: dict[str, float] = {}
+    found = _score_classes(person, faces, answers[:, : person.classes]) if person.classes else {}
     for column, name in enumerate(person.values):
-        true = person.affect[faces, column]
-        given = ~np.isnan(true)
-        if given.any():
-            found[f"{name}_rmse"] = float(np.sqrt(np.mean((answers[given, column] - true[given]) ** 2)))
-            found[f"{name}_ccc"] = concordance(answers[given, column], true[given])
-    for kind in ("rmse", "ccc"):
-        found[kind] = float(np.mean([value for name, value in found.items() if name.endswith(kind)] or [np.nan]))
+        true, answered = person.affect[faces, column], answers[:, person.classes + column]
+        scored = score_affect(answered, true, ~np.isnan(true))
+        found[f"{name}_rmse"] = scored.rmse if scored else np.nan
+        found[f"{name}_ccc"] = scored.ccc if scored else np.nan
+    for kind in ("rmse", "ccc") if person.values else ():
+        known = [found[f"{name}_{kind}"] for name in person.values if not np.isnan(found[f"{name}_{kind}"])]
+        found[kind] = float(np.mean(known)) if known else np.nan
     return found
+
+
+def _score_classes(person: Person, faces: Ints, answers: Floats) -> dict[str, float]:
+    labels = person.labels[faces]
+    answers, labels = answers[labels >= 0], labels[labels >= 0]
+    if not len(labels):
+        return {"accuracy": np.nan, "balanced_accuracy": np.nan, "loss": np.nan}
+    right = answers.argmax(axis=1) == labels
+    recalls = [right[labels == label].mean() for label in np.unique(labels)]
+    loss = -np.log(np.maximum(answers[np.arange(len(labels)), labels], _LEAST)).mean()
+    return {"accuracy": float(right.mean()), "balanced_accuracy": float(np.mean(recalls)), "loss": float(loss)}
 
 
 def names_of_scores(rows: Sequence[Row]) -> list[str]:

@@ -22,7 +22,7 @@ from models.personal.networks import GENERAL, NETWORKS, PERSONAL
 from models.personal.people import Person, list_people, pick_person, read_people, with_most_faces
 from models.personal.plot import draw_curve
 from models.personal.scores import Row, mean_over_draws, names_of_scores, score, summarize
-from pipeline.core.emotions import CLASSES
+from pipeline.core.emotions import CLASSES, NO_CLASS
 from pipeline.core.errors import UsageError
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import PersonalizeParams
@@ -58,7 +58,7 @@ def run(
 
     Args:
         shards: the folder whose test set contains the people; the network was not trained on anybody in it.
-        run: the folder with the general network, of classes or of valence and arousal.
+        run: the folder with the general network, of any task.
         out: the folder for curve.csv (a row for each person, draw, number of shots and network), people.csv (a row for
             each person and number of shots), curve.png and summary.json.
         params: the number of draws, the fewest faces to test on, and what counts as one moment.
@@ -80,7 +80,8 @@ def run(
     with stage_output(out, stage="personalize", sources=[shards, run], params=settings, tools=_TOOLS) as output:
         folder = open_shards(shards)
         general = load_matching(run / CHECKPOINT_NAME, folder)
-        people = list_people(folder, shards)
+        heads = general.info.heads
+        people = list_people(open_shards(shards, unclassed=bool(heads.values)), shards, heads)
         chosen = choose_people(people, subject, shots, params.min_test)
         with reproducible(_THREADS):
             found = read_people(shards, general, {name: people[name] for name in chosen})
@@ -161,7 +162,8 @@ def _rows(
 def _measure(person: Person, number: int, count: int, draw: Draw, name: str, network: Any) -> Row:
     known = draw.shots[:count]
     answered = network(person, known, draw.tested)
-    missed = set(person.labels[draw.tested].tolist()) - set(person.labels[known].tolist()) if person.of_classes else ()
+    tested, shown = (set(person.labels[faces].tolist()) - {NO_CLASS} for faces in (draw.tested, known))
+    missed = tested - shown if person.classes else ()
     about = {"person": person.name, "draw": number, "shots": count, "network": name, "tested": len(draw.tested)}
     about |= {"never_shown": len(missed), "general_weight": answered.general_weight}
     return {**about, **score(person, draw.tested, answered.answers)}
@@ -184,7 +186,7 @@ def people_table(rows: Sequence[Row]) -> list[Row]:
 
 def _never_shown(people: Mapping[Person, Sequence[Draw]], general: Checkpoint) -> dict[str, list[str]]:
     """Return, by person, the classes that none of their draws shows; empty for values."""
-    if general.info.task != "emotion":
+    if not general.info.heads.classes:
         return {}
     found = {}
     for person, draws in people.items():

@@ -28,14 +28,14 @@ def vouch(
     Args:
         network: the network as it is saved; it runs on the device that it is on.
         info: the metadata without these two.
-        folder: the shards, opened.
+        folder: the shards, opened for rows with a class.
         shards: their folder.
         split: the name of the validation split, which must have rows.
         trained: the classes that had training rows.
     """
     rows = read_held_out(folder, shards, split)
     checkpoint = Checkpoint(info, network)
-    logits = answer_logits(checkpoint, faces_for(checkpoint, shards, split, _BATCH_ROWS))
+    logits = info.heads.of_classes(answer_logits(checkpoint, faces_for(checkpoint, shards, split, _BATCH_ROWS)))
     temperature = fit_temperature(logits, rows.label, trained)
     predicted, confidence = answer(to_probabilities(logits, temperature).numpy(), range(len(CLASSES)))
     answers = Answers(rows.label, predicted, confidence, rows.group)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from models.core.affect import AFFECTS, TASK_OUTPUTS, score_affect
+from models.core.affect import score_affect
+from models.core.heads import Heads
 
 COLUMNS = ("epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy")
 NO_SUMS: Final = (0.0, 0.0, 0.0, 0.0)
@@ -39,7 +39,8 @@ class History:
     """The history of a training so far.
 
     Attributes:
-        select: which epoch is kept: balanced_accuracy, loss or last. Without a validation set it is the last.
+        select: which epoch is kept: balanced_accuracy (of values the mean CCC, of both the mean of both), loss or last.
+            Without a validation set it is the last.
         rows: the rows of losses.csv.
         scores: validation scores after each epoch; empty without a validation set.
         best: number of the best epoch, from 0; -1 before the first.
@@ -88,33 +89,35 @@ class History:
         if self.select == "loss":
             return (-loss,)
         ccc = [value for name, value in scores.items() if name.endswith("_ccc")]
-        score = scores.get("balanced_accuracy", float(np.mean(ccc)) if ccc else 0.0)
+        parts = [scores["balanced_accuracy"]] if "balanced_accuracy" in scores else []
+        parts += [float(np.mean(ccc))] if ccc else []
+        score = float(np.mean(parts)) if parts else 0.0
         return (-math.inf if math.isnan(score) else score, -loss)
 
 
 def score_classes(outputs: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return the mean recall over the classes that occur in the labels, given logits (N, C) and labels (N,)."""
+    """Return the mean recall over the classes that occur, given logits (N, C) and labels (N,); nothing without any."""
     right = outputs.argmax(1) == labels
-    recalls = [right[labels == label].double().mean().item() for label in np.unique(labels.numpy())]
-    return {"balanced_accuracy": float(np.mean(recalls))}
+    recalls = [right[labels == label].double().mean().item() for label in np.unique(labels[labels >= 0].numpy())]
+    return {"balanced_accuracy": float(np.mean(recalls))} if recalls else {}
 
 
-def score_values(task: str, outputs: Tensor, affect: Tensor, given: Tensor) -> dict[str, float]:
-    """Return CCC, RMSE and sign agreement of each value that the task predicts.
+def score_values(heads: Heads, outputs: Tensor, affect: Tensor, given: Tensor) -> dict[str, float]:
+    """Return rows, CCC, Pearson, RMSE and sign agreement of each value that the network answers.
 
     Args:
-        task: valence, arousal or affect.
-        outputs: (N, K) before the final tanh.
-        affect: (N, 2) annotations.
-        given: (N, 2) whether it is annotated.
+        heads: what the network answers.
+        outputs: (N, C + K), of values before the final tanh.
+        affect: (N, 3) annotations.
+        given: (N, 3) whether it is annotated.
     """
     scores: dict[str, float] = {}
-    for position, name in enumerate(TASK_OUTPUTS[task]):
-        column = AFFECTS.index(name)
-        answers = torch.tanh(outputs[:, position]).numpy()
-        found = score_affect(answers, affect[:, column].numpy(), given[:, column].numpy())
+    answers = heads.of_values(outputs).tanh()
+    for position, (name, column) in enumerate(zip(heads.values, heads.columns, strict=True)):
+        found = score_affect(answers[:, position].numpy(), affect[:, column].numpy(), given[:, column].numpy())
         if found is not None:
-            scores |= {f"{name}_{score}": value for score, value in found.plain().items()}
+            of_value = {"rows": found.rows, **found.scores()}
+            scores |= {f"{name}_{score}": value for score, value in of_value.items()}
     return scores
 
 

@@ -1,4 +1,7 @@
-"""The training loss: cross-entropy with soft targets, weighted by class and sample, or an error of affect."""
+"""The training loss: cross-entropy with soft targets, weighted by class and sample, an error of affect, or both.
+
+A row without a class, or without a value, has no part in the loss of that head.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -6,7 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from models.core.affect import AFFECTS, TASK_OUTPUTS, affect_loss, squared_error
+from models.core.affect import affect_loss, squared_error
+from models.core.heads import Heads, heads_of
 from models.core.runtime import send
 from models.data.faces import FaceBatch
 from pipeline.core.params import TrainParams
@@ -29,19 +33,28 @@ class Objective:
     Attributes:
         params: the training parameters.
         class_weights: (classes,) float32, weight of each class in the loss.
+        given: what the network answers; None: all that `params.task` may ask for.
     """
 
     params: TrainParams
     class_weights: Tensor
+    given: Heads | None = None
+
+    @property
+    def heads(self) -> Heads:
+        """What the network answers."""
+        return self.given or heads_of(self.params.task)
 
     def targets(self, faces: FaceBatch) -> Tensor:
-        """Return what the network should answer: (N, classes) probabilities, or (N, K) values of affect."""
-        if self.params.task != "emotion":
-            return faces.affect[:, self._columns()]
-        if self.params.soft_labels:
-            return faces.probs
-        # `one_hot` would do the same, but first checks that each label is a class, for which it waits for the GPU.
-        return (faces.labels.unsqueeze(1) == torch.arange(len(self.class_weights), device=faces.labels.device)).float()
+        """Return what the network should answer: (N, C) probabilities, all 0 without a class, and (N, K) values."""
+        parts = []
+        if self.heads.classes:
+            classes = torch.arange(len(self.class_weights), device=faces.labels.device)
+            # `one_hot` would do the same, but first checks that each label is a class, for which it waits for the GPU.
+            parts.append(faces.probs if self.params.soft_labels else (faces.labels.unsqueeze(1) == classes).float())
+        if self.heads.values:
+            parts.append(self._columns(faces.affect))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     def loss(self, outputs: Tensor, targets: Tensor, faces: FaceBatch) -> Tensor:
         """Return the mean loss of a batch, given raw outputs (N, K) and their targets."""
@@ -51,40 +64,55 @@ class Objective:
     def totals(self, outputs: Tensor, targets: Tensor, faces: FaceBatch) -> tuple[Tensor, Tensor]:
         """Return the sum of weighted losses and the sum of weights, which can be added up over the batches of an epoch.
 
-        A concordance belongs to a set of rows and is not a sum over them, so that of a batch counts once for each row.
+        A concordance belongs to a set of rows and is not a sum over them, so that of a batch counts once for each row,
+        and so does the sum of two losses.
         """
-        if self.params.task == "emotion":
+        parts = []
+        if self.heads.classes:
+            logits, shares = (_wide(self.heads.of_classes(columns)) for columns in (outputs, targets))
             class_weights = self.class_weights.to(outputs.device)
-            return cross_entropy_totals(
-                _wide(outputs), targets, class_weights, faces.weights, self.params.label_smoothing
+            parts.append(
+                cross_entropy_totals(logits, shares, class_weights, faces.weights, self.params.label_smoothing)
             )
-        given = faces.affect_given[:, self._columns()]
-        answers = _wide(outputs).tanh()
-        if self.params.affect_loss == "mse":
-            return squared_error(answers, targets, given, faces.weights)
+        if self.heads.values:
+            parts.append(self._value_totals(outputs, targets, faces))
+        if len(parts) == 1:
+            return parts[0]
         rows = torch.full((), float(len(faces)), device=outputs.device)
-        return affect_loss(answers, targets, given, "ccc", faces.weights) * rows, rows
+        loss = torch.stack([total / weight.clamp(min=_TINY) for total, weight in parts]).sum()
+        return loss * rows, rows
+
+    def _value_totals(self, outputs: Tensor, targets: Tensor, faces: FaceBatch) -> tuple[Tensor, Tensor]:
+        given, true = self._columns(faces.affect_given), self.heads.of_values(targets)
+        answers = _wide(self.heads.of_values(outputs)).tanh()
+        if self.params.affect_loss == "mse":
+            return squared_error(answers, true, given, faces.weights)
+        rows = torch.full((), float(len(faces)), device=outputs.device)
+        return affect_loss(answers, true, given, "ccc", faces.weights) * rows, rows
 
     def sums(self, outputs: Tensor, faces: FaceBatch) -> tuple[float, ...]:
         """Return what `History.record` takes, of all rows at once: no order and no batches can change it."""
         exact = replace(faces, weights=faces.weights.double())
         total, weight = self.totals(outputs.double(), self.targets(faces).double(), exact)
-        return (total.item(), weight.item(), self.right(outputs, faces).double().sum().item(), float(len(faces)))
+        right, counted = self.right(outputs, faces)
+        return (total.item(), weight.item(), right.double().sum().item(), counted.double().sum().item())
 
-    def right(self, outputs: Tensor, faces: FaceBatch) -> Tensor:
-        """Return (N,) how right each answer is, 0..1: whether the class is right, or the share of right signs."""
-        if self.params.task == "emotion":
-            return (outputs.argmax(1) == faces.labels).float()
-        columns = self._columns()
-        given = faces.affect_given[:, columns]
-        agree = (outputs.sign() == faces.affect[:, columns].sign()) & given
-        return agree.sum(1) / given.sum(1).clamp(min=1)
+    def right(self, outputs: Tensor, faces: FaceBatch) -> tuple[Tensor, Tensor]:
+        """Return (N,) how right each answer is, 0..1, and (N,) whether it counts.
 
-    def _columns(self) -> slice:
-        """Return the columns of affect that the task predicts, as a slice, because a list must be copied to the GPU."""
-        names = TASK_OUTPUTS[self.params.task]
-        first = AFFECTS.index(names[0])
-        return slice(first, first + len(names))
+        Of a network with classes: whether the class is right, where there is one. Of values: the share of right signs,
+        where one is not 0.
+        """
+        if self.heads.classes:
+            return (self.heads.of_classes(outputs).argmax(1) == faces.labels).float(), faces.labels >= 0
+        true = self._columns(faces.affect)
+        signed = self._columns(faces.affect_given) & (true != 0)
+        agree = (outputs.sign() == true.sign()) & signed
+        return agree.sum(1) / signed.sum(1).clamp(min=1), signed.any(1)
+
+    def _columns(self, affect: Tensor) -> Tensor:
+        """Return the columns (N, K) of values that are answered; indexing by a list would copy it to the GPU."""
+        return torch.stack([affect[:, column] for column in self.heads.columns], 1)
 
 
 def soft_cross_entropy(

@@ -127,7 +127,7 @@ class Learner(lightning.LightningModule):
     def _learned_from(self, faces: FaceBatch) -> tuple[Tensor, Tensor]:
         pixels = faces.pixels if self._augment is None else self._augment(faces.pixels)
         pixels, targets = self.spec.normalize(pixels), self.objective.targets(faces)
-        if self.params.mixup and self.params.task == "emotion":
+        if self.params.mixup and not self.objective.heads.values:  # values may be missing, and cannot be mixed then
             pixels, targets = mix(pixels, targets, self.params.mixup)
         return pixels, targets
 
@@ -224,9 +224,8 @@ class Learner(lightning.LightningModule):
 
     def _add(self, total: Tensor, weight: Tensor, outputs: Tensor, faces: FaceBatch) -> None:
         """Add a batch to the sums of the epoch, on the device, so that the program need not wait for them."""
-        count = torch.full_like(total, len(faces))
-        right = self.objective.right(outputs, faces).sum()
-        self.sums += torch.stack([total.detach(), weight.detach(), right, count]).to(self.sums.dtype)
+        right, counted = (of.sum() for of in self.objective.right(outputs, faces))
+        self.sums += torch.stack([total.detach(), weight.detach(), right, counted]).to(self.sums.dtype)
 
     def _validated(self) -> tuple[Sequence[float], dict[str, float]]:
         """Return the sums and scores of validation, computed over all rows at once."""
@@ -237,9 +236,9 @@ class Learner(lightning.LightningModule):
         faces = FaceBatch(*(self._gathered(getattr(faces, field.name)) for field in fields(FaceBatch)))
         self._answers = []
         sums = replace(self.objective, class_weights=self.objective.class_weights.cpu()).sums(outputs, faces)
-        if self.params.task == "emotion":
-            return sums, score_classes(outputs, faces.labels)
-        return sums, score_values(self.params.task, outputs, faces.affect, faces.affect_given)
+        heads = self.objective.heads
+        scores = score_classes(heads.of_classes(outputs), faces.labels) if heads.classes else {}
+        return sums, scores | score_values(heads, outputs, faces.affect, faces.affect_given)
 
     def _gathered(self, rows: Tensor) -> Tensor:
         """Return the rows of all processes, on the CPU.

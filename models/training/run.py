@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from models.classical.baselines import Classical
-from models.core.affect import TASK_OUTPUTS
+from models.core.affect import AFFECTS
+from models.core.heads import Heads, heads_of
 from models.core.inputs import InputSpec
 from models.core.runtime import Compute
 from models.networks.layers import open_last
@@ -36,7 +37,10 @@ from pipeline.shards.read import ShardFolder, iter_shards
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training: the shards, the network and the parameters, with the preset already applied."""
+    """One training: the shards, the network and the parameters, with the preset already applied.
+
+    `given` are the values of affect that training rows have.
+    """
 
     shards: Path
     folder: ShardFolder
@@ -44,6 +48,7 @@ class Job:
     entry: ModelEntry
     seed: int
     progress: Progress
+    given: frozenset[str] = frozenset(AFFECTS)
 
     @property
     def spec(self) -> InputSpec:
@@ -62,9 +67,9 @@ class Job:
         return self.params.validate_on
 
     @property
-    def outputs(self) -> tuple[str, ...]:
-        """The names of the network's outputs: the eight classes, or valence, arousal."""
-        return CLASSES if self.params.task == "emotion" else TASK_OUTPUTS[self.params.task]
+    def heads(self) -> Heads:
+        """What the network answers: the eight classes, values of affect, or both."""
+        return heads_of(self.params.task, self.given)
 
 
 def build_phases(params: TrainParams) -> list[Phase]:
@@ -99,7 +104,7 @@ def run_training(job: Job, state: Path, log: Path, loggers: Sequence[Opened] = (
     network = build_network(job)
     history = History(job.params.select)
     weights = balance_classes(read_labels(job.folder), len(CLASSES), job.params.class_weights)
-    objective = Objective(job.params, weights)
+    objective = Objective(job.params, weights, job.heads)
     live = LiveLog(log, history, loggers)
     phases = build_phases(job.params)
     compute = plan_compute(job.params, classical=False)
@@ -138,7 +143,7 @@ def build_network(job: Job) -> nn.Module:
     params = job.params
     return create_model(
         params.model,
-        len(job.outputs),
+        len(job.heads.outputs),
         params.weights == "hub",
         size_px=params.size_px,
         weights=None if params.weights in {"none", "hub"} else Path(params.weights),
@@ -147,9 +152,19 @@ def build_network(job: Job) -> nn.Module:
 
 
 def read_labels(folder: ShardFolder) -> Tensor:
-    """Return the classes of the training rows, (N,) int64."""
-    parts = [table["label"].to_numpy() for table in iter_shards(folder, TRAIN, ["label"])]
+    """Return the classes of the training rows that have one, (N,) int64."""
+    parts = [table["label"].drop_null().to_numpy() for table in iter_shards(folder, TRAIN, ["label"])]
     return torch.cat([torch.tensor(part, dtype=torch.int64) for part in parts])
+
+
+def count_given(folder: ShardFolder) -> dict[str, int]:
+    """Return how many training rows have each value of affect, and a class as `classes`."""
+    counts = dict.fromkeys((*AFFECTS, "classes"), 0)
+    for table in iter_shards(folder, TRAIN, ["label", *AFFECTS]):
+        for name in AFFECTS:
+            counts[name] += len(table) - table[name].null_count
+        counts["classes"] += len(table) - table["label"].null_count
+    return counts
 
 
 def count_rows(folder: ShardFolder, split: str) -> int:
@@ -202,7 +217,8 @@ def _epochs(job: Job, trainer: lightning.Trainer, split: str, epoch: Callable[[]
 
 
 def _reading(job: Job, split: str) -> Reading:
-    return Reading(job.shards, split, job.spec, job.params.batch_size, job.seed, job.params.cache_mb)
+    params, unclassed = job.params, job.folder.unclassed
+    return Reading(job.shards, split, job.spec, params.batch_size, job.seed, params.cache_mb, unclassed=unclassed)
 
 
 def state_name(job: Job, compute: Compute) -> str:

@@ -20,6 +20,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from models.checkpoint import CHECKPOINT_NAME, CheckpointInfo, save_checkpoint
+from models.core.affect import AFFECTS
+from models.core.heads import heads_of
 from models.core.runtime import Compute, network_device, reproducible
 from models.core.streams import Purpose, stream_seed
 from models.registry import find_model
@@ -29,7 +31,7 @@ from models.training.history import COLUMNS, History
 from models.training.loggers import SNAPSHOT_TAG, open_loggers
 from models.training.loss import loss_name
 from models.training.reporting import LiveLog
-from models.training.run import Job, count_rows, read_labels, run_classical, run_training, state_name
+from models.training.run import Job, count_given, count_rows, read_labels, run_classical, run_training, state_name
 from pipeline.core.errors import DataError
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX
 from pipeline.core.lineage.snapshot import read_snapshot
@@ -72,13 +74,13 @@ def run(
     Raises:
         UsageError: unknown network, or a size it does not accept; or the environment asks for a device that is not
             here.
-        DataError: no training rows.
+        DataError: no training rows, or none with what the task asks for.
         ModelError: weights that cannot be downloaded or do not fit; or training diverged.
     """
     preset, params = params.preset, params.resolved()
-    job = Job(shards, open_shards(shards), params, find_model(params.model), seed, progress)
-    if not count_rows(job.folder, TRAIN):
-        raise DataError(f"{shards}: no training rows; give a dataset of params.yaml the role train, then split again")
+    folder = open_shards(shards, unclassed=params.task != "emotion")
+    given = _check_given(shards, params.task)
+    job = Job(shards, folder, params, find_model(params.model), seed, progress, given)
     state = out.with_name(f".{out.name}.state{PARTIAL_SUFFIX}")
     compute = plan_compute(params, classical=job.entry.kind == "classical")
     if getattr(rank_zero_only, "rank", 0):
@@ -101,6 +103,32 @@ def run(
     return summary
 
 
+def _check_given(shards: Path, task: str) -> frozenset[str]:
+    """Return the values of affect that training rows have.
+
+    Raises:
+        DataError: there are no training rows, or none has a class or a value that the task asks for; says which tasks
+            there are rows for.
+    """
+    every = open_shards(shards, unclassed=True)
+    if not count_rows(every, TRAIN):
+        raise DataError(f"{shards}: no training rows; give a dataset of params.yaml the role train, then split again")
+    counts = count_given(every)
+    given = frozenset(name for name in AFFECTS if counts[name])
+    heads = heads_of(task, given)
+    lacking = [name for name in heads.values if not counts[name]]
+    lacking += ["class"] * bool(heads.classes and not counts["classes"])
+    lacking += ["valence, arousal or dominance"] * (task == "all" and not given)
+    if lacking:
+        known = {"emotion": counts["classes"], **{name: counts[name] for name in AFFECTS}}
+        rows = ", ".join(f"{name} ({count})" for name, count in known.items() if count)
+        raise DataError(
+            f"train.task: {task}: no training row of {shards} has a {lacking[0]}; set train.task to what rows have, "
+            f"{rows}, or add a dataset that has it"
+        )
+    return given
+
+
 def _announce(job: Job, compute: Compute, state: Path, say: Callable[[str], None]) -> None:
     """Say which device is used, and whether an interrupted training cannot be resumed because it differs."""
     say(f"trains on {compute}")
@@ -121,7 +149,7 @@ def checkpoint_info(job: Job) -> CheckpointInfo:
     """Return the metadata of a training's checkpoint."""
     return CheckpointInfo(
         model=job.entry.name,
-        classes=job.outputs,
+        classes=job.heads.outputs,
         input=job.spec,
         contract=_contract(job),
         shards=job.folder.snapshot_id,
@@ -167,14 +195,15 @@ def _write(
     output: StageOutput, job: Job, preset: str, network: nn.Module, history: History, compute: Compute
 ) -> dict[str, Any]:
     info = checkpoint_info(job)
-    if info.task == "emotion" and count_rows(job.folder, job.held):
+    classed = open_shards(job.shards)
+    if info.heads.classes and count_rows(classed, job.held):
         trained = set(read_labels(job.folder).tolist())
         # A compiled network would be compiled again for these batches, which it sees only once.
         as_written = torch.compiler.set_stance("force_eager") if job.params.compile else nullcontext()
         with reproducible(job.params.threads), as_written:
             # Lightning leaves the network on the CPU, where a large one takes an hour for what a GPU does in seconds.
             device = network_device(classical=job.entry.kind == "classical").name
-            info = vouch(network.to(device), info, job.folder, job.shards, job.held, trained)
+            info = vouch(network.to(device), info, classed, job.shards, job.held, trained)
     save_checkpoint(output.path(CHECKPOINT_NAME), network, info)
     write_losses(output.path(LOSSES_NAME), history, loss_name(job.params))
     rows = count_rows(job.folder, TRAIN)

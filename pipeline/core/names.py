@@ -39,5 +39,6 @@ METRICS_NAME: Final = "metrics.json"
 DETAILS_NAME: Final = "details.json"
 LOGS_NAME: Final = "logs"  # of loggers besides DVCLive, beside a training's folder
 PREDICTIONS_NAME: Final = "predictions.parquet"
+AFFECT_PREDICTIONS_NAME: Final = "affect_predictions.parquet"
 DOUBT_NAME: Final = "doubt.parquet"
 EMBEDDING_NAME: Final = "embedding.parquet"

@@ -227,7 +227,7 @@ PREDICTIONS: Final = pa.schema(
     ]
 )
 
-# Answers of a network for valence or arousal; null where nothing is annotated or the network was not trained on it.
+# Answers of a network for affect; null where nothing is annotated or the network was not trained on it.
 AFFECT_PREDICTIONS: Final = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
@@ -236,6 +236,8 @@ AFFECT_PREDICTIONS: Final = pa.schema(
         pa.field("predicted_valence", pa.float32()),
         pa.field("arousal", pa.float32()),
         pa.field("predicted_arousal", pa.float32()),
+        pa.field("dominance", pa.float32()),
+        pa.field("predicted_dominance", pa.float32()),
     ]
 )
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.names import DETAILS_NAME, METRICS_NAME, PREDICTIONS_NAME
+from pipeline.core.names import AFFECT_PREDICTIONS_NAME, DETAILS_NAME, METRICS_NAME, PREDICTIONS_NAME
 from pipeline.core.schema import AFFECT_PREDICTIONS, PREDICTIONS
 from pipeline.core.tables import read_table
 from pipeline.report.sets import read_json
@@ -128,7 +128,7 @@ def _affect_scores(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _affect_answers(evaluation: Path) -> dict[str, list[Cell]]:
-    table = read_table(evaluation / PREDICTIONS_NAME, schema=AFFECT_PREDICTIONS)
+    table = read_table(evaluation / AFFECT_PREDICTIONS_NAME, schema=AFFECT_PREDICTIONS)
     named = {"annotated": _AFFECTS, "answered": tuple(f"predicted_{name}" for name in _AFFECTS)}
     cells = {title: affect_cells(table, names) for title, names in named.items()}
     return {title: found for title, found in cells.items() if found}

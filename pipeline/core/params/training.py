@@ -55,7 +55,7 @@ class TrainParams(Section):
 
     preset: str
     model: str
-    task: Literal["emotion", "valence", "arousal", "affect"]
+    task: Literal["emotion", "valence", "arousal", "dominance", "affect", "all"]
     size_px: Annotated[int, Field(ge=16, le=1024)] | None
     margin: Annotated[float, Field(ge=0, lt=0.5)]
     input_scale: Literal["network", "unit"]

@@ -176,7 +176,7 @@ def test_nobody_is_shown_whom_the_terms_do_not_allow():
     assert [chosen.row for chosen in typical] == [1, 3]
     assert [chosen.row for chosen in wrong] == [1]
     true = np.array([[0.5, np.nan]] * 4, np.float32)
-    rows = AffectRows("affect", list("abcd"), np.array(["d"] * 4), true, -true)
+    rows = AffectRows(("valence", "arousal"), list("abcd"), np.array(["d"] * 4), np.arange(4), true, -true)
     typical, wrong = choose_affects(rows, shown, 9, 9)
     assert {chosen.row for chosen in (*typical, *wrong)} == {1, 3}
 
@@ -184,7 +184,7 @@ def test_nobody_is_shown_whom_the_terms_do_not_allow():
 def test_typical_and_furthest_values_are_chosen_where_they_are_given():
     true = np.array([[0.5, np.nan], [-0.5, np.nan], [0.0, 0.2], [0.4, -0.4]], np.float32)
     answers = np.array([[0.6, 0.9], [0.5, 0.9], [0.2, 0.1], [0.1, 0.5]], np.float32)
-    rows = AffectRows("affect", list("abcd"), np.array(["d"] * 4), true, answers)
+    rows = AffectRows(("valence", "arousal"), list("abcd"), np.array(["d"] * 4), np.arange(4), true, answers)
     typical, off = choose_affects(rows, np.ones(4, bool), 1, 2)
     assert [(chosen.row, chosen.truth, chosen.target) for chosen in typical] == [
         (1, "valence -", 0), (0, "valence +", 0), (3, "arousal -", 1), (2, "arousal +", 1)

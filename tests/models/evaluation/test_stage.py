@@ -12,6 +12,8 @@ from PIL import Image
 from sklearn import metrics as oracle
 
 from models.checkpoint import load_checkpoint, read_info
+from models.core.heads import heads_of
+from models.evaluation.affect_plot import error_cells
 from models.evaluation.held_out import HeldOut, read_held_out, tie_rows
 from models.evaluation.stage import find_permutations
 from models.evaluation.stage import run as evaluate
@@ -382,7 +384,8 @@ def affects(shards):
 
 
 def test_values_are_measured_where_they_are_given(affects, shards):
-    table = pq.read_table(affects / "predictions.parquet").to_pandas()
+    assert pq.read_table(affects / "predictions.parquet").num_rows == 0  # it answers no class
+    table = pq.read_table(affects / "affect_predictions.parquet").to_pandas()
     files = sorted((shards / "parquet").glob("test-*"))
     given = pq.read_table(files, columns=["sample_id", "valence", "arousal"]).to_pandas().sort_values("sample_id")
     assert table.sample_id.tolist() == given.sample_id.tolist()
@@ -412,6 +415,39 @@ def test_values_come_with_signs_and_saliency(affects):
     for name in ("classes", "mistakes"):
         with Image.open(affects / "saliency" / f"{name}.png") as picture:
             assert np.asarray(picture).std() > 20
+
+
+def test_both_heads_are_measured_and_rows_without_a_class_count_for_values(tmp_path):
+    inputs = make_inputs(tmp_path, rows=80, unclassed=20)
+    shards = tmp_path / "shards"
+    write_shards(*inputs.tables, shards, shard_params(), seed=1, workers=1)
+    runs = {}
+    for task in ("emotion", "affect", "all"):
+        outputs = heads_of(task, ("valence", "arousal")).outputs
+        run = make_run(shards, tmp_path / f"run-{task}", classes=outputs, task=task)
+        runs[task] = evaluate(shards, run, tmp_path / task, PARAMS, seed=3), read(tmp_path / task / "metrics.json")
+    tested = [row for row in inputs.rows.values() if row["split"] == "test" and row["n"] % 25 != 7]
+    classed = [row for row in tested if row["label"] is not None]
+    assert len(classed) < len(tested)
+    summary, metrics = runs["all"]
+    assert (summary["rows_out"], metrics["rows"]) == (len(tested), len(classed))
+    assert metrics["valence"]["rows"] == sum(row["valence"] is not None for row in tested)
+    assert {"low", "high"} == metrics["interval"]["mean_ccc"].keys() == metrics["valence"]["interval"]["pearson"].keys()
+    assert metrics["mean_ccc"] == pytest.approx((metrics["valence"]["ccc"] + metrics["arousal"]["ccc"]) / 2, abs=1e-6)
+    assert runs["emotion"][0]["rows_out"] == len(classed)
+    assert runs["affect"][1]["valence"].keys() == metrics["valence"].keys()
+    assert pq.read_table(tmp_path / "all/predictions.parquet").num_rows == len(classed)
+    assert pq.read_table(tmp_path / "all/affect_predictions.parquet").num_rows == len(tested)
+    assert sorted(path.name for path in (tmp_path / "emotion/affect").iterdir()) == []
+    with Image.open(tmp_path / "all/affect/circumplex.png") as picture:
+        assert np.asarray(picture).std() > 20
+
+
+def test_arrows_lead_from_the_mean_annotation_to_the_mean_answer():
+    true = np.array([[0.1, 0.1], [0.15, 0.05], [-0.9, 0.3], [0.1, np.nan]], np.float32)
+    answers = np.array([[0.5, 0.1], [0.3, 0.3], [-0.7, -0.1], [1, 1]], np.float32)
+    found = error_cells(true, answers)
+    assert found == pytest.approx(np.array([[-0.9, 0.3, -0.7, -0.1, 1], [0.125, 0.075, 0.4, 0.2, 2]]))
 
 
 def test_a_network_of_values_is_compared_with_none(shards, affects, run, tmp_path):

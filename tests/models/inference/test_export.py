@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.checkpoint import Checkpoint, CheckpointInfo
-from models.core.affect import TASK_OUTPUTS
+from models.core.heads import TASKS
 from models.core.inputs import InputSpec
 from models.inference.export import AFFECT_OUTPUT, CLASSES_OUTPUT, INPUT_NAME, export_onnx
 from models.registry import find_model
@@ -22,7 +22,7 @@ def make_checkpoint(name="proposed", *, size_px=48, task="emotion", tta_flip=Fal
     torch.manual_seed(0)
     given = entry.input(size_px)
     spec = InputSpec(size_px, given.mean, given.std, zoom)
-    outputs = TASK_OUTPUTS.get(task, CLASSES)
+    outputs = TASKS[task]
     info = CheckpointInfo(entry.name, outputs, spec, CONTRACT, "id", task, tta_flip, {}, temperature)
     network = entry.build(len(outputs), size_px, None)
     # Untrained, the own networks answer one class with certainty, and every comparison would hold.
@@ -93,7 +93,18 @@ def test_again_it_is_the_same_bytes(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
 
 
-@pytest.mark.parametrize("task", ["valence", "arousal", "affect"])
+def test_both_heads_are_answered_the_same(tmp_path):
+    checkpoint = make_checkpoint("compact", task="all", tta_flip=True, temperature=1.7)
+    export_onnx(checkpoint, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    images = faces(5)
+    shares, values = session.run([CLASSES_OUTPUT, AFFECT_OUTPUT], {INPUT_NAME: images.numpy()})
+    np.testing.assert_allclose(shares, checkpoint.predict(images), atol=1e-4)
+    np.testing.assert_allclose(values, checkpoint.predict_affect(images), atol=1e-4)
+    np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["valence", "arousal", "dominance", "affect"])
 def test_valence_and_arousal_are_answered_the_same(tmp_path, task):
     checkpoint = make_checkpoint("compact", task=task, tta_flip=True)
     export_onnx(checkpoint, tmp_path / "model.onnx")
@@ -106,7 +117,7 @@ def test_valence_and_arousal_are_answered_the_same(tmp_path, task):
     assert np.ptp(expected, axis=0).min() > 1e-3
     np.testing.assert_allclose(found, expected, atol=1e-4)
     info = json.loads(session.get_modelmeta().custom_metadata_map["prep"])
-    assert tuple(info["classes"]) == TASK_OUTPUTS[task]
+    assert tuple(info["classes"]) == TASKS[task]
 
 
 def test_a_classical_baseline_is_not_exported(tmp_path):

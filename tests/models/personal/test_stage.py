@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from models.core.heads import heads_of
 from models.personal.networks import NETWORKS
 from models.personal.people import list_people, pick_person
 from models.personal.scores import summarize
@@ -43,7 +44,7 @@ def run(shards, tmp_path_factory):
 
 
 def test_an_unknown_person_is_answered_with_who_there_is(shards):
-    people = list_people(open_shards(shards), shards)
+    people = list_people(open_shards(shards), shards, heads_of("emotion"))
     with pytest.raises(UsageError, match=r"^--subject: nobody in the test set is called 'nobody'; .* have s2 \(\d\), "):
         pick_person(people, "nobody")
 
@@ -55,11 +56,11 @@ def test_one_name_in_two_datasets_is_two_people():
     assert pick_person(people, "two/s2") == "two/s2"
 
 
-@pytest.mark.parametrize("task", ["emotion", "affect", "valence"])
+@pytest.mark.parametrize("task", ["emotion", "affect", "valence", "all"])
 def test_the_curve_is_written_the_same_twice(shards, tmp_path, monkeypatch, task):
     monkeypatch.chdir(tmp_path)
-    names = {"affect": ("valence", "arousal"), "valence": ("valence",)}
-    run = make_run(shards, tmp_path / "run", task=task, **({"classes": names[task]} if task in names else {}))
+    outputs = heads_of(task, ("valence", "arousal")).outputs
+    run = make_run(shards, tmp_path / "run", task=task, classes=outputs)
     for name in ("one", "two"):
         summary = personalize(shards, run, tmp_path / name, PARAMS, subject="s2", shots=2, seed=1)
     assert summary["people"] == ["one/s2"]
@@ -69,13 +70,15 @@ def test_the_curve_is_written_the_same_twice(shards, tmp_path, monkeypatch, task
         (draw, shots, network) for draw in "01" for shots in "12" for network in NETWORKS
     ]
     assert {int(row["tested"]) for row in rows} == {summary["rows_in"] - 2}
+    asked = {"accuracy": task in ("emotion", "all"), "ccc": task != "emotion", "arousal_ccc": task in ("affect", "all")}
+    assert {name: name in rows[0] for name in asked} == asked
     for name in ("curve.csv", "people.csv", "curve.png", "summary.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_everybody_with_enough_faces_is_measured(shards, run, tmp_path):
     summary = personalize(shards, run, tmp_path / "out", PARAMS, subject=None, shots=2, seed=1)
-    people = list_people(open_shards(shards), shards)
+    people = list_people(open_shards(shards), shards, heads_of("emotion"))
     assert summary["people"] == [name for name, rows in people.items() if len(rows) >= 4]
     assert summary["left_out"]["too few faces"] == len(people) - len(summary["people"])
 

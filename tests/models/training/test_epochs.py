@@ -52,8 +52,8 @@ def test_a_split_in_memory_is_what_was_written(inputs, shards):
         assert np.array_equal(faces.pixels[at].permute(1, 2, 0).numpy(), pixels)
         assert faces.labels[at] == truth["label"]
         assert faces.probs[at].tolist() == truth["label_probs"]
-        assert faces.affect[at].tolist() == [truth["valence"] or 0.0, truth["arousal"] or 0.0]
-        assert faces.affect_given[at].tolist() == [truth["valence"] is not None, truth["arousal"] is not None]
+        assert faces.affect[at].tolist() == [truth["valence"] or 0.0, truth["arousal"] or 0.0, 0.0]
+        assert faces.affect_given[at].tolist() == [truth["valence"] is not None, truth["arousal"] is not None, False]
 
 
 def numbered(count, size, seed=3, at=0, *, shuffle=True):

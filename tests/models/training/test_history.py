@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 
+from models.core.heads import heads_of
 from models.training.history import NO_SUMS, History, score_classes, score_values
 
 TRAIN = (6.0, 4.0, 9.0, 12.0)
@@ -93,9 +94,9 @@ def test_balanced_accuracy_is_scikit_learns():
 
 def test_scores_of_affect_are_of_the_column_that_is_answered_where_it_is_given():
     generator = torch.Generator().manual_seed(5)
-    outputs, affect = torch.randn(40, 2, generator=generator), torch.rand(40, 2, generator=generator) * 2 - 1
-    given = torch.rand(40, 2, generator=generator) < torch.tensor([0.5, 0.9])
-    both = score_values("affect", outputs, affect, given)
+    outputs, affect = torch.randn(40, 2, generator=generator), torch.rand(40, 3, generator=generator) * 2 - 1
+    given = torch.rand(40, 3, generator=generator) < torch.tensor([0.5, 0.9, 0.5])
+    both = score_values(heads_of("affect"), outputs, affect, given)
     for column, name in enumerate(("valence", "arousal")):
         rows = given[:, column]
         answers, true = np.tanh(outputs[rows, column].numpy()), affect[rows, column].numpy()
@@ -104,7 +105,7 @@ def test_scores_of_affect_are_of_the_column_that_is_answered_where_it_is_given()
         assert both[f"{name}_sign_agreement"] == pytest.approx(((answers > 0) == (true > 0)).mean())
         pooled = answers.var() + true.var() + (answers.mean() - true.mean()) ** 2
         assert both[f"{name}_ccc"] == pytest.approx(2 * np.cov(answers, true, bias=True)[0, 1] / pooled, rel=1e-5)
-    alone = score_values("arousal", outputs[:, 1:], affect, given)
+    alone = score_values(heads_of("arousal"), outputs[:, 1:], affect, given)
     assert alone == {name: value for name, value in both.items() if name.startswith("arousal")}
-    none = score_values("affect", outputs, affect, given & torch.tensor([True, False]))
+    none = score_values(heads_of("affect"), outputs, affect, given & torch.tensor([True, False, True]))
     assert none == {name: value for name, value in both.items() if name.startswith("valence")}

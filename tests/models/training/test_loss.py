@@ -9,6 +9,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.core.affect import affect_loss
+from models.core.heads import heads_of
 from models.core.inputs import InputSpec
 from models.data.faces import FaceBatch
 from models.training.epochs import Reading, read_faces
@@ -119,6 +120,37 @@ def test_smoothing_with_class_weights_weighs_each_face_by_its_own_class(batch):
     each = functional.cross_entropy(logits, labels, label_smoothing=0.1, reduction="none")
     expected = (each * weights[labels]).sum() / weights[labels].sum()
     torch.testing.assert_close(soft_cross_entropy(logits, one_hot(labels), weights, torch.ones(12), 0.1), expected)
+
+
+def test_two_heads_add_their_losses_and_each_leaves_out_what_is_missing():
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.tensor([2, -1, 5, -1, 0, 7])
+    given = torch.tensor([[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]]).bool()
+    affect = (torch.rand(6, 3, generator=generator) * 2 - 1) * given
+    affect[3, 1] = 0.0
+    weights = torch.rand(6, generator=generator) + 0.5
+    probs = one_hot(labels.clamp(min=0)) * (labels >= 0)[:, None]
+    faces = FaceBatch(torch.zeros(6, 0), labels, probs, weights, affect, given)
+    heads = heads_of("all", ("valence", "arousal"))
+    objective = Objective(train_params(task="all", label_smoothing=0.0), torch.linspace(0.5, 2, 8), heads)
+    outputs = torch.randn(6, 10, generator=generator)
+    classed = labels >= 0
+    expected = functional.cross_entropy(
+        outputs[classed, :8], labels[classed], objective.class_weights, reduction="none"
+    )
+    by_class = objective.class_weights[labels[classed]] * weights[classed]
+    cross = (expected * weights[classed]).sum() / by_class.sum()
+    errors = [(outputs[at, 8 + k].tanh() - affect[at, k]) ** 2 * weights[at] for at, k in given.nonzero().tolist()]
+    squared = sum(errors) / sum(weights[at] for at, _ in given.nonzero().tolist())
+    torch.testing.assert_close(objective.loss(outputs, objective.targets(faces), faces), cross + squared)
+    right, counted = objective.right(outputs, faces)
+    assert counted.tolist() == classed.tolist()
+    assert right[classed].tolist() == (outputs[classed, :8].argmax(1) == labels[classed]).float().tolist()
+    values = Objective(train_params(task="affect"), torch.ones(8))
+    signs, counted = values.right(outputs[:, 8:], faces)
+    assert counted.tolist() == [True, True, False, True, True, False]
+    agree = (outputs[3, 8] > 0) == (affect[3, 0] > 0)  # its arousal is 0 and has no sign
+    assert signs[3].item() == float(agree)
 
 
 @pytest.mark.parametrize("changes", [{}, {"task": "affect"}, {"task": "affect", "affect_loss": "ccc"}])

@@ -67,9 +67,11 @@ def test_pixels_are_divided_by_255_and_no_more_if_that_is_asked_for(shards):
 
 
 def test_outputs_are_those_of_the_task(shards):
-    assert job(shards).outputs == CLASSES
-    assert job(shards, task="arousal").outputs == ("arousal",)
-    assert job(shards, task="affect").outputs == ("valence", "arousal")
+    assert job(shards).heads.outputs == CLASSES
+    assert job(shards, task="arousal").heads.outputs == ("arousal",)
+    assert job(shards, task="affect").heads.outputs == ("valence", "arousal")
+    both = replace(job(shards, task="all"), given=frozenset({"arousal", "valence"})).heads
+    assert (both.classes, both.values) == (CLASSES, ("valence", "arousal"))
 
 
 def test_rows_and_labels_are_those_of_the_split_that_is_named(shards):

@@ -24,6 +24,7 @@ from models.data.loader import ShardLoader
 from models.training import engine
 from models.training.credit import vouch
 from models.training.stage import run as train
+from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, ModelError, UsageError
 from pipeline.core.lineage.snapshot import Input, Snapshot, read_snapshot, write_snapshot
 from pipeline.shards.read import open_shards
@@ -381,10 +382,27 @@ def test_valence_and_arousal_train_where_they_are_given(shards, here, task, loss
         assert summary["validation"][f"{name}_rows"] < summary["validation_rows"]  # one dataset gives none
     checkpoint = load_checkpoint(here / "out")
     answers = checkpoint.predict_affect(np.zeros((2, 48, 48, 3), np.uint8))
-    assert answers.shape == (2, 2)
-    assert np.isnan(answers).any() == (task == "valence")
+    assert answers.shape == (2, 3)
+    assert np.isnan(answers).all(0).tolist() == [False, task == "valence", True]
     with pytest.raises(ModelError, match=f"trained on {task}, not on classes"):
         checkpoint.predict(np.zeros((2, 48, 48, 3), np.uint8))
+
+
+def test_classes_and_values_train_together_and_what_nobody_says_is_an_error(shards, here):
+    summary = train(shards, here / "out", train_params(task="all"), seed=5)
+    assert {"balanced_accuracy", "valence_ccc", "valence_pearson"} <= set(summary["validation"])
+    assert not any(name.startswith("dominance") for name in summary["validation"])  # no row has one
+    assert summary["temperature"] != 1.0
+    checkpoint = load_checkpoint(here / "out")
+    assert (checkpoint.info.heads.classes, checkpoint.info.heads.values) == (CLASSES, ("valence", "arousal"))
+    images = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 3), np.uint8)
+    np.testing.assert_allclose(checkpoint.predict(images).sum(1), 1, atol=1e-6)
+    assert np.isnan(checkpoint.predict_affect(images)).all(0).tolist() == [False, False, True]
+    message = (
+        r"^train.task: dominance: no training row of .* has a dominance; set train.task to what rows have, emotion "
+    )
+    with pytest.raises(DataError, match=message):
+        train(shards, here / "none", train_params(task="dominance"), seed=5)
 
 
 @pytest.mark.parametrize("model", ["hog-svm", "descriptor-linear"])
