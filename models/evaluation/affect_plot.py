@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.affect_report import AffectRows
+from pipeline.report.network import error_cells
 
 AFFECT_FOLDER: Final = "affect"  # in the output of evaluate
 PLOT_NAME: Final = "circumplex.png"
-# Side of the cells of the circle whose errors are averaged into one arrow, and of the cells of a value's own panel.
-_CELL: Final = 0.2
+# Cells along each side of a value's own panel.
 _BINS: Final = 20
 _CIRCLE: Final = ("valence", "arousal")
 
@@ -43,23 +43,7 @@ def draw_affect(path: Path, rows: AffectRows) -> None:
     figure.savefig(path, metadata={"Software": None})
 
 
-def error_cells(true: NDArray[np.float32], answers: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return (M, 5), for each cell of the circle with rows: mean annotation, mean answer and rows.
-
-    Args:
-        true: (N, 2) valence and arousal, NaN where there is none; only rows with both count.
-        answers: (N, 2).
-    """
-    both = ~np.isnan(true).any(axis=1)
-    true, answers = true[both].astype(np.float64), answers[both].astype(np.float64)
-    cells = np.floor((true + 1) / _CELL + 1e-9)
-    _, cell, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    columns = np.concatenate([true, answers], axis=1)
-    sums = np.stack([np.bincount(cell.ravel(), weights=column, minlength=len(counts)) for column in columns.T], axis=1)
-    return np.concatenate([sums / counts[:, None], counts[:, None]], axis=1)
-
-
-def _draw_circle(axis: Any, cells: NDArray[np.float64]) -> None:
+def _draw_circle(axis: Any, cells: NDArray[np.floating]) -> None:
     angles = np.linspace(0, 2 * np.pi, 200)
     axis.plot(np.cos(angles), np.sin(angles), color="0.6", linewidth=1)
     axis.axhline(0, color="0.85", linewidth=0.8, zorder=0)

@@ -12,12 +12,13 @@ from typing import Any, Final
 import yaml
 
 from models.checkpoint import Checkpoint
+from models.core.affect import AFFECT_SCORES, AFFECTS
 from pipeline.core.catalog import CATALOG, terms_in
 from pipeline.core.errors import ModelError
 from pipeline.core.names import DETAILS_NAME, METRICS_NAME, TEST
 
 CARD_TAG: Final = "expression-prep"  # by which a card of ours is told from any other text
-_SCORES: Final = ("accuracy", "balanced_accuracy", "macro_f1")
+_SCORES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "mean_ccc")
 _MISUSE: Final = (
     "to say what a person feels, thinks or intends: a label is how others named a face",
     "to judge, select, rank or watch people: at work, at school, at a border, in court, in health care, in insurance. "
@@ -86,9 +87,11 @@ def _body(checkpoint: Checkpoint, file: str, metrics: Mapping[str, Any], details
     align = info.contract.get("align") or {}
     yield f"# {info.model}, facial expressions"
     side = align.get("size_px")
+    gives = [f"the probabilities of {', '.join(info.heads.classes)}"] if info.heads.classes else []
+    gives += [f"{', '.join(info.heads.values)} in [-1, 1]"] if info.heads.values else []
     yield (
-        f"`{file}` reads aligned RGB faces, uint8 (N, 3, {side}, {side}), and gives the probabilities of "
-        f"{', '.join(info.classes)}. How faces must be aligned and equalized is in its metadata, key `prep`."
+        f"`{file}` reads aligned RGB faces, uint8 (N, 3, {side}, {side}), and gives {', and '.join(gives)}. How faces "
+        "must be aligned and equalized is in its metadata, key `prep`."
     )
     for why in checkpoint.doubts.values():
         yield f"> **Do not rely on it:** {why}."
@@ -117,6 +120,17 @@ def _training(checkpoint: Checkpoint) -> str:
 
 
 def _figures(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> Iterator[str]:
+    if "accuracy" in metrics:
+        yield from _class_figures(metrics, details)
+    values = {name: details[name] for name in AFFECTS if name in details}
+    if values:
+        yield _table("value", "faces", *AFFECT_SCORES, rows=[
+            (name, str(of["rows"]), *(_value(of[score]) for score in AFFECT_SCORES)) for name, of in values.items()
+        ])  # fmt: skip
+        yield "Brackets are 95% intervals over people; none: undefined on these faces."
+
+
+def _class_figures(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> Iterator[str]:
     interval = (metrics.get("interval") or {}).get("balanced_accuracy") or {}
     yield (
         f"On {metrics['rows']} test faces of people and pictures that it was not trained on: balanced accuracy "

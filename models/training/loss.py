@@ -33,7 +33,7 @@ class Objective:
     Attributes:
         params: the training parameters.
         class_weights: (classes,) float32, weight of each class in the loss.
-        given: what the network answers; None: all that `params.task` may ask for.
+        given: what the network answers; None: all that `train.task` may ask for.
     """
 
     params: TrainParams

@@ -1,7 +1,7 @@
 """Where the marks of a chart are. The templates draw them as SVG, so that they follow the page's colours and size."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 from typing import Any, Final
 
@@ -122,11 +122,12 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """Valence and arousal in the circle, in a square drawing of this side."""
+    """Valence and arousal in the circle, in a square drawing of this side, with errors: x, y, to x, to y."""
 
     title: str
     rows: int
     dots: Sequence[Dot]
+    errors: Sequence[tuple[float, float, float, float]] = ()
     side: int = CIRCLE
     radius: float = CIRCLE / 2 / _ROOM
 
@@ -150,6 +151,22 @@ def build_circle(title: str, cells: Sequence[Sequence[float]]) -> Circle:
         for valence, arousal, rows in cells
     ]
     return Circle(title, sum(dot.rows for dot in dots), dots)
+
+
+def build_errors(title: str, cells: Sequence[Sequence[float]]) -> Circle:
+    """Draw a dot at the mean annotation of each cell, and a line from it to the mean answer.
+
+    Args:
+        title: what it is.
+        cells: the result of `network.error_cells`.
+    """
+    radius, middle = CIRCLE / 2 / _ROOM, CIRCLE / 2
+    circle = build_circle(title, [(valence, arousal, int(rows)) for valence, arousal, _, _, rows in cells])
+    lines = [
+        tuple(round(middle + sign * radius * at, 1) for sign, at in zip((1, -1, 1, -1), cell[:4], strict=True))
+        for cell in cells
+    ]
+    return replace(circle, errors=[(x, y, to_x, to_y) for x, y, to_x, to_y in lines])
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ _TITLES: Final = {
     "align": "with a face",
     "select": "with a face that passes the gates",
     "equalize": "equalized",
-    "harmonize": "with one of the eight classes",
+    "harmonize": "with one of the eight classes, or with affect",
     "split": "in a set: training, validation or test",
-    "shard": "in the shards, with class and face",
+    "shard": "in the shards, with a face",
 }
 
 

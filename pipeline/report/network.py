@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError
@@ -17,12 +18,17 @@ from pipeline.core.schema import AFFECT_PREDICTIONS, PREDICTIONS
 from pipeline.core.tables import read_table
 from pipeline.report.sets import read_json
 
+Floats = NDArray[np.floating[Any]]
 # Valence, arousal and the rows of a cell.
 Cell = tuple[float, float, int]
 
 CELL_SIDE: Final = 0.08  # of valence and of arousal
 LOSSES_NAME: Final = "losses.csv"
 _AFFECTS: Final = ("valence", "arousal")
+_VALUES: Final = (*_AFFECTS, "dominance")
+_VALUE_SCORES: Final = ("ccc", "pearson", "rmse", "sign_agreement", "sign_agreement_with_zeros")
+# Side of the cells whose errors are averaged into one arrow.
+_ERROR_SIDE: Final = 0.2
 _HEADLINE: Final = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "ece", "ece_chance", "rows")
 _SCORES: Final = ("balanced_accuracy", "accuracy")
 _BINS: Final = 15
@@ -67,8 +73,9 @@ def build_network(evaluation: Path) -> dict[str, Any]:
     Returns:
         metrics: the headlines of metrics.json; seeds, permutation_probe and majority_class as there. For a network of
         classes: figures, score -> who -> value, low and high; confusion, actual class -> predicted class -> rows;
-        per_class, class -> recall with interval; calibration, one entry per bin with rows. For one of valence or
-        arousal: affect, the annotated and the answered values by cell (`affect_cells`). groups: see `read_groups`.
+        per_class, class -> recall with interval; calibration, one entry per bin with rows. For one of values:
+        affect_scores, name -> score -> value, low and high; affect, the annotated and the answered ones by cell
+        (`affect_cells`); errors, see `error_cells`. groups: see `read_groups`.
 
     Raises:
         DataError: a file is missing or torn.
@@ -82,8 +89,10 @@ def build_network(evaluation: Path) -> dict[str, Any]:
         "groups": read_groups(details),
         "described": metrics.get("network", {}),
     }
+    if any(name in metrics for name in _VALUES):
+        found |= {"affect_scores": _values(metrics, details), **_affect_answers(evaluation)}
     if "accuracy" not in metrics:
-        return found | {"affect": _affect_answers(evaluation)}
+        return found
     answers = read_table(evaluation / PREDICTIONS_NAME, schema=PREDICTIONS)
     bins = read_snapshot(evaluation).params.get("calibration_bins", _BINS)
     return found | {
@@ -95,7 +104,7 @@ def build_network(evaluation: Path) -> dict[str, Any]:
 
 
 def read_answers(evaluation: Path) -> pa.Table | None:
-    """Return sample_id, predicted and confidence of each answered face; None for a network of valence or arousal."""
+    """Return sample_id, predicted and confidence of each answered face; None for a network of values alone."""
     if "accuracy" not in read_json(evaluation / METRICS_NAME):
         return None
     answers = read_table(evaluation / PREDICTIONS_NAME, schema=PREDICTIONS)
@@ -122,16 +131,52 @@ def _figures(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str
 
 
 def _affect_scores(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the scores of a network of valence or arousal by name, such as `valence ccc`."""
-    given = {name: metrics[name] for name in _AFFECTS if name in metrics}
-    return {f"{name} {score}": value for name, scores in given.items() for score, value in scores.items()}
+    """Return the scores of values by name, such as `valence ccc`."""
+    given = {name: metrics[name] for name in _VALUES if name in metrics}
+    scores = {
+        f"{name} {score}": scores[score]
+        for name, scores in given.items()
+        for score in ("rows", *_VALUE_SCORES)
+        if scores.get(score) is not None
+    }
+    return scores | ({"mean ccc": metrics["mean_ccc"]} if metrics.get("mean_ccc") is not None else {})
 
 
-def _affect_answers(evaluation: Path) -> dict[str, list[Cell]]:
+def _values(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return value -> score -> value, low and high, or None where it is undefined."""
+    return {
+        name: {score: details[name].get(score) for score in _VALUE_SCORES}
+        for name in _VALUES
+        if name in metrics and name in details
+    }
+
+
+def error_cells(true: Floats, answers: Floats) -> Floats:
+    """Return (M, 5), for each cell of the circle with rows: mean annotation, mean answer and rows.
+
+    Args:
+        true: (N, 2) annotated valence and arousal, NaN where there is none; only rows with both count.
+        answers: (N, 2) what was answered.
+    """
+    both = ~np.isnan(true).any(axis=1)
+    values = np.concatenate([true[both], answers[both]], axis=1).astype(np.float64)
+    cells = np.floor((values[:, :2] + 1) / _ERROR_SIDE + 1e-6)  # 1e-6: float32 of a round number lies beside it
+    _, cell, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    columns = [np.bincount(cell.ravel(), weights=column, minlength=len(counts)) for column in values.T]
+    return np.stack([*(column / counts for column in columns), counts.astype(np.float64)], axis=1)
+
+
+def _affect_answers(evaluation: Path) -> dict[str, Any]:
     table = read_table(evaluation / AFFECT_PREDICTIONS_NAME, schema=AFFECT_PREDICTIONS)
     named = {"annotated": _AFFECTS, "answered": tuple(f"predicted_{name}" for name in _AFFECTS)}
     cells = {title: affect_cells(table, names) for title, names in named.items()}
-    return {title: found for title, found in cells.items() if found}
+    columns = {name: pc.fill_null(table[name], np.nan).to_numpy() for names in named.values() for name in names}
+    true, answers = (np.stack([columns[name] for name in names], axis=1) for names in named.values())
+    known = ~np.isnan(answers).any(axis=1)
+    return {
+        "affect": {title: found for title, found in cells.items() if found},
+        "errors": error_cells(true[known], answers[known]).round(_DECIMALS).tolist(),
+    }
 
 
 def affect_cells(table: pa.Table, names: Sequence[str] = _AFFECTS) -> list[Cell]:

@@ -19,7 +19,7 @@ import jinja2
 
 from pipeline.core.device import tell_device
 from pipeline.core.emotions import AFFECTNET, CLASSES
-from pipeline.report.charts import MARGIN, build_circle, build_map, calibration_plot, losses_plots
+from pipeline.report.charts import MARGIN, build_circle, build_errors, build_map, calibration_plot, losses_plots
 from pipeline.report.flow import build_flow, sum_classes, sum_misses
 
 # The name of a score says what to compare it with.
@@ -58,6 +58,8 @@ def build_page(card: Mapping[str, Any], gallery: Gallery | None = None) -> str:
     # As they are, because their hashes are in the policy.
     style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     circles = [build_circle(title, cells) for title, cells in card.get("affect", {}).items()]
+    if card.get("errors"):
+        circles.append(build_errors("from what is annotated to what is answered", card["errors"]))
     return environment.get_template("page.html").render(
         card=card,
         gallery=gallery,

@@ -13,7 +13,6 @@ from sklearn import metrics as oracle
 
 from models.checkpoint import load_checkpoint, read_info
 from models.core.heads import heads_of
-from models.evaluation.affect_plot import error_cells
 from models.evaluation.held_out import HeldOut, read_held_out, tie_rows
 from models.evaluation.stage import find_permutations
 from models.evaluation.stage import run as evaluate
@@ -25,6 +24,7 @@ from pipeline.core.lineage.walk import walk
 from pipeline.core.schema import PREDICTIONS, SPLIT
 from pipeline.core.tables import write_table
 from pipeline.images import decode_face
+from pipeline.report.network import error_cells
 from pipeline.shards.read import open_shards
 from pipeline.shards.stage import run as write_shards
 from tests.run_inputs import evaluate_params, make_checkpoint, make_run, make_shards
