@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast test-long test-faults check types pages rules format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-video bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-intervals bench-personal bench-review mutants policies labels tables
+.PHONY: help setup repro test test-fast test-long test-faults check types pages rules format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-video bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-intervals bench-personal bench-review screenshots mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -117,6 +117,9 @@ bench-intervals: setup ## how often a 95% interval holds the truth, by the numbe
 
 bench-personal: setup ## what labelled faces of a person are worth: docs/personal.md; trains for minutes
 	python -m benchmarks.personal $${TMPDIR:-/tmp}/personal
+
+screenshots: setup ## take the pictures of the pages in docs/ anew, after make repro; no face can be known in them
+	python -m benchmarks.screenshots
 
 bench-review: setup ## from a key to the next picture on the page of prep review
 	python -m benchmarks.review

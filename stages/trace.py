@@ -23,7 +23,8 @@ def trace(
     show(f"{node.path}  written by {node.stage}, snapshot {_short(node.snapshot)}")
     _print_inputs(node.inputs, "", set())
     for dataset, counts in decisions_behind(file).items():
-        kinds, people = (", ".join(f"{count} {name}" for name, count in counts[key].items()) for key in counts)
+        kinds = ", ".join(f"{count} {name}" for name, count in counts["by_kind"].items())
+        people = ", ".join(f"{name}: {count}" for name, count in counts["by_person"].items())
         show(f"decided about {dataset}: {kinds} (by {people})")
 
 
