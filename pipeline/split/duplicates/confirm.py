@@ -46,9 +46,9 @@ class Level:
 FINE: Final = Level(side_px=96, face_px=64, band_px=(1.0, 5.0), steps=5)
 COARSE: Final = Level(side_px=48, face_px=32, band_px=(0.7, 4.0), steps=3)
 # Among the true pairs of changed photographs that reach this step, 1 in 1,000 is less similar at the coarse level, and
-# none of 2,657 at the fine level before it is registered again.
+# 2 of 2,648 at the fine level before it is registered again. Of pairs that are only alike, the latter discards 4 in 10.
 _COARSE_ALIKE: Final = 0.85
-_FINE_ALIKE: Final = 0.78
+_FINE_ALIKE: Final = 0.85
 # A registration that stretches more has lost its way: no change that is looked for is so strong.
 _MAX_STRETCH: Final = 1.6
 # The faces whose details are in memory at once: 0.6 GB of them at the fine level.
@@ -163,11 +163,13 @@ def _agreement(first: Bands, second: Bands, warp: Floats) -> float:
     """Return the correlation, 0..1, of the pixels that both show; 0 if these are too few."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (FINE.side_px, FINE.side_px)
-    moved = cv2.warpAffine(np.where(second == MASKED, 0, second).astype(np.float32), warp, size, flags=flags)
-    shown = cv2.warpAffine((second != MASKED).astype(np.float32), warp, size, flags=flags)
+    seen = second != MASKED
+    moved = cv2.warpAffine(second.astype(np.float32) * seen, warp, size, flags=flags)
+    shown = cv2.warpAffine(seen.astype(np.float32), warp, size, flags=flags)
     both = (shown > 0.99) & (first != MASKED)
     if both.mean() < _SHOWN_SHARE:
         return 0.0
-    one, other = first[both].astype(np.float64), moved[both].astype(np.float64)
+    # A product with the mask, because a selection by it takes twice as long.
+    one, other = ((band * both).ravel().astype(np.float64) for band in (first, moved))
     power = float(np.sqrt((one @ one) * (other @ other)))
     return float(np.clip(one @ other / power, 0, 1)) if power > 0 else 0.0
