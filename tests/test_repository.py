@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import dlib
+import numpy as np
 import pytest
 import yaml
+from skimage import data
 
 from pipeline.core.version import __version__
 from tests.imports import ROOT
@@ -58,6 +62,19 @@ def test_no_hook_turns_away_what_is_here():
     here = call(ROOT, "git", "ls-files").splitlines() if (ROOT / ".git").exists() else []
     assert not [name for name in here if re.search(hook["files"], name) and not re.search(hook["exclude"], name)]
     assert re.search(hook["files"], "raw/a.JPG")
+
+
+@pytest.mark.long
+def test_no_picture_shows_a_face():
+    """By dlib's detector, with pictures at twice their size: it finds faces of 40 px and more."""
+    detector = dlib.get_frontal_face_detector()
+    small = cv2.resize(data.astronaut()[:256, 100:356], (112, 112), interpolation=cv2.INTER_AREA)
+    page = np.full((300, 300, 3), 250, np.uint8)
+    page[100:212, 100:212] = small
+    assert len(detector(page, 1)) == 1
+    names = call(ROOT, "git", "ls-files", "*.png").splitlines() if (ROOT / ".git").exists() else []
+    shown = {name: cv2.cvtColor(cv2.imread(str(ROOT / name)), cv2.COLOR_BGR2RGB) for name in names}
+    assert [name for name, pixels in shown.items() if len(detector(pixels, 1))] == []
 
 
 def call(folder: Path, *command: str) -> str:
