@@ -8,6 +8,7 @@ measured (benchmarks/align.md); `align.refine` measures it.
 
 import importlib.util
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,8 +38,12 @@ class DlibHog:
     name = "dlib-hog"
 
     def __init__(self) -> None:
-        self._find = dlib.get_frontal_face_detector()
         self._points = dlib.shape_predictor(str(model_file("shape_predictor_5_face_landmarks.dat")))
+
+    @cached_property
+    def _find(self) -> Any:
+        """Unpack dlib's detector, which takes half a second, and which runs whose faces MTCNN finds do not need."""
+        return dlib.get_frontal_face_detector()
 
     def detect(self, views: Sequence[View]) -> list[Faces]:
         """Return the faces of each view."""
