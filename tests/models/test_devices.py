@@ -17,15 +17,13 @@ from models.registry import create_model, find_model, list_models
 from models.training import engine
 from models.training.stage import run as train
 from pipeline.core.device import Device
+from tests.models.test_registry import LARGER
 from tests.models.training_inputs import make_training_shards, train_params
 from tests.pretended import GPU, MixUpError, PretendedAccelerator, PretendedGpu
 from tests.run_inputs import evaluate_params
 
 # One of each way to build a network; facenet-pytorch's is large, and learns below as a personal model.
 KINDS = {"proposed": 32, "compact": 32, "efficientnet_b0": 32, "resnet18": 32}
-# The larger ones of a family have the same layers, only more of them, and would take most of a minute.
-LARGER = {"efficientnet_b3", "efficientnet_b5", "efficientnet_b7", "vgg19", "resnet101v2", "resnet152v2",
-          "inception_resnet_v2"}  # fmt: skip
 NETWORKS = [entry.name for entry in list_models() if entry.kind != "classical" and entry.name not in LARGER]
 EVERYTHING = {"augment": "strong", "mixup": 0.2, "ema": 0.9, "label_smoothing": 0.1, "class_weights": 1.0,
               "clip_norm": 1.0, "optimizer": "adamw", "tta_flip": True, "warmup_epochs": 0.5}  # fmt: skip

@@ -13,7 +13,13 @@ from pipeline.core.errors import ModelError, UsageError
 
 QUICK = {"proposed", "compact", "baseline", "efficientnet_b0"}
 NETWORKS = [entry.name for entry in list_models() if entry.kind != "classical"]
-MARKED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in (*NETWORKS, "resnet18")]
+# The larger ones of a family have the layers of a smaller one, and take most of a minute.
+LARGER = {"efficientnet_b3", "efficientnet_b5", "efficientnet_b7", "vgg19", "resnet101v2", "resnet152v2",
+          "inception_resnet_v2"}  # fmt: skip
+MARKS = {
+    name: [pytest.mark.long] if name in LARGER else [] if name in QUICK else [pytest.mark.slow] for name in NETWORKS
+}
+MARKED = [pytest.param(name, marks=MARKS.get(name, [])) for name in (*NETWORKS, "resnet18")]
 
 
 def small_batch(name, rows=4):
@@ -58,6 +64,16 @@ def test_learns_one_batch_and_answers_the_same_after_saving(name, tmp_path):
         expected = network(spec.prepare(images)).softmax(1)
     torch.testing.assert_close(torch.from_numpy(loaded.predict(images)), expected)
     assert loaded.info == info
+
+
+@pytest.mark.parametrize("name", sorted(LARGER))
+def test_a_large_network_takes_a_batch_and_answers_each_face(name):
+    """On torch's device without memory, which computes shapes alone."""
+    spec, images, _ = small_batch(name)
+    with torch.device("meta"):
+        network = create_model(name, size_px=spec.size_px)
+    assert network(images.to("meta", torch.float32)).shape == (4, 8)
+    assert [group for group in layer_groups(network) if not group] == []
 
 
 def test_vgg19_has_the_parameters_of_the_thesis():

@@ -122,7 +122,7 @@ def test_json_is_json_whatever_a_file_is_called(name, capsys):
     assert all(character.isprintable() or character == "\n" for character in said)
 
 
-@pytest.mark.parametrize("arguments", [["formats"], ["models"], ["formats", "--json"], ["--help"], ["align", "--help"]])
+@pytest.mark.parametrize("arguments", [["formats"], ["formats", "--json"], ["--help"], ["align", "--help"]])
 def test_a_reader_that_goes_away_early_ends_a_command_quietly(arguments):
     """As `| head` does: not a byte is read, and the pipe is too small for all."""
     reading, writing = os.pipe()

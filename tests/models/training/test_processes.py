@@ -12,8 +12,11 @@ import yaml
 from models.checkpoint import load_checkpoint
 from models.core.inputs import InputSpec
 from models.training.epochs import Reading, build_epochs
+from models.training.stage import run as train
 from tests.imports import ROOT
 from tests.models.training_inputs import make_training_shards, train_params
+
+SEED = 5
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,8 @@ def project(tmp_path_factory):
 
 
 def prep_train(project, out, changes, **environment):
-    values = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"train": train_params(**changes).plain()}
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values |= {"seed": SEED, "train": train_params(**changes).plain()}
     (project / "params.yaml").write_text(yaml.safe_dump(values))
     command = [Path(sys.executable).with_name("prep"), "train", "--src", "shards", "--out", out]
     settings = {"PREP_DEVICE": "cpu", "OMP_NUM_THREADS": "1", **environment}
@@ -36,7 +40,7 @@ def prep_train(project, out, changes, **environment):
 
 
 @pytest.mark.slow
-def test_two_processes_end_with_the_weights_of_one_with_twice_the_batch(project):
+def test_two_processes_end_with_the_weights_of_one_with_twice_the_batch(project, monkeypatch):
     """The whole set is one batch, so that both see the same faces in a step; nothing draws or counts by batch."""
     alike = {"model": "baseline", "epochs": 3, "select": "last", "ema": 0.5, "optimizer": "sgd", "precision": "fp32"}
     rows = sum(map(len, build_epochs(reading(project), lambda: 0, shuffle=True)))
@@ -45,7 +49,8 @@ def test_two_processes_end_with_the_weights_of_one_with_twice_the_batch(project)
         project, "two", {**alike, **scaled, "batch_size": rows}, PREP_DEVICES="2", PREP_STRATEGY="ddp"
     )
     assert together.count("train: baseline") == 1  # the first writes and speaks, the other does neither
-    prep_train(project, "one", {**alike, "batch_size": 2 * rows})
+    monkeypatch.chdir(project)
+    train(Path("shards"), Path("one"), train_params(**alike, batch_size=2 * rows), seed=SEED)
     two, one = (load_checkpoint(project / name).module.state_dict() for name in ("two", "one"))
     for name, value in one.items():
         np.testing.assert_allclose(two[name], value, atol=2e-6, err_msg=name)

@@ -113,7 +113,7 @@ def test_a_new_row_moves_few_cuts(tmp_path):
 
 @pytest.mark.slow
 def test_killed_as_a_whole_it_goes_on_where_it_was(tmp_path, monkeypatch):
-    write_tree(tmp_path / "raw/toy", pictures(1_500))
+    write_tree(tmp_path / "raw/toy", pictures(800))  # two parts
     text = (ROOT / "params.yaml").read_text().replace("cascade: [mtcnn, dlib-hog]", "cascade: [whole]")
     (tmp_path / "params.yaml").write_text(text.replace("size_px: 224", "size_px: 48", 1))
     monkeypatch.chdir(tmp_path)
