@@ -73,11 +73,12 @@ def run(out: Path, folds: str | None, overrides: Sequence[str], *, start: bool, 
     params = made_now(given).params
     if not params.split.folds:
         raise UsageError("split.folds: 0: no folds; --folds 10 or --folds people asks for some")
-    # The first fold says how many there are.
-    done = _done([_plan(0, given)], start=start, say=say)
-    answered = [read_fold(done[0], 0)]
-    done += _done([_plan(fold, given) for fold in range(1, answered[0].folds)], start=start, say=say)
-    answered += [read_fold(one, fold) for fold, one in enumerate(done[1:], start=1)]
+    # How many people there are is known when the first of them was left out.
+    known = params.split.folds if isinstance(params.split.folds, int) else 1
+    done = _done([_plan(fold, given) for fold in range(known)], start=start, say=say)
+    answered = [read_fold(one, fold) for fold, one in enumerate(done)]
+    done += _done([_plan(fold, given) for fold in range(known, answered[0].folds)], start=start, say=say)
+    answered += [read_fold(one, fold) for fold, one in enumerate(done[known:], start=known)]
     bootstrap = Bootstrap(params.evaluate.bootstrap_draws, params.seed, params.evaluate.calibration_bins)
     result = {"folds": len(answered), "overrides": given, **score_folds(answered, bootstrap)}
     for entry, one in zip(result["per_fold"], done, strict=True):
@@ -120,7 +121,8 @@ def read_fold(done: Done, fold: int) -> FoldAnswers:
         raise UsageError(f"train.task: {done.name} answers no classes, and only answers of classes are pooled")
     answers = read_table(place, _ANSWERED)
     missing = read_table(done.find(f"{SHARDS}/{MISSING_FACES_NAME}"))
-    missing = missing.filter(pc.equal(missing["split"], TEST)).select(["sample_id", "dataset", "label"])
+    tested = pc.and_(pc.equal(missing["split"], TEST), pc.is_valid(missing["label"]))
+    missing = missing.filter(tested).select(["sample_id", "dataset", "label"])
     folds = read_table(done.find(f"{SPLIT}/{FOLDS_NAME}"))
     split = read_table(done.find(f"{SPLIT}/{SPLIT_NAME}"), ["sample_id", "group_id"])
     mine = folds.filter(pc.equal(folds["fold"], fold))["sample_id"]
