@@ -28,9 +28,9 @@ def evaluate_params(**changes) -> EvaluateParams:
     return EvaluateParams(**(values | changes))
 
 
-def make_shards(root: Path, rows: int = 150) -> Path:
+def make_shards(root: Path, rows: int = 150, classes=CLASSES) -> Path:
     """Write shards of two datasets; three test rows of each have no face."""
-    inputs = make_inputs(root, rows=rows)
+    inputs = make_inputs(root, rows=rows, classes=classes)
     for folder in inputs.selected.values():
         ids = pq.read_table(folder / "selected.parquet")["sample_id"].to_pylist()
         tested = [key for key in ids if inputs.rows[key]["split"] == "test"][:3]

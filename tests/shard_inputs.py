@@ -1,12 +1,13 @@
 """Small inputs of the shard stage, made in the test's folder: tables of two datasets."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from pipeline.core.emotions import CLASSES
 from pipeline.core.lineage.snapshot import Snapshot, write_snapshot
 from pipeline.core.params import ShardParams
 from pipeline.core.schema import FACES, LABELS, REJECTS, SELECTED, SPLIT
@@ -52,7 +53,13 @@ def shard_params(**changes) -> ShardParams:
 
 
 def make_inputs(
-    root: Path, *, rows: int = 150, size_px: int = SIZE_PX, hostile: bool = True, unclassed: int = 0
+    root: Path,
+    *,
+    rows: int = 150,
+    size_px: int = SIZE_PX,
+    hostile: bool = True,
+    unclassed: int = 0,
+    classes: Sequence[str] = CLASSES,
 ) -> Inputs:
     """Two datasets: `one` in colour with valence and arousal and subjects, `two` in grey without any of them.
 
@@ -60,7 +67,7 @@ def make_inputs(
     """
     faces, selected, labels, pictures, all_rows = {}, {}, {}, {}, {}
     for name in ("one", "two"):
-        made = [_row(name, number, size_px, hostile) for number in range(rows)]
+        made = [_row(name, number, size_px, hostile, classes) for number in range(rows)]
         for row in made[rows - unclassed :] if name == "one" else ():
             row |= {"label": None, "label_probs": None, "unclassed": "unlabelled", "valence": row["n"] / rows - 0.5}
         made.sort(key=lambda row: row["sample_id"])
@@ -70,7 +77,7 @@ def make_inputs(
         faces[name] = _write_faces(root / "faces" / name, seen)
         selected[name] = write_selected(root / "selected" / name, [row["sample_id"] for row in seen])
         _snapshot(selected[name], "select", {})
-        labels[name] = _write_labels(root / "labels" / name, made)
+        labels[name] = _write_labels(root / "labels" / name, made, classes)
     split = root / "split"
     split.mkdir()
     ordered = sorted(all_rows.values(), key=lambda row: row["sample_id"])
@@ -80,14 +87,14 @@ def make_inputs(
     return Inputs(faces, selected, labels, split, pictures, all_rows)
 
 
-def _row(name: str, n: int, size_px: int, hostile: bool) -> dict:
+def _row(name: str, n: int, size_px: int, hostile: bool, classes: Sequence[str]) -> dict:
     random = np.random.default_rng((n, len(name), ord(name[0])))
     shape = (size_px, size_px, 3) if name == "one" else (size_px, size_px)
     low = random.integers(0, 255, (6, 6, 3) if name == "one" else (6, 6)).astype(np.float32)
     pixels = np.repeat(np.repeat(low, size_px // 6, 0), size_px // 6, 1)
     pixels = np.clip(pixels + random.normal(0, 3, shape), 0, 255).astype(np.uint8)
     odd = "a b/ü.x.#\"'\\/…" if hostile else "p"
-    label = (n * 3 + n // 7) % 8
+    label = CLASSES.index(classes[(n * 3 + n // 7) % len(classes)])
     probs = np.zeros(8, np.float32)
     probs[label] = 1
     return {
@@ -141,12 +148,11 @@ def write_selected(folder: Path, ids: Iterable[str], rejects: Mapping[str, str] 
     return folder
 
 
-def _write_labels(folder: Path, rows: list[dict]) -> Path:
+def _write_labels(folder: Path, rows: list[dict], classes: Sequence[str]) -> Path:
     folder.mkdir(parents=True)
     chosen = [{key: row.get(key) for key in LABELS.names} for row in rows]
     write_table(folder / "labels.parquet", pa.Table.from_pylist(chosen, LABELS))
-    classes = ["anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
-    _snapshot(folder, "harmonize", {"taxonomy": {"name": folder.name, "version": 1}, "classes": classes})
+    _snapshot(folder, "harmonize", {"taxonomy": {"name": folder.name, "version": 1}, "classes": list(classes)})
     return folder
 
 

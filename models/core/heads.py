@@ -48,7 +48,7 @@ class Heads:
         return tuple(AFFECTS.index(name) for name in self.values)
 
 
-def heads_of(task: str, given: Collection[str] = AFFECTS) -> Heads:
-    """Return what a network of a task answers, if its training rows have the values `given`."""
-    wanted = TASKS[task]
+def heads_of(task: str, given: Collection[str] = AFFECTS, classes: Collection[str] = CLASSES) -> Heads:
+    """Return what a network of a task answers, if its training rows have the values `given`, and these classes."""
+    wanted = [name for name in TASKS[task] if name not in CLASSES or name in classes]
     return Heads(tuple(name for name in wanted if task != "all" or name not in AFFECTS or name in given))

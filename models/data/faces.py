@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from models.core.affect import AFFECTS
+from models.core.classes import find_columns, find_outputs
 from models.core.inputs import InputSpec
 from models.data.loader import Batch
+from pipeline.core.emotions import CLASSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,8 @@ class FaceBatch:
 
     Attributes:
         pixels: uint8 (N, channels, size_px, size_px); before `scaled`, as decoded, (N, 3, H, W).
-        labels: int64 (N,), NO_CLASS for none.
-        probs: float32 (N, 8), soft labels, all 0 for none.
+        labels: int64 (N,), the output of each face's class; NO_CLASS for none.
+        probs: float32 (N, outputs), soft labels, all 0 for none.
         weights: float32 (N,), of each sample in the loss.
         affect: float32 (N, 3), valence, arousal and dominance in [-1, 1], 0 if not annotated.
         affect_given: bool (N, 3), whether it is annotated.
@@ -55,12 +57,13 @@ class FaceBatch:
         return FaceBatch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
 
-def faces_of(batch: Batch) -> FaceBatch:
-    """Return a batch of the shards as a `FaceBatch`, with pixels as decoded."""
+def faces_of(batch: Batch, classes: Sequence[str] = CLASSES) -> FaceBatch:
+    """Return a batch of the shards as a `FaceBatch` for a network of some classes, with pixels as decoded."""
+    whole = len(classes) == len(CLASSES)
     return FaceBatch(
         pixels=batch.images,
-        labels=batch.labels,
-        probs=batch.probs,
+        labels=batch.labels if whole else torch.from_numpy(find_outputs(batch.labels.numpy(), classes)),
+        probs=batch.probs if whole else batch.probs[:, find_columns(classes)],
         weights=batch.weights,
         affect=torch.stack([getattr(batch, name) for name in AFFECTS], 1),
         affect_given=torch.stack([getattr(batch, f"{name}_mask") for name in AFFECTS], 1),

@@ -84,6 +84,7 @@ def choose_classes(
     shown: NDArray[np.bool_],
     per_class: int,
     mistakes: int,
+    classes: Sequence[str] = CLASSES,
 ) -> tuple[list[Chosen], list[Chosen]]:
     """Return typical faces of each class, with maps for that class, and mistakes, with maps for the answered class.
 
@@ -93,12 +94,13 @@ def choose_classes(
         shown: (N,) whether the terms allow to show the face.
         per_class: number of faces for the mean map of a class.
         mistakes: number of mistakes to show.
+        classes: those of the network's outputs.
     """
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
 
     def choose(row: int, target: int) -> Chosen:
         said = f"{CLASSES[predicted[row]]} {confidence[row]:.2f}"
-        return Chosen(row, CLASSES[labels[row]], said, target)
+        return Chosen(row, CLASSES[labels[row]], said, classes.index(CLASSES[target]))
 
     rows = np.flatnonzero(shown)
     typical = rows[choose_typical(labels[rows], per_class)].tolist()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
 from models.core.calibration import to_probabilities
+from models.core.classes import find_columns, widen
 from models.core.heads import Heads
 from models.core.runtime import describe_compute, network_device, reproducible
 from models.data.loader import ShardLoader
@@ -204,7 +205,8 @@ def answer_test(
         of_classes = heads.of_classes(logits[:, : len(with_class.sample_id)])
         shown, pairs = answer_classes(test, checkpoint, with_class, of_classes, done, progress)
         _compare(test, with_class, done, others, progress)
-        _write_answers(output, with_class, to_probabilities(of_classes, checkpoint.info.temperature).numpy())
+        shares = to_probabilities(of_classes, checkpoint.info.temperature).numpy()
+        _write_answers(output, with_class, widen(shares, heads.classes))
     else:
         output.write_table(PREDICTIONS_NAME, PREDICTIONS.empty_table())
     output.path(f"{AFFECT_FOLDER}/any")  # the folder of plots is there even if the network answers no value
@@ -227,9 +229,10 @@ def answer_test(
 def answer_classes(
     test: _Test, checkpoint: Checkpoint, rows: HeldOut, logits: Tensor, done: _Done, progress: Progress
 ) -> tuple[tuple[list[Chosen], list[Chosen]], list[tuple[str, str]]]:
-    """Measure answers of the eight classes; returns the faces to show, and the pairs of the confusion matrix."""
-    probabilities, raw = (to_probabilities(logits, heat).numpy() for heat in (checkpoint.info.temperature, 1.0))
-    training = read_training(test.run, test.shards)
+    """Measure answers of classes; returns the faces to show, and the pairs of the confusion matrix."""
+    classes, heats = checkpoint.info.heads.classes, (checkpoint.info.temperature, 1.0)
+    probabilities, raw = (widen(to_probabilities(logits, heat).numpy(), classes) for heat in heats)
+    training = replace(read_training(test.run, test.shards), outputs=tuple(find_columns(classes)))
     done.views.update(build_views(_rows(rows, probabilities), training, test.bootstrap, progress))
     report, details, views = done.report, done.details, done.views
     report |= brief(views)
@@ -252,7 +255,7 @@ def answer_classes(
     predicted = probabilities.argmax(axis=1)
     pairs = zip(rows.label.tolist(), predicted.tolist(), strict=True)
     named = [(CLASSES[label], CLASSES[answer]) for label, answer in pairs]
-    return choose_classes(rows.label, probabilities, rows.shown, *counts), named
+    return choose_classes(rows.label, probabilities, rows.shown, *counts, classes), named
 
 
 def _compare(test: _Test, rows: HeldOut, done: _Done, others: Mapping[str, Path], progress: Progress) -> None:
@@ -263,8 +266,10 @@ def _compare(test: _Test, rows: HeldOut, done: _Done, others: Mapping[str, Path]
             raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
         faces = faces_for(rival, test.shards, TEST, test.params.batch_size)
         logits = rival.info.heads.of_classes(answer_logits(rival, faces, progress))
-        answers = to_probabilities(logits, rival.info.temperature).numpy()
-        views = build_views(_rows(rows, answers), read_training(other, test.shards), test.bootstrap, progress)
+        classes = rival.info.heads.classes
+        answers = widen(to_probabilities(logits, rival.info.temperature).numpy(), classes)
+        training = replace(read_training(other, test.shards), outputs=tuple(find_columns(classes)))
+        views = build_views(_rows(rows, answers), training, test.bootstrap, progress)
         done.report.setdefault("beside", {})[name] = brief_beside(done.views, views)
         done.details.setdefault("beside", {})[name] = beside(done.views, views)
 
@@ -288,8 +293,8 @@ def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
         ModelError: its class order or preprocessing differs; names the first difference.
     """
     checkpoint = load_checkpoint(path, network_device().name)
-    if (classes := checkpoint.info.heads.classes) not in ((), CLASSES):
-        raise ModelError(f"{path}: its outputs are {', '.join(classes)}; they must be {', '.join(CLASSES)}")
+    if (classes := checkpoint.info.heads.classes) not in ((), folder.classes):
+        raise ModelError(f"{path}: its outputs are {', '.join(classes)}; they must be {', '.join(folder.classes)}")
     for key in _MUST_MATCH:
         difference = _difference(key, checkpoint.contract.get(key), folder.contract.get(key))
         if difference:

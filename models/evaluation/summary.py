@@ -57,10 +57,11 @@ class AnsweredRows:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What the network was trained on: the datasets, and the classes with training rows."""
+    """What the network was trained on: the datasets, and the classes with training rows; `outputs` can be answered."""
 
     datasets: frozenset[str]
     classes: frozenset[int]
+    outputs: tuple[int, ...] = _ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,10 @@ def build_view(rows: AnsweredRows, training: Training, bootstrap: Bootstrap) -> 
     shared = tuple(sorted(training.classes & set(faces.label.tolist())))
     both = faces.where(np.isin(faces.label, shared))
     return TestSlice(
-        with_face=_measure(faces, bootstrap),
-        all_rows=_measure(rows, bootstrap),
+        with_face=_measure(faces, bootstrap, training.outputs),
+        all_rows=_measure(rows, bootstrap, training.outputs),
         shared_classes=_measure(both, bootstrap, shared),
-        majority_class=_measure(_constant(faces), bootstrap),
+        majority_class=_measure(_constant(faces), bootstrap, training.outputs),
     )
 
 

@@ -47,6 +47,7 @@ def made_now(overrides: Sequence[str] = ()) -> Now:
         ParamsError: values that params.yaml may not have.
         LineageError: an input is missing, or dvc.yaml cannot be read.
     """
+    read_params(PARAMS)  # which says where to run this from
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, PARAMS.name)
         path.write_bytes(PARAMS.read_bytes())

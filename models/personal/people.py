@@ -18,6 +18,7 @@ from models.core.heads import Heads
 from models.data.faces import faces_of
 from models.data.loader import Batch, ShardLoader
 from models.personal.anchored import Floats, Ints
+from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, ModelError, UsageError
 from pipeline.core.names import TEST, TRAIN
 from pipeline.core.parallel.pool import Progress, no_progress
@@ -37,7 +38,7 @@ class Person:
 
     Attributes:
         name: dataset/subject_id.
-        labels: (N,) classes, NO_CLASS for none.
+        labels: (N,) the outputs of the general network that stand for their classes, NO_CLASS for none.
         affect: (N, A) annotations of the values that the network answers, in [-1, 1], NaN where there is none.
         features: (N, F) the general network's, standardized by what is usual, of mean square 1 / F.
         pixels: (N, G) histograms of oriented gradients, which no network was trained for.
@@ -184,7 +185,7 @@ def _usual_features(shards: Path, general: Checkpoint, *, unclassed: bool) -> tu
 def _describe(batch: Batch, rows: Tensor, general: Checkpoint) -> tuple[Floats, ...]:
     images = batch.images[rows]
     features, answers = frozen_features(general, images)
-    given = faces_of(batch).take(rows)
+    given = faces_of(batch, general.info.heads.classes or CLASSES).take(rows)
     affect = np.where(given.affect_given.numpy(), given.affect.numpy(), np.nan).astype(np.float64)
     affect = affect[:, list(general.info.heads.columns)]
     return given.labels.numpy().astype(np.float64), affect, features, _gradients(images), answers, _small(images)

@@ -22,7 +22,7 @@ from models.personal.networks import GENERAL, NETWORKS, PERSONAL
 from models.personal.people import Person, list_people, pick_person, read_people, with_most_faces
 from models.personal.plot import draw_curve
 from models.personal.scores import Row, mean_over_draws, names_of_scores, score, summarize
-from pipeline.core.emotions import CLASSES, NO_CLASS
+from pipeline.core.emotions import NO_CLASS
 from pipeline.core.errors import UsageError
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import PersonalizeParams
@@ -191,7 +191,7 @@ def _never_shown(people: Mapping[Person, Sequence[Draw]], general: Checkpoint) -
     found = {}
     for person, draws in people.items():
         shown = {int(label) for draw in draws for label in person.labels[draw.shots]}
-        if lacking := [name for number, name in enumerate(CLASSES) if number not in shown]:
+        if lacking := [name for number, name in enumerate(general.info.heads.classes) if number not in shown]:
             found[person.name] = lacking
     return found
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from models.checkpoint import Checkpoint, CheckpointInfo
 from models.core.calibration import fit_temperature, to_probabilities
+from models.core.classes import find_columns, find_outputs, widen
 from models.evaluation.held_out import answer_logits, faces_for, read_held_out
 from models.evaluation.metrics import Answers, Bootstrap, answer, measure
-from pipeline.core.emotions import CLASSES
 from pipeline.shards.read import ShardFolder
 
 # Fewer draws than in evaluate, because this interval only decides whether a network is near chance.
@@ -31,13 +31,15 @@ def vouch(
         folder: the shards, opened for rows with a class.
         shards: their folder.
         split: the name of the validation split, which must have rows.
-        trained: the classes that had training rows.
+        trained: the outputs whose classes had training rows.
     """
     rows = read_held_out(folder, shards, split)
     checkpoint = Checkpoint(info, network)
     logits = info.heads.of_classes(answer_logits(checkpoint, faces_for(checkpoint, shards, split, _BATCH_ROWS)))
-    temperature = fit_temperature(logits, rows.label, trained)
-    predicted, confidence = answer(to_probabilities(logits, temperature).numpy(), range(len(CLASSES)))
+    classes = info.heads.classes
+    temperature = fit_temperature(logits, find_outputs(rows.label, classes), trained)
+    probabilities = widen(to_probabilities(logits, temperature).numpy(), classes)
+    predicted, confidence = answer(probabilities, find_columns(classes))
     answers = Answers(rows.label, predicted, confidence, rows.group)
     score = measure(answers, Bootstrap(_DRAWS, 0, 1)).scores["balanced_accuracy"]
     chance = round(1 / len(np.unique(rows.label)), 6)

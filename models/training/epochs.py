@@ -61,7 +61,7 @@ def read_faces(reading: Reading, home: torch.device = CPU) -> FaceBatch:
         spec=reading.spec,
         unclassed=reading.unclassed,
     )
-    return concat_faces([faces_of(batch).to(home).scaled(reading.spec) for batch in loader])
+    return concat_faces([faces_of(batch, loader.folder.classes).to(home).scaled(reading.spec) for batch in loader])
 
 
 def build_epochs(reading: Reading, epoch: Callable[[], int], *, shuffle: bool) -> Feed:
@@ -163,7 +163,7 @@ class StreamedEpochs:
         self._loader.set_epoch(self._epoch())
         for batch in self._loader:
             if len(batch) >= self._fewest:
-                yield faces_of(batch)
+                yield faces_of(batch, self._loader.folder.classes)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the loader is."""

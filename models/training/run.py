@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.classical.baselines import Classical
 from models.core.affect import AFFECTS
+from models.core.classes import find_outputs
 from models.core.heads import Heads, heads_of
 from models.core.inputs import InputSpec
 from models.core.runtime import Compute
@@ -27,7 +29,6 @@ from models.training.loggers import Opened
 from models.training.loss import Objective, balance_classes
 from models.training.module import Amounts, Learner
 from models.training.reporting import LiveLog, ProgressReport
-from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import ModelError, UsageError
 from pipeline.core.names import TRAIN
 from pipeline.core.parallel.pool import Progress, worker_count
@@ -68,8 +69,8 @@ class Job:
 
     @property
     def heads(self) -> Heads:
-        """What the network answers: the eight classes, values of affect, or both."""
-        return heads_of(self.params.task, self.given)
+        """What the network answers: the classes of the shards, values of affect, or both."""
+        return heads_of(self.params.task, self.given, self.folder.classes)
 
 
 def build_phases(params: TrainParams) -> list[Phase]:
@@ -103,7 +104,7 @@ def run_training(job: Job, state: Path, log: Path, loggers: Sequence[Opened] = (
     """
     network = build_network(job)
     history = History(job.params.select)
-    weights = balance_classes(read_labels(job.folder), len(CLASSES), job.params.class_weights)
+    weights = balance_classes(read_labels(job.folder), len(job.folder.classes), job.params.class_weights)
     objective = Objective(job.params, weights, job.heads)
     live = LiveLog(log, history, loggers)
     phases = build_phases(job.params)
@@ -127,7 +128,7 @@ def run_classical(job: Job) -> tuple[nn.Module, History]:
     held = read_faces(_reading(job, job.held)) if count_rows(job.folder, job.held) else None
     learned, answered = model.fit(faces, held)
     history = History("last")
-    objective = Objective(job.params, torch.ones(len(CLASSES)))
+    objective = Objective(job.params, torch.ones(len(job.folder.classes)), job.heads)
     sums = [objective.sums(learned, faces), NO_SUMS]
     scores: dict[str, float] = {}
     if held is not None and answered is not None:
@@ -152,9 +153,9 @@ def build_network(job: Job) -> nn.Module:
 
 
 def read_labels(folder: ShardFolder) -> Tensor:
-    """Return the classes of the training rows that have one, (N,) int64."""
+    """Return the outputs that stand for the classes of the training rows that have one, (N,) int64."""
     parts = [table["label"].drop_null().to_numpy() for table in iter_shards(folder, TRAIN, ["label"])]
-    return torch.cat([torch.tensor(part, dtype=torch.int64) for part in parts])
+    return torch.from_numpy(find_outputs(np.concatenate(parts).astype(np.int64), folder.classes))
 
 
 def count_given(folder: ShardFolder) -> dict[str, int]:

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from models.core.classes import find_columns
 from models.core.inputs import InputSpec
 from models.core.streams import Purpose, stream, stream_seed
 from models.training.augment import Augmentation
 from models.training.run import Job
 from pipeline.core.catalog import may_show, terms_in
-from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, UsageError
 from pipeline.images import decode_face
 from pipeline.report.sheet import Pixels, Tile, build_sheet
@@ -46,7 +46,7 @@ def sheet_of_classes(folder: ShardFolder, split: str, per_class: int, seed: int)
     drawn = _draw(folder, split, per_class, seed)
     faces = dict(_read_faces(folder, split, [sample for row in drawn for sample in row]))
     tiles: list[Tile] = []
-    for name, row in zip(CLASSES, drawn, strict=True):
+    for name, row in zip(folder.classes, drawn, strict=True):
         shown = [Tile(faces[sample], (name, sample.partition("/")[0])) for sample in row]
         tiles += shown + [_BLANK] * (per_class - len(shown))
     return build_sheet(tiles, columns=per_class, side_px=_TILE_PX, title=f"{split}: faces of each class, seed {seed}")
@@ -67,7 +67,7 @@ def sheet_of_augmentations(job: Job, columns: int) -> Pixels:
     if name == "none":
         raise UsageError("train.augment: none; choose thesis or strong to see what they do")
     augmentation = Augmentation(job.params.augmentations[name], job.spec.size_px)
-    rows = zip(CLASSES, _draw(job.folder, "train", 1, job.seed), strict=True)
+    rows = zip(job.folder.classes, _draw(job.folder, "train", 1, job.seed), strict=True)
     drawn = {sample: label for label, row in rows for sample in row}
     faces = dict(_read_faces(job.folder, "train", list(drawn)))
     tiles: list[Tile] = []
@@ -91,7 +91,7 @@ def _draw(folder: ShardFolder, split: str, per_class: int, seed: int) -> list[li
         raise DataError(f"the terms of the datasets allow to show no face of {split}")
     dice = np.random.default_rng(stream(Purpose.sheet, seed))
     rows: list[list[str]] = []
-    for label in range(len(CLASSES)):
+    for label in find_columns(folder.classes):
         # A copied row, as oversampling writes it, is one face.
         names = sorted(set(table.filter(pc.equal(table["label"], label))["sample_id"].to_pylist()))
         chosen = dice.permutation(len(names))[:per_class]

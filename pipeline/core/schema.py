@@ -63,6 +63,7 @@ class Reason(StrEnum):
     no_majority = "no_majority"
     mixed_emotions = "mixed_emotions"
     affect_contradicts = "affect_contradicts"
+    outside_classes = "outside_classes"  # of none of the classes in harmonize.classes
     # split and shard
     outside_role = "outside_role"
     contradicted = "contradicted"  # a copy of the picture has another label

@@ -6,7 +6,7 @@ learns these needs no class. What needs one leaves such rows out. A withdrawn sa
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,7 +61,7 @@ def run(
     harmonizer = Harmonizer(read_taxonomy(name), params)
     sources = [src, *([decided] if decided else [])]
     with stage_output(out, stage="harmonize", sources=sources, params=params.plain(), tools=()) as output:
-        labels, relabelled = _label_rows(samples, harmonizer, _decided(decided), output, src, progress)
+        labels, relabelled = _label_rows(samples, harmonizer, _decided(decided), params.classes, output, src, progress)
         if not labels.num_rows:
             raise DataError(f"{src / SAMPLES_NAME}: {nothing_left(samples.num_rows, output.rejects)}")
         output.write_table(LABELS_NAME, labels)
@@ -70,7 +70,7 @@ def run(
         return output.finish(
             rows_in=samples.num_rows,
             rows_out=labels.num_rows,
-            contract={"taxonomy": taxonomy, "classes": list(CLASSES), **others},
+            contract={"taxonomy": taxonomy, "classes": params.classes or list(CLASSES), **others},
             format=name,
             taxonomy=taxonomy,
             relabelled=relabelled,
@@ -105,6 +105,7 @@ def _label_rows(
     samples: pa.Table,
     harmonizer: Harmonizer,
     decided: Mapping[str, ClassLabel | RejectedLabel],
+    classes: Sequence[str] | None,
     output: StageOutput,
     src: Path,
     progress: Progress,
@@ -120,13 +121,14 @@ def _label_rows(
             progress(number, samples.num_rows, "")
         _check_affect_range(src, row)
         own = _choose(harmonizer, row, src)
-        chosen = decided.get(row["sample_id"], own)
+        given = decided.get(row["sample_id"], own)
+        chosen = _within(given, classes)
         if isinstance(chosen, RejectedLabel):
             if chosen.reason is Reason.withdrawn or not any(row[name] is not None for name in _AFFECT):
                 reject = Reject(row["sample_id"], row["dataset"], chosen.reason, chosen.detail, row["source_path"])
                 output.reject([reject])
                 continue
-        elif chosen is not own:
+        elif given is not own:
             relabelled[str(own.reason) if isinstance(own, RejectedLabel) else own.label.name][chosen.label.name] += 1
         kept.append(number - 1)
         labels.append(int(chosen.label) if isinstance(chosen, ClassLabel) else None)
@@ -139,6 +141,16 @@ def _label_rows(
     return table.cast(LABELS).sort_by("sample_id"), {
         name: dict(sorted(relabelled[name].items())) for name in relabelled
     }
+
+
+def _within(chosen: ClassLabel | RejectedLabel, classes: Sequence[str] | None) -> ClassLabel | RejectedLabel:
+    """Return a label with its distribution over some of the classes; rejected if its class is not among them."""
+    if classes is None or isinstance(chosen, RejectedLabel):
+        return chosen
+    if chosen.label.name not in classes:
+        return RejectedLabel(Reason.outside_classes, f"{chosen.label.name} is not in harmonize.classes")
+    shares = [share if name in classes else 0.0 for name, share in zip(CLASSES, chosen.probs, strict=True)]
+    return ClassLabel(chosen.label, tuple(share / sum(shares) for share in shares))
 
 
 def _choose(harmonizer: Harmonizer, row: Mapping[str, Any], src: Path) -> ClassLabel | RejectedLabel:

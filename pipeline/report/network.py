@@ -97,7 +97,7 @@ def build_network(evaluation: Path) -> dict[str, Any]:
     bins = read_snapshot(evaluation).params.get("calibration_bins", _BINS)
     return found | {
         "figures": _figures(metrics, details),
-        "confusion": _confusion(answers),
+        "confusion": _confusion(answers, list(details.get("per_class") or CLASSES)),
         "per_class": {name: of.get("recall") for name, of in details.get("per_class", {}).items()},
         "calibration": _calibration(answers, int(bins)),
     }
@@ -191,12 +191,13 @@ def affect_cells(table: pa.Table, names: Sequence[str] = _AFFECTS) -> list[Cell]
     ]
 
 
-def _confusion(answers: pa.Table) -> dict[str, dict[str, int]]:
+def _confusion(answers: pa.Table, names: Sequence[str]) -> dict[str, dict[str, int]]:
     labels, predicted = (answers[name].to_numpy().astype(np.int64) for name in ("label", "predicted"))
     counts = np.bincount(labels * len(CLASSES) + predicted, minlength=len(CLASSES) ** 2).reshape(len(CLASSES), -1)
+    numbers = {name: CLASSES.index(name) for name in names}
     return {
-        actual: {answer: int(counts[row, column]) for column, answer in enumerate(CLASSES)}
-        for row, actual in enumerate(CLASSES)
+        actual: {answer: int(counts[row, column]) for answer, column in numbers.items()}
+        for actual, row in numbers.items()
     }
 
 

@@ -20,7 +20,7 @@ rows a cap keeps, so the draw does not depend on the order of the rows, and rows
 who is drawn.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,13 +151,15 @@ def count_cells(
     return {split: {name: len(rows) for name, rows in of_split.items()} for split, of_split in cells.items()}
 
 
-def missing_classes(labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str]) -> dict[str, object]:
-    """Return the names of classes without a row, by split and dataset. No policy fills these cells."""
+def missing_classes(
+    labels: NDArray[np.integer], splits: Sequence[str], datasets: Sequence[str], classes: Collection[str] = CLASSES
+) -> dict[str, object]:
+    """Return which of `classes` have no row, by split and dataset. No policy fills these cells."""
     found = {(s, d, int(c)) for s, d, c in zip(splits, datasets, labels, strict=True)}
     used = sorted({(split, dataset) for split, dataset, _ in found})
     missing: dict[str, dict[str, list[str]]] = {split: {} for split, _ in used}
     for split, dataset in used:
-        names = [name for number, name in enumerate(CLASSES) if (split, dataset, number) not in found]
+        names = [name for name in classes if (split, dataset, CLASSES.index(name)) not in found]
         if names:
             missing[split][dataset] = names
     return {split: by_dataset for split, by_dataset in missing.items() if by_dataset}

@@ -137,13 +137,14 @@ def list_sources(index: pa.Table, contract: Mapping[str, Any]) -> list[dict[str,
 def _description(index: pa.Table, sources: list[dict[str, Any]], contract: Mapping[str, Any]) -> str:
     named = "; ".join(f"{source['dataset']} (layout and terms of {source['title']})" for source in sources)
     apart = "No group of samples (person, sequence, picture) is in two splits."
-    return f"{describe_rows(index, contract['align'])}, from {named}. {apart}"
+    return f"{describe_rows(index, contract)}, from {named}. {apart}"
 
 
-def describe_rows(index: pa.Table, align: Mapping[str, Any]) -> str:
+def describe_rows(index: pa.Table, contract: Mapping[str, Any]) -> str:
     """Say how many faces there are, with a class and without one."""
     without = index["label"].null_count
-    said = f"{len(index) - without} aligned faces of {align['size_px']} px with one of {len(CLASSES)} expressions"
+    size_px, classes = contract["align"]["size_px"], contract.get("classes", CLASSES)
+    said = f"{len(index) - without} aligned faces of {size_px} px with one of {len(classes)} expressions"
     return f"{said}, {without} with valence, arousal or dominance alone" if without else said
 
 

@@ -96,7 +96,7 @@ def _body(
     rendered = contract.get("rendered", [])
     parts = [
         "# Facial expression shards",
-        f"{describe_rows(index, align)}. No person, sequence or picture is in two splits. Snapshot `{snapshot_id}`.",
+        f"{describe_rows(index, contract)}. No person, sequence or picture is in two splits. Snapshot `{snapshot_id}`.",
     ]
     if rendered:
         parts.append(

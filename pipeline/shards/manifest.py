@@ -43,17 +43,21 @@ def merged_contract(faces: Mapping[str, Path], labels: Mapping[str, Path]) -> di
                 raise DataError(f"{faces[name]}: {key} is {here}, but {there} in {faces[first]}; redo one of them")
     taxonomies: dict[str, Any] = {}
     terms: dict[str, str] = {}
+    shared_classes: list[str] = []
     for name, folder in labels.items():
         contract = read_snapshot(folder).contract
         taxonomies[name] = contract.get("taxonomy")
         terms |= {name: contract["terms"]} if "terms" in contract else {}
         classes = contract.get("classes", list(CLASSES))
-        if classes != list(CLASSES):
-            raise DataError(f"{folder}: the classes are {classes}, not {list(CLASSES)}; run harmonize again")
+        if classes != [known for known in CLASSES if known in classes] or classes != (shared_classes or classes):
+            raise DataError(
+                f"{folder}: the classes are {classes}, not {shared_classes or list(CLASSES)}; run harmonize again"
+            )
+        shared_classes = classes
     shared = {key: pixels[first].get(key) for key in _SHARED}
     rendered = sorted(name for name, folder in labels.items() if is_rendered(folder))
     told = ({"rendered": rendered} if rendered else {}) | ({"terms": terms} if terms else {})
-    return {**shared, "taxonomy": taxonomies, "classes": list(CLASSES), **told}
+    return {**shared, "taxonomy": taxonomies, "classes": shared_classes, **told}
 
 
 def is_rendered(folder: Path) -> bool:

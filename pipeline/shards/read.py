@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, TableError
 from pipeline.core.names import PARQUET, SHARDS_NAME, WEBDATASET
 from pipeline.core.storage import Location
@@ -43,6 +44,11 @@ class ShardFolder:
     containers: tuple[str, ...]
     splits: dict[str, tuple[ShardEntry, ...]]
     unclassed: bool = False
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that rows may have, in their order: all eight, or some (`harmonize.classes`)."""
+        return tuple(self.contract.get("classes", CLASSES))
 
     def entries(self, split: str) -> tuple[ShardEntry, ...]:
         """Return the shards of a split.

@@ -95,7 +95,7 @@ def _annotation(contract: Mapping[str, Any]) -> list[str]:
         for dataset, of in sorted((contract.get("taxonomy") or {}).items())
         if of
     ]
-    return [*mapped, f"The classes are {', '.join(CLASSES)}."]
+    return [*mapped, f"The classes are {', '.join(contract.get('classes', CLASSES))}."]
 
 
 def _classes(index: pa.Table) -> str:

@@ -121,7 +121,7 @@ def run(  # noqa: PLR0913 - what goes in, and how
             rows_written=len(index),
             classes=class_counts(index, CLASSES),
             unclassed=dict(Counter(index.filter(pc.is_null(index["label"]))["split"].to_pylist())),
-            missing_classes=_missing_classes(index),
+            missing_classes=_missing_classes(index, contract["classes"]),
             quotas=balance.quotas,
             shards=dict(Counter(shard.split for shard in shards)),
         )
@@ -139,9 +139,10 @@ def _place(rows: pa.Table, params: ShardParams, seed: int) -> list[Shard]:
     ]
 
 
-def _missing_classes(index: pa.Table) -> dict[str, object]:
+def _missing_classes(index: pa.Table, classes: Collection[str]) -> dict[str, object]:
     rows = index.filter(pc.is_valid(index["label"]))
-    return missing_classes(rows["label"].to_numpy(), rows["split"].to_pylist(), rows["dataset"].to_pylist())
+    splits, datasets = rows["split"].to_pylist(), rows["dataset"].to_pylist()
+    return missing_classes(rows["label"].to_numpy(), splits, datasets, classes)
 
 
 def _write_all(

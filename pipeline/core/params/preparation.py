@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from pydantic_core import PydanticCustomError
 
 from pipeline.core.catalog import TABLES
+from pipeline.core.emotions import CLASSES
 from pipeline.core.params.section import PLAIN_TAG, TABLE_TAG, Count, Section, Seed, Share, UnitShare
 
 # A dataset's name is part of folder names, of every sample_id and of the names of stages in dvc.yaml, where DVC would
@@ -208,8 +209,16 @@ class EqualizeParams(Section):
     tiles: Annotated[int, Field(ge=1, le=64)]
 
 
+def _in_order(values: list[str]) -> list[str]:
+    if not set(values) <= set(CLASSES):
+        raise PydanticCustomError("class", "expected some of {known}", {"known": ", ".join(CLASSES)})
+    return [name for name in CLASSES if name in values]
+
+
 class HarmonizeParams(Section):
-    """The label policy: how rows with more than one label get a class."""
+    """The label policy: which classes there are (null: all eight), and how rows with more than one label get one."""
+
+    classes: Annotated[list[str], AfterValidator(_in_order), Field(min_length=2)] | None
 
     votes: Literal["majority", "probability", "distribution"]
     compound: Literal["reject", "dominant", "distribution"]

@@ -7,17 +7,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from models.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from models.core.heads import heads_of
 from models.personal.networks import NETWORKS
-from models.personal.people import list_people, pick_person
+from models.personal.people import list_people, pick_person, read_people
 from models.personal.scores import summarize
 from models.personal.stage import PAIRS
 from models.personal.stage import run as personalize
+from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import UsageError
 from pipeline.core.params import PersonalizeParams
 from pipeline.core.schema import SPLIT
 from pipeline.core.tables import write_table
-from pipeline.shards.read import open_shards
+from pipeline.shards.read import iter_shards, open_shards
 from pipeline.shards.stage import run as write_shards
 from tests.run_inputs import make_run
 from tests.shard_inputs import make_inputs, shard_params
@@ -27,9 +29,12 @@ PARAMS = PersonalizeParams(draws=2, min_test=2, one_moment=1.0)
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
-    """Shards whose test set holds all five faces of one person."""
-    root = tmp_path_factory.mktemp("personal")
-    inputs = make_inputs(root, rows=60, hostile=False)
+    return make_person(tmp_path_factory.mktemp("personal"))
+
+
+def make_person(root, classes=CLASSES):
+    """Write shards whose test set holds all five faces of one person."""
+    inputs = make_inputs(root, rows=60, hostile=False, classes=classes)
     table = pq.read_table(inputs.split / "split.parquet")
     mine = [inputs.rows[key]["subject_id"] == "s2" for key in table["sample_id"].to_pylist()]
     splits = ["test" if one else old for one, old in zip(mine, table["split"].to_pylist(), strict=True)]
@@ -81,6 +86,20 @@ def test_everybody_with_enough_faces_is_measured(shards, run, tmp_path):
     people = list_people(open_shards(shards), shards, heads_of("emotion"))
     assert summary["people"] == [name for name, rows in people.items() if len(rows) >= 4]
     assert summary["left_out"]["too few faces"] == len(people) - len(summary["people"])
+
+
+def test_a_network_of_some_classes_is_made_personal_in_these(tmp_path):
+    some = ("anger", "happy", "surprise")
+    shards = make_person(tmp_path, some)
+    run = make_run(shards, tmp_path / "run", classes=some)
+    summary = personalize(shards, run, tmp_path / "out", PARAMS, subject="s2", shots=2, seed=1)
+    assert {name for names in summary["never_shown"].values() for name in names} <= set(some)
+    general = load_checkpoint(run / CHECKPOINT_NAME, "cpu")
+    places = list_people(open_shards(shards), shards, general.info.heads)["one/s2"]
+    (person,) = read_people(shards, general, {"one/s2": places})
+    labels = pa.concat_tables(iter_shards(open_shards(shards), "test", ["label"]))["label"].to_numpy()[places]
+    assert person.labels.tolist() == [some.index(CLASSES[label]) for label in labels]
+    assert len(set(labels)) > 1
 
 
 def test_too_many_shots_say_how_many_there_are(shards, run, tmp_path):

@@ -123,6 +123,8 @@ def test_source_below_another(tmp_path: Path) -> None:
             "train_on: [demo-ckplus]",
             "shard.train_on: no dataset demo-ckplus of role train or both; there are demo-affectnet",
         ),
+        ("classes: null", "classes: [happy]", "harmonize.classes: "),
+        ("classes: null", "classes: [happy, joy]", "harmonize.classes: expected some of anger, contempt, "),
         ("folds: 0 ", "folds: persons ", "split.folds: expected a number or 'people', not 'persons'"),
         (
             "{src: raw/demo/ckplus, format: ckplus, role: test}",

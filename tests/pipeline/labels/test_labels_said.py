@@ -32,7 +32,7 @@ HERE = {
 
 def choose(labels, chosen=None, changes=None, affect=None, **policies):
     given = {"votes": "majority", "compound": "dominant", "multi_label": "vote", "affect": "check"} | policies
-    harmonizer = Harmonizer(Taxonomy.model_validate(HERE | (changes or {})), HarmonizeParams(**given))
+    harmonizer = Harmonizer(Taxonomy.model_validate(HERE | (changes or {})), HarmonizeParams(classes=None, **given))
     return harmonizer.choose(labels, chosen, affect or {})
 
 

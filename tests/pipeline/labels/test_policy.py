@@ -17,7 +17,7 @@ SHARED = ["neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "co
 
 def make(name, **changes):
     policies = {"votes": "majority", "compound": "dominant", "multi_label": "vote", "affect": "check"} | changes
-    return Harmonizer(read_taxonomy(name), HarmonizeParams(**policies))
+    return Harmonizer(read_taxonomy(name), HarmonizeParams(classes=None, **policies))
 
 
 def choose(harmonizer, labels, votes=None, **affect):
@@ -124,7 +124,7 @@ def test_a_dominant_part_of_a_compound_is_its_hard_label():
     entry = harmonizer.taxonomy.labels["sadly angry"]
     changed = entry.model_copy(update={"weights": {"sad": 0.7, "anger": 0.3}})
     taxonomy = harmonizer.taxonomy.model_copy(update={"labels": {"sadly angry": changed}})
-    params = HarmonizeParams(votes="majority", compound="dominant", multi_label="vote", affect="check")
+    params = HarmonizeParams(classes=None, votes="majority", compound="dominant", multi_label="vote", affect="check")
     assert choose(Harmonizer(taxonomy, params), ["sadly angry"]) == ClassLabel(6, one_hot("sad"))
 
 

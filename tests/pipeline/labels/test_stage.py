@@ -16,7 +16,7 @@ from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import read_table, rows_to_table, write_table
 from pipeline.labels.stage import run as harmonize
 
-PARAMS = HarmonizeParams(votes="majority", compound="dominant", multi_label="vote", affect="check")
+PARAMS = HarmonizeParams(classes=None, votes="majority", compound="dominant", multi_label="vote", affect="check")
 
 
 def make_samples(folder: Path, fmt: str, rows, **extra) -> Path:
@@ -190,3 +190,32 @@ def test_the_policies_for_several_categories_keep_different_rows(tmp_path):
         params = PARAMS.model_copy(update={"multi_label": policy})
         kept[policy] = harmonize(src, tmp_path / policy, params)["rows_out"]
     assert kept == {"reject": 1, "vote": 2, "priority": 3}
+
+
+def test_rows_of_other_classes_are_left_out_with_the_reason_or_kept_for_their_affect(tmp_path):
+    rows = [
+        labelled("Happiness"),
+        labelled("Disgust"),
+        labelled("Disgust", valence=-0.5),
+        labelled("anger"),
+    ]
+    src = make_samples(tmp_path / "samples", "rafdb", rows)
+    params = PARAMS.model_copy(update={"classes": ["anger", "happy"]})
+    summary = harmonize(src, tmp_path / "labels", params)
+    table = read_table(tmp_path / "labels/labels.parquet", schema=LABELS).to_pylist()
+    assert [(row["sample_id"][4:8], row["label"], row["unclassed"]) for row in table] == [
+        ("0000", 4, None), ("0002", None, "outside_classes"), ("0003", 0, None)
+    ]  # fmt: skip
+    assert summary["rejected"] == {"outside_classes": 1}
+    (reject,) = read_table(tmp_path / "labels/rejects.parquet").to_pylist()
+    assert reject["detail"] == "disgust is not in harmonize.classes"
+    assert read_snapshot(tmp_path / "labels").contract["classes"] == ["anger", "happy"]
+
+
+def test_a_distribution_is_over_the_classes_that_there_are(tmp_path):
+    src = make_samples(tmp_path / "samples", "rafdb_compound", [labelled("Happily Surprised"), labelled("Sadly Angry")])
+    params = {"classes": ["happy", "anger"], "votes": "majority", "compound": "distribution", "multi_label": "vote"}
+    harmonize(src, tmp_path / "labels", HarmonizeParams(**params, affect="check"))
+    for row in read_table(tmp_path / "labels/labels.parquet", schema=LABELS).to_pylist():
+        assert np.isclose(sum(row["label_probs"]), 1)
+        assert {CLASSES[n] for n, share in enumerate(row["label_probs"]) if share} == {CLASSES[row["label"]]}
