@@ -14,6 +14,7 @@ from stages import project
 from stages.ingest import AUTO, ingest_choices
 from stages.say import Json, one_line, show, show_json
 
+_UNSAID: Final = "…"  # what only a person can say
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -95,6 +96,8 @@ def _counts(found: dict[str, Any]) -> Iterator[str]:
         yield "  ".join(["", one_line(row[0]).ljust(widths[0]), *cells])
     rejected = ", ".join(f"{count} {reason}" for reason, count in found["rejected"].items())
     yield f"rows: {found['rows']}; left out: {rejected or 'none'}"
+    if "refused" in found:
+        yield f"prep ingest refuses it unless ingest.accept_mismatch has its name: {found['refused']}"
     release = found["release"]
     if release["release"]:
         yield f"release: {release['verdict']}, {release['release']}"
@@ -105,8 +108,14 @@ def _entry(found: dict[str, Any]) -> Iterator[str]:
     if found["entry"] is None:
         yield f"{folders.PARAMS} has it as {found['dataset']}"
         return
-    lead = "fill in each … of this" if "classes" in found["entry"] else "add this"
-    yield f"for {folders.PARAMS}, below datasets, {lead}:" if "format" in found else "if the clues help, begin with:"
+    if "format" not in found:
+        yield "if the clues help, begin with:"
+    elif "problem" in found and "filled_in" not in found:
+        yield f"for {folders.PARAMS}, below datasets, once that is mended:"
+    else:
+        text = str(found["entry"])
+        lead = "fill in each … of this" if _UNSAID in text else "add this"
+        yield f"for {folders.PARAMS}, below datasets, {lead}:"
     text = yaml.safe_dump(found["entry"], default_flow_style=True, allow_unicode=True, sort_keys=False, width=1 << 20)
     yield f"  {found['dataset']}: {text.strip()}"
 

@@ -174,7 +174,7 @@ GENERIC: Final = frozenset(
     {"folder", "video_folder", "csv", "hub", "yolo", "coco", "voc", "class_columns", "path_list"}
 )
 # Those that have columns, which `columns` in params.yaml may name.
-TABLES: Final = frozenset({"csv", "hub", "path_list"})
+TABLES: Final = frozenset({"csv", "hub", "path_list", "class_columns"})
 # Names of datasets other than those of their formats; all without separators.
 _CALLED: Final = {name.replace("_", ""): name for name in CATALOG if name not in GENERIC} | {
     "ck": "ckplus",

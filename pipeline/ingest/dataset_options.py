@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeline.core.errors import ParamsError
+from pipeline.core.errors import ParamsError, SourceError
 from pipeline.ingest.parsing.delimited import number
 from pipeline.ingest.parsing.label_names import native_label
 
@@ -62,6 +62,14 @@ class DatasetOptions:
                 raise ParamsError(f"params.yaml: classes.{code}: expected {', '.join(labels)}, not {meaning!r}")
             found[code_key(code)] = label
         return found
+
+
+class SettingError(SourceError):
+    """A tree that can be read once its entry in params.yaml says more. `entry` is that, with … for what is unknown."""
+
+    def __init__(self, message: str, entry: Mapping[str, Mapping[str, str]]) -> None:
+        super().__init__(message)
+        self.entry = entry
 
 
 def code_of(text: str) -> int | None:

@@ -9,11 +9,10 @@ from pipeline.core.errors import SourceError
 from pipeline.core.params import IngestParams
 from pipeline.core.schema import Reason
 from pipeline.ingest.clues import read_clues, suffix_of, unread_archives
-from pipeline.ingest.dataset_options import DatasetOptions
+from pipeline.ingest.dataset_options import DatasetOptions, SettingError
 from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, RawDataset, RejectedRow, Row, is_picture, name_of
 from pipeline.ingest.registry import Reader, Tree, locate, open_tree
 from pipeline.ingest.releases.fingerprints import compare
-from pipeline.ingest.releases.named_codes import UnnamedCodesError
 from pipeline.ingest.samples import Listed, face_key, printable, same_labels
 from pipeline.ingest.trees.tree import DamagedError, is_junk
 
@@ -109,8 +108,9 @@ def inspect_tree(src: str, params: IngestParams, *, dataset: str, fmt: str, opti
         unknown = read_clues(tree) if raw is None else ()
         clues = [clue for clue in map(str, unknown) if clue not in str(error)]
         found |= {"problem": str(error), "clues": clues}
-        if isinstance(error, UnnamedCodesError):
-            entry["classes"] = dict.fromkeys(error.codes, "…")
+        if isinstance(error, SettingError):
+            entry |= {key: dict(of) for key, of in error.entry.items()}
+            found["filled_in"] = True
     found |= {"duplicates": _duplicates(tree), "odd": list(_odd(tree, rows, read=raw is not None))}
     return found | {"entry": entry}
 
@@ -119,9 +119,12 @@ def _read(reader: Reader, raw: RawDataset, rows: _Rows, dataset: str) -> dict[st
     for row in reader.read(raw):
         rows.add(row, multi_label=reader.multi_label)
     verdict = compare(reader.name, rows.listed, raw, name=dataset, accepted=True)
-    notes = [*raw.said(), *verdict.notes]
+    refused = {}
+    if verdict.accepted is not None and dataset not in raw.params.accept_mismatch:
+        refused = {"refused": verdict.accepted}
+    notes = [*raw.said(), *(() if refused else verdict.notes)]
     said = {"rows": rows.rows, "counts": rows.plain(), "rejected": dict(sorted(rows.rejected.items()))}
-    return said | {"release": dict(verdict.plain()), "notes": notes}
+    return said | {"release": dict(verdict.plain()), "notes": notes} | refused
 
 
 def _sizes(tree: Tree) -> dict[str, Any]:

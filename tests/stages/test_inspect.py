@@ -9,7 +9,7 @@ import yaml
 
 from stages.cli import run
 from tests.imports import ROOT
-from tests.pipeline.ingest.layouts import put, write_csv, write_expw, write_folder, write_hub
+from tests.pipeline.ingest.layouts import WRITERS, put
 from tests.pipeline.ingest.test_archives import pack
 
 
@@ -42,10 +42,12 @@ def paste(entries):
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
-@pytest.mark.parametrize("write", [write_folder, write_csv, write_hub, write_expw])
-@pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_entry_that_is_pasted_is_read_with_the_counts_that_were_shown(write, kind, project, capsys):
-    write(project / "raw/my set (1)")
+ZIPPED = ("folder", "csv", "hub", "expw")
+
+
+@pytest.mark.parametrize(("fmt", "kind"), [*((fmt, "folder") for fmt in WRITERS), *((fmt, "zip") for fmt in ZIPPED)])
+def test_entry_that_is_pasted_is_read_with_the_counts_that_were_shown(fmt, kind, project, capsys):
+    WRITERS[fmt](project / "raw/my set (1)")
     if kind == "zip":
         pack(project / "raw/my set (1)", project / "raw/x.zip")
     src = "raw/x.zip" if kind == "zip" else "raw/my set (1)"
@@ -61,6 +63,45 @@ def test_entry_that_is_pasted_is_read_with_the_counts_that_were_shown(write, kin
     summary = json.loads(Path(f"data/samples/{found['dataset']}/summary.json").read_text())
     assert (summary["format"], summary["counts"]) == (found["format"], found["counts"])
     assert "has it as" in said(capsys, src)
+
+
+ROW = "a.jpg,happy\n"
+PICTURE = {"a.jpg": "1"}
+SHIFTED = {"train_labels.csv": "image,label\n" + "".join(f"train_0000{n}_aligned.jpg,{n}\n" for n in range(7))}
+FILLED_IN = {
+    "codes": ({f"{code}/{code}.jpg": "x" for code in range(2)}, "happy sad"),
+    "two tables": (PICTURE | {"a.csv": f"image,label\n{ROW}", "b.csv": f"image,label\n{ROW}"}, ""),
+    "two tables of marks": (PICTURE | {f"{one}.csv": "image,happy,sad\na.jpg,1,0\n" for one in "ab"}, ""),
+    "three cells": (PICTURE | {"l.txt": "a.jpg 3 happy\n"}, "3"),
+    "two columns": (PICTURE | {"l.csv": "image,label,emotion\na.jpg,happy,sad\n"}, ""),
+    "shifted codes": (SHIFTED | {f"train_0000{n}_aligned.jpg": "x" for n in range(7)}, ""),
+}
+
+
+@pytest.mark.parametrize("name", FILLED_IN)
+def test_entry_says_what_the_refusal_asks_for(name, project, capsys):
+    files, words = FILLED_IN[name]
+    for path, content in files.items():
+        put(project, f"raw/x/{path}", f"{path}{content}" if content == "x" else content)
+    shown = said(capsys, "raw/x")
+    assert "not read:" in shown
+    lead = "fill in each … of this:" if words else "add this:"
+    (line,) = shown.split(f"for params.yaml, below datasets, {lead}\n")[1].splitlines()
+    for word in words.split():
+        line = line.replace("…", word, 1)
+    paste(yaml.safe_load(line))
+    assert run(["ingest", "--src", "raw/x"]) == 0
+
+
+def test_counts_that_ingest_would_refuse_are_said_to_be(project, capsys):
+    for number in range(60):
+        put(project, f"raw/jaffe/KA.AN{number}.{number}.tiff")
+        put(project, f"raw/jaffe/YM.HA{number}.{number}.tiff")
+    shown = said(capsys, "raw/jaffe")
+    assert "prep ingest refuses it unless ingest.accept_mismatch has its name:" in shown
+    assert run(["ingest", "--src", "raw/jaffe"]) == 1
+    reason = shown.split("has its name: ")[1].splitlines()[0]
+    assert reason in capsys.readouterr().err
 
 
 def test_folders_of_codes_are_read_once_the_entry_is_filled_in(project, capsys):

@@ -44,8 +44,14 @@ def _column_kind(value: Any) -> str:
     return TABLE_TAG if isinstance(value, dict | ScaledColumn) else PLAIN_TAG
 
 
+def _number_as_text(value: Any) -> Any:
+    """Return the name of a column that YAML took for a number: those of a list are called 1, 2 and so on."""
+    return str(value) if type(value) is int else value
+
+
 Column = Annotated[
-    Annotated[ScaledColumn, Tag(TABLE_TAG)] | Annotated[str, Tag(PLAIN_TAG)], Discriminator(_column_kind)
+    Annotated[ScaledColumn, Tag(TABLE_TAG)] | Annotated[str, BeforeValidator(_number_as_text), Tag(PLAIN_TAG)],
+    Discriminator(_column_kind),
 ]
 
 

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Set
 from typing import Final
 
-from pipeline.core.errors import SourceError
-from pipeline.ingest.dataset_options import classes_line, code_of
+from pipeline.ingest.dataset_options import UNSAID, SettingError, classes_line, code_of
 from pipeline.ingest.raw_dataset import RawDataset
 
 # A single code outside the range, or fewer than one row in so many, count as slips and are rejected one by one, unless
@@ -75,9 +74,9 @@ class Codes:
         rows = sum(self._counts[code] for code in beyond)
         several = 0 in beyond or rows > 1  # nobody's pen slips to a 0 where codes begin at 1
         if beyond and (self._shifted() is not None or (several and rows * _SLIPS >= self._counts.total())):
-            raise SourceError(self._refusal(beyond[0]))
+            raise self._refusal(beyond[0])
         if self._given() in self._never:
-            raise SourceError(self._refusal(min(self._counts)))
+            raise self._refusal(min(self._counts))
 
     def _given(self) -> set[int]:
         return {code for code in self._counts if code != _NOT_GIVEN}
@@ -88,15 +87,16 @@ class Codes:
         fitting = (first for first in (self._first - 1, self._first + 1) if codes <= {*range(first, first + size)})
         return next(fitting, None) if 2 * len(codes) > size else None
 
-    def _refusal(self, code: int) -> str:
+    def _refusal(self, code: int) -> SettingError:
         codes, first = sorted(self._given()), None if self._given() in self._never else self._shifted()
         if first is None:
-            why, typed = "counts otherwise", classes_line([str(one) for one in codes])
+            why, named = "counts otherwise", [str(one) for one in codes]
         else:
-            named = [str(first + place) for place in range(len(self._labels))]
-            why, typed = f"seems to count from {first}", classes_line(named, self._labels)
-        return (
+            why, named = f"seems to count from {first}", [str(first + place) for place in range(len(self._labels))]
+        labels = () if first is None else self._labels
+        message = (
             f"{self._raw.tree.src}: {self._at[code]}: code {code} in a column of the codes {codes[0]} to {codes[-1]}, "
             f"where {self.expected} is known: the whole column {why}; say in params.yaml, in the entry of the dataset, "
-            f"what its codes mean: {typed}"
+            f"what its codes mean: {classes_line(named, labels)}"
         )
+        return SettingError(message, {"classes": dict(zip(named, labels or [UNSAID] * len(named), strict=True))})

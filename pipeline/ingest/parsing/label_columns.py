@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.core.errors import SourceError
-from pipeline.ingest.dataset_options import code_key
+from pipeline.ingest.dataset_options import SettingError, code_key
 from pipeline.ingest.parsing.delimited import TextTable, number, squash
 from pipeline.ingest.parsing.label_names import class_word, common_name
 
@@ -47,9 +46,10 @@ def choose_label(
         if len(said) > 1:
             (one, text), (other, another) = list(said.values())[:2][::-1]
             header = table.header or ()
-            raise SourceError(
+            raise SettingError(
                 f"{table.where}: {record.row}: {header[one]} says {text!r}, {header[other]} {another!r}; say in "
-                f"params.yaml which is the label: columns: {{label: {header[one]}}}"
+                f"params.yaml which is the label: columns: {{label: {header[one]}}}",
+                {"columns": {"label": header[one]}},
             )
     return kept[0]
 

@@ -48,7 +48,7 @@ class AffWild2(Reader):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        found = next(_lists(tree, root), None)
+        found = None if root else next(_lists(tree, root), None)  # they are searched for everywhere
         return found and f"{found[2]} has a row for each frame"
 
     def read(self, raw: RawDataset) -> Iterator[Row]:

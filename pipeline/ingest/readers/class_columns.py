@@ -52,7 +52,9 @@ class ClassColumns(Reader):
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        names = [name for name in tables_in(raw.tree, raw.root) if _fits(raw.tree, name)]
+        told = raw.columns.get("file")
+        tables = tables_in(raw.tree, raw.root) if told is None else [raw.at(told)]
+        names = [name for name in tables if name in raw.tree and _fits(raw.tree, name)]
         check_splits(raw, names)
         if not names:
             raise SourceError(f"{raw.tree.src}: looked for {self.layout}")

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Final
 
 from pipeline.core.errors import SourceError
+from pipeline.ingest.dataset_options import SettingError
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.delimited import Delimited, Record, TextTable
 from pipeline.ingest.parsing.json_lines import JsonLines
@@ -111,9 +112,11 @@ def check_splits(raw: RawDataset, found: Sequence[str]) -> None:
     """
     splits = [split_of(name) for name in found]
     if len(found) > 1 and (None in splits or len(set(splits)) < len(splits)):
-        raise SourceError(
+        file = found[0].removeprefix(f"{raw.root}/")
+        raise SettingError(
             f"{raw.tree.src}: several tables fit, {', '.join(found[:6])}; say in params.yaml, in the entry of the "
-            f"dataset, which to read: columns: {{file: {found[0].removeprefix(f'{raw.root}/')}}}"
+            f"dataset, which to read: columns: {{file: {file}}}",
+            {"columns": {"file": file}},
         )
 
 

@@ -36,15 +36,14 @@ class Fer2013(Reader):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        # The same pictures, relabelled: FER+.
-        if votes_near(tree, root):
-            return None
         found = (
             name
             for name in pixel_files(tree, root)
             if Delimited(tree, name, COLUMNS).has("emotion") and not is_ckextended(tree, name)
         )
-        return f"{name} holds pixels as text" if (name := next(found, None)) else None
+        name = next(found, None)
+        # Beside FER+'s votes, they are the same pictures, relabelled.
+        return f"{name} holds pixels as text" if name and not votes_near(tree, root) else None
 
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""

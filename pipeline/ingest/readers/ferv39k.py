@@ -25,6 +25,10 @@ class Ferv39k(ListedClips):
     layout = "4_setups/<setup>/train_….csv and test_….csv with rows such as Action/Sad/0010 Sad"
     depth = 3
 
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        return None if root else super().evidence(tree, root)  # its lists are searched for everywhere
+
     def lists(self, tree: Tree, root: str) -> list[str]:
         """See `ListedClips.lists`: those of all scenes, because the others repeat their clips."""
         prefix = len(root) + 1 if root else 0

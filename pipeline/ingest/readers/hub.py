@@ -5,6 +5,7 @@ from typing import Final
 
 from pipeline.core.errors import SourceError
 from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import SettingError
 from pipeline.ingest.parsing.delimited import Record
 from pipeline.ingest.parsing.label_columns import LABEL_NAMES, choose_label
 from pipeline.ingest.parsing.label_names import class_word, is_split, split_of
@@ -127,9 +128,10 @@ def _label(raw: RawDataset, table: PictureTable, columns: dict[str, int]) -> int
     if len(emotional) == 1:
         return list(header).index(emotional[0])
     if emotional:
-        raise SourceError(
+        raise SettingError(
             f"{table.where}: {' and '.join(emotional)} have classes that are emotions; say in params.yaml which is the "
-            f"label: columns: {{label: {emotional[0]}}}"
+            f"label: columns: {{label: {emotional[0]}}}",
+            {"columns": {"label": emotional[0]}},
         )
     need_columns(table, columns, "label")
     return choose_label(table, LABEL_NAMES, columns, raw.options.meanings())

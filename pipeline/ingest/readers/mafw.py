@@ -30,6 +30,10 @@ class Mafw(ListedClips):
     subset: ClassVar[str] = "single"
     names: ClassVar[range] = range(1, 2)  # how many of the labels a row may have
 
+    def evidence(self, tree: Tree, root: str) -> str | None:
+        """See `Reader.evidence`."""
+        return None if root else super().evidence(tree, root)  # its lists are searched for everywhere
+
     def lists(self, tree: Tree, root: str) -> list[str]:
         """See `ListedClips.lists`."""
         listed = re.compile(_LIST.format(self.subset), re.IGNORECASE)
@@ -58,7 +62,7 @@ class MafwCompound(Mafw):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`: the release has both sets, of which the single one is read unless told otherwise."""
-        return None if Mafw().lists(tree, "") else super().evidence(tree, root)
+        return None if root or Mafw().lists(tree, root) else super().evidence(tree, root)
 
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""

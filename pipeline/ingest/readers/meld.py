@@ -29,7 +29,7 @@ class Meld(Reader):
 
     def evidence(self, tree: Tree, root: str) -> str | None:
         """See `Reader.evidence`."""
-        name = next(_tables(tree, root), None)
+        name = None if root else next(_tables(tree, root), None)  # they are searched for everywhere
         return name and f"{name} has MELD's columns"
 
     def read(self, raw: RawDataset) -> Iterator[Row]:

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Final
 
 from pipeline.core.errors import SourceError
+from pipeline.ingest.dataset_options import UNSAID, SettingError
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.delimited import Record
 from pipeline.ingest.parsing.label_names import split_of
@@ -91,9 +92,10 @@ def _columns(raw: RawDataset, table: LineTable) -> dict[str, int]:
         return columns
     if len(table.header) != _TWO:
         shown = " ".join(table.listed[0]) if table.listed else ""
-        raise SourceError(
+        raise SettingError(
             f"{table.where}: {len(table.header)} cells a line, such as {shown[:80]!r}; which is the label? Say it in "
-            f'params.yaml, in the entry of the dataset: columns: {{path: "1", label: "2"}}'
+            f'params.yaml, in the entry of the dataset: columns: {{path: "1", label: "2"}}',
+            {"columns": {"path": "1", "label": UNSAID}},
         )
     path = 0 if is_picture(table.listed[0][0]) else 1
     return {**columns, "path": path, "label": 1 - path}

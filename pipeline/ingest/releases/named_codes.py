@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pipeline.core.errors import SourceError
 from pipeline.ingest.clues import MAX_CLASSES
-from pipeline.ingest.dataset_options import classes_line, code_key, code_of
+from pipeline.ingest.dataset_options import UNSAID, SettingError, classes_line, code_key, code_of
 from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, RawDataset, Row
 from pipeline.ingest.releases.counts import HELD_OUT, RELEASES, Release, split_key
 
@@ -16,14 +15,6 @@ _TOLERANCE: Final = 0.005
 # Fewer rows could have the counts of a release by chance.
 _MIN_ROWS: Final = 500
 _NOT_GIVEN: Final = "-1"
-
-
-class UnnamedCodesError(SourceError):
-    """All labels are codes, and nothing says what they mean. `codes` are all of them."""
-
-    def __init__(self, message: str, codes: Sequence[str]) -> None:
-        super().__init__(message)
-        self.codes = tuple(codes)
 
 
 Counts = Mapping[str, Counter[str]]  # split -> code or label -> rows
@@ -40,7 +31,7 @@ def name_codes(raw: RawDataset, rows: Sequence[Row], what: str = "labels that ar
         what: how the dataset gives its labels, for the error.
 
     Raises:
-        UnnamedCodesError: all labels are codes, and nothing says what they mean; gives the line to type.
+        SettingError: all labels are codes, and nothing says what they mean; gives the line to type.
     """
     given = {label for row in rows if isinstance(row, Annotation) for label in row.labels}
     if raw.meant or not given - {_NOT_GIVEN} or any(code_of(label) is None for label in given):
@@ -131,7 +122,7 @@ def _assigned(counts: Counts, known: Counts) -> dict[str, str] | None:
     return names if len(set(names.values())) == len(labels) == len(codes) else None
 
 
-def _question(raw: RawDataset, counts: Counts, what: str) -> UnnamedCodesError:
+def _question(raw: RawDataset, counts: Counts, what: str) -> SettingError:
     total = sum(counts.values(), Counter[str]())
     codes = sorted(total, key=lambda code: (len(code), code))
     shown = ", ".join(f"{total[code]} of {code}" for code in codes[:MAX_CLASSES])
@@ -140,4 +131,4 @@ def _question(raw: RawDataset, counts: Counts, what: str) -> UnnamedCodesError:
         f"counts ({shown}) prove no release's order; say in params.yaml, in the entry of the dataset, what they mean: "
         f"{classes_line(codes[:MAX_CLASSES])}"
     )
-    return UnnamedCodesError(message, codes)
+    return SettingError(message, {"classes": dict.fromkeys(codes, UNSAID)})
