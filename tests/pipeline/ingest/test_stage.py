@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from pipeline.core.catalog import UNREAD
 from pipeline.core.errors import LineageError, PrepError, SourceError, UsageError
 from pipeline.core.lineage.identity import identity
 from pipeline.core.lineage.snapshot import read_snapshot
@@ -377,14 +378,16 @@ def test_formats_lists_all_in_lines_that_a_pipe_can_cut(capsys):
     assert run(["formats"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
-    heads = [line for line in lines if not line.startswith(" ")]
+    *heads, last = [line for line in lines if not line.startswith(" ")]
+    assert last == "not read"
+    assert [line.strip() for line in lines[lines.index(last) + 1 :]] == [f"{of}: {why}" for of, why in UNREAD.items()]
     assert len(heads) == len(WRITERS)
     assert {line.split()[0] for line in heads} == set(WRITERS)
 
 
 def test_formats_say_the_same_to_programs(capsys):
     assert run(["formats"]) == 0
-    words = capsys.readouterr().out.split()
+    words = capsys.readouterr().out.partition("\nnot read\n")[0].split()
     assert run(["formats", "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)
     assert [entry["format"] for entry in entries] == [reader.name for reader in READERS]
