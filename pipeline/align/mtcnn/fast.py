@@ -219,6 +219,8 @@ class MtcnnBox(_Stages):
         best = self._refine(pyramids, _squares(boxes, sides, (1.0,)))
         growth = (best.boxes[:, 0, 2] - best.boxes[:, 0, 0]) / sides
         doubtful = np.flatnonzero((best.scores[:, 0] < _SURE_SCORE) | (abs(np.log(growth)) > _SURE_GROWTH))
+        if not len(doubtful):
+            return best
         others = self._refine([pyramids[row] for row in doubtful], _squares(boxes[doubtful], sides[doubtful], _SIZES))
         for row, boxes_of_one, scores in zip(doubtful.tolist(), others.boxes, others.scores, strict=True):
             chosen = int(np.argmax(scores))
