@@ -10,7 +10,8 @@ DEFAULTS, TUNED = "facenet-pytorch, defaults", "facenet-pytorch, tuned"
 _HEAD = """# Face detection and alignment compared with other tools
 
 `make bench-align` measures how long each tool takes from the bytes of a picture to the stored 224 px crop, in processor
-time on one thread. All tools get the same pictures in interleaved chunks; the tables give medians of the rounds.
+time on one thread. All tools get the same pictures in interleaved chunks; the tables give medians of the rounds (one
+round in those below, on a machine with other load: compare within a table only).
 
 - *Floor* is the work that no tool can avoid: decoding in full, one warp and one JPEG.
 - *Tuned* means facenet-pytorch with pictures scaled to at most 640 px and faces of at least 40 px.
@@ -32,27 +33,37 @@ that have boxes. mtcnn and deepface run in a separate process, chunk by chunk in
 # Written by hand: these alternatives were measured once, against each other, on the video frames.
 _TRIED = """## What was tried
 
-On small pictures, no tool can be forty times as fast as facenet-pytorch's defaults, even if the box is known. On tight
-crops, the floor (decoding, warp and JPEG) is only 36 times as fast. On frames the floor is 50 times as fast, and forty
-times would leave 0.19 ms for everything else, while one crop takes 0.24 ms in the third network alone.
+On small pictures, no tool can be forty times as fast as facenet-pytorch's defaults, even if the box is known. On
+tight crops, the floor (decoding, warp and JPEG) is only 40 times as fast. On frames of some 250 px it is 54 times as
+fast, and forty times would leave 0.30 ms for everything else, while one crop takes 0.27 ms in the third network
+alone. On group photos of 500 px, forty times are reached.
 
 - *Checking turned faces*: a face with a low score used to be shown to the third network twice, and one in twenty-four
   in all four orientations, for which the whole picture was turned. The second network, which reads a quarter of the
   pixels, now decides half of these cases. One face in fifty is checked in four orientations, and then only the crops
   are turned, all cut from one pyramid. What remains are attempts on the turned picture, about 12 ms each, for one
   picture in a hundred and for pictures without a face.
-- *Warp*: OpenCV needs 0.37 ms for three channels and 0.17 ms for four, with the same result, so it gets four channels.
-  One remap with float or fixed-point maps takes longer, because the maps must be computed.
-- *Third network*: ONNX Runtime takes 0.24 ms per crop in batches of four (0.27 in batches of eight; OpenCV's dnn takes
-  0.74). Computing PReLU by one depthwise convolution and one addition instead of three convolutions saved a tenth.
+- *Crops*: releases of crops begin with the whole picture as the box (`mtcnn-whole`). On 300 crops of 224, 100 and 48
+  px this took 1.84 instead of 2.65, 1.40 instead of 1.89 and 1.37 instead of 1.74 ms. A threshold of 0.9 instead of
+  0.97 changes little, and 0.99 takes longer at 48 px. No more faces came out lying or upside down, whether the crops
+  were turned by 90 or 180 degrees or not; fewer were left to `whole`.
+- *JPEG*: simplejpeg takes 0.24 ms for a crop, OpenCV the same, Pillow 0.30; with four channels, or a buffer given for
+  the decoded picture, it takes no less.
+- *Warp*: OpenCV needs 0.37 ms for three channels and 0.17 ms for four, with the same result, so it gets four
+  channels. One remap with float or fixed-point maps takes longer, because the maps must be computed.
+- *Third network*: ONNX Runtime takes 0.24 ms per crop in batches of four (0.27 in batches of eight; OpenCV's dnn
+  takes 0.6 to 0.74, and twice as long for the widest convolution alone, with or without Winograd's method). Three
+  quarters of that time are convolutions at 110 GFLOP/s, which is about all that the core can do. Pooling before
+  PReLU, as in the first network, would save nothing: 12 of 32 slopes are negative. Computing PReLU by one depthwise
+  convolution and one addition instead of three convolutions saved a tenth.
 - *Second network*: it looks at one crop of the given box, and at other sizes only if it doubts the box. The error is
   0.0618; with three sizes every time it was 0.0644, because the box is nearly always right.
-- *First network*: it searches for faces down to 0.35 of the picture's short side, then 0.2, then 0.1. With 0.3 and then
-  0.1, portraits took 15% longer. With 0.4 first, they took 8% longer, because the first search found no face.
-- *Keeping memory in malloc*: no difference.
-- *Landmarks*: a second pass on the corrected box, not turned upright, has an error of 0.0650, a third pass 0.0688. Eyes
-  from dlib's five points with nose and mouth from MTCNN have 0.0668, the mean of both tools' eyes 0.0618. All are worse
-  than `upright`, or no better than `none`.
+- *First network*: it searches for faces down to 0.35 of the picture's short side, then 0.2, then 0.1. With 0.3 and
+  then 0.1, portraits took 15% longer. With 0.4 first, they took 8% longer, because the first search found no face.
+- *Keeping memory in malloc, or smaller batches of frames*: no difference.
+- *Landmarks*: a second pass on the corrected box, not turned upright, has an error of 0.0650, a third pass 0.0688.
+  Eyes from dlib's five points with nose and mouth from MTCNN have 0.0668, the mean of both tools' eyes 0.0618. All
+  are worse than `upright`, or no better than `none`.
 """
 
 
