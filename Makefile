@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast test-long test-faults check types pages rules format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-video bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-intervals bench-personal bench-review screenshots mutants policies labels tables
+.PHONY: help setup repro test test-fast test-long test-faults check types pages rules format lock clean docs docs-serve bench-align bench-shards bench-ingest bench-video bench-duplicates bench-feeding bench-scale bench-gpu bench-ablation bench-cluster bench-doubt bench-doubt-network bench-intervals bench-personal bench-review screenshots mutants policies labels tables
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -108,6 +108,9 @@ bench-ablation: setup ## what each ingredient of the default training brings on 
 
 bench-doubt: setup ## how many planted wrong labels prep doubt finds: docs/doubt.md
 	python -m benchmarks.doubt $${TMPDIR:-/tmp}/doubt
+
+bench-doubt-network: setup ## the same for the loss of the default network, trained without the person; takes an hour
+	python -m benchmarks.doubt_network $${TMPDIR:-/tmp}/doubt
 
 bench-cluster: setup ## what handing parts to processes and to Ray costs, and the memory of the driver: docs/cluster.md
 	python -m benchmarks.cluster

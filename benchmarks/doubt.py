@@ -15,13 +15,14 @@ import shutil
 import sys
 import time
 from contextlib import chdir
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -30,15 +31,18 @@ from benchmarks.photographs import PORTRAITS, photographs
 from pipeline.core.names import DOUBT_NAME, LABELS_NAME
 from pipeline.core.parallel.pool import worker_count
 from pipeline.core.params import read_params
-from pipeline.core.tables import read_table, table_files, write_table
+from pipeline.core.tables import read_part, read_table, table_files, write_table
 from pipeline.doubt.answers import answer, reduce
 from pipeline.doubt.features import join, read_descriptors, read_features
 from pipeline.doubt.labels import doubt_labels
 from pipeline.doubt.rows import Labelled, read_labelled
 from pipeline.doubt.stage import run
+from pipeline.geometry.margin import read_margin
+from pipeline.images import decode_face
 
 SHARE, SEEDS, FIRST = 0.1, (1, 2, 3), 100
 KINDS, PLANTED = ("random", "likely"), 10
+LITE0_PX, BATCH = 96, 64
 WIDE = 128  # more features than these are reduced
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -83,20 +87,9 @@ def prepared(folder: Path) -> Path:
 
 def measure(name: str, project: Path, root: Path, own: Path | None) -> None:
     """Print one table: a row for each way to score labels."""
-    params = read_params(project / "params.yaml")
-    names = sorted(path.name for path in (project / "data/labels").iterdir())
-    folders = [{one: project / kind / one for one in names} for kind in ("data/aligned", "data/labels")]
-    with chdir(project):
-        rows, _ = read_labelled(
-            *folders,
-            project / "data/split",
-            folds=params.doubt.folds,
-            copy=params.split.contradiction_similarity,
-            seed=1,
-        )
-    spaces = features(name, rows, [part for folder in folders[0].values() for part in table_files(folder)], root, own)
+    rows, parts = labelled(project)
+    spaces = features(name, rows, parts, root, own)
     right = {space: answer(given, rows.labels, rows.fold).mean(axis=1) for space, given in spaces.items()}
-    reference = np.mean(list(right.values()), axis=0)
     print(f"\n{name}: {len(rows.ids)} faces, {round(SHARE * len(rows.ids))} labels swapped, seeds {SEEDS}")
     for space, probs in right.items():
         print(f"{space}: {(probs.argmax(axis=1) == rows.labels).mean():.3f} of the labels as they are repeated")
@@ -105,7 +98,7 @@ def measure(name: str, project: Path, root: Path, own: Path | None) -> None:
     found: dict[str, dict[str, list[Found]]] = {}
     for kind in KINDS:
         for seed in SEEDS:
-            labels, swapped = swap(rows.labels, reference, kind, seed)
+            labels, swapped = swap(rows.labels, np.mean(list(right.values()), axis=0), kind, seed)
             for how, doubt in scores(spaces, labels, rows.fold, seed).items():
                 found.setdefault(how, {}).setdefault(kind, []).append(count(doubt, swapped))
     for how, by_kind in found.items():
@@ -117,9 +110,20 @@ def measure(name: str, project: Path, root: Path, own: Path | None) -> None:
         print(f"| {how} | {' | '.join(cells)} |", flush=True)
 
 
+def labelled(project: Path) -> tuple[Labelled, list[Path]]:
+    """Return the labelled faces of a project, and the files of all its aligned faces."""
+    params = read_params(project / "params.yaml")
+    names = sorted(path.name for path in (project / "data/labels").iterdir())
+    folders = [{one: project / kind / one for one in names} for kind in ("data/aligned", "data/labels")]
+    copy = params.split.contradiction_similarity
+    with chdir(project):
+        rows, _ = read_labelled(*folders, project / "data/split", folds=params.doubt.folds, copy=copy, seed=1)
+    return rows, [part for folder in folders[0].values() for part in table_files(folder)]
+
+
 def features(name: str, rows: Labelled, parts: list[Path], root: Path, own: Path | None) -> dict[str, Floats]:
     """Return features (N, views, C) of the labelled faces by their name, reduced; they are computed once."""
-    makers = {"histograms of gradients": histograms, "dlib's face descriptor": descriptors}
+    makers = {"histograms of gradients": histograms, "dlib's face descriptor": descriptors, "EfficientNet-Lite0": lite0}
     spaces = {}
     for number, (space, make) in enumerate(makers.items()):
         cache = root / f"{name.replace(' ', '-')}-{number}.npz"
@@ -131,7 +135,9 @@ def features(name: str, rows: Labelled, parts: list[Path], root: Path, own: Path
             np.savez(cache, ids=np.array(ids), values=values)
         with np.load(cache) as kept:
             spaces[space] = taken(rows, kept["ids"], kept["values"])
-    spaces["both side by side"] = join(list(spaces.values()))
+    first, *others = list(spaces)
+    for other in others:
+        spaces[f"{first} and {other} side by side"] = join([spaces[first], spaces[other]])
     if own is not None:
         with np.load(own) as kept:
             more = {space: kept[space].reshape(len(kept["ids"]), 1, -1) for space in kept.files if space != "ids"}
@@ -151,6 +157,29 @@ def descriptors(parts: list[Path]) -> tuple[list[str], Floats]:
     return ids, values.astype(np.float64)
 
 
+def lite0(parts: list[Path]) -> tuple[list[str], Floats]:
+    """Return what EfficientNet-Lite0, trained on ImageNet, sees in each face and in its mirror image, (N, 2, 1280)."""
+    from models.registry import create_model, find_model
+
+    network: Any = create_model("efficientnet_lite0", pretrained=True, size_px=LITE0_PX).eval()
+    network.reset_classifier(0)  # timm's: what is left ends with the pooled features
+    ids, values = [], []
+    for part in parts:
+        spec = replace(find_model("efficientnet_lite0").input(LITE0_PX), zoom=1 - 2 * read_margin(part.parent))
+        for batch in read_part(part, ["sample_id", "image"]).to_batches(max_chunksize=BATCH):
+            ids += batch["sample_id"].to_pylist()
+            faces = np.stack([to_rgb(decode_face(image)) for image in batch["image"].to_pylist()])
+            pixels = spec.prepare(torch.from_numpy(faces).permute(0, 3, 1, 2))
+            with torch.inference_mode():
+                values.append(torch.stack([network(pixels), network(pixels.flip(3))], 1).double().numpy())
+    return ids, np.concatenate(values)
+
+
+def to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (H, W, 3) of grey or coloured pixels."""
+    return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
 def taken(rows: Labelled, ids: NDArray[np.str_], values: Floats) -> Floats:
     """Return the values (N, 2, C) of the labelled faces in their order, wide ones reduced as in the stage."""
     at = {sample_id: row for row, sample_id in enumerate(ids.tolist())}
@@ -158,7 +187,7 @@ def taken(rows: Labelled, ids: NDArray[np.str_], values: Floats) -> Floats:
     return join([reduce(given, 1) if given.shape[2] > WIDE else given])
 
 
-def swap(labels: Ints, reference: Floats, kind: str, seed: int) -> tuple[Ints, Ints]:
+def swap(labels: Ints, likeliest: Floats, kind: str, seed: int) -> tuple[Ints, Ints]:
     """Return labels of which a tenth is wrong, and the rows of these."""
     random = np.random.default_rng(seed)
     swapped = random.choice(len(labels), round(SHARE * len(labels)), replace=False)
@@ -166,7 +195,7 @@ def swap(labels: Ints, reference: Floats, kind: str, seed: int) -> tuple[Ints, I
     if kind == "random":
         wrong[swapped] = [random.choice(present[present != label]) for label in labels[swapped]]
     else:
-        others = reference[swapped].copy()
+        others = likeliest[swapped].copy()
         others[np.arange(len(swapped)), labels[swapped]] = -1
         wrong[swapped] = others.argmax(axis=1)
     return wrong, swapped
