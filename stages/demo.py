@@ -1,4 +1,4 @@
-"""`prep demo`: render small raw trees in the layouts of four datasets."""
+"""`prep demo`: render small raw trees in the layouts of five datasets."""
 
 from pathlib import Path
 from typing import Annotated

@@ -23,7 +23,8 @@ def loss_name(params: TrainParams) -> str:
     """Return what the loss of a training is called."""
     if params.task == "emotion":
         return "cross-entropy"
-    return "mean squared error" if params.affect_loss == "mse" else "1 - CCC"
+    of_values = "mean squared error" if params.affect_loss == "mse" else "1 - CCC"
+    return f"cross-entropy + {of_values}" if params.task == "all" else of_values
 
 
 @dataclass(frozen=True, slots=True)

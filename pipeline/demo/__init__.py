@@ -1,1 +1,1 @@
-"""Small raw trees of four datasets in their native layouts, rendered from the one portrait that scikit-image ships."""
+"""Small raw trees of five datasets in their native layouts, rendered from the one portrait that scikit-image ships."""

@@ -23,7 +23,14 @@ from pipeline.report.charts import MARGIN, build_circle, build_errors, build_map
 from pipeline.report.flow import build_flow, sum_classes, sum_misses
 
 # The name of a score says what to compare it with.
-_METRICS: Final = {"ece": "calibration error", "ece_chance": "calibration error by chance alone"}
+_METRICS: Final = {
+    "ece": "calibration error",
+    "ece_chance": "calibration error by chance alone",
+    "ccc": "CCC",
+    "mean ccc": "mean CCC",
+    "pearson": "Pearson's correlation",
+    "rmse": "RMSE",
+}
 _SPLITS: Final = ("train", "val", "test")
 _SHADES: Final = 10  # of a cell of the confusion, by its share of the row
 _TEMPLATES: Final = Path(__file__).with_name("templates")

@@ -21,9 +21,9 @@ from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow
 
-# Two of the demo's four: DVC itself takes seconds of each stage, the more the longer dvc.lock is. The others are below.
+# Two of the demo's five: DVC itself takes seconds of each stage, the more the longer dvc.lock is. The others are below.
 DATASETS = ("demo-affectnet", "demo-rafdb")
-OTHERS = ("demo-ckplus", "demo-emotic")
+OTHERS = ("demo-ckplus", "demo-emotic", "demo-afewva")
 SMALL = {
     "demo": {"faces": 96},
     "align": {"size_px": 64},
@@ -183,7 +183,7 @@ def mixture(project, tmp_path_factory):
     return folder
 
 
-def test_a_mixture_of_five_datasets_has_a_certificate_of_zeros(mixture):
+def test_a_mixture_of_six_datasets_has_a_certificate_of_zeros(mixture):
     certificate = json.loads((mixture / "data/split/certificate.json").read_text())
     sought = ("groups", "subjects", "sequences", "files", "pictures", "duplicates")
     # People decided nothing about this mixture, so that kind is counted, and empty.

@@ -19,6 +19,7 @@ from tests.imports import ROOT
 
 pytestmark = pytest.mark.long
 
+# Those with classes.
 DATASETS = ("demo-affectnet", "demo-ckplus", "demo-rafdb", "demo-emotic")
 # With and without augmentation: what the thesis did with networks of its own, and with pretrained ones.
 PRESETS = {
@@ -70,7 +71,7 @@ def project(tmp_path_factory) -> Iterator[Path]:
         patch.chdir(folder)
         patch.setenv("PREP_WORKERS", "1")
         assert prep(["demo", "--out", "raw/demo"]) == 0
-        for name in DATASETS:
+        for name in params.datasets:
             src = str(params.datasets[name].src)
             assert prep(["ingest", "--src", src, "--out", f"data/samples/{name}"]) == 0
             assert prep(["align", "--src", src, "--out", f"data/aligned/{name}"]) == 0
