@@ -14,6 +14,7 @@ from pipeline.ingest.parsing.picture_table import SUFFIXES as TABLE_SUFFIXES
 from pipeline.ingest.parsing.picture_table import open_table
 from pipeline.ingest.parsing.table_columns import KNOWN, columns_of
 from pipeline.ingest.raw_dataset import is_picture
+from pipeline.ingest.trees.overlay import SUFFIXES
 from pipeline.ingest.trees.tree import Tree
 
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z", ".tar.xz", ".tar.bz2", ".zst")
@@ -56,8 +57,13 @@ def unread_archives(tree: Tree) -> list[str]:
 
 
 def _archives(tree: Tree) -> Iterator[Clue]:
-    if names := unread_archives(tree):
-        yield Clue(f"{_some(names, 'archive')} of a kind that is not read in place", "unpack")
+    names = unread_archives(tree)
+    inner = [name for name in names if name.casefold().endswith(SUFFIXES)]
+    others = [name for name in names if name not in inner]
+    if inner:
+        yield Clue(f"{_some(inner, 'archive')}, inside another one", "unpack the outer one, and what is in it is read")
+    if others:
+        yield Clue(f"{_some(others, 'archive')} of a kind that is not read in place", "unpack")
 
 
 def _picture_tables(tree: Tree) -> Iterator[Clue]:

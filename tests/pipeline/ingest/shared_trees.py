@@ -403,11 +403,24 @@ CLIPS = {
     ),
 }  # fmt: skip
 
+_PACKED = {f"train/{one}/a.jpg": None for one in ("anger", "happy")}
+_ROWS = [(f"train/{one}/a.jpg", one, "train") for one in ("anger", "happy")]
+ARCHIVES = {
+    "a zip in a folder": Shared(
+        {"deep/down/data.zip": within(".zip", _PACKED)}, "folder",
+        [(f"deep/down/{path}", label, split) for path, label, split in _ROWS],
+    ),
+    "a zip in a folder in a tar": Shared(
+        {"outer.tar": within(".tar", {"inner/data.zip": within(".zip", _PACKED)})},
+        error="1 archive, inner/data.zip, inside another one: unpack the outer one, and what is in it is read",
+    ),
+}  # fmt: skip
+
 SHARED = {
     f"{kind}: {name}": tree
     for kind, trees in {
         "yolo": YOLO, "coco": COCO, "voc": VOC, "marks": MARKS, "hub": HUB, "affectnet": AFFECTNET, "rafdb": RAFDB,
-        "table": TABLES, "folders": FOLDERS, "clips": CLIPS,
+        "table": TABLES, "folders": FOLDERS, "clips": CLIPS, "archives": ARCHIVES,
     }.items()
     for name, tree in trees.items()
 }  # fmt: skip
