@@ -5,20 +5,7 @@ import json
 import pytest
 
 from pipeline.core.errors import SourceError
-from tests.pipeline.ingest.layouts import NAMES, WRITERS, Read, npy, png, put
-from tests.pipeline.ingest.test_archives import pack
-
-FORMATS = ("yolo", "coco", "voc", "class_columns", "path_list", "bu3dfe", "faces")
-
-
-@pytest.mark.parametrize("suffix", [".zip", ".tar"])
-@pytest.mark.parametrize("fmt", FORMATS)
-def test_archive_reads_like_its_folder(fmt, suffix, tmp_path):
-    WRITERS[fmt](tmp_path / "raw")
-    folder = Read(tmp_path / "raw", tmp_path / "out")
-    archive = Read(pack(tmp_path / "raw", tmp_path / f"packed{suffix}"), tmp_path / "out2")
-    assert archive.summary["format"] == fmt
-    assert (archive.rows, archive.reasons()) == (folder.rows, folder.reasons())
+from tests.pipeline.ingest.layouts import NAMES, Read, npy, png, put
 
 
 def yolo(root, lines, names=NAMES, said="data.yaml"):
