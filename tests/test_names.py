@@ -3,6 +3,7 @@
 import ast
 import re
 import tokenize
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -118,39 +119,50 @@ def said(path: Path) -> str:
         return "\n".join(token.string for token in tokenize.tokenize(stream.readline) if token.type in kinds)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_docstrings_name_what_is_there(path):
-    for node in documented(tree_of(path)):
-        text = ast.get_docstring(node)
-        names = [span for span in spans(text) if _NAME.fullmatch(span)]
-        assert unresolved(text) + [name for name in names if stale(name)] == []
+def told(paths: list[Path], wrong: Callable[[Path], list[str]]) -> dict[str, list[str]]:
+    """Return what is wrong, by file. A test for each of 800 files would take longer than what it looks at."""
+    return {name_of(path): names for path in paths if (names := wrong(path))}
 
 
-@pytest.mark.parametrize("path", OTHERS, ids=name_of)
-def test_comments_and_messages_name_what_is_there(path):
-    assert unresolved(said(path)) == []
+def stale_names(text: str) -> list[str]:
+    return [span for span in spans(text) if _NAME.fullmatch(span) and stale(span)]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=name_of)
-def test_a_package_says_of_itself_what_it_has(path):
-    text = ast.get_docstring(tree_of(path)) or ""
-    own = {word for file in path.parent.rglob("*.py") for word in (file.stem, *top_level(file))}
-    names = {span.partition(".")[0] for span in spans(text) if _NAME.fullmatch(span)}
-    assert names - own - {*TOPS, "prep"} == set()
+def test_docstrings_name_what_is_there():
+    def wrong(path: Path) -> list[str]:
+        texts = [ast.get_docstring(node) or "" for node in documented(tree_of(path))]
+        return [name for text in texts for name in unresolved(text) + stale_names(text)]
+
+    assert told(FILES, wrong) == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_all_that_a_module_exports_is_in_it(path):
-    exported = top_level(path).get("__all__")
-    names = ast.literal_eval(exported.value) if isinstance(exported, ast.Assign) else []
-    assert [name for name in names if name not in top_level(path)] == []
+def test_comments_and_messages_name_what_is_there():
+    assert told(OTHERS, lambda path: unresolved(said(path))) == {}
+
+
+def test_a_package_says_of_itself_what_it_has():
+    def wrong(path: Path) -> list[str]:
+        text = ast.get_docstring(tree_of(path)) or ""
+        own = {word for file in path.parent.rglob("*.py") for word in (file.stem, *top_level(file))}
+        names = {span.partition(".")[0] for span in spans(text) if _NAME.fullmatch(span)}
+        return sorted(names - own - {*TOPS, "prep"})
+
+    assert told([path for path in FILES if path.name == "__init__.py"], wrong) == {}
+
+
+def test_all_that_a_module_exports_is_in_it():
+    def wrong(path: Path) -> list[str]:
+        exported = top_level(path).get("__all__")
+        names = ast.literal_eval(exported.value) if isinstance(exported, ast.Assign) else []
+        return [name for name in names if name not in top_level(path)]
+
+    assert told(FILES, wrong) == {}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_documents_name_what_is_there(path):
     text = path.read_text()
-    names = [span for span in spans(text) if _NAME.fullmatch(span)] if path != HISTORY else []
-    assert unresolved(text if path != HISTORY else "") + [name for name in names if stale(name)] == []
+    assert unresolved(text) + stale_names(text) == [] or path == HISTORY
     assert [link for link in _LINK.findall(text) if "://" not in link and not (path.parent / link).exists()] == []
 
 
