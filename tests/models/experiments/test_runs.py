@@ -71,6 +71,9 @@ def experiments():
 @pytest.mark.slow
 def test_what_is_done_is_read_and_the_rest_runs(project):
     said = []
+    # What is not committed is part of the experiments, and stays as it is here.
+    mine = Path("params.yaml").read_text().replace("seed: 20", "seed: 7")
+    Path("params.yaml").write_text(mine)
     result = run(Path("runs/matrix"), [], start=True, say=said.append)
     assert [line.partition(":")[0] for line in said] == ["1 of 2", "2 of 2"]
     assert result["rows"] == [*NAMES, "all others"]
@@ -80,7 +83,14 @@ def test_what_is_done_is_read_and_the_rest_runs(project):
     assert {row: cells[row, NAMES[0]]["accuracy"]["value"] for row in NAMES} == dict(
         zip(NAMES, (0.1, 0.2), strict=True)
     )
-    assert call("git", "status", "--porcelain") == ""
+    assert call("git", "status", "--porcelain") == " M params.yaml\n"
+    assert Path("params.yaml").read_text() == mine
+    assert (
+        find_done(plan_experiment("matrix-demo-ckplus", ["shard.train_on=[demo-ckplus]"])).read_json(
+            "runs/evaluate/details.json"
+        )["seed"]
+        == 7
+    )
     assert not list(Path(".dvc/tmp/exps").glob("*/tmp*"))
     before = experiments()
     assert len(before) == 2
