@@ -11,7 +11,7 @@ _TITLES: Final = {
     "align": "with a face",
     "select": "with a face that passes the gates",
     "equalize": "equalized",
-    "harmonize": "with one of the eight classes, or with affect",
+    "harmonize": "with a class, or with affect",
     "split": "in a set: training, validation or test",
     "shard": "in the shards, with a face",
 }

@@ -65,6 +65,7 @@ def build_page(card: Mapping[str, Any], gallery: Gallery | None = None) -> str:
     # As they are, because their hashes are in the policy.
     style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     circles = [build_circle(title, cells) for title, cells in card.get("affect", {}).items()]
+    known = card.get("contract", {}).get("classes", CLASSES)
     if card.get("errors"):
         circles.append(build_errors("from what is annotated to what is answered", card["errors"]))
     return environment.get_template("page.html").render(
@@ -73,7 +74,8 @@ def build_page(card: Mapping[str, Any], gallery: Gallery | None = None) -> str:
         style=style,
         script=script,
         policy=_policy(style, script),
-        classes=CLASSES,
+        classes=[name for name in CLASSES if name in known] or CLASSES,
+        class_numbers={name: number for number, name in enumerate(CLASSES)},
         splits=[split for split in _SPLITS if split in sum_classes(card)],
         totals=sum_classes(card),
         misses=sum_misses(card),

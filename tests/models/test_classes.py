@@ -15,6 +15,7 @@ from models.inference.export import export_onnx
 from models.training.stage import run as train
 from pipeline.core.emotions import CLASSES, NO_CLASS
 from pipeline.core.errors import ModelError
+from pipeline.report.network import build_network
 from pipeline.shards.read import open_shards
 from tests.models.training_inputs import train_params
 from tests.run_inputs import evaluate_params, make_run, make_shards
@@ -76,6 +77,9 @@ def test_answers_and_scores_are_of_these_classes(shards, run, tmp_path):
     assert metrics["balanced_accuracy"] == pytest.approx(recall, abs=1e-6)
     assert tuple(details["per_class"]) == tuple(metrics["per_class"]) == SOME
     assert tuple(details["confusion"]) == tuple(details["confusion"]["anger"]) == SOME
+    counts = build_network(tmp_path / "out")["confusion"]
+    assert tuple(counts) == tuple(counts["anger"]) == SOME
+    assert sum(counts["fear"].values()) == (true == CLASSES.index("fear")).sum()
 
 
 def test_a_network_of_all_classes_is_refused_on_shards_of_some(shards, tmp_path):

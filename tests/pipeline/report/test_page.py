@@ -1,5 +1,7 @@
 """The page in a browser: on a desk and on a telephone, by keyboard alone, with words and scripts of others in it."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -274,3 +276,14 @@ def test_however_many_faces_a_bounded_number_is_shown_with_the_worst_among_them(
             assert {ids[row] for row in mine[np.argsort(worst[mine])[:3]]} <= chosen
         wrong = mine[mine % 3 == 0]
         assert {ids[row] for row in wrong[np.argsort(-sure[wrong])[:5]]} <= chosen
+
+
+def test_the_page_of_some_classes_has_these_alone_and_their_numbers(card):
+    some = ["anger", "sad"]
+    known = network()
+    known["confusion"] = {actual: {answer: known["confusion"][actual][answer] for answer in some} for actual in some}
+    page = build_page({**card, **known, "contract": card["contract"] | {"classes": some}})
+    cells = re.findall(r'data-actual="(\d)" data-answer="(\d)" data-count="(\d+)"', page)
+    assert cells == [("0", "0", "3"), ("0", "6", "3"), ("6", "6", "6")]
+    assert "5 neutral" not in page
+    assert "6 sad (2)" in page
