@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from models.evaluation.metrics import Bootstrap, Measured, measure
 from models.evaluation.summary import HEADLINES, AnsweredRows
@@ -24,11 +23,11 @@ from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, UsageError
 from pipeline.core.folders import EVALUATE, SHARDS, SPLIT
 from pipeline.core.names import FOLDS_NAME, MISSING_FACES_NAME, PREDICTIONS_NAME, SPLIT_NAME, TEST
+from pipeline.core.schema import PREDICTIONS
 from pipeline.core.tables import read_table, write_table
 
 _JSON_NAME: Final = "folds.json"
 _PAGE_NAME: Final = "folds.md"
-_ANSWERED: Final = ["sample_id", "dataset", "label", "predicted", "probabilities"]
 _DECIMALS: Final = 6
 
 
@@ -116,10 +115,9 @@ def read_fold(done: Done, fold: int) -> FoldAnswers:
         UsageError: its network answers no classes.
         DataError: DVC's cache lost the results.
     """
-    place = done.find(f"{EVALUATE}/{PREDICTIONS_NAME}")
-    if not set(_ANSWERED) <= set(pq.read_schema(place).names):
-        raise UsageError(f"train.task: {done.name} answers no classes, and only answers of classes are pooled")
-    answers = read_table(place, _ANSWERED)
+    answers = read_table(done.find(f"{EVALUATE}/{PREDICTIONS_NAME}"), schema=PREDICTIONS)
+    if not len(answers):
+        raise UsageError(f"train.task: {done.name} answers no face with a class, and only such answers are pooled")
     missing = read_table(done.find(f"{SHARDS}/{MISSING_FACES_NAME}"))
     tested = pc.and_(pc.equal(missing["split"], TEST), pc.is_valid(missing["label"]))
     missing = missing.filter(tested).select(["sample_id", "dataset", "label"])
@@ -166,7 +164,8 @@ def _rows(fold: FoldAnswers, numbers: Mapping[str, int]) -> AnsweredRows:
         [*fold.answers[name].to_pylist(), *fold.missing[name].to_pylist()] for name in ("sample_id", "dataset", "label")
     )
     probabilities = np.zeros((len(ids), len(CLASSES)), np.float32)
-    probabilities[:count] = np.array(fold.answers["probabilities"].to_pylist(), np.float32).reshape(count, -1)
+    shares = np.array(fold.answers["probabilities"].to_pylist(), np.float32)
+    probabilities[:count] = shares.reshape(count, len(CLASSES))
     return AnsweredRows(
         dataset=np.array(datasets, str),
         label=np.array(labels, np.int64),

@@ -53,7 +53,7 @@ def run(out: Path, overrides: Sequence[str], *, start: bool, say: Say) -> dict[s
         are missing, with the reason if they failed.
 
     Raises:
-        UsageError: no dataset trains or none is tested, or an override cannot be read.
+        UsageError: no dataset trains or none is tested, an override cannot be read, or networks answer no classes.
         ParamsError: values that params.yaml may not have.
         DataError: nothing is measured, or DVC's cache lost the results of an experiment.
     """
@@ -66,6 +66,8 @@ def run(out: Path, overrides: Sequence[str], *, start: bool, say: Say) -> dict[s
     failed = run_missing(list(planned.values()), say) if start else {}
     done = {train_on: found for train_on, one in planned.items() if (found := find_done(one)) is not None}
     details = {train_on: one.read_json(f"{EVALUATE}/{DETAILS_NAME}") for train_on, one in done.items()}
+    if values := [done[key].name for key, one in details.items() if "per_class" not in one]:
+        raise UsageError(f"train.task: {values[0]} answers no face with a class, and the matrix is of classes")
     entries = [_entry(cell, done.get(cell.train_on), details.get(cell.train_on)) for cell in cells]
     missing = {planned[key].name: failed.get(planned[key].name) for key in planned if key not in done}
     if not done:

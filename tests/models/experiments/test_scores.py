@@ -1,5 +1,7 @@
 """What the matrix and the folds say of answers, beside scikit-learn on the same rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -102,3 +104,16 @@ def test_a_cell_without_a_class_in_common_has_no_score():
     assert (cell["rows"], cell["classes"]) == (0, [])
     assert say_cell(cell, "accuracy") == "no class in common"
     assert say_cell(_entry(Cell("rafdb", "ck", ("rafdb",)), None, None), "accuracy") == "-"
+
+
+def test_a_fold_in_which_no_face_was_found_is_scored_as_wrong():
+    one, kept, _ = answers_of(1)
+    other, _, _ = answers_of(2)
+    lost = pa.concat_tables([other.answers.select(["sample_id", "dataset", "label"]), other.missing])
+    unseen = replace(other, answers=other.answers.slice(0, 0), missing=lost)
+    scored = score_folds([one, unseen], BOOTSTRAP)
+    assert scored["pooled"]["rows"] == len(kept)
+    assert scored["per_fold"][1]["rows"] == 0
+    assert scored["per_fold"][1]["all_rows"]["accuracy"]["value"] == 0
+    assert scored["over_folds"]["accuracy"]["standard_deviation"] is None
+    assert "| fold 1 | 0 | 0 | - | - | - | - |" in build_page({"folds": 2, **scored})

@@ -17,5 +17,5 @@ if params["seed"] == 99 and trained == ["demo-ckplus"]:
 value = {"value": {"demo-affectnet": 0.1, "demo-ckplus": 0.2}[trained[0]], "low": None, "high": None}
 shared = {"rows": 4, "people": 1, "per_class": {"happy": {}, "sad": {}}, "accuracy": value, "balanced_accuracy": value}
 block = {"rows": 5, "all_rows": {"rows": 6}, "shared_classes": shared}
-details = {"per_dataset": dict.fromkeys(params["datasets"], block), "seed": params["seed"]}
+details = {"per_class": {}, "per_dataset": dict.fromkeys(params["datasets"], block), "seed": params["seed"]}
 (out / "details.json").write_text(json.dumps(details))
