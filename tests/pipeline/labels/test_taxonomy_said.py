@@ -75,10 +75,10 @@ def test_a_taxonomy_that_breaks_a_rule_says_which(change, said):
 
 def test_names_are_found_in_any_spelling_of_theirs_alone():
     lookup = Lookup(Taxonomy.model_validate(HERE))
-    for text in ("glad", "GL_AD 2", "1. Glad", " gl-ad"):
+    for text in ("glad", "GL_AD 2", "1. Glad", " gl-ad", "1glad", "glad faces"):
         assert lookup.find(text)[0] == "glad", text
     assert lookup.find("cross")[1].to == "anger"
-    for text in ("2", "gladly", "1glad", "angry"):
+    for text in ("2", "gladly", "angry"):
         assert lookup.find(text) is None, text
     word = Lookup(Taxonomy.model_validate(HERE | {"labels": {"Angry": {"class": "anger", "source": "us"}}}))
     assert word.find("anger")[0] == word.find("2_ANGER")[0] == "Angry"
