@@ -1,4 +1,4 @@
-"""All networks that can be trained, by name: the project's own, pretrained ones and two classical baselines.
+"""All networks that can be trained, by name: the project's own, pretrained ones and classical baselines.
 
 Any other name is looked up in timm. EfficientNetB0, efficientnet-b0 and efficientnet_b0 are the same name.
 """
@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from torch import nn
 
-from models.classical import baselines as classical
+from models.classical.baselines import builder, find_classical
 from models.core.inputs import InputSpec
 from models.networks import plain, pretrained
 from models.networks.weights import Published, State, read_weights
@@ -60,14 +60,17 @@ def find_model(name: str) -> ModelEntry:
     Raises:
         UsageError: neither registered nor known to timm; names what is registered.
     """
-    entry = _ENTRIES.get(_normal(name))
+    entry = _ENTRIES.get(_normal(name)) or _classical(name)
     if entry is not None:
         return entry
     import timm
 
     if not timm.is_model(name):
         known = ", ".join(entry.name for entry in _ENTRIES.values())
-        raise UsageError(f"train.model: no network {name!r}; there are {known}, and every name of timm.list_models()")
+        raise UsageError(
+            f"train.model: no network {name!r}; there are {known}, every other <feature>-<classifier>, such as "
+            "lbp-knn, and every name of timm.list_models()"
+        )
     config = timm.get_pretrained_cfg(name)
     has_hub = config is not None and bool(config.hf_hub_id)
     return ModelEntry(
@@ -179,6 +182,20 @@ def _load_own(build: Callable[[int, int], nn.Module]) -> Build:
     return build_with
 
 
+def _classical(name: str) -> ModelEntry | None:
+    name = name.lower().replace("_", "-")
+    found = find_classical(name)
+    if found is None:
+        return None
+    feature, classifier, what = found
+    build, reads = builder(feature, classifier), feature().input
+    return ModelEntry(name, "classical", what, build, reads, whole_crop=feature.whole_crop)
+
+
+# Those that papers name; `find_model` knows every other pair of a feature and a classifier.
+_CLASSICAL: Final = (
+    "hog-svm", "descriptor-linear", "lbp-svm", "sift-svm", "ldp-svm", "gabor-svm", "landmark-svm", "fusion-svm",
+)  # fmt: skip
 _LIST: Final = (
     _own(
         "proposed",
@@ -213,14 +230,6 @@ _LIST: Final = (
         pretrained.facenet_weights,
         75,
     ),
-    ModelEntry("hog-svm", "classical", "HOG with an RBF SVM", classical.build_hog_svm, classical.hog_input),
-    ModelEntry(
-        "descriptor-linear",
-        "classical",
-        "dlib's face descriptor with a linear classifier",
-        classical.build_descriptor_linear,
-        classical.descriptor_input,
-        whole_crop=True,
-    ),
+    *(entry for name in _CLASSICAL if (entry := _classical(name))),
 )
 _ENTRIES: Final = {_normal(entry.name): entry for entry in _LIST}

@@ -40,7 +40,7 @@ ROOMS = {
     "models/core": "core",
     "models/networks": "core models/core",
     "models/data": "core shards models/core",
-    "models/classical": "core align models/core models/networks models/data",
+    "models/classical": "core align models/core models/data",
     "models": "core models/core models/networks models/classical",
     "models/evaluation": "core geometry shards report models models/core models/data",
     "models/training": "core images shards report models models/core models/networks models/classical models/data "

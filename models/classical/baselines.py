@@ -1,77 +1,72 @@
-"""The two classical baselines as modules: HOG with an RBF SVM, and a linear classifier on dlib's face descriptor.
+"""Every feature with every classifier, `hog-svm` to `fusion-mlp`, as modules that are saved like any network.
 
-scikit-learn fits them, but they answer from their own tensors, so that they are saved like any network and nothing is
-pickled. They have no gradients.
-
-HOG: Dalal and Triggs 2005. SVM: Cortes and Vapnik 1995, one against one as in libsvm. Descriptor: dlib's ResNet, 128
-numbers per face. Probabilities are the softmax of the decisions, with a temperature like any network's
-(`models.core.calibration`).
+Features are standardized before they are classified. What a feature learns, the means and the classifier come from the
+training faces alone; validation chooses how closely the classifier fits. Probabilities are the softmax of the
+decisions, with a temperature like any network's (`models.core.calibration`). There are no gradients.
 """
 
-from functools import cache
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.core.inputs import InputSpec
+from models.classical.classifiers import Bayes, Classifier, Linear, Neighbours, Perceptron, Svm
+from models.classical.features import Feature, Gabor, Hog, Lbp, Ldp, Pixels
+from models.classical.fitted import Fitted, Floats, empty
+from models.classical.points import Descriptor, Fusion, Landmarks
+from models.classical.words import Sift
 from models.data.faces import FaceBatch
-from models.networks.weights import State
-from pipeline.align.detectors.dlib_hog import model_file
 from pipeline.core.errors import DataError
 
-Floats = NDArray[np.float64]
-
+FEATURES: Final[dict[str, tuple[type[Feature], str]]] = {
+    "hog": (Hog, "HOG"),
+    "descriptor": (Descriptor, "dlib's face descriptor"),
+    "lbp": (Lbp, "uniform local binary patterns on a grid"),
+    "sift": (Sift, "dense SIFT, visual words in a spatial pyramid"),
+    "ldp": (Ldp, "local directional patterns on a grid"),
+    "gabor": (Gabor, "magnitudes of Gabor filters"),
+    "landmark": (Landmarks, "distances and directions between 51 points"),
+    "fusion": (Fusion, "the features of landmark and lbp"),
+}
+CLASSIFIERS: Final[dict[str, tuple[type[Classifier], str]]] = {
+    "svm": (Svm, "an RBF SVM"),
+    "linear": (Linear, "a linear classifier"),
+    "knn": (Neighbours, "the nearest neighbours"),
+    "bayes": (Bayes, "naive Bayes"),
+    "mlp": (Perceptron, "a perceptron with one hidden layer"),
+}
 _ABSENT_LOGIT: Final = -100.0  # for a class without training faces: its probability is 0, yet its loss is finite
-_STRENGTHS: Final = (0.1, 1.0, 3.0, 10.0, 30.0)  # C, chosen on validation
-_HOG_SIZE_PX: Final = 112
-_HOG_CELL_PX: Final = 14
-_HOG_DIRECTIONS: Final = 8
-_CHIP_PX: Final = 150  # the side that dlib's network reads
-_CHIP_PADDING: Final = 0.25  # dlib's own default
-# The box of the face in an aligned crop with its margin, as shares of the side.
-_FACE_IN_CROP: Final = (0.25, 0.3, 0.75, 0.8)
 _FEWEST_CLASSES: Final = 2
 
 
-class Classical(nn.Module):
-    """A classifier of fixed features: standardized, then answered by `decide`.
+class Classical(Fitted):
+    """A classifier of standardized features.
 
     Args:
         classes: width of the output.
+        feature: what is measured of a face.
+        classifier: what answers.
     """
 
     present: Tensor
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, feature: Feature, classifier: Classifier) -> None:
         super().__init__()
-        self.classes = classes
+        self.classes, self.feature, self.classifier = classes, feature, classifier
         self.register_buffer("present", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("mean", torch.zeros(0, dtype=torch.float64))
-        self.register_buffer("scale", torch.zeros(0, dtype=torch.float64))
-
-    def extract(self, pixels: NDArray[np.uint8]) -> Floats:
-        """Return the features (N, F) of faces (N, S, S, 3) or (N, S, S)."""
-        raise NotImplementedError
-
-    def solve(self, features: Floats, labels: NDArray[np.int64], strength: float) -> None:
-        """Fit the classifier to standardized features (N, F) and the places of their classes in `present`."""
-        raise NotImplementedError
-
-    def decide(self, features: Tensor) -> Tensor:
-        """Return decisions (N, P) over the classes that are present, for standardized features (N, F)."""
-        raise NotImplementedError
+        self.register_buffer("mean", empty())
+        self.register_buffer("scale", empty())
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of images (N, channels, S, S), float in [0, 1]."""
-        return self._logits(self._standardized(self.extract(_as_pixels(images))))
+        return self._logits(self.standardized(as_pixels(images)))
 
     def fit(self, faces: FaceBatch, validation: FaceBatch | None) -> tuple[Tensor, Tensor | None]:
-        """Fit the standardization and the classifier; its strength is chosen by balanced accuracy on validation.
+        """Fit everything to `faces`; the strength is chosen by balanced accuracy on validation.
 
         Returns:
             The logits (N, classes) of both sets, so that features need not be extracted again.
@@ -83,38 +78,34 @@ class Classical(nn.Module):
         self.present = torch.from_numpy(np.unique(labels))
         if len(self.present) < _FEWEST_CLASSES:
             raise DataError("training rows: one class alone; a classifier needs two")
-        features = self.extract(_as_pixels(faces.pixels))
-        self.mean = torch.from_numpy(features.mean(0))
-        self.scale = torch.from_numpy(np.maximum(features.std(0), 1e-9))
-        known = self._standardized(features)
+        pixels = as_pixels(faces.pixels)
+        self.feature.learn(pixels)
+        features = self.feature.extract(pixels)
+        self.keep("mean", features.mean(0))
+        self.keep("scale", np.maximum(features.std(0), 1e-9))
+        known = (torch.from_numpy(features) - self.mean) / self.scale
         places = np.searchsorted(self.present.numpy(), labels)
-        held = faces if validation is None else validation
-        asked = known if validation is None else self._standardized(self.extract(_as_pixels(held.pixels)))
-        strengths = (1.0,) if validation is None else _STRENGTHS
+        asked = None if validation is None else self.standardized(as_pixels(validation.pixels))
+        strength = self.classifier.default
+        if validation is not None and asked is not None:
+            strength = self._choose(known.numpy(), places, asked, validation.labels)
+        self.classifier.solve(known.numpy(), places, strength)
+        return self._logits(known), None if asked is None else self._logits(asked)
+
+    def standardized(self, pixels: Pixels) -> Tensor:
+        """Return the standardized features (N, F) of faces."""
+        return (torch.from_numpy(self.feature.extract(pixels)) - self.mean) / self.scale
+
+    def _choose(self, known: Floats, places: np.ndarray, asked: Tensor, labels: Tensor) -> float:
         scores = []
-        for strength in strengths:
-            self.solve(known.numpy(), places, strength)
-            scores.append(self._balanced_accuracy(asked, held.labels))
-        self.solve(known.numpy(), places, strengths[int(np.argmax(scores))])
-        return self._logits(known), None if validation is None else self._logits(asked)
-
-    def _apply(self, *_args: Any, **_kwargs: Any) -> "Classical":
-        """Ignore moves and casts: the features come from scikit-image and dlib, which need the CPU and float64."""
-        return self
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Take the shapes from the file: the numbers of features and support vectors are known only after fitting."""
-        for name in list(self._buffers):
-            if prefix + name in state_dict:
-                setattr(self, name, state_dict[prefix + name].clone())
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-    def _standardized(self, features: Floats) -> Tensor:
-        return (torch.from_numpy(features) - self.mean) / self.scale
+        for strength in self.classifier.strengths:
+            self.classifier.solve(known, places, strength)
+            scores.append(self._balanced_accuracy(asked, labels))
+        return self.classifier.strengths[int(np.argmax(scores))]
 
     def _logits(self, features: Tensor) -> Tensor:
         logits = torch.full((len(features), self.classes), _ABSENT_LOGIT, dtype=torch.float64)
-        logits[:, self.present] = self.decide(features)
+        logits[:, self.present] = self.classifier.decide(features)
         return logits.float()
 
     def _balanced_accuracy(self, features: Tensor, labels: Tensor) -> float:
@@ -122,137 +113,22 @@ class Classical(nn.Module):
         return float(np.mean([right[labels == label].double().mean().item() for label in np.unique(labels)]))
 
 
-class HogSvm(Classical):
-    """Histograms of oriented gradients of the grey face, and an SVM with a Gaussian kernel."""
-
-    vectors: Tensor
-    dual: Tensor
-    intercept: Tensor
-    counts: Tensor
-    gamma: Tensor
-
-    def __init__(self, classes: int) -> None:
-        super().__init__(classes)
-        for name in ("vectors", "dual", "intercept", "gamma"):
-            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
-        self.register_buffer("counts", torch.zeros(0, dtype=torch.int64))
-
-    def extract(self, pixels: NDArray[np.uint8]) -> Floats:
-        """Return the histograms (N, F)."""
-        from skimage.feature import hog
-
-        cells, blocks = (_HOG_CELL_PX, _HOG_CELL_PX), (2, 2)
-        return np.stack(
-            [
-                hog(face, orientations=_HOG_DIRECTIONS, pixels_per_cell=cells, cells_per_block=blocks)
-                for face in pixels.reshape(pixels.shape[:3])
-            ]
-        ).astype(np.float64)
-
-    def solve(self, features: Floats, labels: NDArray[np.int64], strength: float) -> None:
-        """Fit with libsvm."""
-        from sklearn.svm import SVC
-
-        gamma = 1 / features.shape[1]
-        machine = SVC(C=strength, kernel="rbf", gamma=gamma, class_weight="balanced").fit(features, labels)
-        self.vectors = torch.from_numpy(machine.support_vectors_.copy())
-        self.dual = torch.from_numpy(machine.dual_coef_.copy())
-        # With two classes scikit-learn inverts libsvm's signs; `decide` expects libsvm's own.
-        sign = -1 if len(machine.classes_) == _FEWEST_CLASSES else 1
-        self.intercept = torch.from_numpy(sign * machine.intercept_)
-        self.dual = sign * self.dual
-        self.counts = torch.from_numpy(machine.n_support_.astype(np.int64))
-        self.gamma = torch.tensor([gamma], dtype=torch.float64)
-
-    def decide(self, features: Tensor) -> Tensor:
-        """Return the votes of each class over all pairs, with ties broken by the sum of its decisions."""
-        kernel = torch.exp(-self.gamma * torch.cdist(features, self.vectors).square())
-        starts = [0, *torch.cumsum(self.counts, 0).tolist()]
-        size = len(self.counts)
-        votes, sureness = torch.zeros(len(features), size).double(), torch.zeros(len(features), size).double()
-        pairs = [(first, second) for first in range(size) for second in range(first + 1, size)]
-        for number, (first, second) in enumerate(pairs):
-            of_first, of_second = slice(*starts[first : first + 2]), slice(*starts[second : second + 2])
-            found = kernel[:, of_first] @ self.dual[second - 1, of_first]
-            found = found + kernel[:, of_second] @ self.dual[first, of_second] + self.intercept[number]
-            votes[:, first] += found > 0
-            votes[:, second] += found <= 0
-            sureness[:, first] += found
-            sureness[:, second] -= found
-        # The sum is squeezed into (-1/3, 1/3), as in scikit-learn, so that it can never outweigh a vote.
-        return votes + sureness / (3 * (sureness.abs() + 1))
+def find_classical(name: str) -> tuple[type[Feature], type[Classifier], str] | None:
+    """Return the feature, the classifier and one line about `<feature>-<classifier>`; None for another name."""
+    first, _, second = name.partition("-")
+    if first not in FEATURES or second not in CLASSIFIERS:
+        return None
+    (feature, what), (classifier, how) = FEATURES[first], CLASSIFIERS[second]
+    return feature, classifier, f"{what} with {how}"
 
 
-class DescriptorLinear(Classical):
-    """dlib's face descriptor of 128 numbers, and multinomial logistic regression."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, classes: int) -> None:
-        super().__init__(classes)
-        for name in ("weight", "bias"):
-            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
-
-    def extract(self, pixels: NDArray[np.uint8]) -> Floats:
-        """Return the descriptors (N, 128); the landmarks are searched in the middle of the crop."""
-        return np.stack([_descriptor(face) for face in pixels])
-
-    def solve(self, features: Floats, labels: NDArray[np.int64], strength: float) -> None:
-        """Fit with scikit-learn."""
-        from sklearn.linear_model import LogisticRegression
-
-        # Standardized descriptors are nearly separable, so useful strengths are a hundredth of those of the SVM.
-        model = LogisticRegression(C=strength / 100, class_weight="balanced", max_iter=2000).fit(features, labels)
-        weight, bias = model.coef_, model.intercept_
-        if len(weight) == 1:  # for two classes, scikit-learn keeps only the decision of the second
-            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-        self.weight, self.bias = torch.from_numpy(weight.copy()), torch.from_numpy(bias.copy())
-
-    def decide(self, features: Tensor) -> Tensor:
-        """Return the logits."""
-        return features @ self.weight.T + self.bias
+def builder(feature: type[Feature], classifier: type[Classifier]) -> Callable[..., Classical]:
+    """Return what builds an unfitted baseline."""
+    return lambda classes, _size_px, _state: Classical(classes, feature(), classifier())
 
 
-def hog_input(size_px: int | None) -> InputSpec:
-    """Return the input of `HogSvm`: grey, 112 px."""
-    return InputSpec(size_px or _HOG_SIZE_PX, (0.0,), (1.0,))
-
-
-def descriptor_input(_size_px: int | None) -> InputSpec:
-    """Return the input of `DescriptorLinear`: RGB, large enough for dlib's own alignment and crop."""
-    return InputSpec(2 * _CHIP_PX, (0.0,) * 3, (1.0,) * 3)
-
-
-def build_hog_svm(classes: int, _size_px: int, _state: State | None) -> Classical:
-    """Build an unfitted `HogSvm`."""
-    return HogSvm(classes)
-
-
-def build_descriptor_linear(classes: int, _size_px: int, _state: State | None) -> Classical:
-    """Build an unfitted `DescriptorLinear`."""
-    return DescriptorLinear(classes)
-
-
-@cache
-def _dlib_models() -> tuple[Any, Any]:
-    import dlib
-
-    points = dlib.shape_predictor(str(model_file("shape_predictor_5_face_landmarks.dat")))
-    return points, dlib.face_recognition_model_v1(str(model_file("dlib_face_recognition_resnet_model_v1.dat")))
-
-
-def _descriptor(face: NDArray[np.uint8]) -> Floats:
-    import dlib
-
-    points, network = _dlib_models()
-    side = face.shape[0]
-    box = dlib.rectangle(*(round(side * share) for share in _FACE_IN_CROP))
-    chip = dlib.get_face_chip(face, points(face, box), _CHIP_PX, _CHIP_PADDING)
-    return np.asarray(network.compute_face_descriptor(chip), np.float64)
-
-
-def _as_pixels(images: Tensor) -> NDArray[np.uint8]:
+def as_pixels(images: Tensor) -> Pixels:
+    """Return images (N, C, S, S), uint8 or float in [0, 1], as (N, S, S, C) uint8."""
     pixels = images if images.dtype == torch.uint8 else (images * 255).round().clamp(0, 255).to(torch.uint8)
-    array: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    array: Pixels = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return array

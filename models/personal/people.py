@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.checkpoint import Checkpoint
-from models.classical.baselines import HogSvm, hog_input
+from models.classical.features import Hog
 from models.core.heads import Heads
 from models.data.faces import faces_of
 from models.data.loader import Batch, ShardLoader
@@ -232,9 +232,10 @@ def _last_linear(general: Checkpoint) -> nn.Module:
 
 
 def _gradients(images: Tensor) -> Floats:
-    spec = hog_input(None)
+    hog = Hog()
+    spec = hog.input(None)
     grey = spec.resize(images).permute(0, 2, 3, 1).contiguous().numpy()
-    return HogSvm(1).extract(grey)
+    return hog.extract(grey)
 
 
 def _small(images: Tensor) -> Floats:

@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from models.checkpoint import METADATA_KEY, Checkpoint, CheckpointInfo, load_checkpoint, read_info, save_checkpoint
-from models.classical.baselines import HogSvm
 from models.core.inputs import InputSpec
 from models.data.faces import FaceBatch
 from models.registry import create_model, find_model
@@ -80,7 +79,7 @@ def test_all_layouts_of_faces_give_the_same_probabilities(network, faces, tmp_pa
 def test_a_grey_network_reads_the_luma_of_a_colour_face(faces):
     spec = InputSpec(48, (0.0,), (1.0,))
     luma = np.stack([cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in faces])
-    model = HogSvm(8)
+    model = create_model("hog-svm")
     rows = len(luma)
     rest = torch.zeros(rows, 8), torch.ones(rows), torch.zeros(rows, 2), torch.zeros(rows, 2, dtype=torch.bool)
     model.fit(FaceBatch(torch.from_numpy(luma)[:, None], torch.arange(rows) % 8, *rest), None)

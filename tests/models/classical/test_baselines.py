@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.classical.baselines import DescriptorLinear, HogSvm
+from models.classical.baselines import Classical
+from models.classical.classifiers import Linear
 from models.data.faces import FaceBatch
-from pipeline.core.errors import DataError
+from models.registry import find_model, list_models
+from pipeline.core.errors import DataError, UsageError
 
 
 def make_faces(classes, rows=60, side=112, channels=1, seed=0):
@@ -22,8 +24,12 @@ def make_faces(classes, rows=60, side=112, channels=1, seed=0):
     return FaceBatch(stacked, torch.from_numpy(labels), *rest)
 
 
+def make_model(name="hog-svm"):
+    return find_model(name).build(8, 112, None)
+
+
 def reload(model):
-    fresh = type(model)(model.classes)
+    fresh = Classical(model.classes, type(model.feature)(), type(model.classifier)())
     fresh.load_state_dict(model.state_dict())
     return fresh
 
@@ -32,22 +38,22 @@ def reload(model):
 def test_the_svm_is_scikit_learns(classes):
     from sklearn.svm import SVC
 
-    model = HogSvm(8)
+    model = make_model()
     model.fit(make_faces(classes), None)
     asked = make_faces(classes, rows=40, seed=1)
-    known = model._standardized(model.extract(make_faces(classes).pixels[:, 0].numpy())).numpy()
-    features = model._standardized(model.extract(asked.pixels[:, 0].numpy())).numpy()
+    known = model.standardized(make_faces(classes).pixels[:, 0].numpy()).numpy()
+    features = model.standardized(asked.pixels[:, 0].numpy()).numpy()
     oracle = SVC(C=1.0, gamma=1 / known.shape[1], class_weight="balanced", break_ties=len(classes) > 2)
     oracle.fit(known, make_faces(classes).labels.numpy())
     answers = reload(model)(asked.pixels).argmax(1).numpy()
     np.testing.assert_array_equal(answers, oracle.predict(features))
     if len(classes) > 2:
         expected = oracle.decision_function(features)
-        np.testing.assert_allclose(model.decide(torch.from_numpy(features)).numpy(), expected, atol=1e-6)
+        np.testing.assert_allclose(model.classifier.decide(torch.from_numpy(features)).numpy(), expected, atol=1e-6)
 
 
 def test_it_learns_the_stripes_and_keeps_absent_classes_out():
-    model = HogSvm(8)
+    model = make_model()
     model.fit(make_faces([0, 2, 4, 6], rows=120), make_faces([0, 2, 4, 6], rows=40, seed=3))
     asked = make_faces([0, 2, 4, 6], rows=60, seed=4)
     probabilities = model(asked.pixels).softmax(1)
@@ -56,14 +62,14 @@ def test_it_learns_the_stripes_and_keeps_absent_classes_out():
 
 
 def test_float_images_are_the_same_faces():
-    model = HogSvm(8)
+    model = make_model()
     faces = make_faces([0, 4])
     model.fit(faces, None)
     torch.testing.assert_close(model(faces.pixels.float() / 255), model(faces.pixels))
 
 
 def test_it_stays_on_the_cpu_in_its_own_numbers_whoever_moves_it():
-    model = HogSvm(8)
+    model = make_model()
     model.fit(make_faces([0, 2, 6]), None)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     asked = make_faces([0, 2, 6], rows=8, seed=1)
@@ -80,14 +86,39 @@ def test_the_linear_classifier_is_scikit_learns(classes):
     generator = np.random.default_rng(0)
     features = generator.normal(size=(90, 128))
     labels = generator.integers(0, len(classes), 90)
-    model = DescriptorLinear(8)
-    model.present = torch.tensor(classes)
+    model = Linear()
     model.solve(features, labels, 100.0)
     oracle = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000).fit(features, labels)
-    found = reload(model).decide(torch.from_numpy(features)).softmax(1).numpy()
+    found = model.decide(torch.from_numpy(features)).softmax(1).numpy()
     np.testing.assert_allclose(found, oracle.predict_proba(features), atol=1e-7)
 
 
 def test_one_class_alone_is_an_error():
     with pytest.raises(DataError, match="a classifier needs two"):
-        HogSvm(8).fit(make_faces([3]), None)
+        make_model().fit(make_faces([3]), None)
+
+
+def test_every_pair_is_known_and_those_of_papers_are_listed():
+    listed = {entry.name for entry in list_models() if entry.kind == "classical"}
+    assert listed >= {"lbp-svm", "sift-svm", "ldp-svm", "gabor-svm", "landmark-svm", "fusion-svm", "hog-svm"}
+    entry = find_model("LBP_KNN")
+    assert (entry.name, entry.kind) == ("lbp-knn", "classical")
+    assert entry.what == "uniform local binary patterns on a grid with the nearest neighbours"
+    with pytest.raises(UsageError, match=r"no network 'lbp-forest'.* <feature>-<classifier>, such as lbp-knn"):
+        find_model("lbp-forest")
+
+
+@pytest.mark.parametrize("name", ["sift-knn", "fusion-linear", "gabor-bayes"])
+def test_what_was_learned_is_in_the_file_and_only_of_training_faces(name):
+    entry, classes = find_model(name), [0, 3, 6]
+    faces, held, other, asked = (
+        make_faces(classes, rows, entry.input(None).size_px, seed=seed)
+        for rows, seed in ((20, 0), (6, 1), (6, 2), (6, 3))
+    )
+    model, again = make_model(name), make_model(name)
+    model.fit(faces, held)
+    assert torch.equal(reload(model)(asked.pixels), model(asked.pixels))
+    again.fit(faces, other)  # validation chooses the classifier's strength and nothing else
+    for part, value in model.feature.state_dict().items():
+        assert torch.equal(value, again.feature.state_dict()[part])
+    assert torch.equal(model.mean, again.mean)
