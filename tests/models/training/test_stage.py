@@ -23,6 +23,7 @@ from models.checkpoint import load_checkpoint, read_info
 from models.data.loader import ShardLoader
 from models.training import engine
 from models.training.credit import vouch
+from models.training.history import COLUMNS
 from models.training.stage import run as train
 from pipeline.core.emotions import CLASSES
 from pipeline.core.errors import DataError, ModelError, UsageError
@@ -219,7 +220,8 @@ def test_the_outputs_say_what_was_trained_on_what(shards, here):
     summary = train(shards, here / "out", train_params(tta_flip=True), seed=5)
     rows = read_losses(here / "out")
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert list(rows[0]) == ["epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy"]
+    assert list(rows[0]) == [*COLUMNS, "loss"]
+    assert {row["loss"] for row in rows} == {"cross-entropy"}
     info = read_info(here / "out")
     folder = open_shards(shards)
     assert info.shards == folder.snapshot_id
