@@ -23,6 +23,9 @@ def evaluate_params(**changes) -> EvaluateParams:
         "pose_cuts": [0.5, 0.8],
         "saliency_per_class": 4,
         "mistakes": 5,
+        "map_faces": 40,
+        "baseline": "none",
+        "baseline_faces": 60,
         "threads": 1,
     }
     return EvaluateParams(**(values | changes))

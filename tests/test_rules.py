@@ -42,7 +42,7 @@ ROOMS = {
     "models/data": "core shards models/core",
     "models/classical": "core align models/core models/data",
     "models": "core models/core models/networks models/classical",
-    "models/evaluation": "core geometry shards report models models/core models/data",
+    "models/evaluation": "core doubt geometry shards report models models/core models/classical models/data",
     "models/training": "core images shards report models models/core models/networks models/classical models/data "
     "models/evaluation",
     "models/inference": "core images geometry align equalize report models models/core models/data",

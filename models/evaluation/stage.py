@@ -30,6 +30,8 @@ from models.evaluation.affect_report import (
     read_affects,
 )
 from models.evaluation.affect_scores import MEAN_CCC
+from models.evaluation.baseline import answer_baseline
+from models.evaluation.embedding import map_faces
 from models.evaluation.gallery import Chosen, choose_affects, choose_classes, write_gallery
 from models.evaluation.held_out import HeldOut, answer_logits, faces_for, read_held_out
 from models.evaluation.label_permutation import LabelPermutation, find_label_permutation
@@ -54,6 +56,7 @@ from pipeline.core.lineage.walk import decisions_behind, raw_inputs
 from pipeline.core.names import (
     AFFECT_PREDICTIONS_NAME,
     DETAILS_NAME,
+    EMBEDDING_NAME,
     INDEX_NAME,
     METRICS_NAME,
     PREDICTIONS_NAME,
@@ -205,6 +208,7 @@ def answer_test(
         of_classes = heads.of_classes(logits[:, : len(with_class.sample_id)])
         shown, pairs = answer_classes(test, checkpoint, with_class, of_classes, done, progress)
         _compare(test, with_class, done, others, progress)
+        _compare_baseline(test, with_class, checkpoint, classed, done, others, progress)
         shares = to_probabilities(of_classes, checkpoint.info.temperature).numpy()
         _write_answers(output, with_class, widen(shares, heads.classes))
     else:
@@ -221,6 +225,9 @@ def answer_test(
             shown = choose_affects(affects, rows.shown, *counts, first=first)
     else:
         output.write_table(AFFECT_PREDICTIONS_NAME, AFFECT_PREDICTIONS.empty_table())
+    most, seed = test.params.map_faces, test.bootstrap.seed
+    places = map_faces(checkpoint, test.faces_for(checkpoint), rows.sample_id, most, seed)
+    output.write_table(EMBEDDING_NAME, places)
     write_gallery(output, checkpoint, test.whole_faces(), *shown, progress)
     _write_pairs(output, pairs)
     return done
@@ -269,6 +276,25 @@ def _compare(test: _Test, rows: HeldOut, done: _Done, others: Mapping[str, Path]
         classes = rival.info.heads.classes
         answers = widen(to_probabilities(logits, rival.info.temperature).numpy(), classes)
         training = replace(read_training(other, test.shards), outputs=tuple(find_columns(classes)))
+        views = build_views(_rows(rows, answers), training, test.bootstrap, progress)
+        done.report.setdefault("beside", {})[name] = brief_beside(done.views, views)
+        done.details.setdefault("beside", {})[name] = beside(done.views, views)
+
+
+def _compare_baseline(
+    test: _Test,
+    rows: HeldOut,
+    checkpoint: Checkpoint,
+    folder: ShardFolder,
+    done: _Done,
+    others: Collection[str],
+    progress: Progress,
+) -> None:
+    """Measure the baseline on the same rows, unless a network of its name was given."""
+    name = test.params.baseline
+    answers = None if name in others else answer_baseline(test.shards, folder, checkpoint, test.params)
+    if answers is not None:
+        training = replace(read_index(test.shards), outputs=tuple(find_columns(folder.classes)))
         views = build_views(_rows(rows, answers), training, test.bootstrap, progress)
         done.report.setdefault("beside", {})[name] = brief_beside(done.views, views)
         done.details.setdefault("beside", {})[name] = beside(done.views, views)
@@ -337,7 +363,12 @@ def read_training(run: Path, shards: Path) -> Training:
     """Return which datasets and classes the network of a run was trained on, from the index of its shards."""
     paths = [Path(given.path) for given in read_snapshot(run).inputs]
     trained_on = next((path for path in paths if (path / INDEX_NAME).is_file()), shards)
-    index = read_table(trained_on / INDEX_NAME, schema=INDEX)
+    return read_index(trained_on)
+
+
+def read_index(shards: Path) -> Training:
+    """Return which datasets and classes shards train on."""
+    index = read_table(shards / INDEX_NAME, schema=INDEX)
     index = index.filter(pc.equal(index["split"], "train"))
     return Training(frozenset(index["dataset"].to_pylist()), frozenset(index["label"].drop_null().to_pylist()))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from models.checkpoint import Checkpoint
@@ -17,9 +17,10 @@ from models.classical.features import Hog
 from models.core.heads import Heads
 from models.data.faces import faces_of
 from models.data.loader import Batch, ShardLoader
+from models.features import frozen_features
 from models.personal.anchored import Floats, Ints
 from pipeline.core.emotions import CLASSES
-from pipeline.core.errors import DataError, ModelError, UsageError
+from pipeline.core.errors import DataError, UsageError
 from pipeline.core.names import TEST, TRAIN
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.shards.read import ShardFolder, iter_shards
@@ -174,7 +175,7 @@ def _usual_features(shards: Path, general: Checkpoint, *, unclassed: bool) -> tu
         shards, TRAIN, batch_size=_BATCH_ROWS, shuffle=False, seed=0, spec=general.spec, unclassed=unclassed
     )
     for batch in loader:
-        parts.append(frozen_features(general, batch.images)[0])
+        parts.append(read_features(general, batch.images)[0])
         count += len(batch)
         if count >= _USUAL_ROWS:
             break
@@ -184,51 +185,19 @@ def _usual_features(shards: Path, general: Checkpoint, *, unclassed: bool) -> tu
 
 def _describe(batch: Batch, rows: Tensor, general: Checkpoint) -> tuple[Floats, ...]:
     images = batch.images[rows]
-    features, answers = frozen_features(general, images)
+    features, answers = read_features(general, images)
     given = faces_of(batch, general.info.heads.classes or CLASSES).take(rows)
     affect = np.where(given.affect_given.numpy(), given.affect.numpy(), np.nan).astype(np.float64)
     affect = affect[:, list(general.info.heads.columns)]
     return given.labels.numpy().astype(np.float64), affect, features, _gradients(images), answers, _small(images)
 
 
-def frozen_features(general: Checkpoint, images: Tensor) -> tuple[Floats, Floats]:
-    """Return what the last linear layer reads (N, F), and the answers (N, C + A): log-probabilities, then values.
-
-    With the test-time flip, both are means over the face and its mirror image.
-
-    Args:
-        general: the network.
-        images: uint8 (N, 3, H, W).
-
-    Raises:
-        ModelError: the network has no linear layer as its last one.
-    """
-    head = _last_linear(general)
-    seen: list[Tensor] = []
-    handle = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(1).detach().float().cpu()))
-    try:
-        answers = general.outputs(images)
-    finally:
-        handle.remove()
-    views = 2 if general.info.tta_flip else 1
-    chunks = [torch.stack(seen[first : first + views]).mean(0) for first in range(0, len(seen), views)]
+def read_features(general: Checkpoint, images: Tensor) -> tuple[Floats, Floats]:
+    """Return the features (N, F) and the answers (N, C + A): log-probabilities, then values; see `frozen_features`."""
+    features, answers = frozen_features(general, images)
     heads = general.info.heads
     answers = torch.cat([heads.of_classes(answers).clamp(min=_TINY).log(), heads.of_values(answers)], 1)
-    return torch.cat(chunks).double().numpy(), answers.double().numpy()
-
-
-def _last_linear(general: Checkpoint) -> nn.Module:
-    """Return the layer that gives the answers; timm's ResNet V2 has a convolution of one pixel in its place."""
-    width = len(general.classes)
-    layers = [
-        one
-        for one in general.module.modules()
-        if (isinstance(one, nn.Linear) and one.out_features == width)
-        or (isinstance(one, nn.Conv2d) and one.out_channels == width and one.kernel_size == (1, 1))
-    ]
-    if general.network is None or not layers:
-        raise ModelError(f"{general.info.model} has no linear head that a person's faces could train; use another")
-    return layers[-1]
+    return features, answers.double().numpy()
 
 
 def _gradients(images: Tensor) -> Floats:

@@ -13,7 +13,7 @@ from pipeline.core.emotions import CLASSES
 from pipeline.core.lineage.walk import walk
 from pipeline.core.names import DOUBT_NAME, EMBEDDING_NAME
 from pipeline.core.schema import DOUBT, EMBEDDING
-from pipeline.core.tables import read_table
+from pipeline.core.tables import count_rows, read_table
 
 # From this score on, doubt is likelier than not.
 DOUBTFUL: Final = 0.5
@@ -38,17 +38,28 @@ def count_doubts(doubts: pa.Table) -> dict[str, Any]:
     return {"rows": len(doubts), "reasons": dict(sorted(Counter(doubtful["reason"].to_pylist()).items()))}
 
 
-def read_map(folder: Path) -> pa.Table:
+def read_map(folder: Path, evaluation: Path | None) -> pa.Table:
     """Return sample_id, map_x and map_y of the faces on the map, both in 0..1 from the top left, label and doubt.
+
+    Args:
+        folder: the doubts, with a map of labelled faces that look alike.
+        evaluation: the evaluation, whose map of test faces that the network finds alike counts if it has one.
 
     Raises:
         TableError: a table is missing or torn.
     """
-    marks = read_table(folder / EMBEDDING_NAME, schema=EMBEDDING).combine_chunks()
+    drawn = folder if evaluation is None or not has_map(evaluation) else evaluation
+    marks = read_table(drawn / EMBEDDING_NAME, schema=EMBEDDING).combine_chunks()
     table = read_table(folder / DOUBT_NAME, ["sample_id", "label", "score"], DOUBT).combine_chunks()
     known = table.take(pc.index_in(marks["sample_id"], value_set=table["sample_id"]))
     places = {f"map_{name}": pa.array(_spread(marks[name].to_numpy())) for name in ("x", "y")}
     return pa.table({"sample_id": marks["sample_id"], **places, "label": known["label"], "doubt": known["score"]})
+
+
+def has_map(evaluation: Path) -> bool:
+    """Whether an evaluation has a map of its network; a classical baseline gives none."""
+    file = evaluation / EMBEDDING_NAME
+    return file.is_file() and count_rows(file) > 0
 
 
 def _spread(values: NDArray[np.float32]) -> NDArray[np.float32]:

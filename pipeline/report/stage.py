@@ -13,7 +13,7 @@ from pipeline.core.params import ReportParams
 from pipeline.core.stage_output import StageOutput, stage_output
 from pipeline.core.tables import read_table
 from pipeline.report.card import build_card, dataset_nodes
-from pipeline.report.doubt import count_doubts, mark_classes, read_doubts, read_map
+from pipeline.report.doubt import count_doubts, has_map, mark_classes, read_doubts, read_map
 from pipeline.report.faces import Dataset, Known, build_faces, describe_faces, read_crops
 from pipeline.report.network import read_answers
 from pipeline.report.page import Gallery, build_page
@@ -64,7 +64,8 @@ def run(
         card = build_card(shards, run, evaluation)
         known = _read_known(walk(shards), evaluation, doubt)
         if known.doubts is not None:
-            card["doubt"] = count_doubts(known.doubts)
+            of_network = evaluation is not None and has_map(evaluation)
+            card["doubt"] = count_doubts(known.doubts) | {"map_of_network": of_network}
         faces, rejects = _write_pictures(output, card, walk(shards), known, params, progress)
         marks = {} if known.places is None else mark_classes(known.places)
         gallery = Gallery(faces, rejects, _copy_saliency(output, evaluation), marks)
@@ -116,7 +117,7 @@ def _read_known(root: Node, evaluation: Path | None, doubt: Path | None) -> Know
         splits=None if split is None else read_table(split / SPLIT_NAME, ["sample_id", "split"]),
         answers=None if evaluation is None else read_answers(evaluation),
         doubts=None if doubt is None else read_doubts(doubt),
-        places=None if doubt is None else read_map(doubt),
+        places=None if doubt is None else read_map(doubt, evaluation),
     )
 
 

@@ -152,6 +152,7 @@ class EvaluateParams(Section):
     """How a checkpoint is tested. `bootstrap_draws` are for the 95% intervals, `calibration_bins` divide confidence.
 
     Faces are in profile below the first of `pose_cuts` of frontality, in half-profile below the second, else frontal.
+    `baseline` is a classical network, fitted to at most `baseline_faces` training faces, or none.
     """
 
     batch_size: Count
@@ -160,4 +161,7 @@ class EvaluateParams(Section):
     pose_cuts: Annotated[list[UnitShare], Field(min_length=2, max_length=2), AfterValidator(_ascending)]
     saliency_per_class: Annotated[int, Field(ge=0, le=10_000)]
     mistakes: Annotated[int, Field(ge=0, le=1000)]
+    map_faces: Annotated[int, Field(ge=0, le=100_000)]
+    baseline: str
+    baseline_faces: Annotated[int, Field(ge=2, le=100_000)]
     threads: Count
