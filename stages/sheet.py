@@ -1,7 +1,7 @@
 """`prep sheet`: pictures of what a network is trained on."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -9,10 +9,12 @@ from pipeline.core import folders
 from stages import project
 from stages.say import say
 
+_FOLDER: Final = folders.RUNS / "export"  # what people take away; no stage reads it
+
 
 def sheet(
     src: Annotated[str, typer.Option(help="The shards that prep shard wrote.")] = str(folders.SHARDS),
-    out: Annotated[Path, typer.Option(help="The picture to write, a .png.")] = folders.RUNS / "sheet.png",
+    out: Annotated[Path | None, typer.Option(help=f"The picture to write, a .png; default: one in {_FOLDER}.")] = None,
     augmented: Annotated[
         bool, typer.Option("--augmented", help="What train.augment makes of one training face of each class.")
     ] = False,
@@ -37,6 +39,7 @@ def sheet(
 
     if split not in SPLITS:
         raise UsageError(f"--split {split}: expected {', '.join(SPLITS)}")
+    out = out or _FOLDER / ("augmented.png" if augmented else f"{split}.png")
     if out.suffix != ".png":
         raise UsageError(f"--out {out}: the name must end with .png")
     params = project.load_params()

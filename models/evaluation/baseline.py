@@ -28,7 +28,7 @@ _FEWEST_CLASSES: Final = 2
 def answer_baseline(
     shards: Path, folder: ShardFolder, checkpoint: Checkpoint, params: EvaluateParams
 ) -> NDArray[np.float32] | None:
-    """Fit `params.baseline` to the first training faces of the shards, which are in random order, and let it answer.
+    """Fit `evaluate.baseline` to the first training faces of the shards, which are in random order, and let it answer.
 
     Args:
         shards: where the rows are.

@@ -67,6 +67,7 @@ def project(tmp_path_factory):
     set_params(folder, SMALL, DATASETS)
     call(folder, "git", "init", "-q")
     call(folder, "dvc", "init", "-q")
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots", dirs_exist_ok=True)
     commit(folder, "code")
     call(folder, "dvc", "repro")
     commit(folder, "demo")

@@ -41,6 +41,9 @@ COMMANDS = {
     "predict": [["raw/demo/ckplus/cohn-kanade-images/S005/001", "--out", "drawn"]],
     "export": [[]],
     "personalize": [["--subject", SUBJECT, "--shots", "1"]],
+    "folds": [["--folds", "2", "--no-run"]],
+    "matrix": [["--no-run"]],
+    "sheet": [[], ["--augmented"]],
     "tables": [[]],
     "forget": [["--dataset", "demo-ckplus", "--subject", SUBJECT, "--as", "ann"]],
     "inspect": [["raw/demo/ckplus"]],
@@ -190,8 +193,9 @@ def watched(tmp_path_factory) -> Watched:
 def test_no_command_asks_for_a_host_or_writes_outside_the_project(watched):
     words = [[name, *arguments] for name, runs in COMMANDS.items() for arguments in runs]
     printed = watched.start("driver.py", json.dumps(words))
-    # No experiment was run, which `prep tables` says, having asked DVC.
-    expected = [(name, "2" if name == "tables" else "0") for name, *_ in words]
+    # No experiment was run, which these say, having asked DVC.
+    none = {"tables": "2", "folds": "1", "matrix": "1"}
+    expected = [(name, none.get(name, "0")) for name, *_ in words]
     assert re.findall(r"^ran (\S+) (\d+) ", printed, re.MULTILINE) == expected, printed[-3000:]
 
 

@@ -91,9 +91,9 @@ def test_the_command_writes_what_was_asked_for(shards, tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     assert prep(["sheet", "--src", str(shards), "--columns", "3"]) == 0
-    assert prep(["sheet", "--src", str(shards), "--augmented", "--out", "runs/augmented.png"]) == 0
-    assert "runs/augmented.png: augmented faces, seed 20" in capsys.readouterr().out
-    with Image.open("runs/sheet.png") as picture:
+    assert prep(["sheet", "--src", str(shards), "--augmented"]) == 0
+    assert "runs/export/augmented.png: augmented faces, seed 20" in capsys.readouterr().out
+    with Image.open("runs/export/train.png") as picture:
         assert picture.width == GAP + 3 * (SIDE + GAP)
     assert prep(["sheet", "--src", str(shards), "--out", "sheet.jpg"]) == 2
     assert prep(["sheet", "--src", str(shards), "--split", "both"]) == 2
