@@ -9,6 +9,10 @@ _box = pa.list_(pa.float32(), 4)
 _points = pa.list_(pa.float32())
 # Of people: how faces are counted by gender, age and race.
 ATTRIBUTES: Final = ("gender", "age", "race")
+# The ends of files with a picture in each row: neither their path nor their md5 is that of one picture.
+PIXEL_TABLE_SUFFIX: Final = ".csv"  # with pixels as text
+IMAGE_TABLE_SUFFIXES: Final = (".parquet", ".arrow")  # with encoded pictures
+PICTURE_TABLE_SUFFIXES: Final = (PIXEL_TABLE_SUFFIX, *IMAGE_TABLE_SUFFIXES)
 _attributes = [
     pa.field("gender", pa.string()),  # female, male, other or unsure
     pa.field("age", pa.string()),  # the dataset's own group; of an age in years, RAF-DB's

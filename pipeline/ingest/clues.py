@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Final
 
 from pipeline.core.errors import SourceError
+from pipeline.core.schema import IMAGE_TABLE_SUFFIXES
 from pipeline.ingest.dataset_options import classes_line, code_of
 from pipeline.ingest.parsing.delimited import Delimited
 from pipeline.ingest.parsing.label_names import is_split
-from pipeline.ingest.parsing.picture_table import SUFFIXES as TABLE_SUFFIXES
 from pipeline.ingest.parsing.picture_table import open_table
 from pipeline.ingest.parsing.table_columns import KNOWN, columns_of
 from pipeline.ingest.raw_dataset import is_picture
@@ -67,7 +67,7 @@ def _archives(tree: Tree) -> Iterator[Clue]:
 
 
 def _picture_tables(tree: Tree) -> Iterator[Clue]:
-    for name in islice((name for name in tree.names() if name.casefold().endswith(TABLE_SUFFIXES)), _MAX_TABLES):
+    for name in islice((name for name in tree.names() if name.casefold().endswith(IMAGE_TABLE_SUFFIXES)), _MAX_TABLES):
         try:
             header = open_table(tree, name).header or ()
         except SourceError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.core.emotions import NO_CLASS
 from pipeline.core.errors import DataError
 from pipeline.core.names import LABELS_NAME
-from pipeline.core.schema import FACES, LABELS
+from pipeline.core.schema import FACES, LABELS, PICTURE_TABLE_SUFFIXES
 from pipeline.core.tables import read_table
 
 UNLABELLED: Final = NO_CLASS
@@ -22,8 +23,6 @@ _FACE_COLUMNS: Final = ("sample_id", *_SHARED_COLUMNS, "source_md5")
 _LABEL_COLUMNS: Final = ("sample_id", *_SHARED_COLUMNS, "source_split", "label")
 _FACE_SCHEMA: Final = pa.schema([FACES.field(name) for name in _FACE_COLUMNS])
 _LABEL_SCHEMA: Final = pa.schema([LABELS.field(name) for name in _LABEL_COLUMNS])
-# Files that contain many pictures, so that their path and md5 do not identify one of them.
-_TABLE_SUFFIXES: Final = (".csv", ".tsv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,8 @@ def _check_once(tables: Mapping[Path, pa.Table]) -> None:
 
 def _collect(table: pa.Table) -> SplitRows:
     subjects, sample_ids = table["subject_id"], table["sample_id"]
-    of_table = pc.or_(*(pc.ends_with(table["source_path"], suffix, ignore_case=True) for suffix in _TABLE_SUFFIXES))
+    names = pc.utf8_lower(table["source_path"])
+    of_table = reduce(pc.or_, (pc.ends_with(names, suffix) for suffix in PICTURE_TABLE_SUFFIXES))
     none = pa.scalar(None, pa.string())
     return SplitRows(
         sample_ids=sample_ids.to_pylist(),

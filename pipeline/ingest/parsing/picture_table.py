@@ -33,7 +33,6 @@ from pipeline.ingest.trees.pointers import check_no_pointer
 from pipeline.ingest.trees.seekable import seekable
 from pipeline.ingest.trees.tree import Tree
 
-SUFFIXES: Final = (".parquet", ".arrow")
 _PIXELS: Final = "pixels"
 _MAX_COLUMNS: Final = 1000
 _TEXT_ROWS: Final = 4096

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import BinaryIO, Final
 
 from pipeline.core.errors import ImageError, SourceError
-from pipeline.core.schema import Reason
+from pipeline.core.schema import PIXEL_TABLE_SUFFIX, Reason
 from pipeline.ingest.parsing.delimited import Delimited, squash
 from pipeline.ingest.trees.seekable import seekable
 from pipeline.ingest.trees.tree import Tree
@@ -53,7 +53,7 @@ class PixelTable:
 
 def open_pixels(tree: Tree, name: str) -> Delimited | None:
     """Open a csv as a table of pixels; None if it has no such column or, without a header, no pixels."""
-    if not name.casefold().endswith(".csv"):
+    if not name.casefold().endswith(PIXEL_TABLE_SUFFIX):
         return None
     table = Delimited(tree, name, COLUMNS)
     if table.header is not None:

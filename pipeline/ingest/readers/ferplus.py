@@ -9,7 +9,7 @@ from itertools import chain, zip_longest
 from typing import Final, NamedTuple
 
 from pipeline.core.errors import SourceError
-from pipeline.core.schema import Reason
+from pipeline.core.schema import PIXEL_TABLE_SUFFIX, Reason
 from pipeline.ingest.parsing.delimited import Delimited, Record, number
 from pipeline.ingest.parsing.pixels import COLUMNS, pixel_table
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, join
@@ -101,7 +101,7 @@ class FerPlus(Reader):
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""
-        return pixel_table(tree, path).read(n) if path.casefold().endswith(".csv") else tree.read(path)
+        return pixel_table(tree, path).read(n) if path.casefold().endswith(PIXEL_TABLE_SUFFIX) else tree.read(path)
 
 
 def _lists(tree: Tree, root: str) -> Iterator[tuple[str, str]]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pipeline.core.errors import SourceError
-from pipeline.core.schema import Reason
+from pipeline.core.schema import IMAGE_TABLE_SUFFIXES, Reason
 from pipeline.ingest.dataset_options import SettingError
 from pipeline.ingest.parsing.delimited import Record
 from pipeline.ingest.parsing.label_columns import LABEL_NAMES, choose_label
 from pipeline.ingest.parsing.label_names import class_word, is_split, split_of
-from pipeline.ingest.parsing.picture_table import SUFFIXES, PictureTable, open_table, picture_table
+from pipeline.ingest.parsing.picture_table import PictureTable, open_table, picture_table
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.parsing.table_columns import columns_of, need_columns
 from pipeline.ingest.parsing.table_rows import Place, TableRows, find_named
@@ -53,13 +53,13 @@ class Hub(Reader):
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""
-        return picture_table(tree, path).read(n) if path.casefold().endswith(SUFFIXES) else tree.read(path)
+        return picture_table(tree, path).read(n) if path.casefold().endswith(IMAGE_TABLE_SUFFIXES) else tree.read(path)
 
 
 def _tables(tree: Tree, root: str, depth: int = _MAX_DEPTH) -> Iterator[str]:
     listing = tree.listing(root)
     for name in listing.files:
-        if name.casefold().endswith(SUFFIXES) and not name.startswith(_CACHE):
+        if name.casefold().endswith(IMAGE_TABLE_SUFFIXES) and not name.startswith(_CACHE):
             yield join(root, name)
     if depth > 1:
         for folder in listing.folders:

@@ -172,9 +172,10 @@ def test_a_face_without_label_still_ties_two_others(datasets, params, tmp_path):
     assert "a/0.png#0" not in splits
 
 
-def test_people_of_one_picture_stay_together_but_rows_of_one_csv_do_not(datasets, params, tmp_path):
+@pytest.mark.parametrize("table", ["fer2013.csv", "data/train-00000-of-00001.parquet", "train.ARROW"])
+def test_people_of_one_picture_stay_together_but_rows_of_one_table_do_not(datasets, params, tmp_path, table):
     crowd = [sample(f"{n // 4}.jpg", n % 8, n=n % 4, md5=f"{n // 4}") for n in range(160)]
-    rows = [sample("fer2013.csv", n % 8, n=n, md5="of the csv") for n in range(160)]
+    rows = [sample(table, n % 8, n=n, md5="of the table") for n in range(160)]
     datasets.add("emotic", "both", crowd).add("fer", "both", rows)
     summary, splits = run(datasets, params, tmp_path / "out")
     assert summary["groups"] == 40 + 160

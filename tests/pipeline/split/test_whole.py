@@ -1,6 +1,7 @@
 """A whole split read back: its folder, its settings, what is lost altogether, and what the check says of it."""
 
 import json
+from itertools import combinations
 
 import pyarrow as pa
 import pytest
@@ -10,10 +11,12 @@ from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.schema import Reason
 from pipeline.core.stage_output import Reject
 from pipeline.core.tables import read_table, write_table
+from pipeline.ingest.registry import READERS, open_pictures
 from pipeline.split.check import check
 from pipeline.split.dropped import whole_losses
 from pipeline.split.people import read_rows
 from pipeline.split.stage import run as split
+from tests.pipeline.ingest.layouts import WRITERS, Read
 
 from .conftest import sample
 from .hand import ROWS
@@ -71,6 +74,25 @@ def test_a_path_may_hold_the_sign_before_the_number_of_a_face(datasets):
     rows = read_rows(datasets.aligned, datasets.labels)
     assert rows.paths == ["d/a#b.png", "d/x.csv#3"]
     assert rows.pictures[1] is None
+
+
+@pytest.mark.parametrize("layout", [reader.name for reader in READERS if reader.pictures_in_table])
+def test_rows_of_a_raw_table_are_one_picture_only_where_their_bytes_are(datasets, tmp_path, layout):
+    WRITERS[layout](tmp_path / "raw")
+    read = Read(tmp_path / "raw", tmp_path / "samples", fmt=layout).rows
+    rows = [sample(row["source_path"], 2, n=row["face_number"], md5=row["source_md5"]) for row in read]
+    datasets.add("d", "both", rows)
+    found = read_rows(datasets.aligned, datasets.labels)
+    pictures = open_pictures(str(tmp_path / "raw"), layout)
+    seen = [pictures.read(row["source_path"], row["face_number"]) for row in read]
+    assert found.sample_ids == sorted(row["sample_id"] for row in read)
+    of = dict(zip(found.sample_ids, zip(found.paths, found.pictures, strict=True), strict=True))
+    for (one, content), (other, second) in combinations(zip(read, seen, strict=True), 2):
+        if content != second:
+            path, md5 = of[one["sample_id"]]
+            assert path != of[other["sample_id"]][0]
+            assert md5 is None or md5 != of[other["sample_id"]][1]
+    assert len(set(seen)) > 1
 
 
 def test_a_dataset_that_is_lost_altogether_says_for_what(datasets, params, tmp_path):
