@@ -1,5 +1,7 @@
 """Contact sheets: faces in a grid with captions, written as PNG. The same tiles give the same bytes."""
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.core.errors import OutputError
+from pipeline.core.place import FILE_MODE
 
 Pixels = NDArray[np.uint8]
 
@@ -64,15 +67,24 @@ def font(size_px: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
 
 
 def write_png(path: Path, pixels: Pixels) -> None:
-    """Write grey or RGB pixels as PNG without any metadata.
+    """Write grey or RGB pixels as PNG without any metadata, readable by their owner only: they may show faces.
 
     Raises:
         OutputError: the file cannot be written.
     """
     try:
-        Image.fromarray(pixels).save(path, format="PNG", optimize=False, compress_level=6)
+        with open(path, "wb", opener=_open_private) as stream:
+            Image.fromarray(pixels).save(stream, format="PNG", optimize=False, compress_level=6)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _open_private(path: str, flags: int) -> int:
+    opened = os.open(path, flags, FILE_MODE)
+    # One that was there still has its old mode; a device such as /dev/stdout keeps it.
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        os.fchmod(opened, FILE_MODE)
+    return opened
 
 
 def _scaled(pixels: Pixels, side_px: int) -> Image.Image:

@@ -1,3 +1,6 @@
+import os
+import stat
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,3 +51,17 @@ def test_a_picture_has_no_metadata_and_the_same_bytes(tmp_path):
 def test_a_place_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         write_png(tmp_path / "no" / "a.png", np.zeros((4, 4), np.uint8))
+
+
+def test_only_its_owner_reads_a_picture_new_or_written_over(tmp_path):
+    """A face that others of the machine may read is as good as passed on."""
+    old = tmp_path / "old.png"
+    old.write_bytes(b"")
+    old.chmod(0o644)
+    before = os.umask(0o000)
+    try:
+        for path in (old, tmp_path / "new.png"):
+            write_png(path, np.zeros((4, 4), np.uint8))
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
