@@ -41,14 +41,14 @@ def export(
     if card.is_file() and not is_model_card(card):
         raise OutputUseError(f"{card}: not a model card of prep; give --out another folder, where the card may be")
     if evaluation is not None:
-        text = build_model_card(checkpoint, out.name, evaluation)
+        text = build_model_card(checkpoint, run, out.name, evaluation)
     else:
         usual = folders.EVALUATE if (folders.EVALUATE / METRICS_NAME).is_file() else None
         try:
-            text = build_model_card(checkpoint, out.name, usual)
+            text = build_model_card(checkpoint, run, out.name, usual)
         except ModelError as error:
             note(str(error))
-            text = build_model_card(checkpoint, out.name, None)
+            text = build_model_card(checkpoint, run, out.name, None)
     export_onnx(checkpoint, out)
     card.write_text(text, encoding="utf-8")
     say(f"{out}: {to.value}, {out.stat().st_size / 1e6:.1f} MB")

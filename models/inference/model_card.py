@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import yaml
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import CHECKPOINT_NAME, Checkpoint
 from models.core.affect import AFFECT_SCORES, AFFECTS
 from pipeline.core.catalog import CATALOG, terms_in
 from pipeline.core.errors import ModelError
-from pipeline.core.names import DETAILS_NAME, METRICS_NAME, TEST
+from pipeline.core.lineage.snapshot import read_snapshot
+from pipeline.core.names import DETAILS_NAME, METRICS_NAME, SNAPSHOT_NAME, TEST
 
 CARD_TAG: Final = "expression-prep"  # by which a card of ours is told from any other text
 _SCORES: Final = ("accuracy", "balanced_accuracy", "macro_f1", "mean_ccc")
@@ -28,18 +29,21 @@ _MISUSE: Final = (
 )
 
 
-def build_model_card(checkpoint: Checkpoint, file: str, evaluation: Path | None) -> str:
+def build_model_card(checkpoint: Checkpoint, run: Path, file: str, evaluation: Path | None) -> str:
     """Return the text of the card.
 
     Args:
         checkpoint: the exported network.
+        run: its file, or its folder. A snapshot there tells it from other trainings of the same network on the same
+            shards; a checkpoint on its own is told by its network and its shards.
         file: the name of its ONNX file.
         evaluation: the folder that `evaluate` wrote for this network; None if it was not tested.
 
     Raises:
         ModelError: the evaluation is of another network, or cannot be read.
+        LineageError: the snapshot beside the checkpoint cannot be read.
     """
-    metrics, details = ({}, {}) if evaluation is None else _read(checkpoint, evaluation)
+    metrics, details = ({}, {}) if evaluation is None else _read(checkpoint, run, evaluation)
     header = yaml.safe_dump(_header(checkpoint, metrics), sort_keys=False, allow_unicode=True, width=120)
     return f"---\n{header}---\n\n" + "\n\n".join(_body(checkpoint, file, metrics, details)) + "\n"
 
@@ -49,17 +53,31 @@ def is_model_card(path: Path) -> bool:
     return f"\n- {CARD_TAG}\n" in path.read_text(encoding="utf-8", errors="replace").partition("\n---\n")[0]
 
 
-def _read(checkpoint: Checkpoint, evaluation: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(checkpoint: Checkpoint, run: Path, evaluation: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         metrics, details = (
             json.loads((evaluation / name).read_text(encoding="utf-8")) for name in (METRICS_NAME, DETAILS_NAME)
         )
         tested = metrics["snapshot"]["trained_on"], metrics["network"]["model"]
+        run_id = metrics["snapshot"].get("run")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{evaluation}: not an evaluation: {error}; run prep evaluate again") from None
     if tested != (checkpoint.snapshot_id, checkpoint.info.model):
         raise ModelError(f"{evaluation}: tests {tested[1]} of other shards; run prep evaluate again, or name its own")
+    if _run_id(run) not in (None, run_id):
+        raise ModelError(
+            f"{evaluation}: tests another training of {tested[1]} than {run}; run prep evaluate again, or name its own"
+        )
     return metrics, details
+
+
+def _run_id(run: Path) -> str | None:
+    """Return the id of the training that wrote a checkpoint; None if no snapshot beside it lists it."""
+    file = run / CHECKPOINT_NAME if run.is_dir() else run
+    if not file.with_name(SNAPSHOT_NAME).is_file():
+        return None
+    snapshot = read_snapshot(file.parent)
+    return snapshot.id if file.name in snapshot.files else None
 
 
 def _header(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> dict[str, Any]:

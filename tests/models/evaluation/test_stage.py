@@ -275,7 +275,7 @@ def test_a_network_that_was_validated_on_the_test_set_says_so(shards, tmp_path):
     summary = evaluate(shards, seen, tmp_path / "out", PARAMS, seed=3)
     assert "flatter" in summary["warnings"]["validated on the test set"]
     assert read(tmp_path / "out/metrics.json")["network"]["validated_on"] == "test"
-    card = build_model_card(load_checkpoint(seen), "model.onnx", tmp_path / "out")
+    card = build_model_card(load_checkpoint(seen), seen, "model.onnx", tmp_path / "out")
     assert "validated on this test set" in card
 
 

@@ -21,7 +21,7 @@ def made(tmp_path_factory):
     shards = make_shards(root, rows=60)
     make_run(shards, root / "run")
     evaluate(shards, root / "run", root / "test", evaluate_params(saliency_per_class=0, mistakes=0), seed=1)
-    return root, build_model_card(load_checkpoint(root / "run"), "model.onnx", root / "test")
+    return root, build_model_card(load_checkpoint(root / "run"), root / "run", "model.onnx", root / "test")
 
 
 def test_the_header_is_the_hub_s(made):
@@ -50,7 +50,7 @@ def test_figures_have_their_intervals_and_groups_are_told(made):
 
 def test_an_untested_network_says_so(made):
     root, _ = made
-    text = build_model_card(load_checkpoint(root / "run"), "model.onnx", None)
+    text = build_model_card(load_checkpoint(root / "run"), root / "run", "model.onnx", None)
     assert "It was not tested" in text
     assert "model-index" not in yaml.safe_load(text.split("---")[1])
 
@@ -63,10 +63,25 @@ def test_the_evaluation_of_another_network_is_refused(made, tmp_path):
     (tmp_path / "other/metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "other/details.json").write_text("{}")
     with pytest.raises(ModelError, match="of other shards; run prep evaluate again"):
-        build_model_card(load_checkpoint(root / "run"), "model.onnx", tmp_path / "other")
+        build_model_card(load_checkpoint(root / "run"), root / "run", "model.onnx", tmp_path / "other")
     (tmp_path / "other/metrics.json").write_text("[]")
     with pytest.raises(ModelError, match="not an evaluation"):
-        build_model_card(load_checkpoint(root / "run"), "model.onnx", tmp_path / "other")
+        build_model_card(load_checkpoint(root / "run"), root / "run", "model.onnx", tmp_path / "other")
+
+
+def test_another_training_on_the_same_shards_has_no_figures_of_this_one(made, tmp_path, monkeypatch, capsys):
+    """The same network, trained again with another seed: its shards and its name are those of the tested one."""
+    root, text = made
+    again = make_run(root / "shards", tmp_path / "again", seed=2)
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (root / "run", again)]
+    assert weights[0] != weights[1]
+    monkeypatch.chdir(tmp_path)
+    for run in (again, again / "model.safetensors"):
+        assert prep(["export", "--run", str(run), "--out", "m/a.onnx", "--evaluation", str(root / "test")]) == 1
+        assert f"{root}/test: tests another training of proposed than {run}; run prep" in capsys.readouterr().err
+    alone = tmp_path / "model.safetensors"  # without a snapshot there is only the network and its shards to go by
+    alone.write_bytes(weights[0])
+    assert build_model_card(load_checkpoint(alone), alone, "model.onnx", root / "test") == text
 
 
 def test_export_replaces_its_own_card_and_no_other_text(made, tmp_path, monkeypatch, capsys):
