@@ -55,10 +55,12 @@ def _choose(said: list[Decision], params: DecideParams) -> Decision | None:
     ranked = sorted(groups.values(), key=len, reverse=True)
     if len(ranked) > 1 and (params.conflicts == "unanimous" or len(ranked[0]) == len(ranked[1])):
         return None
-    # Two people who point at a face never hit the same pixel; the first that gives a place does.
-    return next((one for one in ranked[0] if one.value), ranked[0][0])
+    return ranked[0][0]
 
 
 def meaning(verdict: Decision) -> tuple[str, ...]:
     """Return what a verdict says, so that two people agree where theirs are equal."""
-    return (verdict.kind,) if verdict.kind is Kind.wrong_face else (verdict.kind, verdict.value)
+    if verdict.kind is Kind.wrong_face and verdict.value:
+        # Two people who point at a face never hit the same pixel, but whoever sees none contradicts both.
+        return verdict.kind, "place"
+    return verdict.kind, verdict.value

@@ -114,6 +114,24 @@ def test_a_vote_settles_or_leaves_the_sample_as_it_is(samples, votes, conflicts,
     assert summary["disputed"] + summary["unsure"] == (label is None)
 
 
+@pytest.mark.parametrize(
+    ("votes", "conflicts", "place", "left_out"),
+    [
+        (["5 6", "7 8"], "unanimous", [5.0, 6.0], []),
+        (["5 6", "", ""], "majority", None, ["wrong_face"]),
+        (["", "5 6", "7 8"], "majority", [5.0, 6.0], []),
+        (["5 6", ""], "majority", None, ["undecided"]),
+        (["", "5 6", "7 8"], "unanimous", None, ["undecided"]),
+    ],
+)
+def test_who_points_at_the_right_face_contradicts_who_sees_none(samples, votes, conflicts, place, left_out):
+    people = ("ann", "ben", "cy")
+    lines = [said(0, "wrong_face", vote, by) for by, vote in zip(people, votes, strict=False)]
+    decided(samples, lines, DecideParams(conflicts=conflicts, undecided="reject"))
+    assert [row["place"] for row in table(samples, "align")] == ([] if place is None else [place])
+    assert [row["reason"] for row in table(samples, "select")] == left_out
+
+
 def test_what_does_not_concern_a_stage_leaves_its_bytes(samples):
     """DVC then leaves `align` alone after a changed label, and its lineage still leads here."""
     decided(samples, [said(2, "wrong_face", "5 6")])
