@@ -4,6 +4,7 @@ A digest of a picture shows nothing of it, and only who has the picture can comp
 """
 
 import csv
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pipeline.decisions.book import BookError, locked, write_rows
 from pipeline.decisions.escapes import escape, unescape
 
 COLUMNS: Final = ("sample_id", "what", "md5")
-KINDS: Final = ("picture", "crop", "pixels")
+KINDS: Final = ("picture", "crop", "pixels", "subject")
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -22,12 +23,18 @@ _MD5: Final = re.compile(r"[0-9a-f]{32}")
 class Digest:
     """The md5 of something that shows a withdrawn sample.
 
-    `what` is picture (the file as the dataset ships it), crop (a stored face) or pixels (a decoded face).
+    `what` is picture (the file as the dataset ships it), crop (a stored face), pixels (a decoded face) or subject (of
+    `subject_md5`: everything of this person is withdrawn).
     """
 
     sample_id: str
     what: str
     md5: str
+
+
+def subject_md5(dataset: str, subject: str) -> str:
+    """Return what stands for a withdrawn person of a dataset, in hex."""
+    return hashlib.md5(f"{dataset}/{subject}".encode(), usedforsecurity=False).hexdigest()
 
 
 def read_digests(path: Path) -> list[Digest]:

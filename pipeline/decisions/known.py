@@ -1,6 +1,6 @@
 """Which samples of decisions are there: those that are gone are passed over, and a misspelt one is an error."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from pipeline.core.names import MANIFEST_NAME, REJECTS_NAME, SAMPLES_NAME
 from pipeline.core.tables import read_table
 from pipeline.decisions.book import BookError
 from pipeline.decisions.decision import LINKS, Decision, Kind, nearest
+from pipeline.decisions.forgotten import subject_md5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,21 @@ def read_known(samples: Path, dataset: str) -> Known:
         frozenset(column(REJECTS_NAME, "sample_id")),
         tuple(column(MANIFEST_NAME, "path")),
     )
+
+
+def samples_of(samples: Path, dataset: str, subjects: Collection[str]) -> list[str]:
+    """Return the samples of withdrawn people, whom `subjects` gives as `subject_md5` does.
+
+    Raises:
+        TableError: a table is missing or torn.
+    """
+    if not subjects:
+        return []
+    table = read_table(samples / SAMPLES_NAME, ["sample_id", "subject_id"])
+    people = {one for one in table["subject_id"].unique().to_pylist() if one is not None}
+    gone = {one for one in people if subject_md5(dataset, one) in subjects}
+    pairs = zip(table["sample_id"].to_pylist(), table["subject_id"].to_pylist(), strict=True)
+    return [name for name, subject in pairs if subject in gone]
 
 
 def picture_of(sample_id: str) -> str:

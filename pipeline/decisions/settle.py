@@ -24,10 +24,13 @@ class Settled:
     withdrawn: frozenset[str] = frozenset()
 
 
-def settle(decisions: Iterable[Decision], params: DecideParams) -> Settled:
-    """Return what counts of all decisions about a dataset; it does not depend on their order."""
+def settle(decisions: Iterable[Decision], params: DecideParams, of_withdrawn: Iterable[str] = ()) -> Settled:
+    """Return what counts of all decisions about a dataset, some of its samples being `of_withdrawn` people.
+
+    It does not depend on their order.
+    """
     given = sorted(decisions)
-    withdrawn = frozenset(one.sample_id for one in given if one.kind is Kind.withdrawn)
+    withdrawn = frozenset(one.sample_id for one in given if one.kind is Kind.withdrawn).union(of_withdrawn)
     settled = Settled(withdrawn=withdrawn)
     votes: dict[str, list[Decision]] = defaultdict(list)
     for one in given:

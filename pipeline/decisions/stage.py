@@ -19,7 +19,7 @@ from pipeline.core.tables import rows_to_table
 from pipeline.decisions.book import read_lines
 from pipeline.decisions.decision import Decision, Kind, parse_place
 from pipeline.decisions.forgotten import read_digests
-from pipeline.decisions.known import read_known, split_gone
+from pipeline.decisions.known import read_known, samples_of, split_gone
 from pipeline.decisions.settle import Settled, settle
 
 _UNUSABLE = {Kind.not_a_face: Reason.not_a_face, Kind.bad_picture: Reason.bad_picture}
@@ -60,10 +60,11 @@ def run(
     with stage_output(out, stage="decide", sources=[samples, *there], params=params.plain()) as output:
         lines = read_lines(book)
         known = read_known(samples, dataset)
-        removed = {digest.sample_id for digest in read_digests(forgotten)} if forgotten else set()
-        present, gone = split_gone(book, lines, known, removed)
+        digests = read_digests(forgotten) if forgotten else []
+        present, gone = split_gone(book, lines, known, {digest.sample_id for digest in digests})
         progress(len(lines), len(lines), "")
-        settled = settle(present, params)
+        people = {one.md5 for one in digests if one.what == "subject"}
+        settled = settle(present, params, samples_of(samples, dataset, people))
         for name, schema, rows in (
             (DECIDED_ALIGN_NAME, DECIDED_ALIGN, _for_align(settled)),
             (DECIDED_HARMONIZE_NAME, DECIDED_HARMONIZE, _for_harmonize(settled)),

@@ -55,6 +55,22 @@ def take_digests(dataset: str, rows: Iterable[Mapping[str, Any]], pictures: Pict
                 yield Digest(name, "pixels", pixels)
 
 
+def more_digests(
+    dataset: str, rows: Iterable[Mapping[str, Any]], pictures: Mapping[tuple[str, int], str], in_table: bool
+) -> list[Digest]:
+    """Return the digests of the pictures of withdrawn people that none of their samples has.
+
+    Args:
+        dataset: its name.
+        rows: the samples.
+        pictures: the md5 of all pictures of these people, as `pipeline.ingest.people.pictures_of` returns them.
+        in_table: whether a `source_path` is a table with a picture in each row.
+    """
+    known = {(row["source_path"], row["face_number"] if in_table else 0) for row in rows}
+    left = ((place, md5) for place, md5 in pictures.items() if place not in known)
+    return [Digest(f"{dataset}/{path}#{n}", "picture", md5) for (path, n), md5 in left]
+
+
 def _picture_md5(row: Mapping[str, Any], pictures: Pictures | None) -> str:
     try:
         content = pictures.read(row["source_path"], row["face_number"]) if pictures else None

@@ -46,7 +46,7 @@ class Wanted:
     def __init__(self, digests: Iterable[Digest], samples: Iterable[str]) -> None:
         """Take the digests, and the withdrawn samples, for crops of which no digest was taken."""
         given = list(digests)
-        self._bytes = {one.md5: one.sample_id for one in given if one.what != "pixels"}
+        self._bytes = {one.md5: one.sample_id for one in given if one.what in ("picture", "crop")}
         self._pixels = {one.md5: one.sample_id for one in given if one.what == "pixels"}
         self._samples = frozenset(samples)
 

@@ -27,11 +27,12 @@ PICTURE_SUFFIXES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """One rejected row and the reason. `path` is as the row gives it."""
+    """One rejected row and the reason. `path` is as the row gives it; `subject` whom its picture shows, if known."""
 
     path: str
     reason: Reason
     detail: str
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

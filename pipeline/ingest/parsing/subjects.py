@@ -54,19 +54,17 @@ def _with_ckplus_names(raw: RawDataset, rows: Sequence[Row]) -> Sequence[Row] | 
 
     Many mirrors contain its frames, and up to its last number, such a name gives the sequence and not the person.
     """
-    found = [
-        _CKPLUS.fullmatch(stem(row.path)) if isinstance(row, Annotation) and isinstance(row.path, str) else None
-        for row in rows
-    ]
+    found = [_CKPLUS.fullmatch(stem(row.path)) if isinstance(row.path, str) else None for row in rows]
     if not rows or sum(map(bool, found)) < _MIN_NAMED * len(rows):
         return None
     raw.notes.append("pictures are named as CK+'s frames, S010_004_00000017: subject_id and sequence_id are its own")
-    return [
-        replace(row, subject=name[1].upper(), sequence=row.sequence or f"{name[1]}_{name[2]}".upper())
-        if name and isinstance(row, Annotation)
-        else row
-        for row, name in zip(rows, found, strict=True)
-    ]
+    return [_as_ckplus(row, name) if name else row for row, name in zip(rows, found, strict=True)]
+
+
+def _as_ckplus(row: Row, name: re.Match[str]) -> Row:
+    if not isinstance(row, Annotation):
+        return replace(row, subject=name[1].upper())
+    return replace(row, subject=name[1].upper(), sequence=row.sequence or f"{name[1]}_{name[2]}".upper())
 
 
 def subject_of(path: str) -> str | None:
@@ -104,6 +102,6 @@ def _matcher(pattern: str) -> Callable[[str], str | None]:
 
 def _with_subjects(rows: Sequence[Row], subject: Callable[[str], str | None]) -> list[Row]:
     return [
-        replace(row, subject=subject(row.path)) if isinstance(row, Annotation) and isinstance(row.path, str) else row
+        replace(row, subject=subject(row.path)) if isinstance(row.path, str) else row  # of rejected rows, too
         for row in rows
     ]

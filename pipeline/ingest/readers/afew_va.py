@@ -45,16 +45,17 @@ class AfewVa(Reader):
                 continue
             folder = name.rpartition("/")[0]
             pictures = {_number_of(one): one for one in raw.tree.listing(folder).files if is_picture(one)}
-            actor = said.get("actor")
+            named = said.get("actor")
+            actor = named if isinstance(named, str) and named.strip() else None
             for frame, values in sorted(frames.items()):
                 given = f"{folder}/{pictures.get(_number_of(frame), f'{frame}.png')}"
                 if not isinstance(values, dict):
-                    yield RejectedRow(given, Reason.bad_row, f"{name} frame {frame}: no values")
+                    yield RejectedRow(given, Reason.bad_row, f"{name} frame {frame}: no values", actor)
                     continue
                 yield _row(raw, given, f"{name} frame {frame}", folder, actor, values)
 
 
-def _row(raw: RawDataset, path: str, row: str, clip: str, actor: Any, values: Mapping[str, Any]) -> Annotation:
+def _row(raw: RawDataset, path: str, row: str, clip: str, actor: str | None, values: Mapping[str, Any]) -> Annotation:
     points = _points(values.get("landmarks"))
     if points is None and values.get("landmarks"):
         raw.drop(f"list of landmarks (expected {_POINTS} points)", row)
@@ -67,7 +68,7 @@ def _row(raw: RawDataset, path: str, row: str, clip: str, actor: Any, values: Ma
         box=box,
         box_kind="face" if box else None,
         landmarks=points,
-        subject=actor if isinstance(actor, str) and actor.strip() else None,
+        subject=actor,
         sequence=clip,
         valence=_number(values.get("valence")),
         arousal=_number(values.get("arousal")),

@@ -133,9 +133,9 @@ def _rows(name: str, video: _Video, folder: str, frames: Mapping[str, str]) -> I
         number, row = f"{frame + 1:05d}", f"{video.list} frame {frame + 1}"
         path = f"{folder}/{frames.get(number, f'{number}.jpg')}"
         if frame in video.bad:
-            yield RejectedRow(path, Reason.bad_row, video.bad[frame])
+            yield RejectedRow(path, Reason.bad_row, video.bad[frame], name)
         elif label is None and affect is None:
-            yield RejectedRow(path, Reason.unlabelled, f"{row}: neither an expression nor valence and arousal")
+            yield RejectedRow(path, Reason.unlabelled, f"{row}: neither an expression nor valence and arousal", name)
         elif number not in frames:
             yield RejectedRow(path, Reason.missing_file, f"{row}: no face was found in it by the authors")
         else:

@@ -97,19 +97,19 @@ def _label(tree: Tree, folder: str, codes: Codes) -> str | RejectedRow | None:
 def _read_sequence(
     raw: RawDataset, folder: str, frames: list[str], label: str | RejectedRow | None, points: str | None
 ) -> Iterator[Row]:
+    subject, sequence = folder.split("/")[-2:]
     if not isinstance(label, str):
         reason, detail = (
             (label.reason, label.detail) if label else (Reason.unlabelled, f"{folder}: a sequence without a label")
         )
-        yield from (RejectedRow(f"{folder}/{name}", reason, detail) for name in frames)
+        yield from (RejectedRow(f"{folder}/{name}", reason, detail, subject) for name in frames)
         return
-    subject, sequence = folder.split("/")[-2:]
     neutral = min(raw.params.ckplus_neutral_frames, len(frames) - 1)
     peak = max(neutral, len(frames) - raw.params.ckplus_peak_frames)
     for number_, name in enumerate(frames):
         path = f"{folder}/{name}"
         if neutral <= number_ < peak:
-            yield RejectedRow(path, Reason.unlabelled, f"{path}: between the neutral and the peak frames")
+            yield RejectedRow(path, Reason.unlabelled, f"{path}: between the neutral and the peak frames", subject)
             continue
         yield Annotation(
             path,

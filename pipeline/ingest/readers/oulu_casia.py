@@ -46,16 +46,18 @@ class OuluCasia(Reader):
         for folder, frames in sorted(sequences.items()):
             found = _FRAME.fullmatch(frames[0])
             label = native_label(found[4], self.labels) if found else None
-            if found is None or label is None:
+            subject = found and found[3].upper()
+            if label is None:
                 detail = f"{folder}: not in folders of a lamp, a person and an expression"
-                yield from (RejectedRow(name, Reason.bad_row, detail) for name in frames)
+                yield from (RejectedRow(name, Reason.bad_row, detail, subject) for name in frames)
                 continue
             neutral = min(raw.params.ckplus_neutral_frames, len(frames) - 1)
             peak = max(neutral, len(frames) - raw.params.ckplus_peak_frames)
             for number, path in enumerate(sorted(frames, key=frame_order)):
                 if neutral <= number < peak:
-                    yield RejectedRow(path, Reason.unlabelled, f"{path}: between the neutral and the peak frames")
+                    detail = f"{path}: between the neutral and the peak frames"
+                    yield RejectedRow(path, Reason.unlabelled, detail, subject)
                     continue
                 said = label if number >= peak else _NEUTRAL
                 # The same person takes part under every lamp.
-                yield Annotation(path, (said,), path, subject=found[3].upper(), sequence=folder)
+                yield Annotation(path, (said,), path, subject=subject, sequence=folder)
