@@ -93,15 +93,19 @@ def change_book(path: Path, change: Callable[[list[Decision]], Iterable[Decision
         The decisions that are now on the disk, sorted.
 
     Raises:
-        BookError: the file cannot be taken as it is; it is left alone.
+        BookError: the file cannot be taken as it is, or could not be after the change; it is left alone.
     """
     with locked(path):
         before = read_book(path)
         known = set(map(id, before))
         after = sorted(change(before), key=_IN_ORDER)
+        taken: set[tuple[str, ...]] = set()
         for decision in after:
             if id(decision) not in known and (wrong := fault(decision)) is not None:
                 raise BookError(f"{decision.sample_id}: {wrong}")
+            if decision.place in taken:
+                raise BookError(f"{decision.sample_id}: {decision.by} would decide twice about it; {path} is as it was")
+            taken.add(decision.place)
         if after != before:
             write_book(path, after)
         return after

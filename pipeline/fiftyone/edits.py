@@ -44,7 +44,7 @@ def read_edits(folder: Path, dataset: str, known: Collection[str], by: str) -> E
     Raises:
         EditError: it is no such folder, or a sample has two verdicts, an unknown label, or a sample_id that is unknown.
     """
-    decisions: list[Decision] = []
+    decided: dict[str, Decision] = {}
     count = foreign = 0
     for document in _documents(folder / SAMPLES_NAME):
         count += 1
@@ -59,10 +59,11 @@ def read_edits(folder: Path, dataset: str, known: Collection[str], by: str) -> E
                 decision = Decision(name, *verdict, by, _note(document))
                 if (wrong := fault(decision)) is not None:
                     raise ValueError(wrong)
-                decisions.append(decision)
+                if (first := decided.setdefault(name, decision)) != decision:
+                    raise ValueError(f"is there twice and {_two(_say(first), _say(decision))}")
         except ValueError as error:
             raise EditError(f"{folder}: {name}: {error}") from None
-    return Edits(decisions, count, foreign)
+    return Edits(list(decided.values()), count, foreign)
 
 
 def _documents(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -93,9 +94,17 @@ def _verdict(document: Mapping[str, Any]) -> tuple[Kind, str] | None:
         found.discard((Kind.wrong_face, ""))  # the tag and the place say one thing
         found.add((Kind.wrong_face, place))
     if len(found) > 1:
-        said = " and ".join(sorted(f"{kind} {value}".strip() for kind, value in found))
-        raise ValueError(f"says {said}; a person gives one verdict to a sample")
+        raise ValueError(_two(*(f"{kind} {value}".strip() for kind, value in found)))
     return next(iter(found), None)
+
+
+def _two(*said: str) -> str:
+    return f"says {' and '.join(sorted(said))}; a person gives one verdict to a sample"
+
+
+def _say(decision: Decision) -> str:
+    note = f"({decision.note})" if decision.note else ""
+    return " ".join(word for word in (decision.kind, decision.value, note) if word)
 
 
 def _all_tags(document: Mapping[str, Any]) -> Iterator[str]:

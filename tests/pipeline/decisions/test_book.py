@@ -132,6 +132,20 @@ def test_a_new_verdict_replaces_the_own_one_and_links_add_up(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("kinds", [(Kind.right, Kind.unsure), (Kind.right, Kind.right)])
+def test_a_change_that_could_not_be_read_again_is_refused_and_nothing_written(tmp_path, kinds):
+    path = tmp_path / "d.csv"
+    change_book(path, lambda _: [Decision("d/a.png#0", Kind.right, "", "ann")])
+    before = path.read_bytes()
+    twice = [Decision("d/b.png#0", kind, "", "ann") for kind in kinds]
+    with pytest.raises(BookError, match=r"d/b\.png#0: ann would decide twice about it"):
+        change_book(path, lambda lines: [*lines, *twice])
+    assert path.read_bytes() == before
+    others = [Decision("d/b.png#0", Kind.right, "", "ann"), Decision("d/b.png#0", Kind.unsure, "", "ben")]
+    change_book(path, lambda lines: [*lines, *others])
+    assert len(read_book(path)) == 3
+
+
 def _decide(path, by, count):
     for number in range(count):
         new = Decision(f"d/{number:02d}.png#0", Kind.right, "", by)

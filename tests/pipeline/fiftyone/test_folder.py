@@ -150,6 +150,29 @@ def test_an_edit_that_cannot_be_is_an_error_that_names_the_sample(exported, tmp_
     assert "toy/happy/" in str(caught.value)
 
 
+def test_a_sample_that_is_there_twice_has_one_verdict_or_none_is_written(project, tmp_path, capsys):
+    """FiftyOne lets two samples have one `sample_id`, for example after views were merged."""
+    exported = project / "runs/export/fiftyone/toy"
+    book = project / "decisions/toy.csv"
+    one = documents(exported)[FIRST]
+
+    def take(*changes):
+        content = {"samples": [one | change for change in changes]}
+        (tmp_path / "samples.json").write_text(json.dumps(content))
+        return run(["fiftyone", "import", "--dataset", "toy", "--dir", str(tmp_path), "--as", "ann"])
+
+    assert take({"tags": ["right"]}, {"tags": ["right"]}, {}) == 0
+    before = book.read_text()
+    assert before.splitlines()[1:] == [f"{FIRST},right,,ann,"]
+    for second in ({"tags": ["unsure"]}, {"tags": ["right"], "note": "a smile"}):
+        capsys.readouterr()
+        assert take({"tags": ["right"]}, second) == 1
+        (error,) = capsys.readouterr().err.splitlines()
+        assert f"{FIRST}: is there twice and says right and" in error
+        assert book.read_text() == before
+    assert take({"tags": ["right"]}) == 0  # the file can still be read
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"samples": 1}', '{"samples": [1]}', "[" * 100_000])
 def test_what_is_no_export_is_one_line(tmp_path, text):
     (tmp_path / "samples.json").write_text(text)
