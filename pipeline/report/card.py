@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from pipeline.core.catalog import CATALOG
 from pipeline.core.emotions import CLASSES
+from pipeline.core.errors import LineageError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import Node, iter_nodes, walk
-from pipeline.core.names import INDEX_NAME, LABELS_NAME, SELECTED_NAME, SUMMARY_NAME
+from pipeline.core.names import INDEX_NAME, LABELS_NAME, METRICS_NAME, SELECTED_NAME, SUMMARY_NAME
 from pipeline.core.schema import INDEX, SELECTED
 from pipeline.core.tables import read_table
 from pipeline.report.network import Cell, affect_cells, build_losses, build_network
@@ -37,7 +38,8 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
         lacks, the split, the shards; and of a network its losses and what `network.build_network` finds.
 
     Raises:
-        LineageError: a step behind the shards is missing or was made again after them.
+        LineageError: a step behind the shards, the network or its evaluation is missing or was made again after them;
+            or the evaluation is of another network, or on other shards.
         DataError: a step lacks its summary.
     """
     root = walk(shards)
@@ -52,7 +54,10 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
         "steps": steps,
         "sets": build_sets(shards, found.get("split")),
     }
+    if evaluation is not None:
+        _check_evaluation(evaluation, shards, run)
     if run is not None:
+        walk(run)
         card["snapshot"]["run"] = read_snapshot(run).id
         card["training"] = dict(read_snapshot(run).params)
         card["device"] = {"train": dict(read_snapshot(run).ran)}
@@ -62,6 +67,15 @@ def build_card(shards: Path, run: Path | None = None, evaluation: Path | None = 
         card.setdefault("device", {})["evaluate"] = dict(read_snapshot(evaluation).ran)
         card |= build_network(evaluation)
     return card
+
+
+def _check_evaluation(evaluation: Path, shards: Path, run: Path | None) -> None:
+    """Refuse an evaluation whose figures are not of these shards, or not of this network."""
+    if read_snapshot(shards).id not in {node.snapshot for node in iter_nodes(walk(evaluation))}:
+        raise LineageError(f"{evaluation}: its test is not that of {shards}; run prep evaluate on these shards")
+    tested = read_json(evaluation / METRICS_NAME).get("snapshot", {}).get("run")
+    if run is not None and tested != read_snapshot(run).id:
+        raise LineageError(f"{evaluation}: tests another network than {run}; run prep evaluate, or name its own")
 
 
 def dataset_of(node: Node) -> str:

@@ -56,7 +56,7 @@ def run(
         summary.json: rows_in and rows_out are the rows of the shards.
 
     Raises:
-        LineageError: a step behind the shards is missing or was made again after them.
+        LineageError: see `card.build_card`.
         TableError: a table is missing or torn.
     """
     sources = [path for path in (shards, run, evaluation, doubt) if path is not None]
