@@ -36,7 +36,7 @@ ROOMS = {
     "pipeline/report": "core images ingest",
     "pipeline/fiftyone": "core images ingest decisions",
     "pipeline/forget": "core decisions images ingest verify",
-    "pipeline/review": "core images ingest decisions",
+    "pipeline/review": "core images video ingest decisions",
     "models/core": "core",
     "models/networks": "core models/core",
     "models/data": "core shards models/core",

@@ -5,6 +5,7 @@ Everything is looked up by the number of a sample in the queue; no name that a b
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from pipeline.core.folders import ALIGNED
 from pipeline.core.tables import table_files
 from pipeline.images import Scaled, open_picture
 from pipeline.ingest.registry import Pictures, open_pictures
+from pipeline.video.clip import Clip
 
 # What a screen shows of a picture; larger ones are decoded at a fraction of their size.
 SHOWN_PX: Final = 900
@@ -114,8 +116,7 @@ class Faces:
         row = self._rows[sample_id]
         try:
             with self._raw:
-                content = self._pictures(sample_id.partition("/")[0]).read(row["source_path"], row["face_number"])
-            shown = open_picture(content).decode_scaled(SHOWN_PX, max_bytes=_MAX_BYTES)
+                shown = _decode(self._pictures(sample_id.partition("/")[0]), row)
         except (ImageError, SourceError):  # the crop is enough for most decisions
             return None
         return Whole(_encode(shown), shown.width, shown.height)
@@ -125,6 +126,17 @@ class Faces:
             source = self._sources[dataset]
             self._opened[dataset] = open_pictures(source.src, source.format)
         return self._opened[dataset]
+
+
+def _decode(pictures: Pictures, row: Mapping[str, Any]) -> Scaled:
+    """Return the picture of a sample, or the frame of the video that it is."""
+    if row["time_s"] is None:
+        content = pictures.read(row["source_path"], row["face_number"])
+        return open_picture(content).decode_scaled(SHOWN_PX, max_bytes=_MAX_BYTES)
+    at_ms = round(row["time_s"] * 1000)
+    with closing(Clip(lambda: pictures.open(row["source_path"]), [at_ms], max_bytes=_MAX_BYTES)) as clip:
+        pixels = clip.picture(at_ms, lambda: None)
+    return Scaled(pixels, 1.0, 1.0, 0.0, 0.0, pixels.shape[1], pixels.shape[0])
 
 
 def _count_groups(part: Path) -> int:

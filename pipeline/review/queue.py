@@ -99,7 +99,7 @@ def read_labels(datasets: Collection[str]) -> dict[str, str]:
 
 def read_samples(dataset: str, wanted: Collection[str]) -> dict[str, dict[str, Any]]:
     """Return the rows of `schema.SAMPLES` of these samples."""
-    columns = ["sample_id", "source_path", "face_number", "source_labels", "subject_id"]
+    columns = ["sample_id", "source_path", "face_number", "time_s", "source_labels", "subject_id"]
     rows = read_table(SAMPLES / dataset / SAMPLES_NAME, columns)
     some = rows.filter(pc.is_in(rows["sample_id"], value_set=pa.array(wanted, pa.string())))
     return {row["sample_id"]: row for row in some.to_pylist()}

@@ -50,7 +50,7 @@ def test_pictures_of_an_archive_are_the_right_ones_however_many_are_asked_for_at
     write_tree(tmp_path / "toy", {name: picture(number) for number, name in enumerate(names)})
     with tarfile.open(tmp_path / "toy.tgz", "w:gz") as archive:
         archive.add(tmp_path / "toy", "toy")
-    rows = {f"toy/{name}": {"source_path": f"toy/{name}", "face_number": 0} for name in names}
+    rows = {f"toy/{name}": {"source_path": f"toy/{name}", "face_number": 0, "time_s": None} for name in names}
     expected = Faces(
         {"toy": Source("toy", "folder")}, {name: row | {"source_path": name[4:]} for name, row in rows.items()}
     )
