@@ -1,6 +1,7 @@
 """What the page says of doubtful faces: how many for each reason, the score of each, and the map of those alike."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.core.emotions import CLASSES
+from pipeline.core.emotions import CLASSES, UNCLASSED
 from pipeline.core.lineage.walk import walk
 from pipeline.core.names import DOUBT_NAME, EMBEDDING_NAME
 from pipeline.core.schema import DOUBT, EMBEDDING
@@ -39,7 +40,7 @@ def count_doubts(doubts: pa.Table) -> dict[str, Any]:
 
 
 def read_map(folder: Path, evaluation: Path | None) -> pa.Table:
-    """Return sample_id, map_x and map_y of the faces on the map, both in 0..1 from the top left, label and doubt.
+    """Return sample_id, map_x and map_y of the faces on the map, both in 0..1 from the top left.
 
     Args:
         folder: the doubts, with a map of labelled faces that look alike.
@@ -50,10 +51,8 @@ def read_map(folder: Path, evaluation: Path | None) -> pa.Table:
     """
     drawn = folder if evaluation is None or not has_map(evaluation) else evaluation
     marks = read_table(drawn / EMBEDDING_NAME, schema=EMBEDDING).combine_chunks()
-    table = read_table(folder / DOUBT_NAME, ["sample_id", "label", "score"], DOUBT).combine_chunks()
-    known = table.take(pc.index_in(marks["sample_id"], value_set=table["sample_id"]))
     places = {f"map_{name}": pa.array(_spread(marks[name].to_numpy())) for name in ("x", "y")}
-    return pa.table({"sample_id": marks["sample_id"], **places, "label": known["label"], "doubt": known["score"]})
+    return pa.table({"sample_id": marks["sample_id"], **places})
 
 
 def has_map(evaluation: Path) -> bool:
@@ -67,17 +66,21 @@ def _spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((values - low) / span, np.float32)
 
 
-def mark_classes(places: pa.Table) -> dict[str, Points]:
+def mark_classes(faces: Iterable[Mapping[str, Any]]) -> dict[str, Points]:
     """Return class -> x and y of its faces on the map, and of the doubtful ones of all classes under "doubtful".
 
     Args:
-        places: the result of `read_map`.
+        faces: what is known of each face that the page shows, see `faces.describe_faces`. No other is drawn, because a
+            click takes the nearest one that it can open.
     """
-    points = list(zip(places["map_x"].to_pylist(), places["map_y"].to_pylist(), strict=True))
-    labels, scores = places["label"].to_pylist(), places["doubt"].to_pylist()
+    drawn = [face for face in faces if "map_x" in face]
     found: dict[str, Points] = {
-        name: [point for point, of in zip(points, labels, strict=True) if of == label]
-        for label, name in enumerate(CLASSES)
+        name: [_place(face) for face in drawn if face.get("label") == label] for label, name in enumerate(CLASSES)
     }
-    found["doubtful"] = [point for point, score in zip(points, scores, strict=True) if (score or 0) >= DOUBTFUL]
+    found[UNCLASSED] = [_place(face) for face in drawn if "label" not in face]
+    found["doubtful"] = [_place(face) for face in drawn if face.get("doubt", 0) >= DOUBTFUL]
     return {name: some for name, some in found.items() if some}
+
+
+def _place(face: Mapping[str, Any]) -> tuple[float, float]:
+    return face["map_x"], face["map_y"]

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -20,6 +20,7 @@ import jinja2
 from pipeline.core.device import tell_device
 from pipeline.core.emotions import AFFECTNET, CLASSES
 from pipeline.report.charts import MARGIN, build_circle, build_errors, build_map, calibration_plot, losses_plots
+from pipeline.report.doubt import mark_classes
 from pipeline.report.flow import build_flow, sum_classes, sum_misses
 
 # The name of a score says what to compare it with.
@@ -44,13 +45,11 @@ class Gallery:
         faces: dataset -> what is known of each face shown, with `picture`, its path from the page; see `faces.FACTS`.
         rejects: dataset -> some of the rows left out: sample_id, stage, reason, detail and perhaps `picture`.
         saliency: title -> path from the page.
-        marks: the result of `doubt.mark_classes`.
     """
 
     faces: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     rejects: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     saliency: Mapping[str, str] = field(default_factory=dict)
-    marks: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
 
 def build_page(card: Mapping[str, Any], gallery: Gallery | None = None) -> str:
@@ -83,7 +82,7 @@ def build_page(card: Mapping[str, Any], gallery: Gallery | None = None) -> str:
         losses=losses_plots(card.get("losses", {})),
         calibration=calibration_plot(card.get("calibration", ())),
         circles=circles,
-        clouds=build_map(gallery.marks),
+        clouds=build_map(mark_classes(chain.from_iterable(gallery.faces.values()))),
         map_margin=MARGIN,
         device={step: tell_device(facts) for step, facts in card.get("device", {}).items() if facts},
         data={"classes": CLASSES, "faces": gallery.faces, "used": _used(card)},

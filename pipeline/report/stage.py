@@ -1,6 +1,7 @@
 """The stage: write the page of shards and, if there is one, the network trained on them, with the faces it shows."""
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from pipeline.core.params import ReportParams
 from pipeline.core.stage_output import StageOutput, stage_output
 from pipeline.core.tables import read_table
 from pipeline.report.card import build_card, dataset_nodes
-from pipeline.report.doubt import count_doubts, has_map, mark_classes, read_doubts, read_map
+from pipeline.report.doubt import count_doubts, has_map, read_doubts, read_map
 from pipeline.report.faces import Dataset, Known, build_faces, describe_faces, read_crops
 from pipeline.report.network import read_answers
 from pipeline.report.page import Gallery, build_page
@@ -67,8 +68,10 @@ def run(
             of_network = evaluation is not None and has_map(evaluation)
             card["doubt"] = count_doubts(known.doubts) | {"map_of_network": of_network}
         faces, rejects = _write_pictures(output, card, walk(shards), known, params, progress)
-        marks = {} if known.places is None else mark_classes(known.places)
-        gallery = Gallery(faces, rejects, _copy_saliency(output, evaluation), marks)
+        if known.places is not None:
+            drawn = sum("map_x" in face for face in chain.from_iterable(faces.values()))
+            card["doubt"]["not_on_map"] = len(known.places) - drawn
+        gallery = Gallery(faces, rejects, _copy_saliency(output, evaluation))
         output.write_json("card.json", card)
         output.path("index.html").write_text(build_page(card, gallery), encoding="utf-8")
         rows = len(read_table(shards / INDEX_NAME, ["sample_id"]))

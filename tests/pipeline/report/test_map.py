@@ -1,11 +1,22 @@
 """Which map the page has: the network's, where its evaluation made one, else that of what looks alike."""
 
+import re
+
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
+from pipeline.core.params import read_params
 from pipeline.core.schema import DOUBT, EMBEDDING
+from pipeline.core.stage_output import stage_output
 from pipeline.core.tables import write_table
 from pipeline.report.doubt import has_map, read_map
+from pipeline.report.stage import run as write_report
+from pipeline.select.stage import run as select
+from pipeline.shards.stage import run as write_shards
+from tests.imports import ROOT
+from tests.shard_inputs import shard_params
 
 
 def _nothing(kind):
@@ -27,13 +38,11 @@ def folders(tmp_path):
     return doubt, evaluation
 
 
-def test_the_networks_map_comes_first_and_a_face_without_a_doubt_is_on_it(folders):
+def test_the_networks_map_comes_first(folders):
     doubt, evaluation = folders
     assert has_map(evaluation)
     found = read_map(doubt, evaluation)
-    assert found.to_pydict() == {
-        "sample_id": ["b", "c"], "map_x": [0.0, 1.0], "map_y": [1.0, 0.0], "label": [4, None], "doubt": [0.75, None]
-    }  # fmt: skip
+    assert found.to_pydict() == {"sample_id": ["b", "c"], "map_x": [0.0, 1.0], "map_y": [1.0, 0.0]}
 
 
 def test_without_one_faces_that_look_alike_are_shown(folders):
@@ -44,3 +53,30 @@ def test_without_one_faces_that_look_alike_are_shown(folders):
     assert read_map(doubt, evaluation)["sample_id"].to_pylist() == ["a", "b"]
     (evaluation / "embedding.parquet").unlink()
     assert read_map(doubt, evaluation)["sample_id"].to_pylist() == ["a", "b"]
+
+
+def test_only_faces_that_the_page_shows_are_drawn_and_the_others_counted(shards, tmp_path, params):
+    """Of seven faces on the map, select turned one away after it was drawn, and one is gone from the dataset."""
+    root = shards.parent
+    detections = pq.read_table(root / "aligned/detections.parquet").filter(pc.field("sharpness").is_valid())
+    sharpness = dict(zip(detections["sample_id"].to_pylist(), detections["sharpness"].to_pylist(), strict=True))
+    ids = sorted(sharpness)
+    least = sorted(sharpness.values())[1]
+    limits = read_params(ROOT / "params.yaml").select.model_copy(update={"min_sharpness": least})
+    select(root / "aligned", tmp_path / "selected", limits)
+    tables = {"one": root / "faces"}, {"one": tmp_path / "selected"}, {"one": root / "labels"}
+    write_shards(*tables, root / "split", tmp_path / "shards", shard_params(), seed=1, workers=1)
+    marks = {"sample_id": [*ids, "one/gone.jpg#0"], "x": [*range(len(ids)), -1], "y": [0.0] * (len(ids) + 1)}
+    with stage_output(tmp_path / "doubts", stage="doubt", sources=[tmp_path / "shards"], params={}) as output:
+        output.write_table("embedding.parquet", pa.table(marks, schema=EMBEDDING))
+        output.write_table("doubt.parquet", DOUBT.empty_table())
+        output.finish(rows_in=0, rows_out=0)
+    write_report(tmp_path / "shards", tmp_path / "page", params, doubt=tmp_path / "doubts")
+    kept = [key for key in ids if sharpness[key] >= least]
+    assert 0 < len(kept) < len(ids)
+    page = (tmp_path / "page/index.html").read_text()
+    clouds = re.findall(r'<path class="cloud[^>]* d="([^"]*)"', page)
+    drawn = [float(x) for x in re.findall(r"M(\S+) ", "".join(clouds))]
+    # In a square of 240 with a margin of 5, from the place -1 of the face that is gone to that of the last one.
+    assert sorted(drawn) == pytest.approx([5 + 230 * (ids.index(key) + 1) / len(ids) for key in kept], abs=0.051)
+    assert f"{len(ids) + 1 - len(kept)} more faces are not drawn" in page

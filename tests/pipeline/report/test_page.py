@@ -16,7 +16,6 @@ from pipeline.report.tiles import build_tile
 HOSTILE = "\"'><img src=x onerror=document.title='taken'>\n\u202e{{7*7}}</script>javascript:alert(1)" + "x" * 300
 # Of the faces on the map, by the beginning of their ids.
 PLACES = {"3-0": (0.0, 1.0), "3-1": (0.5, 0.2), "4-0": (0.6, 0.2)}
-MARKS = {"fear": [PLACES["3-0"], PLACES["3-1"], (1.0, 1.0)], "happy": [PLACES["4-0"]], "doubtful": [PLACES["3-0"]]}
 RULES = ("wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice")
 
 
@@ -81,7 +80,6 @@ def gallery(folder, names):
         dict(zip(names, (faces, []), strict=True)),
         dict.fromkeys(names, left),
         {"Where it looks": "pictures/a.jpg"},
-        MARKS,
     )
 
 
@@ -202,7 +200,7 @@ def test_a_click_on_the_map_opens_the_face_there_and_nothing_elsewhere(tab, page
         at = {"x": (5 + 230 * x) / 240 * box["width"] + 2, "y": (5 + 230 * y) / 240 * box["height"] + 2}
         shown.locator(".map svg").click(position=at)
 
-    click(1.0, 1.0)  # a face that the terms do not allow to be shown
+    click(1.0, 1.0)
     assert shown.locator("dialog[open]").count() == 0
     click(*PLACES["4-0"])
     assert "\n4-0\n" in shown.locator("#face-facts").inner_text()
