@@ -76,6 +76,12 @@ class Reason(StrEnum):
     uneven = "uneven"  # left out so that every training process gets the same number of rows
 
 
+def shown_in(sample_id: str) -> str:
+    """Return what all samples of one picture have in common: `<dataset>/<source_path>`, or the id of a table's row."""
+    path = sample_id.rpartition("#")[0]
+    return sample_id if path.casefold().endswith(PICTURE_TABLE_SUFFIXES) else path
+
+
 SAMPLES: Final = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.names import REJECTS_NAME, SAMPLES_NAME
-from pipeline.core.schema import REJECTS, Reason
+from pipeline.core.schema import REJECTS, Reason, shown_in
 from pipeline.core.tables import read_table
 from pipeline.report.faces import Dataset, attach, may_be_shown
 from pipeline.report.tiles import RawPictures, face_tiles, raw_tiles
@@ -100,7 +100,10 @@ def _tiles(dataset: Dataset, raw: str | None, fmt: str, crops: pa.Table, rows: p
     place = pc.index_in(rows["sample_id"], value_set=crops["sample_id"])
     samples = read_table(dataset.folders["ingest"] / SAMPLES_NAME, ["sample_id", "subject_id"])
     shown = may_be_shown(_chunked(attach(rows, samples, "subject_id")), dataset.bound)
-    shown = pc.and_(shown, pc.invert(pc.is_in(rows["sample_id"].combine_chunks(), value_set=_withdrawn(dataset))))
+    withdrawn = _withdrawn(dataset)
+    shown = pc.and_(
+        shown, pc.invert(pc.is_in(rows["sample_id"].combine_chunks(), value_set=pa.array(withdrawn, pa.string())))
+    )
     has_crop = pc.and_(shown, pc.is_valid(place))
     tiles: list[bytes | None] = [None] * len(rows)
     cropped = np.flatnonzero(has_crop.to_numpy(zero_copy_only=False)).tolist()
@@ -109,7 +112,14 @@ def _tiles(dataset: Dataset, raw: str | None, fmt: str, crops: pa.Table, rows: p
         tiles[number] = tile
     bare = [number for number in np.flatnonzero(shown.to_numpy(zero_copy_only=False)).tolist() if not tiles[number]]
     entries = rows.to_pylist()
-    asked = [number for number in bare if entries[number]["source_path"] and entries[number]["reason"] not in _UNSEEN]
+    hidden = {shown_in(sample_id) for sample_id in withdrawn}
+    asked = [
+        number
+        for number in bare
+        if entries[number]["source_path"]
+        and entries[number]["reason"] not in _UNSEEN
+        and shown_in(entries[number]["sample_id"]) not in hidden
+    ]
     if raw is not None:
         wanted = tuple((entries[number]["source_path"], _face_number(entries[number]["sample_id"])) for number in asked)
         for number, found in zip(asked, raw_tiles(RawPictures(raw, fmt, wanted)), strict=True):
@@ -117,11 +127,11 @@ def _tiles(dataset: Dataset, raw: str | None, fmt: str, crops: pa.Table, rows: p
     return tiles
 
 
-def _withdrawn(dataset: Dataset) -> pa.Array:
+def _withdrawn(dataset: Dataset) -> list[str]:
     """Return the samples of people who withdrew, by whatever stage they were left out."""
     left = read_rejects(dataset.folders, dataset.name).values()
     gone = [rows.filter(pc.equal(rows["reason"], Reason.withdrawn))["sample_id"].to_pylist() for rows in left]
-    return pa.array([sample_id for some in gone for sample_id in some], pa.string())
+    return [sample_id for some in gone for sample_id in some]
 
 
 def _chunked(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray:

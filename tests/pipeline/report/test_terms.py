@@ -12,7 +12,7 @@ from pipeline.core.catalog import CATALOG, may_show, terms_in, terms_of
 from pipeline.core.errors import ParamsError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.params import ReportParams, read_params
-from pipeline.core.schema import REJECTS
+from pipeline.core.schema import REJECTS, shown_in
 from pipeline.images import encode_face
 from pipeline.ingest.dataset_options import DatasetOptions
 from pipeline.ingest.stage import run as ingest
@@ -119,6 +119,41 @@ def test_of_rows_left_out_too_only_who_agreed_and_did_not_withdraw(tmp_path, fmt
     left = build_rejects(dataset, None, fmt, read_crops(dataset), 9)
     assert len(left) == 3
     assert [row.facts["sample_id"].split("/")[1] for row in left if row.tile is not None] == expected
+
+
+def test_a_picture_in_which_somebody_withdrew_is_not_shown_for_another_face_in_it(tmp_path):
+    """A crop shows one person, and a picture everybody in it."""
+    raw = tmp_path / "raw"
+    left = {"a.png#0": "withdrawn", "a.png#1": "no_face", "b.png#0": "no_face"}
+    for name in ("happy/a.png", "happy/b.png", "sad/c.png"):
+        (raw / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((40, 40), 128, np.uint8)).save(raw / name)
+    rows = {f"mine/happy/{name}": reason for name, reason in left.items()} | {"mine/happy/a.png#2": "blurred"}
+    parts = [
+        {"sample_id": name, "dataset": "mine", "source_path": name[5:].partition("#")[0], "stage": "align"}
+        | {"reason": reason, "detail": None}
+        for name, reason in rows.items()
+    ]
+    folders = write_faces(tmp_path, ["S005"])
+    crops = pq.read_table(folders["equalize"] / "part-00000.parquet")
+    crops = crops.set_column(0, "sample_id", pa.array(["mine/happy/a.png#2"]))
+    pq.write_table(crops, folders["equalize"] / "part-00000.parquet")
+    for folder in ("aligned", "samples"):
+        (tmp_path / folder).mkdir()
+    pq.write_table(pa.Table.from_pylist(parts, REJECTS), tmp_path / "aligned/rejects.parquet")
+    ids = pa.table({"sample_id": list(rows), "subject_id": pa.nulls(len(rows), pa.string())})
+    pq.write_table(ids, tmp_path / "samples/samples.parquet")
+    dataset = Dataset("mine", folders | {"ingest": tmp_path / "samples", "align": tmp_path / "aligned"}, "csv")
+    tiles = {
+        row.facts["sample_id"]: row.tile for row in build_rejects(dataset, str(raw), "folder", read_crops(dataset), 9)
+    }
+    assert {name for name, tile in tiles.items() if tile} == {"mine/happy/a.png#2", "mine/happy/b.png#0"}
+
+
+@pytest.mark.parametrize("name", ["d/fer2013.csv#7", "d/data/train.PARQUET#7", "d/train.arrow#7"])
+def test_of_a_table_each_row_is_a_picture(name):
+    assert shown_in(name) == name
+    assert shown_in("d/a#b/c.jpg#7") == "d/a#b/c.jpg"
 
 
 @pytest.mark.parametrize(
