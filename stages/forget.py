@@ -37,11 +37,11 @@ def forget(
     from pipeline.decisions.book import change_book, replace_all
     from pipeline.decisions.decision import ALIAS, Decision, Kind
     from pipeline.decisions.forgotten import add_digests
-    from pipeline.decisions.known import picture_of
     from pipeline.forget.commands import removal
     from pipeline.forget.digests import find_samples, take_digests
     from pipeline.forget.places import find_holders
     from pipeline.forget.resembling import resembling
+    from pipeline.ingest.registry import has_tables
     from stages.withdrawn import raw_trees, read_wanted
 
     params = project.load_params()
@@ -67,11 +67,11 @@ def forget(
     change_book(book_of(dataset), lambda lines: replace_all(lines, withdrawn))
     others = len({one.sample_id for one in more} - found)
     say(f"{book_of(dataset)}: {len(found)} samples withdrawn" + (f", and {others} other pictures" if others else ""))
-    for line in resembling(found, {picture_of(name) for name in found}):
+    for line in resembling(found, in_table=has_tables(project.told_of(dataset, "format"))):
         note(line)
     holders = list(find_holders(read_wanted(), raw_trees(params)))
     for holder in holders:
-        show(f"{holder.kind}  {holder.place}: {holder.detail}")
+        show(f"{holder.kind}  {holder.where}: {holder.detail}")
     show("To remove them, type in this order (dvc gc also removes all other results that are not those of now):")
     for command in removal(holders):
         show(f"  {command}")

@@ -48,7 +48,8 @@ def verify(
 
 
 def _verify_forgotten(*, as_json: bool) -> None:
-    from pipeline.forget.places import UNPROVEN, find_holders
+    from pipeline.forget.holder import UNPROVEN
+    from pipeline.forget.places import find_holders
     from stages.project import load_params
     from stages.withdrawn import raw_trees, read_wanted
 
@@ -57,15 +58,16 @@ def _verify_forgotten(*, as_json: bool) -> None:
         show_json({"holders": [asdict(holder) for holder in holders]})
     for holder in holders:
         samples = f" of {', '.join(holder.samples)}" if holder.samples else ""
-        say(f"{holder.kind}  {holder.place}: {holder.detail}{samples}", err=True)
-    unproven = [holder.place for holder in holders if holder.kind == UNPROVEN]
+        say(f"{holder.kind}  {holder.where}: {holder.detail}{samples}", err=True)
+    unproven = [holder.where for holder in holders if holder.kind == UNPROVEN]
     if len(holders) > len(unproven):
         count = len(holders) - len(unproven)
         raise LineageError(f"{count} places hold withdrawn samples, or may; prep forget says how to remove them")
     if unproven:
         raise LineageError(
             f"not proven: {', '.join(unproven)} cannot be looked into from here, and nothing else holds a withdrawn "
-            "sample; dvc gc --workspace --cloud --remote NAME removes from a remote what is not used now"
+            "sample; dvc gc --workspace --cloud --remote NAME removes from a remote what is not used now, and an "
+            "archive of another kind can be unpacked"
         )
     say("nothing that can be reached from here holds the bytes of a withdrawn sample")
 

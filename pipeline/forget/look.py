@@ -15,10 +15,15 @@ import pyarrow.parquet as pq
 
 from pipeline.decisions.forgotten import Digest
 from pipeline.forget.digests import md5_of, pixels_md5
+from pipeline.ingest.parsing.pixels import pixels_to_pgm
 
 _BATCH_ROWS: Final = 256
 _CHUNK_BYTES: Final = 1 << 20
+_IMAGE: Final = "image"  # the crops of stages
+_PIXELS: Final = "pixels"  # of FER2013, as text
 _PARQUET: Final = b"PAR1"
+_ARROW: Final = b"ARROW1"
+_STREAM: Final = b"\xff\xff\xff\xff"  # begins a stream of Arrow's, which `datasets` writes, and perhaps other files
 _ZIP: Final = b"PK\x03\x04"
 _GZIP: Final = b"\x1f\x8b"
 # Pictures and pages that stages draw of several faces: no digest finds a face in them.
@@ -71,6 +76,8 @@ class Wanted:
     def _inside(self, path: Path, head: bytes) -> Iterator[str]:
         if head[:4] == _PARQUET:
             yield from self._in_parquet(path)
+        elif head[:6] == _ARROW or head[:4] == _STREAM:
+            yield from self._in_arrow(path, whole=head[:6] == _ARROW)
         elif head[:4] == _ZIP:
             yield from self._in_zip(path)
         elif head[:2] == _GZIP or head[257:262] == b"ustar":
@@ -78,22 +85,34 @@ class Wanted:
 
     def _in_parquet(self, path: Path) -> Iterator[str]:
         with pq.ParquetFile(path) as parquet:
-            names = parquet.schema_arrow.names
-            if "image" not in names:
-                return
-            columns = [name for name in ("sample_id", "image") if name in names]
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
-                for row in batch.to_pylist():
-                    found = self._of_row(row)
-                    if found is not None:
-                        yield found
+            pictures = _picture_columns(parquet.schema_arrow)
+            columns = [*pictures, *({"sample_id"} & {*parquet.schema_arrow.names})]
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False) if pictures else ():
+                yield from self._in_rows(batch, pictures)
 
-    def _of_row(self, row: dict[str, Any]) -> str | None:
-        name, image = row.get("sample_id"), row["image"]
-        content = image.get("bytes") if isinstance(image, dict) else image
-        if content is None:
-            return None
-        return name if name in self._samples else self._of_bytes(content)
+    def _in_arrow(self, path: Path, *, whole: bool) -> Iterator[str]:
+        with pa.memory_map(str(path)) as source:
+            try:
+                reader = pa.ipc.open_file(source) if whole else pa.ipc.open_stream(source)
+            except pa.ArrowInvalid:
+                if whole:
+                    raise
+                return  # another kind of file that begins alike
+            pictures = _picture_columns(reader.schema)
+            batches = map(reader.get_batch, range(reader.num_record_batches)) if whole else iter(reader)
+            for batch in batches:
+                yield from self._in_rows(batch, pictures)
+
+    def _in_rows(self, batch: pa.RecordBatch, pictures: list[str]) -> Iterator[str]:
+        ids = batch.column("sample_id").to_pylist() if "sample_id" in batch.schema.names else [None] * batch.num_rows
+        for column in pictures:
+            for name, value in zip(ids, batch.column(column), strict=True):
+                content = _content(value.as_py())
+                if content is None:
+                    continue
+                found = name if column == _IMAGE and name in self._samples else self._of_bytes(content)
+                if found is not None:
+                    yield found
 
     def _of_bytes(self, content: bytes) -> str | None:
         if (found := self.by_md5(md5_of(content))) is not None:
@@ -129,6 +148,27 @@ class Wanted:
                 yield str(row["sample_id"])
         elif (found := self._of_bytes(content)) is not None:
             yield found
+
+
+def _picture_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns that may hold pictures: bytes, structs of bytes and a path, and FER2013's pixels as text."""
+    types = pa.types
+    return [
+        field.name
+        for field in schema
+        if types.is_binary(field.type)
+        or types.is_large_binary(field.type)
+        or (types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0)
+        or field.name == _PIXELS
+    ]
+
+
+def _content(value: Any) -> bytes | None:
+    if isinstance(value, dict):
+        value = value.get("bytes")
+    if isinstance(value, str):
+        return pixels_to_pgm(value)
+    return value if isinstance(value, bytes) else None
 
 
 def is_drawn(path: Path) -> bool:

@@ -3,9 +3,8 @@
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from configparser import ConfigParser
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -14,29 +13,12 @@ from pipeline.core.folders import DATA, RUNS
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX, file_md5
 from pipeline.core.lineage.walk import iter_nodes, walk
 from pipeline.core.names import SNAPSHOT_NAME
+from pipeline.forget.holder import UNPROVEN, Holder
 from pipeline.forget.look import Seen, Wanted, is_drawn
-from pipeline.ingest.registry import open_tree
+from pipeline.forget.raw import in_raw
 from pipeline.verify.dvc_lock import LOCK, LockEntry, cache_folder, read_lock, tracked
 
-UNPROVEN: Final = "unproven"  # the kind of a place that nobody could look into
 _KEPT: Final = (".yaml", ".yml", ".json", ".csv", ".md", ".txt")  # of results, these hold no bytes of pictures
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Holder:
-    """A place that shows a withdrawn sample, or of which nobody can say that it does not.
-
-    Attributes:
-        kind: raw, result, drawn, parts, cache, experiment, remote, or unproven: a place that nobody could look into.
-        place: a path from the project's root, the name of an experiment, or the name of a remote.
-        samples: whose bytes it holds; empty if that cannot be seen.
-        detail: what it is, in words.
-    """
-
-    kind: str
-    place: str
-    samples: tuple[str, ...]
-    detail: str
 
 
 def find_holders(wanted: Wanted, sources: Mapping[str, str]) -> Iterator[Holder]:
@@ -50,7 +32,7 @@ def find_holders(wanted: Wanted, sources: Mapping[str, str]) -> Iterator[Holder]
         SourceError: a raw tree cannot be read.
     """
     for _, src in sorted(sources.items()):
-        yield from _in_raw(wanted, src)
+        yield from in_raw(wanted, src)
     yield from _in_results(wanted)
     yield from _drawn_before()
     cache = cache_folder()
@@ -81,23 +63,6 @@ def remotes() -> dict[str, str]:
             if section.strip("'").startswith("remote "):
                 found[section.strip("'").removeprefix("remote ").strip('"')] = parser.get(section, "url", fallback="")
     return found
-
-
-def _in_raw(wanted: Wanted, src: str) -> Iterator[Holder]:
-    if not Path(src).exists():
-        return
-    tree = open_tree(src)
-    archive = Path(src).is_file()
-    for file in _hashed(tree):
-        sample = wanted.by_md5(file.md5)
-        if sample is not None:
-            place = f"{src}:{file.path}" if archive else f"{src}/{file.path}"
-            yield Holder("raw", place, (sample,), "the picture as the dataset ships it")
-
-
-def _hashed(tree: Any) -> Iterable[Any]:
-    tree.identity(1)
-    return tree.manifest()  # type: ignore[no-any-return]
 
 
 def _in_results(wanted: Wanted) -> Iterator[Holder]:

@@ -100,7 +100,18 @@ READERS: Final[tuple[Reader, ...]] = (
     PathList(),
 )
 
-__all__ = ["AUTO", "READERS", "Pictures", "Reader", "Tree", "detect_format", "locate", "open_pictures", "open_tree"]
+__all__ = [
+    "AUTO",
+    "READERS",
+    "Pictures",
+    "Reader",
+    "Tree",
+    "detect_format",
+    "has_tables",
+    "locate",
+    "open_pictures",
+    "open_tree",
+]
 
 
 def detect_format(tree: Tree) -> tuple[str, str]:
@@ -134,6 +145,11 @@ def locate(tree: Tree, fmt: str, classes: Collection[str] = ()) -> tuple[Reader,
             return find_reader(READERS, ClassFolders.name), root, "class folders named after codes"
     reader = find_reader(READERS, fmt)
     return reader, find_root(reader, tree), "as told"
+
+
+def has_tables(fmt: str) -> bool:
+    """Return whether a format has tables with a picture in each row, so that samples of one file share no picture."""
+    return find_reader(READERS, fmt).pictures_in_table
 
 
 class Pictures:

@@ -3,6 +3,8 @@
 import shlex
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -76,6 +78,24 @@ def test_a_person_whose_pictures_are_no_samples_withdraws(project, capfd):
     assert run(["verify", "--forgotten"]) == 0
     assert run(["forget", "--dataset", "ck", "--subject", "S012", "--as", "ann"]) != 0
     assert "S012: ck has no such subject" in capfd.readouterr().err
+
+
+def test_the_other_rows_of_a_table_are_other_pictures(project, capfd):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["datasets"] = {"hub": {"src": "raw/hub", "format": "hub", "role": "both"}}
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    Path("raw/hub").mkdir()
+    images = [{"bytes": f"picture {number}".encode(), "path": None} for number in range(4)]
+    pq.write_table(pa.table({"image": images, "label": ["happy", "sad", "happy", "sad"]}), "raw/hub/t.parquet")
+    assert run(["ingest", "--src", "raw/hub"]) == 0
+    capfd.readouterr()
+    assert run(["forget", "--dataset", "hub", "--sample", "hub/t.parquet#0", "--as", "ann"]) == 0
+    said = "".join(capfd.readouterr())
+    assert "hub/t.parquet#1" not in said
+    assert "table  raw/hub/t.parquet" in said
+    assert run(["verify", "--forgotten"]) != 0
+    pq.write_table(pa.table({"image": images[1:], "label": ["sad", "happy", "sad"]}), "raw/hub/t.parquet")
+    assert run(["verify", "--forgotten"]) == 0
 
 
 def test_no_parameter_brings_a_person_back(project):

@@ -3,7 +3,7 @@
 import shutil
 
 from pipeline.forget.commands import removal
-from pipeline.forget.places import Holder
+from pipeline.forget.holder import Holder
 from tests.imports import ROOT
 
 
