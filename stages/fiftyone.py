@@ -55,12 +55,11 @@ def fiftyone(
 
 
 def _export(dataset: str, src: str, out: Path, limit: int | None) -> None:
-    from pipeline.decisions.book import read_book
-    from pipeline.decisions.decision import Kind
     from pipeline.fiftyone.export import export
     from pipeline.ingest.registry import open_pictures
+    from stages.withdrawn import withdrawn_samples
 
-    withdrawn = {one.sample_id for one in read_book(book_of(dataset)) if one.kind is Kind.withdrawn}
+    withdrawn = withdrawn_samples(dataset)
     pictures = open_pictures(src, project.told_of(dataset, "format"))
     with bar(f"fiftyone {dataset}") as progress:
         summary = export(dataset, pictures, out, withdrawn=withdrawn, limit=limit, progress=progress)

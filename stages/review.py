@@ -29,12 +29,12 @@ def review(
     Open the address that is printed; it holds a secret and works on this machine only. Every decision is written to
     decisions/<dataset>.csv at once, so stopping at any time loses nothing.
     """
-    from pipeline.decisions.book import read_book
-    from pipeline.decisions.decision import ALIAS, Kind
+    from pipeline.decisions.decision import ALIAS
     from pipeline.review.faces import Faces, Source
     from pipeline.review.queue import asked_for, build_queue, read_labels, read_samples
     from pipeline.review.server import Review, serve
     from pipeline.review.session import Session
+    from stages.withdrawn import withdrawn_samples
 
     if not ALIAS.fullmatch(by):
         raise UsageError(f"--as {by!r}: expected a small letter, then up to 19 small letters, digits, - or _")
@@ -45,7 +45,7 @@ def review(
             raise UsageError(f"--dataset {name}: params.yaml has {', '.join(params.datasets)}")
     project.check_made(*(folders.SAMPLES / name for name in chosen))
     books = {name: book_of(name) for name in chosen}
-    gone = {one.sample_id for book in books.values() for one in read_book(book) if one.kind is Kind.withdrawn}
+    gone = frozenset[str]().union(*map(withdrawn_samples, chosen))
     labels = read_labels(chosen)
     queue = asked_for(sample, labels) if sample else build_queue(chosen, labels, limit=limit)
     queue = [item for item in queue if item.sample_id not in gone]
@@ -54,7 +54,7 @@ def review(
     if unknown := [item.sample_id for item in queue if item.sample_id not in rows]:
         raise UsageError(f"{unknown[0]}: no such sample in {', '.join(chosen)}; run dvc repro if the queue is old")
     sources = {name: Source(params.datasets[name].src, project.told_of(name, "format")) for name in chosen}
-    page = Review(Session(queue, books, by), Faces(sources, rows), {name: _terms(name) for name in chosen})
+    page = Review(Session(queue, books, by), Faces(sources, rows, gone), {name: _terms(name) for name in chosen})
     serve(
         page,
         port=port,

@@ -1,13 +1,14 @@
 """What the project knows of withdrawn samples, and where to look for them."""
 
 from pipeline.core.errors import LineageError
-from pipeline.core.folders import DECISIONS, FORGOTTEN
+from pipeline.core.folders import DECISIONS, FORGOTTEN, SAMPLES
 from pipeline.core.params import Params
 from pipeline.decisions.book import read_book
 from pipeline.decisions.decision import Kind
 from pipeline.decisions.forgotten import Digest, read_digests
+from pipeline.decisions.known import samples_of
 from pipeline.forget.look import Wanted
-from stages.decided import SUFFIX
+from stages.decided import SUFFIX, book_of
 
 
 def read_wanted() -> Wanted:
@@ -32,6 +33,18 @@ def read_wanted() -> Wanted:
 
 def _digests() -> list[Digest]:
     return [one for path in sorted(FORGOTTEN.glob(f"*{SUFFIX}")) for one in read_digests(path)]
+
+
+def withdrawn_samples(dataset: str) -> frozenset[str]:
+    """Return the samples of a dataset that are withdrawn by themselves or with their person.
+
+    Raises:
+        BookError: a file of decisions or digests cannot be taken as it is.
+        TableError: the table of samples is missing or torn.
+    """
+    named = {one.sample_id for one in read_book(book_of(dataset)) if one.kind is Kind.withdrawn}
+    people = {one.md5 for one in read_digests(FORGOTTEN / f"{dataset}{SUFFIX}") if one.what == "subject"}
+    return frozenset(named).union(samples_of(SAMPLES / dataset, dataset, people))
 
 
 def withdrawn_pictures() -> frozenset[str]:

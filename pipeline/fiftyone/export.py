@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.core.errors import DataError, ImageError, SourceError
 from pipeline.core.folders import ALIGNED
 from pipeline.core.parallel.pool import Progress, no_progress
-from pipeline.core.schema import Reason
+from pipeline.core.schema import Reason, shown_in
 from pipeline.core.stage_output import Reject, StageOutput, stage_output
 from pipeline.core.tables import iter_batches
 from pipeline.fiftyone.fields import (
@@ -54,7 +54,7 @@ def export(
         dataset: its name.
         pictures: its raw tree.
         out: the folder to write; nobody else may read it.
-        withdrawn: samples that are left out.
+        withdrawn: samples that are left out, and whose pictures are not written for other faces in them either.
         limit: at most so many samples, the most doubtful ones; None for all.
         progress: called with the samples written.
 
@@ -72,7 +72,7 @@ def export(
         output.reject(Reject(name, dataset, Reason.withdrawn, "its person withdrew") for name in gone)
         kept = [name for name in names if name not in withdrawn]
         crops = dict(_write_crops(output, dataset, {name: number for number, name in enumerate(kept)}))
-        written = _Pictures(output, pictures)
+        written = _Pictures(output, pictures, withdrawn)
         documents: list[dict[str, Any]] = []
         for done, name in enumerate(kept):
             if done % _STEP == 0:
@@ -95,9 +95,10 @@ def export(
 class _Pictures:
     """Writes every picture once, whichever of its faces are samples."""
 
-    def __init__(self, output: StageOutput, pictures: Pictures) -> None:
+    def __init__(self, output: StageOutput, pictures: Pictures, withdrawn: Collection[str]) -> None:
         self._output = output
         self._pictures = pictures
+        self._hidden = {shown_in(name) for name in withdrawn}
         self._done: dict[tuple[str, int], str] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
 
@@ -105,9 +106,11 @@ class _Pictures:
         """Return the name of a sample's picture in the folder, and its width and height in pixels.
 
         Raises:
-            ImageError: it is a frame of a video, or cannot be decoded.
+            ImageError: it is a frame of a video, somebody in it withdrew, or it cannot be decoded.
             SourceError: it is not there.
         """
+        if shown_in(row["sample_id"]) in self._hidden:
+            raise ImageError(Reason.withdrawn, "somebody else in its picture withdrew")
         if row["time_s"] is not None:
             raise ImageError(Reason.unsupported_format, "a frame of a video")
         number = row["face_number"] if self._pictures.in_table else 0

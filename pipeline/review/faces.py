@@ -4,7 +4,7 @@ Everything is looked up by the number of a sample in the queue; no name that a b
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +21,7 @@ import simplejpeg
 
 from pipeline.core.errors import ImageError, SourceError, TableError
 from pipeline.core.folders import ALIGNED
+from pipeline.core.schema import shown_in
 from pipeline.core.tables import table_files
 from pipeline.images import Scaled, open_picture
 from pipeline.ingest.registry import Pictures, open_pictures
@@ -55,14 +56,22 @@ class Whole:
 class Faces:
     """Crops and pictures of some samples, from several threads."""
 
-    def __init__(self, sources: Mapping[str, Source], rows: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        rows: Mapping[str, Mapping[str, Any]],
+        withdrawn: Collection[str] = (),
+    ) -> None:
         """Take where each dataset's pictures are, and the row of `schema.SAMPLES` of each sample.
+
+        Pictures that show a `withdrawn` sample are not shown whole.
 
         Raises:
             TableError: aligned faces are torn.
         """
         self._sources = sources
         self._rows = rows
+        self._hidden = {shown_in(name) for name in withdrawn}
         self._opened: dict[str, Pictures] = {}
         self._places: dict[str, tuple[Path, int]] = {}
         self._boxes: dict[str, dict[str, Any]] = {}
@@ -114,6 +123,8 @@ class Faces:
 
     def _whole(self, sample_id: str) -> Whole | None:
         row = self._rows[sample_id]
+        if shown_in(sample_id) in self._hidden:
+            return None
         try:
             with self._raw:
                 shown = _decode(self._pictures(sample_id.partition("/")[0]), row)

@@ -70,7 +70,7 @@ const drawFace = item => {
 const drawAim = () => {
   const [width, height] = shown.size ?? [1, 1]
   at('whole').classList.toggle('pointing', pointing !== null)
-  at('told').textContent = pointing === null ? (shown.whole ? 'the whole picture, with the face that was found' : 'the whole picture cannot be read here')
+  at('told').textContent = pointing === null ? (shown.whole ? 'the whole picture, with the face that was found' : 'the whole picture cannot be shown here')
     : 'Click the right face, or move with the arrow keys and press Enter. 0: the right face is not there. Escape: back.'
   at('aim').replaceChildren(...(pointing === null ? [] : [
     drawn('line', {x1: pointing[0], x2: pointing[0], y1: 0, y2: height}),

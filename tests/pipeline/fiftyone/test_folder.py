@@ -1,10 +1,12 @@
 """The folder as FiftyOne's documentation has it, and what becomes of edits in it."""
 
+import hashlib
 import io
 import json
 import stat
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -148,6 +150,35 @@ def test_an_edit_that_cannot_be_is_an_error_that_names_the_sample(exported, tmp_
         decided(folder, exported)
     assert said in str(caught.value)
     assert "toy/happy/" in str(caught.value)
+
+
+def test_no_picture_of_a_withdrawn_person_is_written_for_another_face_in_it(project, capsys):
+    """Of 05.jpg the first face is of a withdrawn person, and the second never had a crop; 06.jpg is the other way."""
+    path = project / "data/samples/toy/samples.parquet"
+    table = pq.read_table(path)
+    rows = {row["sample_id"]: row for row in table.to_pylist()}
+    of_person, kept = "toy/happy/05.jpg#0", "toy/happy/06.jpg#0"
+    second = {name: rows[name] | {"sample_id": name.replace("#0", "#1")} for name in (of_person, kept)}
+    rows[of_person]["subject_id"] = "S005"
+    every = [*rows.values(), *second.values()]
+    pq.write_table(pa.Table.from_pylist(every, table.schema).sort_by("sample_id"), path)
+    (project / "decisions/forgotten").mkdir(parents=True)
+    digest = hashlib.md5(b"toy/S005", usedforsecurity=False).hexdigest()
+    (project / "decisions/forgotten/toy.csv").write_text(f"sample_id,what,md5\n{of_person},subject,{digest}\n")
+    (project / "decisions/toy.csv").write_text(
+        f"sample_id,decision,value,by,note\n{second[kept]['sample_id']},withdrawn,,ann,\n"
+    )
+    assert run(["fiftyone", "export", "--dataset", "toy", "--dir", "runs/out"]) == 0
+    capsys.readouterr()
+    found = documents(project / "runs/out")
+    assert set(found) == rows.keys() - {of_person}
+    assert found[kept]["filepath"] == found[kept]["crop"]
+    rejects = pq.read_table(project / "runs/out/rejects.parquet").to_pylist()
+    left = {of_person, *(row["sample_id"] for row in second.values())}
+    assert {row["sample_id"]: row["reason"] for row in rejects} == dict.fromkeys(left, "withdrawn")
+    written = {file.read_bytes() for file in (project / "runs/out").rglob("*") if file.is_file()}
+    raw = {number: (project / f"raw/toy/happy/{number:02d}.jpg").read_bytes() for number in range(12)}
+    assert {number for number, content in raw.items() if content not in written} == {5, 6}
 
 
 def test_a_sample_that_is_there_twice_has_one_verdict_or_none_is_written(project, tmp_path, capsys):

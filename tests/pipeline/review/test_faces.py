@@ -53,6 +53,15 @@ def test_a_frame_of_a_video_is_shown_whole(tmp_path, monkeypatch, suffix):
     assert again.whole(named[0]["sample_id"]) is None
 
 
+def test_a_picture_in_which_somebody_withdrew_is_not_shown_whole_for_another_face_in_it(rows):
+    first, second, *_ = rows
+    other = first.replace("#0", "#1")
+    of = faces.Faces({"toy": faces.Source("raw/toy", "folder")}, rows | {other: rows[first]}, [other])
+    assert of.whole(first) is of.whole(other) is None
+    assert of.crop(first) is not None
+    assert of.whole(second) is not None
+
+
 def test_torn_faces_are_named(rows, project):
     (project / "data/aligned/toy/part-00000.parquet").write_bytes(b"PAR1 torn")
     with pytest.raises(TableError, match=r"part-00000.parquet: cannot be read"):
