@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.catalog import CATALOG
-from pipeline.core.emotions import CLASSES
+from pipeline.core.emotions import CLASSES, UNCLASSED
 from pipeline.core.errors import LineageError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import Node, iter_nodes, walk
@@ -146,7 +146,7 @@ def _affect(nodes: dict[str, Node]) -> list[Cell]:
 
 
 def _splits(shards: Path, dataset: str) -> dict[str, dict[str, int]]:
-    """Return split -> class -> rows of a dataset in the shards; copies count."""
+    """Return split -> class, or UNCLASSED, -> rows of a dataset in the shards; copies count."""
     index = read_table(shards / INDEX_NAME, schema=INDEX)
     rows = index.filter(pc.equal(index["dataset"], dataset))
     return {split: _per_class(rows.filter(pc.equal(rows["split"], split))) for split in _names(rows)}
@@ -160,4 +160,5 @@ def _names(rows: pa.Table) -> Iterator[str]:
 
 def _per_class(rows: pa.Table) -> dict[str, int]:
     counts = Counter(rows["label"].to_pylist())
-    return {name: counts[label] for label, name in enumerate(CLASSES)}
+    without = {UNCLASSED: counts[None]} if counts[None] else {}
+    return {name: counts[label] for label, name in enumerate(CLASSES)} | without

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import jinja2
 
 from pipeline.core.device import tell_device
-from pipeline.core.emotions import AFFECTNET, CLASSES
+from pipeline.core.emotions import AFFECTNET, CLASSES, UNCLASSED
 from pipeline.report.charts import MARGIN, build_circle, build_errors, build_map, calibration_plot, losses_plots
 from pipeline.report.doubt import mark_classes
 from pipeline.report.flow import build_flow, sum_classes, sum_misses
@@ -74,6 +74,7 @@ def build_page(card: Mapping[str, Any], gallery: Gallery | None = None) -> str:
         script=script,
         policy=_policy(style, script),
         classes=[name for name in CLASSES if name in known] or CLASSES,
+        unclassed=UNCLASSED,
         class_numbers={name: number for number, name in enumerate(CLASSES)},
         splits=[split for split in _SPLITS if split in sum_classes(card)],
         totals=sum_classes(card),
@@ -105,7 +106,7 @@ def _environment() -> jinja2.Environment:
         "number": lambda value: f"{value:,}" if isinstance(value, int) else f"{value:.3f}",
         "shade": lambda share: min(_SHADES, round(share * _SHADES)),
         "inline": _inline,
-        "over": lambda splits, names, label: sum(splits[split][label] for split in names),
+        "over": lambda splits, names, label: sum(splits[split].get(label, 0) for split in names),
         "sum_values": lambda counts: sum(counts.values()),
         "url": quote,
         "by_reason": _by_reason,

@@ -88,6 +88,7 @@ def build_croissant(
     """
     splits = name_splits(index)
     sources = list_sources(index, contract)
+    inline = {"class_counts": _counts(index), "source_datasets": sources}
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -107,8 +108,8 @@ def build_croissant(
             _inline(
                 "classes", [{"label": n, "class": name, "affectnet": AFFECTNET[name]} for n, name in enumerate(CLASSES)]
             ),
-            _inline("class_counts", _counts(index)),
-            _inline("source_datasets", sources),
+            # A record set without rows has no columns either, which is none.
+            *(_inline(name, rows) for name, rows in inline.items() if rows),
         ],
     }
 
@@ -144,8 +145,11 @@ def describe_rows(index: pa.Table, contract: Mapping[str, Any]) -> str:
     """Say how many faces there are, with a class and without one."""
     without = index["label"].null_count
     size_px, classes = contract["align"]["size_px"], contract.get("classes", CLASSES)
-    said = f"{len(index) - without} aligned faces of {size_px} px with one of {len(classes)} expressions"
-    return f"{said}, {without} with valence, arousal or dominance alone" if without else said
+    expressions, affect = f"with one of {len(classes)} expressions", "with valence, arousal or dominance alone"
+    kinds = {expressions: len(index) - without, affect: without}
+    told = [f"{rows} {kind}" for kind, rows in kinds.items() if rows]
+    said = ": " + ", ".join(told) if len(told) > 1 else f" {affect if without else expressions}"
+    return f"{len(index)} aligned faces of {size_px} px{said}"
 
 
 def name_splits(index: pa.Table) -> list[str]:

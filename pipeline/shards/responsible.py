@@ -62,7 +62,7 @@ def build_responsible(
         "rai:dataPreprocessingProtocol": _preprocessing(contract),
         "rai:dataAnnotationProtocol": _annotation(contract),
         "rai:annotatorDemographics": "Not known to this project; the authors of the source datasets may tell.",
-        "rai:dataBiases": [_classes(index), *_people(people)],
+        "rai:dataBiases": [_classes(index, contract.get("classes", CLASSES)), *_people(people)],
         "rai:dataUseCases": list(USES),
         "rai:dataLimitations": list(LIMITATIONS),
         "rai:dataSocialImpact": f"What reads faces can be turned on people who did not agree to it: {_MISUSE}.",
@@ -98,10 +98,12 @@ def _annotation(contract: Mapping[str, Any]) -> list[str]:
     return [*mapped, f"The classes are {', '.join(contract.get('classes', CLASSES))}."]
 
 
-def _classes(index: pa.Table) -> str:
+def _classes(index: pa.Table, classes: Sequence[str]) -> str:
     counts = Counter(CLASSES[label] for label in index["label"].drop_null().to_pylist())
-    shares = ", ".join(f"{name} {counts[name] / max(counts.total(), 1):.1%}" for name in CLASSES)
-    return f"Classes are not equally frequent: {shares}."
+    if not counts:
+        return "No row has a class."
+    shares = ", ".join(f"{name} {counts[name] / counts.total():.1%}" for name in classes)
+    return f"Of the rows with a class: {shares}."
 
 
 def _people(people: pa.Table) -> list[str]:

@@ -285,3 +285,25 @@ def test_the_page_of_some_classes_has_these_alone_and_their_numbers(card):
     assert cells == [("0", "0", "3"), ("0", "6", "3"), ("6", "6", "6")]
     assert "5 neutral" not in page
     assert "6 sad (2)" in page
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        (0, "9 rows of 1 dataset, each a face, cropped to 64 px, with one of 2 expressions."),
+        (4, "13 rows of 1 dataset, each a face, cropped to 64 px, 9 with one of 2 expressions and 4 with valence, "
+            "arousal or dominance alone."),
+        (None, "4 rows of 1 dataset, each a face, cropped to 64 px, with valence, arousal or dominance alone."),
+    ],
+)  # fmt: skip
+def test_the_first_sentence_counts_rows_without_a_class_too(card, without, said):
+    """Of nine rows with a class and as many without one as given, or of four without one alone."""
+    classed = {"train": {"anger": 4, "sad": 2}, "test": {"anger": 3}} if without is not None else {}
+    counts = {split: classed.get(split, {}) | ({"unclassed": 2} if without != 0 else {}) for split in ("train", "test")}
+    facts = card["datasets"]["one"] | {"splits": counts}
+    page = build_page(
+        {**card, "contract": card["contract"] | {"classes": ["anger", "sad"]}, "datasets": {"one": facts}}
+    )
+    lead = re.search(r'<p class="lead">(.*?)</p>', page, re.DOTALL)[1]
+    assert " ".join(lead.split()) == said
+    assert ('<th scope="row">unclassed</th>' in page) == (without != 0)

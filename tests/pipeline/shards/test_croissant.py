@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 
 import mlcroissant
+import pyarrow as pa
 import pytest
 
 from pipeline.core.emotions import CLASSES
@@ -11,7 +12,7 @@ from pipeline.core.names import SPLITS
 from pipeline.core.tables import read_table
 from pipeline.shards.croissant import build_croissant
 from pipeline.shards.stage import run as write_shards
-from tests.shard_inputs import shard_params
+from tests.shard_inputs import make_inputs, shard_params
 
 # The library's own use of pandas.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -113,3 +114,24 @@ def test_terms_of_known_releases_are_stated(shards):
     tables = [read_table(shards / f"{name}.parquet") for name in ("index", "missing_faces", "missing_faces")]
     made = build_croissant(*tables, "0" * 64, contract)
     assert any("RAF-DB" in line and "non-commercial" in line for line in made["license"])
+
+
+def test_only_the_classes_of_the_shards_have_a_share(tmp_path):
+    inputs = make_inputs(tmp_path / "in", rows=30, classes=("anger", "sad"))
+    write_shards(*inputs.tables, tmp_path / "out", shard_params(), seed=1, workers=1)
+    index = read_table(tmp_path / "out/index.parquet")["label"].to_pylist()
+    shares = [f"{name} {index.count(CLASSES.index(name)) / len(index):.1%}" for name in ("anger", "sad")]
+    told = json.loads((tmp_path / "out/croissant.json").read_text())
+    assert told["rai:dataBiases"][0] == f"Of the rows with a class: {', '.join(shares)}."
+    assert "with one of 2 expressions" in told["description"]
+
+
+def test_of_no_rows_the_library_reads_what_is_left(shards):
+    contract = json.loads((shards / "shards.json").read_text())["contract"]
+    tables = [read_table(shards / f"{name}.parquet").slice(0, 0) for name in ("index", "missing_faces")]
+    people = pa.table({name: pa.nulls(0, pa.string()) for name in ("gender", "age", "race")})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read = mlcroissant.Dataset(build_croissant(*tables, people, "0" * 64, contract))
+    assert not read.metadata.issues.errors
+    assert [one.id for one in read.metadata.record_sets] == ["classes"]

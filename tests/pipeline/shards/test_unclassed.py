@@ -101,3 +101,19 @@ def test_where_nothing_has_a_class_nothing_is_balanced(tmp_path):
     assert summary["rejected"] == {"no_face": len(rows) - len(with_face)}
     loader = ShardLoader(tmp_path / "out", "train", batch_size=8, shuffle=False, seed=1, unclassed=True)
     assert sum(map(len, loader)) == summary["unclassed"]["train"]
+    told = json.loads((tmp_path / "out/croissant.json").read_text())
+    assert told["description"].startswith(
+        f"{len(with_face)} aligned faces of 48 px with valence, arousal or dominance "
+    )
+    assert told["rai:dataBiases"][0] == "No row has a class."
+
+
+def test_what_it_is_called_counts_both_kinds(inputs, tmp_path):
+    write_shards(*inputs.tables, tmp_path / "out", shard_params(), seed=1, workers=1)
+    faces = sum(row["n"] % 25 != 7 for row in inputs.rows.values())
+    said = (
+        f"{faces} aligned faces of 48 px: {faces - UNCLASSED + 1} with one of 8 expressions, "
+        f"{UNCLASSED - 1} with valence, arousal or dominance alone"
+    )
+    assert json.loads((tmp_path / "out/croissant.json").read_text())["description"].startswith(said)
+    assert f"\n{said}. " in (tmp_path / "out/README.md").read_text()
