@@ -9,15 +9,16 @@ from typing import Final
 import yaml
 
 from pipeline.core.errors import PrepError
-from pipeline.core.folders import DATA, RUNS
+from pipeline.core.folders import DATA, DECISIONS, FORGOTTEN, RUNS, SHARDS
 from pipeline.core.lineage.identity import PARTIAL_SUFFIX, file_md5
-from pipeline.core.lineage.walk import iter_nodes, walk
+from pipeline.core.lineage.walk import iter_nodes, owner, walk
 from pipeline.core.names import SNAPSHOT_NAME
 from pipeline.forget.holder import UNPROVEN, Holder
 from pipeline.forget.look import Seen, Wanted, is_drawn
 from pipeline.forget.raw import in_raw
 from pipeline.verify.dvc_lock import LOCK, LockEntry, cache_folder, read_lock, tracked
 
+_DECIDE: Final = "decide"
 _KEPT: Final = (".yaml", ".yml", ".json", ".csv", ".md", ".txt")  # of results, these hold no bytes of pictures
 
 
@@ -79,19 +80,33 @@ def _in_results(wanted: Wanted) -> Iterator[Holder]:
 
 def _drawn_before() -> Iterator[Holder]:
     """Yield the results with drawn faces that were not made from the decisions as they are now."""
-    for path in sorted(RUNS.glob(f"*/{SNAPSHOT_NAME}")):
-        folder = path.parent
-        if not any(is_drawn(file) for file in folder.rglob("*") if file.is_file()):
-            continue
-        try:
-            nodes = list(iter_nodes(walk(folder)))
-        except PrepError:
-            yield Holder("drawn", folder.as_posix(), (), "has pictures, and was made before its inputs")
-            continue
-        for node in nodes:
-            if node.stage is None and Path(node.path).is_file() and file_md5(Path(node.path)) != node.md5:
-                yield Holder("drawn", folder.as_posix(), (), f"has pictures, and was made before {node.path} changed")
-                break
+    drawn = [path for path in sorted(RUNS.rglob("*")) if path.is_file() and is_drawn(path)]
+    for folder in sorted({folder for path in drawn if (folder := owner(path))}):
+        if (why := _outdated(folder)) is not None:
+            yield Holder("drawn", folder.as_posix(), (), f"has pictures, and was made before {why}")
+    # Sheets have no snapshot. One that is younger than the shards that hold shows what these hold.
+    record = SHARDS / SNAPSHOT_NAME
+    since = record.stat().st_mtime if record.is_file() and _outdated(SHARDS) is None else None
+    for path in drawn:
+        if owner(path) is None and (since is None or path.stat().st_mtime < since):
+            yield Holder("drawn", path.as_posix(), (), "a picture or page that may be older than the withdrawal")
+
+
+def _outdated(folder: Path) -> str | None:
+    """Return what changed since a result was made, in words; None if nothing did."""
+    try:
+        nodes = list(iter_nodes(walk(folder)))
+    except PrepError:
+        return "its inputs"
+    for node in nodes:
+        if node.stage is None and Path(node.path).is_file() and file_md5(Path(node.path)) != node.md5:
+            return f"{node.path} changed"
+        if node.stage == _DECIDE and (made := owner(Path(node.path))):
+            books = [root / f"{made.name}.csv" for root in (DECISIONS, FORGOTTEN)]
+            read = {given.path for given in node.inputs}
+            if fresh := [book for book in books if book.is_file() and book.as_posix() not in read]:
+                return f"{fresh[0]} was written"
+    return None
 
 
 def _in_objects(wanted: Wanted, cache: Path) -> Iterator[tuple[str, Seen]]:
