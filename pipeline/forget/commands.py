@@ -67,12 +67,17 @@ def _out_of(archive: Path, member: str) -> Iterator[str]:
 
 def _unstaged(holders: Sequence[Holder]) -> Iterator[str]:
     """Yield the results that no stage of DVC's writes again, such as an export: the whole result, not a part of it."""
-    staged = {Path(entry.path) for _, lock in PIPELINES for stage in read_lock(lock) for entry in stage.outs}
+    outs = {Path(entry.path) for _, lock in PIPELINES for stage in read_lock(lock) for entry in stage.outs}
+
+    def is_staged(place: Path) -> bool:
+        """Say whether a stage writes this, what it is in, or, as of runs/report, some of what is in it."""
+        return any(out == place or out in place.parents or place in out.parents for out in outs)
+
     for holder in holders:
         place = Path(holder.place)
-        if holder.kind in ("result", "drawn") and staged.isdisjoint((place, *place.parents)):
-            results = [folder for folder in (place, *place.parents) if (folder / SNAPSHOT_NAME).is_file()]
-            yield (results or [place])[0].as_posix()
+        if holder.kind in ("result", "drawn") and not is_staged(place):
+            whole = [folder for folder in place.parents if (folder / SNAPSHOT_NAME).is_file() and not is_staged(folder)]
+            yield (whole or [place])[0].as_posix()
 
 
 def _written(file: Path) -> tuple[str, str] | None:

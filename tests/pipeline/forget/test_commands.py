@@ -27,3 +27,23 @@ def test_a_stage_that_writes_the_raw_tree_does_not_bring_pictures_back(tmp_path,
         "dvc gc --workspace --force",
         "prep verify --forgotten",
     ]
+
+
+def test_only_results_that_no_stage_writes_again_are_removed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw").mkdir()
+    for name in ("dvc.yaml", "dvc.lock", "raw/dvc.yaml", "raw/dvc.lock"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for folder in ("runs/report", "runs/mine"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "snapshot.json").write_text("{}")
+    # The outputs of the stage `report` are files in its folder, and those of `shard` are a folder.
+    staged = ["runs/report", "runs/report/index.html", "runs/evaluate", "data/shards/parquet/test-00000.parquet"]
+    strays = {
+        "runs/report/stray.jpg": "runs/report/stray.jpg",
+        "runs/mine/data/a.jpg": "runs/mine",
+        "runs/mine": "runs/mine",
+    }
+    holders = [Holder(kind, place, (), "") for place in (*staged, *strays) for kind in ("result", "drawn")]
+    removed = [line.removeprefix("rm -rf ") for line in removal(holders) if line.startswith("rm")]
+    assert removed == ["runs/mine", "runs/report/stray.jpg"]
