@@ -3,6 +3,7 @@
 Goodfellow et al.: Challenges in Representation Learning, ICONIP 2013.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
@@ -14,6 +15,7 @@ from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row
 from pipeline.ingest.readers.fer_tables import (
     CODES,
     EarlierTables,
+    check_shares,
     is_ckextended,
     named_split,
     note_others,
@@ -55,14 +57,18 @@ class Fer2013(Reader):
         # A person may say that a table which does not look like it is one all the same.
         names = [name for name in found if self._owns(raw.tree, name)] or found
         note_others(raw, names)
-        earlier, codes = EarlierTables(), Codes(raw, self.labels)
+        earlier, codes, unsplit = EarlierTables(), Codes(raw, self.labels), Counter[str]()
         for name in names:
             split = named_split(name, names)
             for n, record in enumerate(Delimited(raw.tree, name, COLUMNS).records()):
                 row = self._row(record, name, n, split, codes)
+                if isinstance(row, Annotation) and not record.get("Usage"):
+                    unsplit.update(row.labels)
                 yield earlier.take(row, record, split) if len(names) > 1 else row
             earlier.end_table()
         codes.check()
+        if not raw.meant:
+            check_shares(raw, unsplit)
 
     def picture(self, tree: Tree, path: str, n: int) -> bytes:
         """See `Reader.picture`."""

@@ -9,9 +9,11 @@ from itertools import islice
 from typing import Final
 
 from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import UNSAID, SettingError, classes_line
 from pipeline.ingest.parsing.delimited import Delimited, Record, number
 from pipeline.ingest.parsing.pixels import COLUMNS, open_pixels
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, join, name_of, stem
+from pipeline.ingest.releases.counts import RELEASES
 from pipeline.ingest.trees.tree import Tree
 
 CODES: Final = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -24,6 +26,9 @@ _SPLITS: Final = {
     "validation": "PublicTest", "dev": "PublicTest",
 }  # fmt: skip
 _TEST: Final = "test"
+# Shares of classes differ by chance, too, and among so few rows by much.
+_MIN_ROWS: Final = 50
+_FAR: Final = 0.1
 
 
 def pixel_files(tree: Tree, root: str) -> list[str]:
@@ -65,6 +70,36 @@ def note_others(raw: RawDataset, read: Sequence[str]) -> None:
     ]
     if others:
         raw.notes.append(f"{', '.join(others)}: passed over; the pictures are those of {', '.join(read)}")
+
+
+def check_shares(raw: RawDataset, counts: Counter[str]) -> None:
+    """Check that the classes have about the shares of FER2013's, where only the columns say that it is FER2013.
+
+    The codes of another dataset, or in another order, would give every row a wrong label without a word. The distance
+    is half of the sum of the shares' differences, which for a random draw of n rows is about 1 / sqrt(n).
+
+    Args:
+        raw: the dataset, for the error.
+        counts: rows by label, of rows without `Usage`.
+
+    Raises:
+        SettingError: the shares are too far away; gives the line to type.
+    """
+    of_release = next(release.labels for release in RELEASES if release.name == "FER2013")
+    known = sum(map(Counter, of_release.values()), Counter[str]())
+    total = counts.total()
+    distance = sum(abs(counts[name] / max(total, 1) - known[name] / known.total()) for name in CODES) / 2
+    if total < _MIN_ROWS or distance <= _FAR + total**-0.5:
+        return
+    codes = [str(code) for code, name in enumerate(CODES) if counts[name]]
+    shown = ", ".join(f"{counts[CODES[int(code)]]} of {code}" for code in codes)
+    raise SettingError(
+        f"{raw.tree.src}: a table of pixels with the columns of FER2013, but without its Usage, and with other shares "
+        f"of the codes ({shown}): FER2013 has {known.total()} pictures, {known['disgust'] / known.total():.1%} of them "
+        "of 1 (disgust); say in params.yaml, in the entry of the dataset, what the codes mean (FER2013's are "
+        f"{', '.join(f'{code} {name}' for code, name in enumerate(CODES))}): {classes_line(codes)}",
+        {"classes": dict.fromkeys(codes, UNSAID)},
+    )
 
 
 class EarlierTables:

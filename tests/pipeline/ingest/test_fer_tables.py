@@ -45,6 +45,34 @@ def test_table_without_usage_is_of_the_split_that_it_is_named_after(names, expec
     assert splits(found) == {f"{name}.csv#0": split for name, split in zip(names, expected, strict=True)}
 
 
+# Shares of another dataset's classes in AffectNet's order, of FER2013 in FER+'s order, and of all classes alike.
+@pytest.mark.parametrize(
+    "counts",
+    [(300, 500, 100, 60, 30, 20, 100), (175, 250, 112, 169, 138, 15, 141), (150, 150, 150, 150, 150, 150, 150)],
+    ids=["affectnet", "ferplus", "balanced"],
+)
+def test_codes_with_other_shares_than_those_of_the_release_are_asked_for(counts, tmp_path):
+    table(tmp_path / "raw", "faces.csv", *_coded(counts), columns="emotion,pixels")
+    with pytest.raises(SourceError, match=rf'{counts[1]} of 1.*1\.5%.* disgust.*classes: {{"0": …, "1": …') as error:
+        Read(tmp_path / "raw", tmp_path / "out")
+    names = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
+    assert list(error.value.entry["classes"]) == [str(code) for code in range(7)]
+    told = {str(code): name for code, name in enumerate(names)}
+    found = Read(tmp_path / "raw", tmp_path / "out", classes=told, accept=True)
+    assert found.summary["counts"] == {"all": dict(sorted(zip(names, counts, strict=True)))}
+
+
+# A tenth of FER2013 with its own shares: 35,887 pictures, of which 547 of disgust.
+@pytest.mark.parametrize("counts", [(495, 55, 512, 899, 608, 400, 620), (0, 0, 0, 9, 8, 8, 8)], ids=["tenth", "few"])
+def test_draw_of_the_release_and_a_few_rows_need_no_word(counts, tmp_path):
+    table(tmp_path / "raw", "faces.csv", *_coded(counts), columns="emotion,pixels")
+    assert Read(tmp_path / "raw", tmp_path / "out").summary["rows_out"] == sum(counts)
+
+
+def _coded(counts):
+    return [(code, number % 256) for code, count in enumerate(counts) for number in range(count)]
+
+
 def test_table_without_usage_beside_one_with_it_is_read(tmp_path):
     table(tmp_path / "raw", "train.csv", (3, 1, "Training"))
     table(tmp_path / "raw", "test.csv", (4, 2), columns="emotion,pixels")
