@@ -102,12 +102,28 @@ def _label(cell: str, row: str, read: Callable[[str, str], str | RejectedRow]) -
     return read(str(listed[0]), row) if listed else None
 
 
-def find_named(raw: RawDataset, record: Record, index: int, bases: list[str], split: str | None = None) -> Place:
-    """Return the picture that a cell names; see `RawDataset.find_ending`."""
+def find_named(
+    raw: RawDataset, record: Record, columns: Mapping[str, int], bases: list[str], split: str | None = None
+) -> Place:
+    """Return the picture that a row names; see `RawDataset.find_ending`.
+
+    A column of splits may say others than the folders, after a new draw, so it only chooses among pictures of one name.
+
+    Args:
+        raw: the dataset.
+        record: the row.
+        columns: role -> index of the column; with a path.
+        bases: folders of the tree that the path may be relative to, the most likely first.
+        split: of rows that say none themselves.
+    """
+    index, own = columns["path"], record.at(columns["split"]) if "split" in columns else ""
     given = record.cells[index] if index < len(record.cells) else ""
     if not given.strip():
         return RejectedRow("", Reason.bad_row, f"{record.row}: no path"), None
-    return raw.find_ending(given, bases, record.row, split), None
+    found = raw.find_ending(given, bases, record.row, None if "split" in columns else split)
+    if "split" in columns and isinstance(found, RejectedRow) and found.reason is Reason.bad_row:
+        found = raw.find_ending(given, bases, record.row, own if is_split(own) else split)
+    return found, None
 
 
 def _contradiction(raw: RawDataset, row: Annotation) -> Iterator[str]:

@@ -108,7 +108,7 @@ def _rows(raw: RawDataset, name: str, kind: _Kind) -> Iterator[Row]:
     classes, path, split = _classes(raw.tree, table), picture_columns(raw.tree, table, {})["path"], split_of(name)
     bases = [name.rpartition("/")[0], raw.root]
     for record in table.records():
-        yield _row(raw, record, classes, find_named(raw, record, path, bases, split)[0], split, kind)
+        yield _row(raw, record, classes, find_named(raw, record, {"path": path}, bases, split)[0], split, kind)
 
 
 def _row(

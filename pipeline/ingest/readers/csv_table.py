@@ -140,10 +140,9 @@ def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
     # The table may lie in another folder than the pictures.
     bases = [_images(raw)] if "images" in raw.columns else [name.rpartition("/")[0], raw.root]
     split = split_of(name)
-    of = None if "split" in columns else split
 
     def place(record: Record) -> Place:
-        return find_named(raw, record, columns["path"], bases, of)
+        return find_named(raw, record, columns, bases, split)
 
     yield from TableRows(raw, columns, place, raw.meaning, split).read(table)
 

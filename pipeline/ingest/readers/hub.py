@@ -106,7 +106,7 @@ def _read_table(raw: RawDataset, name: str) -> Iterator[Row]:
 
     def place(record: Record) -> Place:
         if pictures is None:
-            return find_named(raw, record, columns["path"], bases, split)
+            return find_named(raw, record, columns, bases, split)
         n, (held, path) = int(record.row.rpartition(" ")[2]), next(pictures)
         if held:
             return name, n

@@ -108,10 +108,9 @@ def _read_list(raw: RawDataset, name: str) -> Iterator[Row]:
     bases = [raw.at(raw.columns["images"])] if "images" in raw.columns else [name.rpartition("/")[0], raw.root]
 
     split = split_of(name)
-    of = None if "split" in columns else split
 
     def place(record: Record) -> Place:
-        return find_named(raw, record, columns["path"], bases, of)
+        return find_named(raw, record, columns, bases, split)
 
     yield from TableRows(raw, columns, place, raw.meaning, split).read(table)
 

@@ -76,3 +76,33 @@ def test_line_that_is_no_object_is_named(line, tmp_path):
     put(tmp_path / "raw", "a.jpg")
     with pytest.raises(SourceError, match=r"metadata.jsonl row 2: not an object of JSON"):
         Read(tmp_path / "raw", tmp_path / "out", fmt="csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns"),
+    [
+        ("x.csv", "image,label,split\n1.jpg,happy,train\n1.jpg,sad,test\n2.jpg,fear,test\n", {}),
+        ("x.csv", "image,label,Usage\n1,happy,Training\n1,sad,PublicTest\n2,fear,PrivateTest\n", {}),
+        ("x.txt", "1.jpg happy train\n1.jpg sad test\n2.jpg fear test\n", {"path": "1", "label": "2", "split": "3"}),
+    ],
+)
+def test_the_rows_own_split_chooses_among_pictures_of_one_name(name, text, columns, tmp_path):
+    put(tmp_path / "raw", name, text)
+    folders = ("train", "val" if "Public" in text else "test")
+    for path in (*(f"{folder}/1.jpg" for folder in folders), "train/2.jpg"):
+        put(tmp_path / "raw", path)
+    found = Read(tmp_path / "raw", tmp_path / "out", columns=columns)
+    # The third row was drawn into another split than its picture's folder, which loses nothing.
+    wanted = dict(
+        zip((*(f"{folder}/1.jpg" for folder in folders), "train/2.jpg"), ("happy", "sad", "fear"), strict=True)
+    )
+    assert found.labels() == wanted
+    assert found.rejects == []
+
+
+def test_a_name_in_two_folders_without_a_split_is_still_refused(tmp_path):
+    put(tmp_path / "raw", "x.csv", "image,label,split\n1.jpg,happy,\n2.jpg,sad,train\n")
+    for path in ("train/1.jpg", "test/1.jpg", "train/2.jpg"):
+        put(tmp_path / "raw", path)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    assert (found.labels(), found.reasons()) == ({"train/2.jpg": "sad"}, [("bad_row", "1.jpg")])
