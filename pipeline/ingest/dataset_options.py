@@ -67,7 +67,7 @@ class DatasetOptions:
 class SettingError(SourceError):
     """A tree that can be read once its entry in params.yaml says more. `entry` is that, with … for what is unknown."""
 
-    def __init__(self, message: str, entry: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, message: str, entry: Mapping[str, str | Mapping[str, str]]) -> None:
         super().__init__(message)
         self.entry = entry
 

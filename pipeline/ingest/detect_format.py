@@ -5,6 +5,7 @@ from typing import Final
 
 from pipeline.core.errors import SourceError, UsageError
 from pipeline.ingest.clues import read_clues
+from pipeline.ingest.dataset_options import SettingError
 from pipeline.ingest.raw_dataset import is_picture, join
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.trees.pointers import check_not_pointers
@@ -16,6 +17,7 @@ _MAX_DEPTH: Final = 2
 _MAX_ROOTS: Final = 256  # a level may have a folder per picture, and each would be asked by every reader
 _TABLES: Final = (".csv", ".tsv")
 _MAX_CLUES: Final = 3
+_FOLDERS: Final = ("folder", "video_folder")
 
 
 def find_reader(readers: Sequence[Reader], fmt: str) -> Reader:
@@ -44,8 +46,13 @@ def detect_among(readers: Sequence[Reader], tree: Tree) -> tuple[Reader, str, st
         if len(found) == 1:
             return found[0]
         if found:
+            lists = [one for one in found if one[0].name not in _FOLDERS]
+            # A list of all pictures says more than the folders that they are in, and its labels are compared to those.
+            if len(lists) == 1 and lists[0][0].names_all(tree, lists[0][1]):
+                return lists[0]
             ways = "; ".join(f"--format {reader.name}: {why}" for reader, _, why in found)
-            raise SourceError(f"{tree.src}: fits more than one format; choose: {ways}")
+            choices = {"format": (lists or found)[0][0].name}
+            raise SettingError(f"{tree.src}: fits more than one format; choose: {ways}", choices)
     raise SourceError(f"{tree.src}: no known layout{_clues(tree)}; prep formats lists the layouts that are read")
 
 

@@ -104,12 +104,12 @@ def inspect_tree(src: str, params: IngestParams, *, dataset: str, fmt: str, opti
         raw = RawDataset(tree, root, params, options)
         found |= _read(reader, raw, rows, dataset)
     except SourceError as error:
-        # Where the layout is known, the error says all.
-        unknown = read_clues(tree) if raw is None else ()
+        # Where the layout is known, or known to be one of several, the error says all.
+        unknown = read_clues(tree) if raw is None and not isinstance(error, SettingError) else ()
         clues = [clue for clue in map(str, unknown) if clue not in str(error)]
         found |= {"problem": str(error), "clues": clues}
         if isinstance(error, SettingError):
-            entry |= {key: dict(of) for key, of in error.entry.items()}
+            entry |= {key: of if isinstance(of, str) else dict(of) for key, of in error.entry.items()}
             found["filled_in"] = True
     found |= {"duplicates": _duplicates(tree), "odd": list(_odd(tree, rows, read=raw is not None))}
     return found | {"entry": entry}

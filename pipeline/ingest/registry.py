@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 
 from pipeline.core.errors import ImageError, SourceError
 from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import SettingError
 from pipeline.ingest.detect_format import AUTO, detect_among, find_reader, find_root
 from pipeline.ingest.readers.afew_va import AfewVa
 from pipeline.ingest.readers.affectnet import AffectNet
@@ -139,6 +140,8 @@ def locate(tree: Tree, fmt: str, classes: Collection[str] = ()) -> tuple[Reader,
     if fmt == AUTO:
         try:
             return detect_among(READERS, tree)
+        except SettingError:  # it is known, but of several formats
+            raise
         except SourceError:
             if (root := find_coded(tree, classes)) is None:
                 raise

@@ -1,6 +1,6 @@
 """The rows of a table whose columns are known: each becomes an annotation or a rejected row."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,11 +9,14 @@ from pipeline.ingest.parsing.delimited import Record, TextTable, number
 from pipeline.ingest.parsing.label_names import class_word, is_split
 from pipeline.ingest.parsing.literals import read_literal
 from pipeline.ingest.parsing.table_columns import BOX, NUMBERS
-from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, name_of
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, is_picture, name_of, stem
+from pipeline.ingest.trees.tree import Tree
+from pipeline.video.container import is_video
 
 # The picture of a row, and its number where the table holds it.
 Place = tuple[str | RejectedRow, int | None]
 _AFFECT: Final = ("valence", "arousal", "dominance")
+_MOST: Final = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,17 @@ def find_named(
     if "split" in columns and isinstance(found, RejectedRow) and found.reason is Reason.bad_row:
         found = raw.find_ending(given, bases, record.row, own if is_split(own) else split)
     return found, None
+
+
+def cover(tree: Tree, root: str, cells: Iterable[str]) -> bool:
+    """Return whether cells name all pictures and videos below a folder, but for a few that a copy lost.
+
+    They are compared by their names without folder and suffix, which lists often lack, and by their number.
+    """
+    given = set(filter(None, map(str.strip, cells)))
+    stems = {stem(cell.replace("\\", "/")).casefold() for cell in given}
+    files = [name for name in tree.below(root) if is_picture(name) or is_video(name)]
+    return min(len(given), sum(stem(name).casefold() in stems for name in files)) >= _MOST * len(files)
 
 
 def _contradiction(raw: RawDataset, row: Annotation) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pipeline.ingest.parsing.label_columns import LABEL_NAMES, choose_label
 from pipeline.ingest.parsing.label_names import split_of
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.parsing.table_columns import KNOWN, columns_of, need_columns
-from pipeline.ingest.parsing.table_rows import Place, TableRows, find_named
+from pipeline.ingest.parsing.table_rows import Place, TableRows, cover, find_named
 from pipeline.ingest.raw_dataset import RawDataset, Row, is_picture, join, without_suffix
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.releases.named_codes import name_codes
@@ -54,6 +54,13 @@ class Table(Reader):
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""
         return next(tables_in(tree, root), None) is not None
+
+    def names_all(self, tree: Tree, root: str) -> bool:
+        """See `Reader.names_all`."""
+        tables = [open_text(tree, name, {}) for name in islice(tables_in(tree, root), _MAX_TABLES)]
+        places = [(table, picture_columns(tree, table, {})) for table in tables]
+        said = [(table, columns["path"]) for table, columns in places if _says(columns) == "labels"]
+        return cover(tree, root, (record.at(place) for table, place in said for record in table.records()))
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""

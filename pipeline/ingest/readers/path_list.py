@@ -12,7 +12,7 @@ from pipeline.ingest.parsing.label_names import split_of
 from pipeline.ingest.parsing.line_table import LineTable
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.parsing.table_columns import columns_of, need_columns
-from pipeline.ingest.parsing.table_rows import Place, TableRows, find_named
+from pipeline.ingest.parsing.table_rows import Place, TableRows, cover, find_named
 from pipeline.ingest.raw_dataset import RawDataset, Row, is_picture, join
 from pipeline.ingest.readers.csv_table import check_splits
 from pipeline.ingest.readers.reader import Reader
@@ -40,6 +40,12 @@ class PathList(Reader):
     def begins(self, tree: Tree, root: str) -> bool:
         """See `Reader.begins`."""
         return next(_lists(tree, root), None) is not None
+
+    def names_all(self, tree: Tree, root: str) -> bool:
+        """See `Reader.names_all`."""
+        tables = [LineTable(tree, name) for name in islice(_lists(tree, root), _MAX_LISTS) if _fits(tree, name)]
+        lines = (record.cells for table in tables for record in table.records())
+        return cover(tree, root, (cell for cells in lines for cell in cells if is_picture(cell)))
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""

@@ -36,6 +36,10 @@ class Reader(ABC):
         """Return whether the layout begins here, given that the user named this format; may ask for less evidence."""
         return self.evidence(tree, root) is not None
 
+    def names_all(self, tree: Tree, root: str) -> bool:  # noqa: ARG002 - for layouts with lists
+        """Return whether its lists name all pictures and videos here, so that class folders around them add none."""
+        return False
+
     @abstractmethod
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """Yield every row of the raw dataset, in its own order.

@@ -20,7 +20,9 @@ from pipeline.core.catalog import UNREAD
 from pipeline.core.errors import LineageError, PrepError, SourceError, UsageError
 from pipeline.core.lineage.identity import identity
 from pipeline.core.lineage.snapshot import read_snapshot
-from pipeline.core.params import Params, TableDataset, read_params
+from pipeline.core.params import IngestParams, Params, TableDataset, read_params
+from pipeline.ingest.dataset_options import DatasetOptions
+from pipeline.ingest.overview import inspect_tree
 from pipeline.ingest.parsing import matlab
 from pipeline.ingest.parsing.matlab import read_mat
 from pipeline.ingest.parsing.subjects import subject_of
@@ -28,7 +30,16 @@ from pipeline.ingest.registry import READERS, open_pictures, open_tree
 from pipeline.ingest.trees.folder import FolderTree
 from pipeline.verify.links import Verifier
 from stages.cli import run
-from tests.pipeline.ingest.layouts import WRITERS, Read, put, write_affectnet, write_ckplus, write_folder, write_rafdb
+from tests.pipeline.ingest.layouts import (
+    PARAMS,
+    WRITERS,
+    Read,
+    put,
+    write_affectnet,
+    write_ckplus,
+    write_folder,
+    write_rafdb,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT.parent / "shared" / "data"
@@ -113,6 +124,24 @@ def test_two_candidates_are_an_error_that_names_both(tmp_path):
     with pytest.raises(SourceError, match=r"fits more than one format; choose: --format folder: .*; --format csv: "):
         Read(tmp_path / "raw", tmp_path / "out")
     assert Read(tmp_path / "raw", tmp_path / "out", fmt="csv").summary["rows_out"] == 1
+    found = inspect_tree(
+        str(tmp_path / "raw"), IngestParams(**PARAMS), dataset="d", fmt="auto", options=DatasetOptions()
+    )
+    assert (found["entry"]["format"], found["clues"]) == ("csv", [])
+
+
+@pytest.mark.parametrize("name", ["train.csv", "list.txt"])
+def test_list_of_all_pictures_is_read_and_not_their_class_folders(name, tmp_path):
+    rows = {f"train/{folder}/{n}.jpg": folder.casefold() for folder in ("Angry", "Happy", "Sad") for n in (1, 2)}
+    for path in rows:
+        put(tmp_path / "raw", path)
+    between, lines = (",", ["image,label"]) if name.endswith(".csv") else (" ", [])
+    lines += [f"{path}{between}{label}" for path, label in rows.items()]
+    put(tmp_path / "raw", name, "\n".join(lines))
+    assert Read(tmp_path / "raw", tmp_path / "out").labels() == rows
+    put(tmp_path / "raw", "test/Sad/1.jpg")  # in no row, so that a person chooses
+    with pytest.raises(SourceError, match="fits more than one format; choose: --format folder"):
+        Read(tmp_path / "raw", tmp_path / "out")
 
 
 def test_two_datasets_in_one_tree_are_an_error_that_names_both(tmp_path):
