@@ -157,7 +157,7 @@ CATALOG: Final = {
     "csv": CatalogEntry(
         "any csv", "box, subject, sequence, split, valence, arousal, dominance, gender, age, race", *_OWN
     ),
-    "class_columns": CatalogEntry("any csv with a column for each class", "votes, split", *_OWN),
+    "class_columns": CatalogEntry("any csv with a column for each class", "votes, and what a csv may have", *_OWN),
     "path_list": CatalogEntry("any list of paths and labels", "split, and what a csv may have", *_OWN),
 }
 

@@ -1,6 +1,7 @@
 """Tables with a column for each class: marks of 0 and 1, such as Roboflow's `_classes.csv`, votes, or shares of 1."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import Enum
 from itertools import islice
 from typing import Final
@@ -12,7 +13,7 @@ from pipeline.ingest.dataset_options import code_of
 from pipeline.ingest.parsing.delimited import Record, TextTable, number, squash
 from pipeline.ingest.parsing.label_names import class_word, split_of
 from pipeline.ingest.parsing.subjects import name_subjects
-from pipeline.ingest.parsing.table_rows import find_named
+from pipeline.ingest.parsing.table_rows import Place, TableRows, find_named
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, name_of
 from pipeline.ingest.readers.csv_table import check_splits, open_text, picture_columns, tables_in
 from pipeline.ingest.readers.reader import Reader
@@ -58,6 +59,7 @@ class ClassColumns(Reader):
         check_splits(raw, names)
         if not names:
             raise SourceError(f"{raw.tree.src}: looked for {self.layout}")
+        raw.scales = raw.options.scales
         raw.listed = lambda: (path for name in names for path in _paths(raw, name))
         kinds = {_kind(raw.tree, name) for name in names}
         kind = next(one for one in (_Kind.votes, _Kind.shares, _Kind.marks) if one in kinds)
@@ -99,38 +101,43 @@ def _kind(tree: Tree, name: str) -> _Kind:
 
 def _paths(raw: RawDataset, name: str) -> Iterator[str]:
     table = open_text(raw.tree, name, {})
-    place = picture_columns(raw.tree, table, {})["path"]
+    place = picture_columns(raw.tree, table, raw.columns)["path"]
     return (record.at(place) for record in table.records())
 
 
 def _rows(raw: RawDataset, name: str, kind: _Kind) -> Iterator[Row]:
     table = open_text(raw.tree, name, {})
-    classes, path, split = _classes(raw.tree, table), picture_columns(raw.tree, table, {})["path"], split_of(name)
+    classes, split = _classes(raw.tree, table), split_of(name)
+    columns = {
+        role: place
+        for role, place in picture_columns(raw.tree, table, raw.columns).items()
+        if role == "path" or place not in classes.values()
+    }
     bases = [name.rpartition("/")[0], raw.root]
-    for record in table.records():
-        yield _row(raw, record, classes, find_named(raw, record, {"path": path}, bases, split)[0], split, kind)
+
+    def place_of(record: Record) -> Place:
+        return find_named(raw, record, columns, bases, split)
+
+    # All but the label is read as in any table: split, subject, sequence, affect, gender, age, race and box.
+    rows = TableRows(raw, columns, place_of, raw.meaning, split).read(table)
+    for record, row in zip(table.records(), rows, strict=True):
+        yield _labelled(raw, record, row, classes, kind) if isinstance(row, Annotation) else row
 
 
-def _row(
-    raw: RawDataset, record: Record, classes: Mapping[str, int], path: str | RejectedRow, split: str | None, kind: _Kind
-) -> Row:
-    if (surplus := record.surplus()) is not None:
-        return RejectedRow(name_of(path), Reason.bad_row, surplus)
+def _labelled(raw: RawDataset, record: Record, row: Annotation, classes: Mapping[str, int], kind: _Kind) -> Row:
     given = {label: number(record.at(place) or "0") for label, place in classes.items()}
     values = [value for value in given.values() if value is not None and value >= 0]
     if len(values) < len(given):
         return RejectedRow(
-            name_of(path), Reason.bad_row, f"{record.row}: expected a number of 0 or more for each class"
+            name_of(row.path), Reason.bad_row, f"{record.row}: expected a number of 0 or more for each class"
         )
     if kind is not _Kind.marks:
         # A vote of 1 counts as a slip, so shares are given as percents.
         votes = tuple(value * _PERCENT if kind is _Kind.shares else value for value in values)
         named = tuple(raw.meaning(label, record.row) for label in classes)
-        if not any(votes):
-            return Annotation(path, (), record.row, split=split)
-        return Annotation(path, named, record.row, split=split, votes=votes)
+        return replace(row, labels=named, votes=votes) if any(votes) else row
     marked = [label for label, value in given.items() if value]
     if len(marked) > 1:
         detail = f"{record.row}: {' and '.join(marked)} are both marked"
-        return RejectedRow(name_of(path), Reason.conflicting_labels, detail)
-    return Annotation(path, tuple(raw.meaning(label, record.row) for label in marked), record.row, split=split)
+        return RejectedRow(name_of(row.path), Reason.conflicting_labels, detail)
+    return replace(row, labels=tuple(raw.meaning(label, record.row) for label in marked))

@@ -75,6 +75,23 @@ def test_shares_of_1_are_percents_of_votes(tmp_path):
     assert [row["source_votes"] for row in found.rows] == [[25, 75, 0], [50, 25, 25]]
 
 
+@pytest.mark.parametrize(
+    ("happy", "sad", "labels", "votes"),
+    [("1,0", "0,1", (["happy"], ["sad"]), (None, None)), ("7,3", "2,8", (["happy", "sad"],) * 2, ([7, 3], [2, 8]))],
+)
+def test_a_table_of_marks_or_votes_keeps_what_else_it_says(happy, sad, labels, votes, tmp_path):
+    rows = f"1.jpg,{happy},Training,p1,Female,31,Asian\n1.jpg,{sad},PrivateTest,p2,M,70,Black\n"
+    put(tmp_path / "raw", "x.csv", f"filename,happy,sad,Usage,subject,gender,age,race\n{rows}")
+    for name in ("train/1.jpg", "test/1.jpg"):
+        put(tmp_path / "raw", name)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    columns = ("source_split", "subject_id", "gender", "age_years", "race", "source_labels", "source_votes")
+    assert {row["source_path"]: tuple(row[column] for column in columns) for row in found.rows} == {
+        "train/1.jpg": ("Training", "p1", "female", 31, "Asian", labels[0], votes[0]),
+        "test/1.jpg": ("PrivateTest", "p2", "male", 70, "Black", labels[1], votes[1]),
+    }
+
+
 def test_votes_of_those_who_saw_the_faces_of_cremad(tmp_path):
     header = '"","A","D","F","H","N","S","fileName","numResponses"\n'
     rows = "".join(f"{kind}00001,{votes},1001_DFA_ANG_XX,10\n" for kind, votes in
