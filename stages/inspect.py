@@ -34,6 +34,7 @@ def inspect(
     params = project.load_params()
     known = project.dataset_of(params, path)
     found = inspect_tree(path, **_choices(params, path, format))
+    _ask_unknown(found)
     if known is not None:
         found["entry"] = None
     if as_json:
@@ -54,6 +55,26 @@ def _choices(params: Params, path: str, fmt: str) -> dict[str, Any]:
     taken = set(params.datasets)
     free = next(one for one in (name, *(f"{name}-{n}" for n in range(2, len(taken) + 3))) if one not in taken)
     return {"dataset": free, "fmt": fmt, "params": params.ingest, "options": DatasetOptions()}
+
+
+def _ask_unknown(found: dict[str, Any]) -> None:
+    """Add to the notes and to the entry the labels that `harmonize` would refuse, with … for what they mean."""
+    if "counts" not in found:
+        return
+    from pipeline.ingest.clues import MAX_CLASSES
+    from pipeline.ingest.detect_format import find_reader
+    from pipeline.ingest.registry import READERS
+    from pipeline.labels.taxonomy import Lookup, read_taxonomy
+
+    lookup = Lookup(read_taxonomy(found["format"]))
+    unknown = sorted({label for of in found["counts"].values() for label in of if lookup.find(label) is None})
+    if not unknown:
+        return
+    shown = ", ".join(unknown[:MAX_CLASSES])
+    found["notes"].append(f"{len(unknown)} labels that prep harmonize knows no class for: {shown}")
+    # So many are no classes, and a reader with labels of its own takes no others.
+    if len(unknown) <= MAX_CLASSES and not find_reader(READERS, found["format"]).labels:
+        found["entry"]["classes"] = dict.fromkeys(unknown, _UNSAID)
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:

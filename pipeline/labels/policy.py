@@ -103,7 +103,8 @@ class Harmonizer:
         number = "; classes are named, never numbered: `classes` in params.yaml says what codes mean" if is_code else ""
         raise UnknownLabelError(
             f"label {label!r} is unknown to taxonomy {self.taxonomy.name} version {self.taxonomy.version}{number}; "
-            f"it knows {known}; pipeline/labels/taxonomies/{self.taxonomy.name}.yaml takes more"
+            f"it knows {known}; `classes` in params.yaml or "
+            f"pipeline/labels/taxonomies/{self.taxonomy.name}.yaml takes more"
         )
 
     def _choose_one(self, name: str, entry: TaxonomyEntry) -> ClassLabel | RejectedLabel:

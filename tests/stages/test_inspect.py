@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,12 @@ def test_entry_that_is_pasted_is_read_with_the_counts_that_were_shown(fmt, kind,
     shown = said(capsys, src)
     found = json.loads(said(capsys, src, "--json"))
     assert state(project) == before
-    (line,) = shown.split("add this:\n")[1].splitlines()
+    (line,) = re.split(r"(?:add|… of) this:\n", shown)[1].splitlines()
     entries = yaml.safe_load(line)
     assert entries == {found["dataset"]: found["entry"]}
+    for of in entries.values():
+        if "classes" in of:  # of words that no taxonomy knows; here, each means itself
+            of["classes"] = {label: label for label in of["classes"]}
     paste(entries)
     assert run(["ingest", "--src", src]) == 0
     summary = json.loads(Path(f"data/samples/{found['dataset']}/summary.json").read_text())
@@ -117,6 +121,25 @@ def test_folders_of_codes_are_read_once_the_entry_is_filled_in(project, capsys):
     assert run(["ingest", "--src", "raw/x"]) == 0
     counts = json.loads(Path("data/samples/x/summary.json").read_text())["counts"]
     assert counts == {"train": {"fear": 1, "happy": 1, "sad": 1}}
+
+
+def test_labels_that_harmonize_would_refuse_are_asked_for(project, capsys):
+    for path in ("Wut/1.jpg", "Freude/2.jpg", "Neutral/3.jpg"):
+        put(project, f"raw/x/{path}", path)
+    shown = said(capsys, "raw/x")
+    assert "note: 2 labels that prep harmonize knows no class for: Freude, Wut" in shown
+    line = shown.split("fill in each … of this:\n")[1]
+    for word in ("happy", "anger"):
+        line = line.replace("…", word, 1)
+    paste(yaml.safe_load(line))
+    assert run(["ingest", "--src", "raw/x"]) == 0
+    assert run(["harmonize", "--src", "data/samples/x"]) == 0
+    summary = json.loads(Path("data/labels/x/summary.json").read_text())
+    assert {name: count for name, count in summary["classes"].items() if count} == {
+        "anger": 1,
+        "happy": 1,
+        "neutral": 1,
+    }
 
 
 def test_it_names_what_is_odd_and_what_is_twice(project, capsys):

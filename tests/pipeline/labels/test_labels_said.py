@@ -113,7 +113,10 @@ def test_affect_contradicts_from_just_beyond_its_bound(name, value, allowed):
 
 
 def test_an_unknown_name_and_votes_that_do_not_fit_say_what_is_expected():
-    known = "it knows glad, cross, bitter, torn, level, blank; pipeline/labels/taxonomies/toy.yaml takes more"
+    known = (
+        "it knows glad, cross, bitter, torn, level, blank; "
+        "`classes` in params.yaml or pipeline/labels/taxonomies/toy.yaml takes more"
+    )
     for label, more in (
         ("odd", ""),
         ("-7 ", "; classes are named, never numbered: `classes` in params.yaml says what codes mean"),
