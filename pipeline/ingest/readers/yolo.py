@@ -1,6 +1,7 @@
 """YOLO trees: a text file a picture, with a line for each face: its class, and its box in shares of the picture."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -52,16 +53,42 @@ class Yolo(Reader):
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        names = _class_names(raw)
-        codes = Codes(raw, names) if names else None
+        said, names = _class_names(raw)
+        classes = Codes(raw, names) if any(code_of(one) is None for one in names) else _Numbered(raw, said, names)
         pixels: list[str] = []
         lists = SplitLists(raw)
-        rows = [row for name in _files(raw.tree, raw.root) for row in _rows(raw, name, codes, pixels, lists)]
-        if codes is not None:
-            codes.check()
+        rows = [row for name in _files(raw.tree, raw.root) for row in _rows(raw, name, classes, pixels, lists)]
+        if isinstance(classes, Codes):
+            classes.check()
         if len(pixels) * 2 > len(rows):
             raise SourceError(f"{raw.tree.src}: {pixels[0]}: boxes in pixels, where shares of the picture are expected")
-        yield from name_codes(raw, rows, "a YOLO tree without data.yaml or classes.txt, with classes")
+        what = f"whose {said} names its classes by codes" if names else "without data.yaml or classes.txt, with classes"
+        yield from name_codes(raw, rows, f"a YOLO tree {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """Classes whose names are codes themselves, by which params.yaml says what they mean; without names, their own.
+
+    A class is a place among the names, so of 0, 1 and 3, class 2 is code 3.
+    """
+
+    raw: RawDataset
+    said: str
+    names: tuple[str, ...]
+    expected: str = "a class"
+
+    def label(self, code: str, row: str) -> str | None:
+        """Return the label of a class; None if it is no place among the names."""
+        place = code_of(code)
+        if not self.names or place is None:
+            return self.raw.meaning(code, row)
+        if place >= len(self.names):
+            # Whoever counts from 1 has all other classes wrong, too.
+            raise SourceError(
+                f"{self.raw.tree.src}: {row}: class {place}, but {self.said} has {len(self.names)}, from 0"
+            )
+        return self.raw.meaning(self.names[place], row) if place >= 0 else None
 
 
 def _files(tree: Tree, root: str) -> Iterator[str]:
@@ -80,7 +107,9 @@ def _is_label(name: str, text: str) -> bool:
     return parsed is not None and (in_labels or max(map(abs, parsed[1])) <= _LARGEST_SHARE)
 
 
-def _rows(raw: RawDataset, name: str, codes: Codes | None, pixels: list[str], lists: SplitLists) -> Iterator[Row]:
+def _rows(
+    raw: RawDataset, name: str, classes: Codes | _Numbered, pixels: list[str], lists: SplitLists
+) -> Iterator[Row]:
     alike = pictures_of(raw.tree, name)
     picture = alike[0] if len(alike) == 1 else None
     found = "several pictures" if alike else "no picture"
@@ -93,9 +122,9 @@ def _rows(raw: RawDataset, name: str, codes: Codes | None, pixels: list[str], li
         yield RejectedRow(picture or name, Reason.unlabelled, f"{name}: no face")
     for n, (row, text) in enumerate(lines):
         parsed = _parse(text)
-        label = _label(raw, parsed[0], row, codes) if parsed else None
+        label = classes.label(parsed[0], row) if parsed else None
         if parsed is None or label is None:
-            detail = f"{row}: expected {codes.expected if codes else 'a class'} and a box, not {text[:80]!r}"
+            detail = f"{row}: expected {classes.expected} and a box, not {text[:80]!r}"
             yield RejectedRow(picture or name, Reason.bad_row, detail)
             continue
         in_pixels = max(map(abs, parsed[1])) > _LARGEST_SHARE
@@ -105,10 +134,6 @@ def _rows(raw: RawDataset, name: str, codes: Codes | None, pixels: list[str], li
         if box is None and picture:
             raw.drop("box (expected shares of a picture that can be read)", row)
         yield Annotation(path, (label,), row, n=n, box=box, box_kind="face" if box else None, split=split)
-
-
-def _label(raw: RawDataset, code: str, row: str, codes: Codes | None) -> str | None:
-    return raw.meaning(code, row) if codes is None else codes.label(code, row)
 
 
 def _parse(text: str) -> tuple[str, tuple[float, ...]] | None:
@@ -133,8 +158,8 @@ def _box(shares: Sequence[float], size: tuple[int, int]) -> Box | None:
     return (left, top, right, bottom) if right > left and bottom > top else None
 
 
-def _class_names(raw: RawDataset) -> tuple[str, ...]:
-    """Return the names of the classes by their codes; () if no file says them, or if they are numbers themselves."""
+def _class_names(raw: RawDataset) -> tuple[str, tuple[str, ...]]:
+    """Return the file that names the classes, and the names by their places; ("", ()) if no file does."""
     found: dict[str, tuple[str, ...]] = {}
     for name in raw.tree.names():
         base = name.rpartition("/")[2].casefold()
@@ -146,8 +171,7 @@ def _class_names(raw: RawDataset) -> tuple[str, ...]:
     if len(set(said.values())) > 1:
         first, second = list(said)[:2]
         raise SourceError(f"{raw.tree.src}: {first} and {second} name other classes: give --src the folder of one")
-    names = next(iter(said.values()), ())
-    return () if all(code_of(one) is not None for one in names) else names
+    return next(iter(said.items()), ("", ()))
 
 
 def _in_yaml(tree: Tree, name: str) -> tuple[str, ...]:

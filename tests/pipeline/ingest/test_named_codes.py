@@ -84,3 +84,32 @@ def test_numbered_folders_of_people_are_not_classes(tmp_path):
         put(tmp_path / "raw", f"{person:03d}/a.jpg")
     with pytest.raises(SourceError, match="no known layout"):
         Read(tmp_path / "raw", tmp_path / "out")
+
+
+def write_yolo(root, names, *classes, file="data.yaml"):
+    put(root, file, f"names: {names}\n" if file == "data.yaml" else "\n".join(names) + "\n")
+    for place, code in enumerate(classes):
+        put(root, f"images/{place}.jpg")
+        put(root, f"labels/{place}.txt", f"{code} 0.5 0.5 0.2 0.4\n")
+
+
+@pytest.mark.parametrize(("names", "file"), [(["0", "1", "3"], "data.yaml"), (["0", "1", "3"], "classes.txt")])
+def test_yolo_classes_whose_names_are_codes_are_those_codes(names, file, tmp_path):
+    write_yolo(tmp_path / "raw", names, 0, 1, 2, file=file)
+    classes = {"0": "neutral", "1": "happy", "2": "sad", "3": "surprise"}
+    found = Read(tmp_path / "raw", tmp_path / "out", classes=classes)
+    assert found.labels() == {"images/0.jpg": "neutral", "images/1.jpg": "happy", "images/2.jpg": "surprise"}
+
+
+def test_yolo_asks_for_the_codes_that_its_classes_are_named_by(tmp_path):
+    write_yolo(tmp_path / "raw", [1, 2, 3], 0, 1, 2)
+    with pytest.raises(SourceError, match=r"whose data.yaml names its classes by codes, 1 to 3; which class is 1"):
+        Read(tmp_path / "raw", tmp_path / "out")
+    with pytest.raises(SourceError, match="code 1 has no meaning"):
+        Read(tmp_path / "raw", tmp_path / "out", classes={"0": "neutral", "2": "sad", "3": "surprise"})
+
+
+def test_yolo_classes_beyond_their_names_are_refused(tmp_path):
+    write_yolo(tmp_path / "raw", [0, 1, 3], 1, 2, 3)
+    with pytest.raises(SourceError, match=r"labels/2.txt.* class 3, but data.yaml has 3, from 0"):
+        Read(tmp_path / "raw", tmp_path / "out", classes={"0": "neutral", "1": "happy", "3": "surprise"})
