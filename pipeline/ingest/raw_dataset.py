@@ -12,6 +12,7 @@ from pipeline.ingest.dataset_options import OWN_SCALE, DatasetOptions, Scale, co
 from pipeline.ingest.parsing.attributes import NO_ATTRIBUTES, Attributes, read_attributes
 from pipeline.ingest.parsing.moved_paths import Moved
 from pipeline.ingest.trees.tree import Tree
+from pipeline.video.container import is_video
 
 # The name under which rows without a split are counted.
 NO_SPLIT: Final = "all"
@@ -261,6 +262,11 @@ def is_picture(name: str) -> bool:
     return bool(base) and dot + suffix.lower() in PICTURE_SUFFIXES
 
 
+def is_medium(name: str) -> bool:
+    """Return whether a name has the suffix of a picture or of a video."""
+    return is_picture(name) or is_video(name)
+
+
 def with_suffix(tree: Tree, name: str) -> list[str]:
     """Return the pictures that a name without a suffix may mean."""
     if is_picture(name):
@@ -269,12 +275,13 @@ def with_suffix(tree: Tree, name: str) -> list[str]:
 
 
 def without_suffix(tree: Tree, name: str) -> list[str]:
-    """Return the pictures whose paths end like a name without a suffix; 7.0, as tables of numbers have it, is 7."""
+    """Return the pictures, or else videos, whose paths end like a name without a suffix; 7.0, of a number, is 7."""
     code = code_of(name)
     names = {name, name if code is None else str(code)}
-    alike = [one for name in names for one in tree.with_stem(name.rpartition("/")[2]) if is_picture(one)]
+    alike = [one for name in names for one in tree.with_stem(name.rpartition("/")[2]) if is_medium(one)]
     ends = tuple(f"/{name.casefold()}" for name in names)
-    return [one for one in alike if f"/{one.rpartition('.')[0].casefold()}".endswith(ends)]
+    found = [one for one in alike if f"/{one.rpartition('.')[0].casefold()}".endswith(ends)]
+    return list(filter(is_picture, found)) or found
 
 
 def stem(name: str) -> str:

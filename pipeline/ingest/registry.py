@@ -11,6 +11,7 @@ from pipeline.core.errors import ImageError, SourceError
 from pipeline.core.schema import Reason
 from pipeline.ingest.dataset_options import SettingError
 from pipeline.ingest.detect_format import AUTO, detect_among, find_reader, find_root
+from pipeline.ingest.raw_dataset import is_picture
 from pipeline.ingest.readers.afew_va import AfewVa
 from pipeline.ingest.readers.affectnet import AffectNet
 from pipeline.ingest.readers.affectnet_folder import AffectNetFolder
@@ -55,6 +56,7 @@ from pipeline.ingest.readers.yolo import Yolo
 from pipeline.ingest.trees.open import open_known, open_tree
 from pipeline.ingest.trees.seekable import seekable
 from pipeline.ingest.trees.tree import MAX_READ_BYTES, Tree
+from pipeline.video.container import is_video
 
 READERS: Final[tuple[Reader, ...]] = (
     AffectNet(),
@@ -143,9 +145,10 @@ def locate(tree: Tree, fmt: str, classes: Collection[str] = ()) -> tuple[Reader,
         except SettingError:  # it is known, but of several formats
             raise
         except SourceError:
-            if (root := find_coded(tree, classes)) is None:
-                raise
-            return find_reader(READERS, ClassFolders.name), root, "class folders named after codes"
+            for name, counts in ((ClassFolders.name, is_picture), (VideoFolders.name, is_video)):
+                if (root := find_coded(tree, classes, counts)) is not None:
+                    return find_reader(READERS, name), root, "class folders named after codes"
+            raise
     reader = find_reader(READERS, fmt)
     return reader, find_root(reader, tree), "as told"
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pipeline.core.schema import Reason
@@ -31,6 +31,15 @@ def video_rows(raw: RawDataset, row: Annotation) -> Iterator[Row]:
         yield RejectedRow(row.path, found.problem[0], f"{row.row}: {found.problem[1]}")
     elif not found.times_ms:
         yield RejectedRow(row.path, Reason.unlabelled, f"{row.row}: ingest.video chooses no frame of it")
+
+
+def with_frames(raw: RawDataset, rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows of a list, with the frames of each video in place of the row about it."""
+    for row in rows:
+        if isinstance(row, Annotation) and isinstance(row.path, str) and is_video(row.path):
+            yield from video_rows(raw, row)
+        else:
+            yield row
 
 
 class Clips:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from pipeline.ingest.parsing.delimited import Record, read_lines, squash
-from pipeline.ingest.raw_dataset import is_picture
+from pipeline.ingest.raw_dataset import is_medium
 from pipeline.ingest.trees.tree import Tree
 
 _SAMPLE_LINES: Final = 200
@@ -28,7 +28,7 @@ class LineTable:
         self.where = f"{tree.src}/{name}"
         self._tree = tree
         lines = [cells_of(text) for _, text in islice(read_lines(tree, name), _SAMPLE_LINES)]
-        self.listed = [cells for cells in lines if any(map(is_picture, cells))]
+        self.listed = [cells for cells in lines if any(map(is_medium, cells))]
         width = Counter(map(len, self.listed)).most_common(1)[0][0] if self.listed else 0
         self._skip = bool(lines) and lines[0] not in self.listed and len(lines[0]) == width
         self.header = lines[0] if self._skip else [str(number) for number in range(1, width + 1)]
@@ -43,6 +43,6 @@ class LineTable:
 def cells_of(text: str) -> list[str]:
     """Return the cells of a line; a path at its beginning may contain blanks."""
     found = _PATH_FIRST.fullmatch(text)
-    if found is not None and is_picture(found[1]):
+    if found is not None and is_medium(found[1]):
         return [found[1], *filter(None, _BETWEEN.split(found[2]))]
     return [cell for cell in _BETWEEN.split(text) if cell]

@@ -8,7 +8,7 @@ from pipeline.core.errors import SourceError
 from pipeline.ingest.parsing.boxes import box_columns
 from pipeline.ingest.parsing.delimited import TextTable, number, squash
 from pipeline.ingest.parsing.label_columns import LABEL_NAMES
-from pipeline.ingest.raw_dataset import is_picture
+from pipeline.ingest.raw_dataset import is_medium
 
 _SAMPLE_ROWS: Final = 64
 BOX: Final = ("x0", "y0", "x1", "y1", "width", "height")
@@ -72,7 +72,7 @@ def _columns_by_content(table: TextTable) -> dict[str, int]:
     records = list(islice(table.records(), _SAMPLE_ROWS))
     width = min((len(record.cells) for record in records), default=0)
     columns = [[record.at(index) for record in records] for index in range(width)]
-    paths = [index for index, cells in enumerate(columns) if sum(map(is_picture, cells)) > len(cells) / 2]
+    paths = [index for index, cells in enumerate(columns) if sum(map(is_medium, cells)) > len(cells) / 2]
     words = [index for index, cells in enumerate(columns) if index not in paths and _are_words(cells)]
     rest = words or [index for index in range(width) if index not in paths]
     return {"path": paths[0], "label": rest[0]} if len(paths) == 1 and len(rest) == 1 else {}

@@ -9,9 +9,8 @@ from pipeline.ingest.parsing.delimited import Record, TextTable, number
 from pipeline.ingest.parsing.label_names import class_word, is_split
 from pipeline.ingest.parsing.literals import read_literal
 from pipeline.ingest.parsing.table_columns import BOX, NUMBERS
-from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, is_picture, name_of, stem
+from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, is_medium, name_of, stem
 from pipeline.ingest.trees.tree import Tree
-from pipeline.video.container import is_video
 
 # The picture of a row, and its number where the table holds it.
 Place = tuple[str | RejectedRow, int | None]
@@ -136,7 +135,7 @@ def cover(tree: Tree, root: str, cells: Iterable[str]) -> bool:
     """
     given = set(filter(None, map(str.strip, cells)))
     stems = {stem(cell.replace("\\", "/")).casefold() for cell in given}
-    files = [name for name in tree.below(root) if is_picture(name) or is_video(name)]
+    files = [name for name in tree.below(root) if is_medium(name)]
     return min(len(given), sum(stem(name).casefold() in stems for name in files)) >= _MOST * len(files)
 
 

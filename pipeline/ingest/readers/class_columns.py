@@ -10,6 +10,7 @@ from pipeline.core.errors import SourceError
 from pipeline.core.schema import Reason
 from pipeline.ingest.clues import MAX_CLASSES
 from pipeline.ingest.dataset_options import code_of
+from pipeline.ingest.parsing.clips import with_frames
 from pipeline.ingest.parsing.delimited import Record, TextTable, number, squash
 from pipeline.ingest.parsing.label_names import class_word, split_of
 from pipeline.ingest.parsing.subjects import name_subjects
@@ -64,7 +65,8 @@ class ClassColumns(Reader):
         kinds = {_kind(raw.tree, name) for name in names}
         kind = next(one for one in (_Kind.votes, _Kind.shares, _Kind.marks) if one in kinds)
         rows = [row for name in names for row in _rows(raw, name, kind)]
-        yield from name_subjects(raw, name_codes(raw, rows, f"{names[0]} has a column for each of the classes"))
+        named = name_codes(raw, rows, f"{names[0]} has a column for each of the classes")
+        yield from with_frames(raw, name_subjects(raw, named))
 
 
 def _fits(tree: Tree, name: str) -> bool:

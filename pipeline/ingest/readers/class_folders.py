@@ -87,16 +87,17 @@ def class_folders(
         yield from (one for one in found if any(map(counts, tree.below(one[2]))))
 
 
-def find_coded(tree: Tree, classes: Collection[str]) -> str | None:
+def find_coded(tree: Tree, classes: Collection[str], counts: Callable[[str], bool] = is_picture) -> str | None:
     """Return the folder with class folders that are named after codes; None if there are none.
 
     Args:
         tree: the tree.
         classes: the codes whose meaning is in params.yaml.
+        counts: what class folders hold.
     """
     told = set(map(code_key, classes))
     for root in roots(tree, generic=True):
-        names = {name for name, _, _ in class_folders(tree, root)}
+        names = {name for name, _, _ in class_folders(tree, root, counts)}
         if told & set(map(code_key, names)) or (
             # More numbers are people or clips.
             1 < len(names) <= MAX_CLASSES and all(code_of(name) is not None for name in names)

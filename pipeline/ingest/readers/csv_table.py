@@ -9,6 +9,7 @@ from typing import Final
 
 from pipeline.core.errors import SourceError
 from pipeline.ingest.dataset_options import SettingError
+from pipeline.ingest.parsing.clips import with_frames
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.delimited import Delimited, Record, TextTable
 from pipeline.ingest.parsing.json_lines import JsonLines
@@ -17,7 +18,7 @@ from pipeline.ingest.parsing.label_names import split_of
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.parsing.table_columns import KNOWN, columns_of, need_columns
 from pipeline.ingest.parsing.table_rows import Place, TableRows, cover, find_named
-from pipeline.ingest.raw_dataset import RawDataset, Row, is_picture, join, without_suffix
+from pipeline.ingest.raw_dataset import RawDataset, Row, is_medium, join, without_suffix
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
@@ -70,7 +71,7 @@ class Table(Reader):
         if "file" not in raw.columns:
             _note_others(raw, names)
         rows = [row for name in names for row in _read_table(raw, name)]
-        yield from name_subjects(raw, name_codes(raw, rows))
+        yield from with_frames(raw, name_subjects(raw, name_codes(raw, rows)))
 
     def faces_are_cut_out(self, raw: RawDataset) -> bool:
         """See `Reader.faces_are_cut_out`."""
@@ -179,6 +180,9 @@ def picture_columns(tree: Tree, table: TextTable, given: Mapping[str, str]) -> d
         return columns
     taken = {index for role, index in columns.items() if role != "path"}
     named = [index for index in range(len(header)) if index not in taken and _are_there(tree, table, index, most=True)]
+    # `video` is the sequence of a picture's row, unless each row is about a video.
+    if not named and "path" not in columns and "sequence" in columns:
+        named = [index for index in (columns["sequence"],) if _are_there(tree, table, index, most=True)]
     return {**columns, "path": named[0]} if len(named) == 1 else columns
 
 
@@ -192,7 +196,7 @@ def _are_there(tree: Tree, table: TextTable, index: int, *, most: bool = False) 
         most: more than half of them must be there, and differ, as codes do not; else one is enough.
     """
     cells = [record.at(index) for record in islice(table.records(), _SAMPLE_ROWS)]
-    there = sum(is_picture(cell) or bool(cell and without_suffix(tree, cell)) for cell in cells)
+    there = sum(is_medium(cell) or bool(cell and without_suffix(tree, cell)) for cell in cells)
     return there > _MOST * len(cells) and 2 * len({*cells}) > len(cells) if most else there > 0
 
 

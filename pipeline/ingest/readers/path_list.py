@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.core.errors import SourceError
 from pipeline.ingest.dataset_options import UNSAID, SettingError
+from pipeline.ingest.parsing.clips import with_frames
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.delimited import Record
 from pipeline.ingest.parsing.label_names import split_of
@@ -13,7 +14,7 @@ from pipeline.ingest.parsing.line_table import LineTable
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.parsing.table_columns import columns_of, need_columns
 from pipeline.ingest.parsing.table_rows import Place, TableRows, cover, find_named
-from pipeline.ingest.raw_dataset import RawDataset, Row, is_picture, join
+from pipeline.ingest.raw_dataset import RawDataset, Row, is_medium, join
 from pipeline.ingest.readers.csv_table import check_splits
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.releases.named_codes import name_codes
@@ -45,7 +46,7 @@ class PathList(Reader):
         """See `Reader.names_all`."""
         tables = [LineTable(tree, name) for name in islice(_lists(tree, root), _MAX_LISTS) if _fits(tree, name)]
         lines = (record.cells for table in tables for record in table.records())
-        return cover(tree, root, (cell for cells in lines for cell in cells if is_picture(cell)))
+        return cover(tree, root, (cell for cells in lines for cell in cells if is_medium(cell)))
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
@@ -54,7 +55,7 @@ class PathList(Reader):
         raw.listed = lambda: (path for name in names for path in _paths(raw, name))
         rows = [row for name in names for row in _read_list(raw, name)]
         what = f"{names[0]} is a list of paths with a number each"
-        yield from name_subjects(raw, name_codes(raw, rows, what))
+        yield from with_frames(raw, name_subjects(raw, name_codes(raw, rows, what)))
 
     def faces_are_cut_out(self, raw: RawDataset) -> bool:
         """See `Reader.faces_are_cut_out`."""
@@ -103,7 +104,7 @@ def _columns(raw: RawDataset, table: LineTable) -> dict[str, int]:
             f'params.yaml, in the entry of the dataset: columns: {{path: "1", label: "2"}}',
             {"columns": {"path": "1", "label": UNSAID}},
         )
-    path = 0 if is_picture(table.listed[0][0]) else 1
+    path = 0 if is_medium(table.listed[0][0]) else 1
     return {**columns, "path": path, "label": 1 - path}
 
 

@@ -6,11 +6,12 @@ Lee et al.: Context-Aware Emotion Recognition Networks, ICCV 2019 (CAER).
 from collections.abc import Iterator
 
 from pipeline.core.schema import Reason
-from pipeline.ingest.parsing.clips import video_rows
+from pipeline.ingest.parsing.clips import with_frames
 from pipeline.ingest.parsing.label_names import class_word
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row
 from pipeline.ingest.readers.class_folders import class_folders, split_below
 from pipeline.ingest.readers.reader import Reader
+from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
 from pipeline.video.container import is_video
 
@@ -36,12 +37,13 @@ class VideoFolders(Reader):
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""
-        classed = set()
+        classed, rows = set(), list[Row]()
         for label, split, folder in class_folders(raw.tree, raw.root, is_video):
             for name in filter(is_video, raw.tree.below(folder)):
                 classed.add(name)
                 of = split or split_below(name, folder)
-                yield from video_rows(raw, Annotation(name, (raw.meaning(label, folder),), name, split=of))
+                rows.append(Annotation(name, (raw.meaning(label, folder),), name, split=of))
+        yield from with_frames(raw, name_codes(raw, rows, "class folders named after codes"))
         for name in filter(is_video, raw.tree.below(raw.root)):
             if name not in classed:
                 yield RejectedRow(name, Reason.unlabelled, f"{name}: in no class folder")
