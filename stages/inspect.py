@@ -129,7 +129,7 @@ def _entry(found: dict[str, Any]) -> Iterator[str]:
     if found["entry"] is None:
         yield f"{folders.PARAMS} has it as {found['dataset']}"
         return
-    if "format" not in found:
+    if "format" not in found and "filled_in" not in found:
         yield "if the clues help, begin with:"
     elif "problem" in found and "filled_in" not in found:
         yield f"for {folders.PARAMS}, below datasets, once that is mended:"

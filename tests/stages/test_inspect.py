@@ -78,6 +78,10 @@ FILLED_IN = {
     "two tables of marks": (PICTURE | {f"{one}.csv": "image,happy,sad\na.jpg,1,0\n" for one in "ab"}, ""),
     "three cells": (PICTURE | {"l.txt": "a.jpg 3 happy\n"}, "3"),
     "two columns": (PICTURE | {"l.csv": "image,label,emotion\na.jpg,happy,sad\n"}, ""),
+    "two formats": (
+        {f"{one}/{one}.jpg": "x" for one in ("happy", "sad")} | {"l.csv": "image,label\nsad.jpg,sad\n"},
+        "",
+    ),
     "shifted codes": (SHIFTED | {f"train_0000{n}_aligned.jpg": "x" for n in range(7)}, ""),
 }
 
