@@ -5,6 +5,7 @@ alike: RAF-DB's 4-19 is neither a kid nor a teenager of EMOTIC.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +26,7 @@ _NOT_GIVEN: Final = frozenset({"", "nan", "none", "null", "n/a", "na", "unknown"
 AGE_GROUPS: Final = ("0-3", "4-19", "20-39", "40-69", "70+")
 _BEGINS: Final = (0, 4, 20, 40, 70)
 _OLDEST: Final = 120
+_CODES: Final = range(10)
 _LONGEST_WORD: Final = 40
 
 
@@ -51,7 +53,7 @@ def read_attributes(gender: str = "", age: str = "", race: str = "") -> tuple[At
     Args:
         gender: a word such as Female, F or man. A code is unusable: its meaning differs between datasets.
         age: years as a number, or the name of a group.
-        race: any word.
+        race: any word. A number is unusable, for the same reason.
     """
     unusable = []
     sex = None if _absent(gender) else _GENDERS.get(gender.strip().casefold())
@@ -63,7 +65,27 @@ def read_attributes(gender: str = "", age: str = "", race: str = "") -> tuple[At
         years, group = None, None
     else:
         group = _word(age) if years is None else age_group(years)
-    return Attributes(sex, group, years, _word(race)), unusable
+    word = _word(race)
+    if word is not None and number(word) is not None:
+        unusable.append("race (expected a word)")
+        word = None
+    return Attributes(sex, group, years, word), unusable
+
+
+def are_age_codes(cells: Iterable[str]) -> bool:
+    """Return whether a column of ages has codes of groups and no years: whole numbers from 0 to 9, and nothing else.
+
+    RAF-DB's code 4 is 70 years and more, and not a child of four.
+    """
+    found = False
+    for cell in cells:
+        if _absent(cell):
+            continue
+        years = number(cell)
+        if years is None or years not in _CODES:
+            return False
+        found = True
+    return found
 
 
 def age_group(years: float) -> str:

@@ -1,11 +1,12 @@
 """The rows of a table whose columns are known: each becomes an annotation or a rejected row."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeline.core.schema import Reason
-from pipeline.ingest.parsing.delimited import Record, TextTable, number
+from pipeline.ingest.parsing.attributes import are_age_codes
+from pipeline.ingest.parsing.delimited import Record, TextTable, number, squash
 from pipeline.ingest.parsing.label_names import class_word, is_split
 from pipeline.ingest.parsing.literals import read_literal
 from pipeline.ingest.parsing.table_columns import BOX, NUMBERS
@@ -37,6 +38,10 @@ class TableRows:
 
     def read(self, table: TextTable) -> Iterator[Row]:
         """Yield every row of a table; adds a note if labels contradict the names of folders."""
+        if self._has_age_codes(table):
+            known = {role: place for role, place in self.columns.items() if role != "age"}
+            yield from replace(self, columns=known).read(table)
+            return
         against: list[str] = []
         for record in table.records():
             row = self._row(record)
@@ -48,6 +53,18 @@ class TableRows:
         if against:
             raw = self.raw
             raw.notes.append(f"{against[0]}; the folder says another class in {len(against)} of {raw.compared} rows")
+
+    def _has_age_codes(self, table: TextTable) -> bool:
+        """Return whether a column of ages has codes alone; adds a note if so."""
+        place = self.columns.get("age")
+        name = table.header[place] if table.header and place is not None else ""
+        if place is None or "year" in squash(name) or not are_age_codes(row.at(place) for row in table.records()):
+            return False
+        self.raw.notes.append(
+            f"{table.name}: all ages in the column {name or place + 1} are whole numbers below 10, as codes of groups "
+            "are; they are left empty. If they are years, call the column age_years"
+        )
+        return True
 
     def _row(self, record: Record) -> Row:
         path, n = self.place(record)

@@ -64,3 +64,29 @@ def test_a_csv_says_who_is_shown(tmp_path):
         ("female", "20-39", 31, "Asian"), (None, "Kid", None, None), (None, None, None, "x"),
     ]  # fmt: skip
     assert any("list.csv row 4: an unusable gender" in note for note in found.summary["notes"])
+
+
+@pytest.mark.parametrize(
+    ("header", "ages", "wanted"),
+    [
+        ("age", "0 4 2 4", [None] * 4),  # RAF-DB's codes, of which 4 is 70+
+        ("age", "0.0 4.0 nan 2.0", [None] * 4),
+        ("age", "3 4 71 2", ["0-3", "4-19", "70+", "0-3"]),
+        ("age", "3.5 4 2 1", ["0-3", "4-19", "0-3", "0-3"]),
+        ("age_years", "3 4 2 1", ["0-3", "4-19", "0-3", "0-3"]),
+    ],
+)
+@pytest.mark.parametrize("marks", [False, True])
+def test_ages_that_are_codes_of_groups_are_no_years(marks, header, ages, wanted, tmp_path):
+    label, cells = ("happy,sad", "1,0") if marks else ("label", "happy")
+    rows = [f"{name}.jpg,{cells},{age},{name * 2},1" for name, age in zip("abcd", ages.split(), strict=True)]
+    put(tmp_path / "raw", "x.csv", "\n".join([f"image,{label},{header},note,race", *rows]) + "\n")
+    for name in "abcd":
+        put(tmp_path / "raw", f"{name}.jpg")
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    by_path = sorted(found.rows, key=lambda row: row["source_path"])
+    assert [row["age"] for row in by_path] == wanted
+    assert {row["race"] for row in by_path} == {None}
+    notes = " ".join(found.summary["notes"])
+    assert ("call the column age_years" in notes) == (wanted == [None] * 4)
+    assert "x.csv row 2: an unusable race (expected a word) is left empty, as in 4 rows in all" in notes
