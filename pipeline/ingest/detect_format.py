@@ -51,8 +51,8 @@ def detect_among(readers: Sequence[Reader], tree: Tree) -> tuple[Reader, str, st
             if len(lists) == 1 and lists[0][0].names_all(tree, lists[0][1]):
                 return lists[0]
             ways = "; ".join(f"--format {reader.name}: {why}" for reader, _, why in found)
-            choices = {"format": (lists or found)[0][0].name}
-            raise SettingError(f"{tree.src}: fits more than one format; choose: {ways}", choices)
+            choice = {"format": found[0][0].name}
+            raise SettingError(f"{tree.src}: fits more than one format; choose: {ways}", choice)
     raise SourceError(f"{tree.src}: no known layout{_clues(tree)}; prep formats lists the layouts that are read")
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from pipeline.core.errors import SourceError
-from pipeline.ingest.dataset_options import SettingError
+from pipeline.ingest.dataset_options import SettingError, code_of
 from pipeline.ingest.parsing.clips import with_frames
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.delimited import Delimited, Record, TextTable
@@ -60,8 +60,10 @@ class Table(Reader):
         """See `Reader.names_all`."""
         tables = [open_text(tree, name, {}) for name in islice(tables_in(tree, root), _MAX_TABLES)]
         places = [(table, picture_columns(tree, table, {})) for table in tables]
-        said = [(table, columns["path"]) for table, columns in places if _says(columns) == "labels"]
-        return cover(tree, root, (record.at(place) for table, place in said for record in table.records()))
+        said = [(table, columns) for table, columns in places if _says(columns) == "labels"]
+        rows = [(record.at(of["path"]), record.at(of["label"])) for table, of in said for record in table.records()]
+        words = any(label and code_of(label) is None for _, label in rows)
+        return words and cover(tree, root, (path for path, _ in rows))
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final
 
 from pipeline.core.errors import SourceError
-from pipeline.ingest.dataset_options import UNSAID, SettingError
+from pipeline.ingest.dataset_options import UNSAID, SettingError, code_of
 from pipeline.ingest.parsing.clips import with_frames
 from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.delimited import Record
@@ -45,8 +45,9 @@ class PathList(Reader):
     def names_all(self, tree: Tree, root: str) -> bool:
         """See `Reader.names_all`."""
         tables = [LineTable(tree, name) for name in islice(_lists(tree, root), _MAX_LISTS) if _fits(tree, name)]
-        lines = (record.cells for table in tables for record in table.records())
-        return cover(tree, root, (cell for cells in lines for cell in cells if is_medium(cell)))
+        cells = [cell for table in tables for record in table.records() for cell in record.cells]
+        words = any(code_of(cell) is None for cell in cells if not is_medium(cell))
+        return words and cover(tree, root, filter(is_medium, cells))
 
     def read(self, raw: RawDataset) -> Iterator[Row]:
         """See `Reader.read`."""

@@ -37,7 +37,7 @@ class Reader(ABC):
         return self.evidence(tree, root) is not None
 
     def names_all(self, tree: Tree, root: str) -> bool:  # noqa: ARG002 - for layouts with lists
-        """Return whether its lists name all pictures and videos here, so that class folders around them add none."""
+        """Return whether its lists name all pictures and videos here with words, so that class folders add nothing."""
         return False
 
     @abstractmethod

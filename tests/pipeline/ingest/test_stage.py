@@ -127,7 +127,7 @@ def test_two_candidates_are_an_error_that_names_both(tmp_path):
     found = inspect_tree(
         str(tmp_path / "raw"), IngestParams(**PARAMS), dataset="d", fmt="auto", options=DatasetOptions()
     )
-    assert (found["entry"]["format"], found["clues"]) == ("csv", [])
+    assert (found["entry"]["format"], found["clues"]) == ("folder", [])
 
 
 @pytest.mark.parametrize("name", ["train.csv", "list.txt"])
@@ -139,6 +139,13 @@ def test_list_of_all_pictures_is_read_and_not_their_class_folders(name, tmp_path
     lines += [f"{path}{between}{label}" for path, label in rows.items()]
     put(tmp_path / "raw", name, "\n".join(lines))
     assert Read(tmp_path / "raw", tmp_path / "out").labels() == rows
+    text = "\n".join(lines)
+    for code, label in enumerate(("angry", "happy", "sad")):  # the folders say what codes do not
+        text = text.replace(f"{between}{label}", f"{between}{code}")
+    put(tmp_path / "raw", name, text)
+    with pytest.raises(SourceError, match="fits more than one format; choose: --format folder"):
+        Read(tmp_path / "raw", tmp_path / "out")
+    put(tmp_path / "raw", name, "\n".join(lines))
     put(tmp_path / "raw", "test/Sad/1.jpg")  # in no row, so that a person chooses
     with pytest.raises(SourceError, match="fits more than one format; choose: --format folder"):
         Read(tmp_path / "raw", tmp_path / "out")
