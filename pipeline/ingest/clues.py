@@ -1,14 +1,15 @@
 """What a tree is of which no reader recognises the layout, and what to type or to do so that one can."""
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from pipeline.core.errors import SourceError
 from pipeline.core.schema import IMAGE_TABLE_SUFFIXES
-from pipeline.ingest.dataset_options import classes_line, code_of
+from pipeline.ingest.dataset_options import UNSAID, classes_line, code_of
 from pipeline.ingest.parsing.delimited import Delimited
 from pipeline.ingest.parsing.label_names import is_split
 from pipeline.ingest.parsing.picture_table import open_table
@@ -41,6 +42,7 @@ class Clue:
 
     what: str
     remedy: str
+    entry: Mapping[str, Any] = field(default_factory=dict)  # the same, as the dataset's entry has it
 
     def __str__(self) -> str:
         return f"{self.what}: {self.remedy}"
@@ -78,8 +80,8 @@ def _picture_tables(tree: Tree) -> Iterator[Clue]:
 
 
 def _text_tables(tree: Tree) -> Iterator[Clue]:
-    names = [name for name in tree.names() if name.casefold().endswith((".csv", ".tsv"))]
-    for name in names[:_MAX_TABLES]:
+    texts = [name for name in tree.names() if name.casefold().endswith((".csv", ".tsv"))]
+    for name in texts[:_MAX_TABLES]:
         try:
             table = Delimited(tree, name, [*KNOWN["path"], *KNOWN["label"]])
             header = table.header or table.first
@@ -87,14 +89,18 @@ def _text_tables(tree: Tree) -> Iterator[Clue]:
         except SourceError as error:
             yield Clue(str(error).removeprefix(f"{tree.src}/"), "fetch it again, or save it as a plain csv")
             continue
-        there = ", ".join(
-            f"{role}: {header[known[role]]}" if role in known else f"{role}: …" for role in ("path", "label")
-        )
-        missing = [role for role in ("path", "label") if role not in known]
+        # Columns without names have numbers.
+        names = header if table.header is not None else [f"{place}" for place in range(1, len(header) + 1)]
+        if table.header is None and "path" not in known:
+            known |= dict([("path", place) for place, cell in enumerate(header) if is_picture(cell)][:1])
+        columns = {role: names[known[role]] if role in known else UNSAID for role in _ROLES}
+        there = ", ".join(f"{role}: {json.dumps(of) if of.isdecimal() else of}" for role, of in columns.items())
+        missing = [role for role in _ROLES if role not in known]
         lacks = f"none is known for the {' or the '.join(missing)}" if missing else "its pictures are not in the tree"
         yield Clue(
-            f"csv table {name} with {_named(header)}, of which {lacks}",
+            f"csv table {name} with {_named(header) if table.header else _unnamed(header)}, of which {lacks}",
             f"format: csv, columns: {{file: {name}, {there}}}" if missing else "put them beside it",
+            {"format": "csv", "columns": {"file": name, **columns}} if missing else {},
         )
 
 
@@ -124,6 +130,7 @@ def _folders(tree: Tree) -> Iterator[Clue]:
         yield Clue(
             f"{total} pictures in folders that are named after no expression, {', '.join(names)}",
             f"if they are the classes: {classes_line(names)}",
+            {"format": "folder", "classes": dict.fromkeys(names, UNSAID)},
         )
     else:
         where = f"in {len(names)} folders" if len(names) > 1 else f"in {names[0]}/" if names else "without folders"
@@ -158,6 +165,10 @@ def _some(names: list[str], noun: str) -> str:
 
 def _named(header: Sequence[str]) -> str:
     return f"the columns {', '.join(header[:_MAX_NAMED])}"
+
+
+def _unnamed(first: Sequence[str]) -> str:
+    return f"{len(first)} columns without a header, in its first row {', '.join(first[:_MAX_NAMED])}"
 
 
 def suffix_of(name: str) -> str:

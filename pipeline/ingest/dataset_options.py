@@ -10,6 +10,8 @@ from pipeline.ingest.parsing.delimited import number
 from pipeline.ingest.parsing.label_names import native_label
 
 Scale = tuple[float, float]
+# The code of a row that nobody labelled, unless params.yaml says more.
+NOT_GIVEN: Final = "-1"
 # Stands for what only a person can say, in lines that are suggested.
 UNSAID: Final = "…"
 # The scale of affect in the table of samples, and in most datasets.
@@ -87,4 +89,5 @@ def code_key(text: str) -> str:
 def classes_line(codes: Sequence[str], labels: Sequence[str] = ()) -> str:
     """Return the line with `classes` to add to params.yaml, with known labels and … for the others."""
     meanings = [*labels[: len(codes)], *["…"] * (len(codes) - len(labels))]
-    return f"classes: {{{', '.join(f'{json.dumps(c)}: {m}' for c, m in zip(codes, meanings, strict=True))}}}"
+    quoted = [json.dumps(code, ensure_ascii=False) for code in codes]
+    return f"classes: {{{', '.join(f'{code}: {of}' for code, of in zip(quoted, meanings, strict=True))}}}"

@@ -108,6 +108,7 @@ def inspect_tree(src: str, params: IngestParams, *, dataset: str, fmt: str, opti
         unknown = read_clues(tree) if raw is None and not isinstance(error, SettingError) else ()
         clues = [clue for clue in map(str, unknown) if clue not in str(error)]
         found |= {"problem": str(error), "clues": clues}
+        entry |= next((clue.entry for clue in unknown if clue.entry), {})
         if isinstance(error, SettingError):
             entry |= {key: of if isinstance(of, str) else dict(of) for key, of in error.entry.items()}
             found["filled_in"] = True

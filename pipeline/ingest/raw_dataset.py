@@ -8,7 +8,7 @@ from pipeline.core.errors import SourceError
 from pipeline.core.params import IngestParams
 from pipeline.core.schema import Reason
 from pipeline.core.split_names import split_name
-from pipeline.ingest.dataset_options import OWN_SCALE, DatasetOptions, Scale, code_key, code_of
+from pipeline.ingest.dataset_options import NOT_GIVEN, OWN_SCALE, DatasetOptions, Scale, code_key, code_of
 from pipeline.ingest.parsing.attributes import NO_ATTRIBUTES, Attributes, read_attributes
 from pipeline.ingest.parsing.moved_paths import Moved
 from pipeline.ingest.trees.tree import Tree
@@ -100,6 +100,8 @@ class RawDataset:
     def meaning(self, text: str, row: str, classes: Mapping[str, str] | None = None) -> str:
         """Return the label of a cell or of a folder's name: its meaning in params.yaml, otherwise itself.
 
+        That of -1 is "", which is no label, unless params.yaml has one.
+
         Args:
             text: a code or a name.
             row: file and line, for errors.
@@ -110,6 +112,8 @@ class RawDataset:
         """
         known = self.options.meanings() if classes is None else classes
         meaning = known.get(code_key(text))
+        if meaning is None and code_key(text) == NOT_GIVEN:
+            return ""
         if meaning is None and known and code_of(text) is not None:
             raise SourceError(
                 f"{self.tree.src}: {row}: code {code_key(text)} has no meaning; add it to classes in params.yaml"

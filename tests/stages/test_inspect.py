@@ -146,6 +146,58 @@ def test_labels_that_harmonize_would_refuse_are_asked_for(project, capsys):
     }
 
 
+@pytest.mark.parametrize(
+    ("files", "fill", "clue", "labels"),
+    [
+        (
+            {"t.csv": "1.jpg,train,happy\n2.jpg,val,sad\n", "1.jpg": "x", "2.jpg": "y"},
+            ["3"],
+            "3 columns without a header, in its first row 1.jpg, train, happy, of which none is known for the label: "
+            'format: csv, columns: {file: t.csv, path: "1", label: …}',
+            {"happy": 1, "sad": 1},
+        ),
+        (
+            {"生气/1.jpg": "x", "高兴/2.jpg": "y"},
+            ["anger", "happy"],
+            'if they are the classes: classes: {"生气": …, "高兴": …}',
+            {"anger": 1, "happy": 1},
+        ),
+    ],
+    ids=["no header", "another script"],
+)
+def test_the_entry_of_a_clue_is_read_once_it_is_filled_in(files, fill, clue, labels, project, capsys):
+    for name, content in files.items():
+        put(project, f"raw/x/{name}", content)
+    shown = said(capsys, "raw/x")
+    assert clue in shown
+    line = shown.split("if the clues help, begin with:\n")[1]
+    for word in fill:
+        line = line.replace("…", f"'{word}'", 1)
+    paste(yaml.safe_load(line))
+    assert run(["ingest", "--src", "raw/x"]) == 0
+    assert json.loads(Path("data/samples/x/summary.json").read_text())["counts"] == {"all": labels}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"t.csv": "image,label\n1.jpg,0\n2.jpg,1\n3.jpg,-1\n", "1.jpg": "x", "2.jpg": "y", "3.jpg": "z"},
+        {"0/1.jpg": "x", "1/2.jpg": "y", "-1/3.jpg": "z"},
+        {"l.txt": "1.jpg 0\n2.jpg 1\n3.jpg -1\n", "1.jpg": "x", "2.jpg": "y", "3.jpg": "z"},
+    ],
+    ids=["csv", "folder", "list"],
+)
+def test_minus_one_is_no_label(files, project, capsys):
+    for name, content in files.items():
+        put(project, f"raw/x/{name}", content)
+    line = said(capsys, "raw/x").split("fill in each … of this:\n")[1]
+    assert "-1" not in line
+    paste(yaml.safe_load(line.replace("…", "happy", 1).replace("…", "sad", 1)))
+    assert run(["ingest", "--src", "raw/x"]) == 0
+    summary = json.loads(Path("data/samples/x/summary.json").read_text())
+    assert (summary["counts"], summary["rejected"]) == ({"all": {"happy": 1, "sad": 1}}, {"unlabelled": 1})
+
+
 def test_it_names_what_is_odd_and_what_is_twice(project, capsys):
     given = {"happy/a.jpg": "1", "happy/A.jpg": "2", "sad/b.jpg": "2", "sad/c.jpg": "", "d.jpg": "3"}
     for name, content in given.items():

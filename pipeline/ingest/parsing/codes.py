@@ -54,7 +54,7 @@ class Codes:
             SourceError: params.yaml says what codes mean, but not this one.
         """
         if self._meanings:
-            return self._raw.meaning(text, row, self._meanings)
+            return self._raw.meaning(text, row, self._meanings) or None
         code = code_of(text)
         if code is None:
             return None

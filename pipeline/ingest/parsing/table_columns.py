@@ -39,7 +39,7 @@ def columns_of(table: TextTable, given: Mapping[str, str]) -> dict[str, int]:
         SourceError: a named column is not in the table.
     """
     if table.header is None:
-        return _columns_by_content(table)
+        return _columns_by_content(table) | _numbered(table, given)
     places = {squash(cell): index for index, cell in reversed(list(enumerate(table.header)))}
     found: dict[str, int] = {}
     for role in (*KNOWN, *BOX):
@@ -54,6 +54,16 @@ def columns_of(table: TextTable, given: Mapping[str, str]) -> dict[str, int]:
             found[role] = index
     # A person who names one side names all of them.
     return found if given.keys() & set(BOX) else found | box_columns(places)
+
+
+def _numbered(table: TextTable, given: Mapping[str, str]) -> dict[str, int]:
+    """Return role -> index of the columns that params.yaml names by their numbers from 1 on."""
+    width = max((len(record.cells) for record in islice(table.records(), _SAMPLE_ROWS)), default=0)
+    found = {role: int(given[role]) - 1 for role in (*KNOWN, *BOX) if given.get(role, "").isdecimal()}
+    for place in found.values():
+        if not 0 <= place < width:
+            raise SourceError(f"{table.where}: no column {place + 1}; without a header, they are 1 to {width}")
+    return found
 
 
 def need_columns(table: TextTable, columns: Mapping[str, int], *roles: str) -> None:

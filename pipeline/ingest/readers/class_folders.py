@@ -50,7 +50,8 @@ def _rows(raw: RawDataset) -> Iterator[Row]:
         for name in raw.tree.below(folder):
             if is_picture(name):
                 classed.add(name)
-                yield Annotation(name, (raw.meaning(label, folder),), name, split=split or split_below(name, folder))
+                labels = tuple(filter(None, [raw.meaning(label, folder)]))
+                yield Annotation(name, labels, name, split=split or split_below(name, folder))
             else:
                 others.append(name)
     if others:

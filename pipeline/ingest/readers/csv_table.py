@@ -206,4 +206,7 @@ def open_text(tree: Tree, name: str, given: Mapping[str, str]) -> TextTable:
     """Open a table; a first row with one of the names in `given`, or a usual one, is its header."""
     if name.casefold().endswith(_LINES):
         return JsonLines(tree, name)
-    return Delimited(tree, name, [*given.values(), *KNOWN["path"], *KNOWN["label"]])
+    known = [*KNOWN["path"], *KNOWN["label"]]
+    table = Delimited(tree, name, [*given.values(), *known])
+    # A number that is given for a column may also stand in the first row of a table without a header.
+    return Delimited(tree, name, known) if any(map(is_medium, table.header or ())) else table

@@ -42,7 +42,8 @@ class VideoFolders(Reader):
             for name in filter(is_video, raw.tree.below(folder)):
                 classed.add(name)
                 of = split or split_below(name, folder)
-                rows.append(Annotation(name, (raw.meaning(label, folder),), name, split=of))
+                labels = tuple(filter(None, [raw.meaning(label, folder)]))
+                rows.append(Annotation(name, labels, name, split=of))
         yield from with_frames(raw, name_codes(raw, rows, "class folders named after codes"))
         for name in filter(is_video, raw.tree.below(raw.root)):
             if name not in classed:

@@ -82,7 +82,7 @@ class _Numbered:
         """Return the label of a class; None if it is no place among the names."""
         place = code_of(code)
         if not self.names or place is None:
-            return self.raw.meaning(code, row)
+            return self.raw.meaning(code, row) or None
         if place >= len(self.names):
             # Whoever counts from 1 has all other classes wrong, too.
             raise SourceError(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.ingest.clues import MAX_CLASSES
-from pipeline.ingest.dataset_options import UNSAID, SettingError, classes_line, code_key, code_of
+from pipeline.ingest.dataset_options import NOT_GIVEN, UNSAID, SettingError, classes_line, code_key, code_of
 from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, RawDataset, Row
 from pipeline.ingest.releases.counts import HELD_OUT, RELEASES, Release, split_key
 
@@ -14,7 +14,6 @@ from pipeline.ingest.releases.counts import HELD_OUT, RELEASES, Release, split_k
 _TOLERANCE: Final = 0.005
 # Fewer rows could have the counts of a release by chance.
 _MIN_ROWS: Final = 500
-_NOT_GIVEN: Final = "-1"
 
 
 Counts = Mapping[str, Counter[str]]  # split -> code or label -> rows
@@ -34,7 +33,7 @@ def name_codes(raw: RawDataset, rows: Sequence[Row], what: str = "labels that ar
         SettingError: all labels are codes, and nothing says what they mean; gives the line to type.
     """
     given = {label for row in rows if isinstance(row, Annotation) for label in row.labels}
-    if raw.meant or not given - {_NOT_GIVEN} or any(code_of(label) is None for label in given):
+    if raw.meant or not given - {NOT_GIVEN} or any(code_of(label) is None for label in given):
         return rows
     counts = _counts(rows)
     proven = proven_names(counts)
@@ -52,7 +51,7 @@ def _named(row: Row, names: Mapping[str, str]) -> Row:
     if not isinstance(row, Annotation) or not row.labels:
         return row
     keys = map(code_key, row.labels)
-    return replace(row, labels=tuple(names[key] for key in keys if key != _NOT_GIVEN))
+    return replace(row, labels=tuple(names[key] for key in keys if key != NOT_GIVEN))
 
 
 def _counts(rows: Sequence[Row]) -> dict[str, Counter[str]]:
@@ -61,7 +60,7 @@ def _counts(rows: Sequence[Row]) -> dict[str, Counter[str]]:
         if isinstance(row, Annotation) and row.labels:
             split = split_key(row.split) if row.split else NO_SPLIT
             counts.setdefault(split, Counter()).update(
-                key for label in row.labels if (key := code_key(label)) != _NOT_GIVEN
+                key for label in row.labels if (key := code_key(label)) != NOT_GIVEN
             )
     return counts
 
