@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -196,6 +197,45 @@ def test_minus_one_is_no_label(files, project, capsys):
     assert run(["ingest", "--src", "raw/x"]) == 0
     summary = json.loads(Path("data/samples/x/summary.json").read_text())
     assert (summary["counts"], summary["rejected"]) == ({"all": {"happy": 1, "sad": 1}}, {"unlabelled": 1})
+
+
+CARD = "---\ndataset_info: {features: [{name: label, dtype: {class_label: {names: [sad, happy]}}}]}\n---\n"
+NAMED_BY = {"classes.txt": "sad\nhappy\n", "class_indices.json": '{"happy": 1, "sad": 0}', "README.md": CARD}
+CODED = {
+    "csv": {"t.csv": "image,label\n1.jpg,0\n2.jpg,1\n", "1.jpg": "x", "2.jpg": "y"},
+    "folder": {"0/1.jpg": "x", "1/2.jpg": "y"},
+    "jsonl": {"metadata.jsonl": '{"file_name": "1.jpg", "label": 0}\n{"file_name": "2.jpg", "label": 1}\n',
+              "1.jpg": "x", "2.jpg": "y"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CODED)
+@pytest.mark.parametrize("file", NAMED_BY)
+def test_a_file_that_names_the_classes_answers_the_question(kind, file, project, capsys):
+    for name, content in (CODED[kind] | {file: NAMED_BY[file]}).items():
+        put(project, f"raw/x/{name}", content)
+    found = json.loads(said(capsys, "raw/x", "--json"))
+    assert found["counts"] == {"all": {"happy": 1, "sad": 1}}
+    assert run(["ingest", "--src", "raw/x", "--out", "out"]) == 0
+    rows = pq.read_table("out/samples.parquet").to_pylist()
+    assert {row["source_path"][-5]: row["source_labels"] for row in rows} == {"1": ["sad"], "2": ["happy"]}
+
+
+def test_a_file_that_names_other_codes_answers_nothing(project, capsys):
+    for name in ("1/1.jpg", "2/2.jpg"):
+        put(project, f"raw/x/{name}", name)
+    put(project, "raw/x/classes.txt", "sad\nhappy\n")
+    assert "which class is 1? classes.txt names other codes" in said(capsys, "raw/x")
+
+
+def test_a_table_without_a_picture_of_the_tree_does_not_fit(project, capsys):
+    put(project, "raw/x/1.jpg")
+    put(project, "raw/x/2.jpg", "y")
+    put(project, "raw/x/a_map.csv", "label,name\n0,happy\n1,sad\n")
+    put(project, "raw/x/train.csv", "image,label\n1.jpg,happy\n2.jpg,sad\n")
+    assert json.loads(said(capsys, "raw/x", "--json"))["counts"] == {"train": {"happy": 1, "sad": 1}}
+    put(project, "raw/x/a_submission.csv", "image,label\n2.jpg,happy\n")
+    assert "columns: {file: train.csv}" in said(capsys, "raw/x")
 
 
 def test_it_names_what_is_odd_and_what_is_twice(project, capsys):

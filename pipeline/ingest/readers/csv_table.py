@@ -110,8 +110,23 @@ def _chosen(raw: RawDataset) -> list[str]:
     found = [name for name, what in said.items() if what == "labels"] or list(said)
     if not found:
         raise SourceError(f"{raw.tree.src}: looked for {Table.layout}; name file and columns in params.yaml")
+    if not _one_for_each_split(found):
+        # The table of most pictures is suggested; one without a picture, such as a list of the classes, does not fit.
+        there = {name: _pictures(raw, name) for name in found}
+        found = sorted((name for name in found if there[name]), key=lambda name: -there[name]) or found
     check_splits(raw, found)
     return found
+
+
+def _pictures(raw: RawDataset, name: str) -> int:
+    """Return the number of rows of a table with the name of a picture in the tree, in whatever folder."""
+    bases = (path.replace("\\", "/").rpartition("/")[2] for path in _paths(raw, name))
+    return sum(bool(base and (raw.tree.ending(base) or without_suffix(raw.tree, base))) for base in bases)
+
+
+def _one_for_each_split(found: Sequence[str]) -> bool:
+    splits = [split_of(name) for name in found]
+    return len(found) == 1 or (None not in splits and len(set(splits)) == len(splits))
 
 
 def check_splits(raw: RawDataset, found: Sequence[str]) -> None:
@@ -120,8 +135,7 @@ def check_splits(raw: RawDataset, found: Sequence[str]) -> None:
     Raises:
         SourceError: they are not; gives the line to type.
     """
-    splits = [split_of(name) for name in found]
-    if len(found) > 1 and (None in splits or len(set(splits)) < len(splits)):
+    if found and not _one_for_each_split(found):
         file = found[0].removeprefix(f"{raw.root}/")
         raise SettingError(
             f"{raw.tree.src}: several tables fit, {', '.join(found[:6])}; say in params.yaml, in the entry of the "

@@ -9,6 +9,7 @@ from pipeline.ingest.clues import MAX_CLASSES
 from pipeline.ingest.dataset_options import NOT_GIVEN, UNSAID, SettingError, classes_line, code_key, code_of
 from pipeline.ingest.raw_dataset import NO_SPLIT, Annotation, RawDataset, Row
 from pipeline.ingest.releases.counts import HELD_OUT, RELEASES, Release, split_key
+from pipeline.ingest.releases.said_names import said_names
 
 # Copies of a release lack a handful of broken files. Two classes of a release never differ by so little.
 _TOLERANCE: Final = 0.005
@@ -20,7 +21,7 @@ Counts = Mapping[str, Counter[str]]  # split -> code or label -> rows
 
 
 def name_codes(raw: RawDataset, rows: Sequence[Row], what: str = "labels that are codes") -> Sequence[Row]:
-    """Return the rows with names for labels that are codes, if the counts of a known release prove them.
+    """Return the rows with names for labels that are codes, if a file says them or a release's counts prove them.
 
     Rows whose labels are words, or codes with a meaning in params.yaml, are returned as they are.
 
@@ -36,9 +37,13 @@ def name_codes(raw: RawDataset, rows: Sequence[Row], what: str = "labels that ar
     if raw.meant or not given - {NOT_GIVEN} or any(code_of(label) is None for label in given):
         return rows
     counts = _counts(rows)
-    proven = proven_names(counts)
+    said = said_names(raw)
+    if said is not None and set().union(*counts.values()) <= said[1].keys():
+        raw.notes.append(f"{said[0]} says that " + ", ".join(f"{code} is {name}" for code, name in said[1].items()))
+        return [_named(row, said[1]) for row in rows]
+    proven = None if said is not None else proven_names(counts)
     if proven is None:
-        raise _question(raw, counts, what)
+        raise _question(raw, counts, what, f"{said[0]} names other codes" if said is not None else "No file says it")
     release, names = proven
     raw.notes.append(
         f"the counts are those of {release.name}, which proves that "
@@ -121,12 +126,12 @@ def _assigned(counts: Counts, known: Counts) -> dict[str, str] | None:
     return names if len(set(names.values())) == len(labels) == len(codes) else None
 
 
-def _question(raw: RawDataset, counts: Counts, what: str) -> SettingError:
+def _question(raw: RawDataset, counts: Counts, what: str, why: str) -> SettingError:
     total = sum(counts.values(), Counter[str]())
     codes = sorted(total, key=lambda code: (len(code), code))
     shown = ", ".join(f"{total[code]} of {code}" for code in codes[:MAX_CLASSES])
     message = (
-        f"{raw.tree.src}: {what}, {codes[0]} to {codes[-1]}; which class is {codes[0]}? No file says it, and the "
+        f"{raw.tree.src}: {what}, {codes[0]} to {codes[-1]}; which class is {codes[0]}? {why}, and the "
         f"counts ({shown}) prove no release's order; say in params.yaml, in the entry of the dataset, what they mean: "
         f"{classes_line(codes[:MAX_CLASSES])}"
     )
