@@ -22,7 +22,7 @@ BLOCKS: Final = 9  # a face across
 PHONE_PX, SETTLED_MS = 390, 500
 COLOURS: Final = 128
 # Name of the picture -> what of the data card it shows.
-PARTS: Final[Mapping[str, str]] = {"report-doubt": "#doubt", "report-rows": "#rows", "report-dataset": "#dataset-1"}
+PARTS: Final[Mapping[str, str]] = {"report-doubt": "#doubt", "report-rows": "#rows", "report-dataset": "#dataset-2"}
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     with browser() as tab:
         card = coarse(tab(page), "**/*.jpg")
         save("report", card.screenshot())
-        card.locator("#dataset-1 details.rejects").nth(1).evaluate("one => one.open = true")
+        card.locator("#dataset-2 details.rejects").nth(1).evaluate("one => one.open = true")
         for name, part in PARTS.items():
             shown = card.locator(part)
             shown.scroll_into_view_if_needed()

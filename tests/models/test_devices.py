@@ -12,7 +12,7 @@ from models.core.inputs import InputSpec
 from models.evaluation.gallery import explain
 from models.evaluation.held_out import answer_logits, faces_for
 from models.evaluation.stage import run as evaluate
-from models.personal.people import frozen_features
+from models.personal.people import read_features
 from models.registry import create_model, find_model, list_models
 from models.training import engine
 from models.training.stage import run as train
@@ -147,7 +147,7 @@ def test_answers_maps_and_personal_models_see_one_device(name, gpu):
     assert answers.shape == (3, 8)
     maps = explain(general, list(pixels.permute(0, 2, 3, 1).numpy()), [0, 1, 2])
     assert set(maps) >= {"gradient"}
-    features, log_probabilities = frozen_features(general, pixels)
+    features, log_probabilities = read_features(general, pixels)
     assert len(features) == 3
     assert np.exp(log_probabilities) == pytest.approx(answers, abs=1e-4)
     assert gpu.operations > 200

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.checkpoint import load_checkpoint
-from models.personal.people import frozen_features
+from models.personal.people import read_features
 from models.registry import create_model, find_model
 from models.training.epochs import Reading, build_epochs
 from models.training.stage import run as train
@@ -50,7 +50,7 @@ def test_the_engine_trains_in_bf16(tmp_path, monkeypatch):
 def test_a_personal_network_reads_on_the_gpu_what_it_reads_on_the_cpu(tmp_path):
     general = load_checkpoint(make_run(make_training_shards(tmp_path), tmp_path / "run"))
     faces = torch.randint(0, 256, (4, 3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    on_cpu = frozen_features(general, faces)
+    on_cpu = read_features(general, faces)
     general.module.cuda()
-    for one, other in zip(on_cpu, frozen_features(general, faces), strict=True):
+    for one, other in zip(on_cpu, read_features(general, faces), strict=True):
         assert one == pytest.approx(other, abs=1e-3)
