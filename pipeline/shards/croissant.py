@@ -90,7 +90,7 @@ def build_croissant(
     sources = list_sources(index, contract)
     inline = {"class_counts": _counts(index), "source_datasets": sources}
     return {
-        "@context": _CONTEXT,
+        "@context": {**_CONTEXT},  # a copy, because mlcroissant adds to what it is given
         "@type": "sc:Dataset",
         "conformsTo": [f"{_CR}1.1", CONFORMS_TO],
         "name": "facial-expression-shards",
