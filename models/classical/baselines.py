@@ -6,7 +6,7 @@ decisions, with a temperature like any network's (`models.core.calibration`). Th
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.classical.classifiers import Bayes, Classifier, Linear, Neighbours, Perceptron, Svm
 from models.classical.features import Feature, Gabor, Hog, Lbp, Ldp, Pixels
-from models.classical.fitted import Fitted, Floats, empty
+from models.classical.fitted import Fitted, Floats
 from models.classical.points import Descriptor, Fusion, Landmarks
 from models.classical.words import Sift
 from models.data.faces import FaceBatch
@@ -50,6 +50,7 @@ class Classical(Fitted):
         classifier: what answers.
     """
 
+    learned: ClassVar[tuple[str, ...]] = ("present", "mean", "scale")
     present: Tensor
     mean: Tensor
     scale: Tensor
@@ -57,9 +58,6 @@ class Classical(Fitted):
     def __init__(self, classes: int, feature: Feature, classifier: Classifier) -> None:
         super().__init__()
         self.classes, self.feature, self.classifier = classes, feature, classifier
-        self.register_buffer("present", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("mean", empty())
-        self.register_buffer("scale", empty())
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of images (N, channels, S, S), float in [0, 1]."""
@@ -75,7 +73,7 @@ class Classical(Fitted):
             DataError: all faces have the same class.
         """
         labels = faces.labels.numpy()
-        self.present = torch.from_numpy(np.unique(labels))
+        self.keep("present", np.unique(labels))
         if len(self.present) < _FEWEST_CLASSES:
             raise DataError("training rows: one class alone; a classifier needs two")
         pixels = as_pixels(faces.pixels)

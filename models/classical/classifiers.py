@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.classical.fitted import Fitted, Floats, empty
+from models.classical.fitted import Fitted, Floats
 
 Labels = NDArray[np.int64]
 
@@ -47,17 +47,12 @@ class Classifier(Fitted):
 class Svm(Classifier):
     """A support vector machine with a Gaussian kernel; the strength is C."""
 
+    learned: ClassVar[tuple[str, ...]] = ("vectors", "dual", "intercept", "counts", "gamma")
     vectors: Tensor
     dual: Tensor
     intercept: Tensor
     counts: Tensor
     gamma: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name in ("vectors", "dual", "intercept", "gamma"):
-            self.register_buffer(name, empty())
-        self.register_buffer("counts", torch.zeros(0, dtype=torch.int64))
 
     def solve(self, features: Floats, labels: Labels, strength: float) -> None:
         """Fit with libsvm."""
@@ -95,13 +90,9 @@ class Svm(Classifier):
 class Linear(Classifier):
     """Multinomial logistic regression; the strength is 100 C, because standardized features are nearly separable."""
 
+    learned: ClassVar[tuple[str, ...]] = ("weight", "bias")
     weight: Tensor
     bias: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name in ("weight", "bias"):
-            self.register_buffer(name, empty())
 
     def solve(self, features: Floats, labels: Labels, strength: float) -> None:
         """Fit with scikit-learn."""
@@ -128,15 +119,10 @@ class Neighbours(Classifier):
     strengths: ClassVar[tuple[float, ...]] = (1.0, 2.0, 4.0, 10.0, 30.0)
     default: ClassVar[float] = 6.0
 
+    learned: ClassVar[tuple[str, ...]] = ("faces", "labels", "count")
     faces: Tensor
     labels: Tensor
     count: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("faces", empty())
-        for name in ("labels", "count"):
-            self.register_buffer(name, torch.zeros(0, dtype=torch.int64))
 
     def solve(self, features: Floats, labels: Labels, strength: float) -> None:
         """Keep the training faces."""
@@ -163,13 +149,9 @@ class Bayes(Classifier):
     Variances are enlarged by 0.1 over the strength, a share of the standardized variance, 1.
     """
 
+    learned: ClassVar[tuple[str, ...]] = ("centre", "variance")
     centre: Tensor
     variance: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name in ("centre", "variance"):
-            self.register_buffer(name, empty())
 
     def solve(self, features: Floats, labels: Labels, strength: float) -> None:
         """Fit with scikit-learn."""
@@ -197,15 +179,11 @@ class Perceptron(Classifier):
     strengths: ClassVar[tuple[float, ...]] = (0.01, 0.1, 1.0)
     default: ClassVar[float] = 0.1
 
+    learned: ClassVar[tuple[str, ...]] = ("hidden", "hidden_bias", "weight", "bias")
     hidden: Tensor
     hidden_bias: Tensor
     weight: Tensor
     bias: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name in ("hidden", "hidden_bias", "weight", "bias"):
-            self.register_buffer(name, empty())
 
     def solve(self, features: Floats, labels: Labels, strength: float) -> None:
         """Fit with scikit-learn."""

@@ -140,14 +140,14 @@ def cell_histograms(codes: NDArray[np.int64], kinds: int) -> Floats:
     return np.asarray(counts / np.maximum(counts.sum(1, keepdims=True), 1), np.float64).ravel()
 
 
-def kirsch_masks() -> Floats:
+def kirsch_masks() -> NDArray[np.float32]:
     """Return Kirsch's eight masks (8, 3, 3), from east counterclockwise (Kirsch 1971)."""
     around = [(1, 2), (0, 2), (0, 1), (0, 0), (1, 0), (2, 0), (2, 1), (2, 2)]
     masks = np.zeros((8, 3, 3), np.float32)
     for direction in range(8):
         for place, (row, column) in enumerate(around):
             masks[direction, row, column] = 5 if (place - direction) % 8 in (0, 1, 7) else -3
-    return masks  # type: ignore[return-value]
+    return masks
 
 
 def _ldp_places() -> NDArray[np.int64]:

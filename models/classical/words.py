@@ -4,7 +4,7 @@ SIFT: Lowe 2004, as OpenCV implements it, at every eighth pixel. Words: Csurka e
 2006, with the square root of Arandjelovic and Zisserman 2012.
 """
 
-from typing import Final
+from typing import ClassVar, Final
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.classical.features import Feature, Pixels
-from models.classical.fitted import Floats, empty
+from models.classical.fitted import Floats
 
 _STEP_PX: Final = 8
 _PATCH_PX: Final = 16
@@ -25,11 +25,8 @@ _SEED: Final = 0
 class Sift(Feature):
     """How often each visual word is seen in the whole face, in its quarters and in its sixteenths."""
 
+    learned: ClassVar[tuple[str, ...]] = ("words",)
     words: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("words", empty())
 
     def learn(self, pixels: Pixels) -> None:
         """Group descriptors of training faces into 256 words by k-means; fewer if there are not as many descriptors."""
