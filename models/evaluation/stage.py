@@ -1,23 +1,20 @@
 """The stage: answers of a checkpoint on the test set, and their scores. Training never reads the test set."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import CHECKPOINT_NAME, Checkpoint, load_checkpoint
+from models.checkpoint import CHECKPOINT_NAME, Checkpoint
 from models.core.calibration import to_probabilities
 from models.core.classes import find_columns, widen
 from models.core.heads import Heads
 from models.core.runtime import describe_compute, network_device, reproducible
-from models.data.loader import ShardLoader
 from models.evaluation.affect_plot import AFFECT_FOLDER, PLOT_NAME, draw_affect
 from models.evaluation.affect_report import (
     AffectRows,
@@ -30,34 +27,29 @@ from models.evaluation.affect_report import (
     read_affects,
 )
 from models.evaluation.affect_scores import MEAN_CCC
-from models.evaluation.baseline import answer_baseline
+from models.evaluation.beside import compare_baseline, compare_networks
 from models.evaluation.embedding import map_faces
 from models.evaluation.gallery import Chosen, choose_affects, choose_classes, write_gallery
-from models.evaluation.held_out import HeldOut, answer_logits, faces_for, read_held_out
+from models.evaluation.held_out import HeldOut, answer_logits, read_held_out
 from models.evaluation.label_permutation import LabelPermutation, find_label_permutation
+from models.evaluation.measured import Done, TestSet, answered_rows, load_matching, read_training
 from models.evaluation.metrics import SCORES, Answers, Bootstrap, answer, measure
 from models.evaluation.people_groups import POSE, add_groups, brief_groups, name_poses
 from models.evaluation.summary import (
-    AnsweredRows,
-    TestSlice,
-    Training,
-    beside,
     brief,
-    brief_beside,
     build_views,
     full,
     list_rough,
 )
 from models.registry import find_model
 from pipeline.core.emotions import AFFECTNET, CLASSES
-from pipeline.core.errors import ModelError, UsageError
+from pipeline.core.errors import UsageError
 from pipeline.core.lineage.snapshot import read_snapshot
 from pipeline.core.lineage.walk import decisions_behind, raw_inputs
 from pipeline.core.names import (
     AFFECT_PREDICTIONS_NAME,
     DETAILS_NAME,
     EMBEDDING_NAME,
-    INDEX_NAME,
     METRICS_NAME,
     PREDICTIONS_NAME,
     SNAPSHOT_NAME,
@@ -66,13 +58,10 @@ from pipeline.core.names import (
 )
 from pipeline.core.parallel.pool import Progress, no_progress
 from pipeline.core.params import EvaluateParams
-from pipeline.core.schema import AFFECT_PREDICTIONS, INDEX, PREDICTIONS, Reason
+from pipeline.core.schema import AFFECT_PREDICTIONS, PREDICTIONS, Reason
 from pipeline.core.stage_output import Reject, StageOutput, stage_output
-from pipeline.core.tables import read_table
-from pipeline.shards.read import ShardFolder, open_shards
+from pipeline.shards.read import open_shards
 
-# Parts of the contract that must be equal in training and here, because the network would otherwise see other pixels.
-_MUST_MATCH: Final = ("classes", "align", "equalize")
 # The likeliest mistake behind a warning of label permutations.
 _ORDERS: Final = "AffectNet's order is another: " + ", ".join(
     f"{name} {AFFECTNET[name]} (here {number})" for number, name in enumerate(CLASSES)
@@ -120,7 +109,7 @@ def run(
         if others and not heads.classes:
             raise UsageError(f"--beside: compares networks of classes; this one answers {checkpoint.info.task}")
         folder = open_shards(shards, unclassed=bool(heads.values))
-        test = _Test(shards, run, folder, params, Bootstrap(params.bootstrap_draws, seed, params.calibration_bins))
+        test = TestSet(shards, run, folder, params, Bootstrap(params.bootstrap_draws, seed, params.calibration_bins))
         with reproducible(params.threads):
             done = answer_test(test, checkpoint, output, others, progress)
         done.report["network"] = _network(checkpoint)
@@ -161,44 +150,13 @@ def _network(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
-    """A network, the shards whose test set it answers, and how answers are scored."""
-
-    shards: Path
-    run: Path
-    folder: ShardFolder
-    params: EvaluateParams
-    bootstrap: Bootstrap
-
-    def faces_for(self, checkpoint: Checkpoint) -> ShardLoader:
-        """Return the test set decoded for a network."""
-        return faces_for(checkpoint, self.shards, TEST, self.params.batch_size, unclassed=self.folder.unclassed)
-
-    def whole_faces(self) -> ShardLoader:
-        """Return the test set at full size, for pictures."""
-        size, unclassed = self.params.batch_size, self.folder.unclassed
-        return ShardLoader(self.shards, TEST, batch_size=size, shuffle=False, seed=0, unclassed=unclassed)
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """The results: the rows, metrics.json, details.json, additions to summary.json, and scores of classes by place."""
-
-    rows: HeldOut
-    report: dict[str, Any]
-    details: dict[str, Any]
-    summary: dict[str, Any]
-    views: dict[tuple[str, ...], TestSlice] = field(default_factory=dict)
-
-
 def answer_test(
-    test: _Test, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
-) -> _Done:
+    test: TestSet, checkpoint: Checkpoint, output: StageOutput, others: Mapping[str, Path], progress: Progress
+) -> Done:
     """Measure answers of classes on rows with a class, and of values on annotated rows; write both."""
     heads, rows = checkpoint.info.heads, read_held_out(test.folder, test.shards)
     logits = answer_logits(checkpoint, test.faces_for(checkpoint), progress)
-    done = _Done(rows, {"rows": len(rows.sample_id)}, {}, {"warnings": {}})
+    done = Done(rows, {"rows": len(rows.sample_id)}, {}, {"warnings": {}})
     # Rows with a class come first.
     classed = open_shards(test.shards)
     shown: tuple[list[Chosen], list[Chosen]] = [], []
@@ -207,8 +165,8 @@ def answer_test(
         with_class = read_held_out(classed, test.shards)
         of_classes = heads.of_classes(logits[:, : len(with_class.sample_id)])
         shown, pairs = answer_classes(test, checkpoint, with_class, of_classes, done, progress)
-        _compare(test, with_class, done, others, progress)
-        _compare_baseline(test, with_class, checkpoint, classed, done, others, progress)
+        compare_networks(test, with_class, done, others, progress)
+        compare_baseline(test, with_class, checkpoint, classed, done, others, progress)
         shares = to_probabilities(of_classes, checkpoint.info.temperature).numpy()
         _write_answers(output, with_class, widen(shares, heads.classes))
     else:
@@ -234,19 +192,19 @@ def answer_test(
 
 
 def answer_classes(
-    test: _Test, checkpoint: Checkpoint, rows: HeldOut, logits: Tensor, done: _Done, progress: Progress
+    test: TestSet, checkpoint: Checkpoint, rows: HeldOut, logits: Tensor, done: Done, progress: Progress
 ) -> tuple[tuple[list[Chosen], list[Chosen]], list[tuple[str, str]]]:
     """Measure answers of classes; returns the faces to show, and the pairs of the confusion matrix."""
     classes, heats = checkpoint.info.heads.classes, (checkpoint.info.temperature, 1.0)
     probabilities, raw = (widen(to_probabilities(logits, heat).numpy(), classes) for heat in heats)
     training = replace(read_training(test.run, test.shards), outputs=tuple(find_columns(classes)))
-    done.views.update(build_views(_rows(rows, probabilities), training, test.bootstrap, progress))
+    done.views.update(build_views(answered_rows(rows, probabilities), training, test.bootstrap, progress))
     report, details, views = done.report, done.details, done.views
     report |= brief(views)
     details |= full(views)
     report["ece_raw"] = _calibration_error(rows, raw, test.bootstrap)
     poses = [*name_poses(rows.frontality, test.params.pose_cuts), *[None] * len(rows.missing)]
-    add_groups(details, _rows(rows, probabilities), {POSE: poses, **rows.said}, test.bootstrap)
+    add_groups(details, answered_rows(rows, probabilities), {POSE: poses, **rows.said}, test.bootstrap)
     report["groups"] = brief_groups(details)
     details["affectnet_numbers"] = dict(AFFECTNET)
     details["calibration"] = {"temperature": checkpoint.info.temperature, "ece_raw": report["ece_raw"]}
@@ -265,42 +223,7 @@ def answer_classes(
     return choose_classes(rows.label, probabilities, rows.shown, *counts, classes), named
 
 
-def _compare(test: _Test, rows: HeldOut, done: _Done, others: Mapping[str, Path], progress: Progress) -> None:
-    """Measure other networks of classes on the same rows."""
-    for name, other in others.items():
-        rival = load_matching(other / CHECKPOINT_NAME, test.folder)
-        if not rival.info.heads.classes:
-            raise UsageError(f"--beside: compares networks of classes; {other} answers {rival.info.task}")
-        faces = faces_for(rival, test.shards, TEST, test.params.batch_size)
-        logits = rival.info.heads.of_classes(answer_logits(rival, faces, progress))
-        classes = rival.info.heads.classes
-        answers = widen(to_probabilities(logits, rival.info.temperature).numpy(), classes)
-        training = replace(read_training(other, test.shards), outputs=tuple(find_columns(classes)))
-        views = build_views(_rows(rows, answers), training, test.bootstrap, progress)
-        done.report.setdefault("beside", {})[name] = brief_beside(done.views, views)
-        done.details.setdefault("beside", {})[name] = beside(done.views, views)
-
-
-def _compare_baseline(
-    test: _Test,
-    rows: HeldOut,
-    checkpoint: Checkpoint,
-    folder: ShardFolder,
-    done: _Done,
-    others: Collection[str],
-    progress: Progress,
-) -> None:
-    """Measure the baseline on the same rows, unless a network of its name was given."""
-    name = test.params.baseline
-    answers = None if name in others else answer_baseline(test.shards, folder, checkpoint, test.params)
-    if answers is not None:
-        training = replace(read_index(test.shards), outputs=tuple(find_columns(folder.classes)))
-        views = build_views(_rows(rows, answers), training, test.bootstrap, progress)
-        done.report.setdefault("beside", {})[name] = brief_beside(done.views, views)
-        done.details.setdefault("beside", {})[name] = beside(done.views, views)
-
-
-def answer_values(test: _Test, rows: HeldOut, heads: Heads, answers: NDArray[np.float32], done: _Done) -> AffectRows:
+def answer_values(test: TestSet, rows: HeldOut, heads: Heads, answers: NDArray[np.float32], done: Done) -> AffectRows:
     """Measure answers of affect (N, K) on annotated rows."""
     true = read_affects(test.folder, TEST, heads.values)
     affects = AffectRows(heads.values, rows.sample_id, np.array(rows.dataset), rows.group, true, answers)
@@ -312,65 +235,10 @@ def answer_values(test: _Test, rows: HeldOut, heads: Heads, answers: NDArray[np.
     return affects
 
 
-def load_matching(path: Path, folder: ShardFolder) -> Checkpoint:
-    """Load a checkpoint that reads what these shards hold.
-
-    Raises:
-        ModelError: its class order or preprocessing differs; names the first difference.
-    """
-    checkpoint = load_checkpoint(path, network_device().name)
-    if (classes := checkpoint.info.heads.classes) not in ((), folder.classes):
-        raise ModelError(f"{path}: its outputs are {', '.join(classes)}; they must be {', '.join(folder.classes)}")
-    for key in _MUST_MATCH:
-        difference = _difference(key, checkpoint.contract.get(key), folder.contract.get(key))
-        if difference:
-            where, there, here = difference
-            raise ModelError(
-                f"{path}: trained on {where} = {there}, but {folder.location} has {here}; train on these shards"
-            )
-    return checkpoint
-
-
-def _difference(key: str, there: Any, here: Any) -> tuple[str, str, str] | None:
-    if isinstance(there, dict) and isinstance(here, dict):
-        for name in sorted({*there, *here}):
-            if found := _difference(f"{key}.{name}", there.get(name), here.get(name)):
-                return found
-        return None
-    return None if there == here else (key, json.dumps(there), json.dumps(here))
-
-
 def _calibration_error(rows: HeldOut, probabilities: NDArray[np.float32], bootstrap: Bootstrap) -> float:
     predicted, confidence = answer(probabilities, range(len(CLASSES)))
     answers = Answers(rows.label, predicted, confidence, rows.group)
     return measure(answers, replace(bootstrap, draws=1)).scores["ece"].value
-
-
-def _rows(rows: HeldOut, probabilities: NDArray[np.float32]) -> AnsweredRows:
-    missing = rows.missing
-    group = np.concatenate([rows.group, rows.missing_group])
-    count = len(rows.sample_id)
-    return AnsweredRows(
-        dataset=np.array([*rows.dataset, *missing["dataset"].to_pylist()]),
-        label=np.concatenate([rows.label, missing["label"].to_numpy().astype(np.int64)]),
-        group=group,
-        found=np.arange(len(group)) < count,
-        probabilities=np.concatenate([probabilities, np.zeros((len(missing), len(CLASSES)), np.float32)]),
-    )
-
-
-def read_training(run: Path, shards: Path) -> Training:
-    """Return which datasets and classes the network of a run was trained on, from the index of its shards."""
-    paths = [Path(given.path) for given in read_snapshot(run).inputs]
-    trained_on = next((path for path in paths if (path / INDEX_NAME).is_file()), shards)
-    return read_index(trained_on)
-
-
-def read_index(shards: Path) -> Training:
-    """Return which datasets and classes shards train on."""
-    index = read_table(shards / INDEX_NAME, schema=INDEX)
-    index = index.filter(pc.equal(index["split"], "train"))
-    return Training(frozenset(index["dataset"].to_pylist()), frozenset(index["label"].drop_null().to_pylist()))
 
 
 def _id(folder: Path) -> str:

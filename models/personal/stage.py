@@ -15,7 +15,7 @@ import numpy as np
 from models.checkpoint import CHECKPOINT_NAME, Checkpoint
 from models.core.runtime import describe_compute, network_device, reproducible
 from models.core.streams import Purpose, stream
-from models.evaluation.stage import load_matching
+from models.evaluation.measured import load_matching
 from models.personal.anchored import Ints
 from models.personal.draws import Draw, draw_faces, shot_counts
 from models.personal.networks import GENERAL, NETWORKS, PERSONAL
