@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.feature import hog
 
-from pipeline.core.errors import ImageError, TableError
 from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, finish_units, no_progress
-from pipeline.core.tables import count_rows, read_part
+from pipeline.core.tables import count_rows
 from pipeline.geometry.margin import read_margin
 from pipeline.images import decode_face, decode_grey_face
+from pipeline.images.aligned import read_faces
 from pipeline.split.identities import describe as describe_people
 
 Features = NDArray[np.float32]
@@ -89,22 +89,10 @@ def _histograms(face: NDArray[np.uint8]) -> Features:
 
 def _describe_part(file: Path) -> tuple[list[str], Features]:
     cv2.setNumThreads(1)  # every worker process would start threads of its own
-    ids, faces = [], []
-    for row in read_part(file, ["sample_id", "image"]).to_pylist():
-        ids.append(row["sample_id"])
-        try:
-            faces.append(decode_grey_face(row["image"], 2 * _SIDE_PX))
-        except ImageError as error:
-            raise TableError(f"{file}: {row['sample_id']}: {error.detail}; run align again") from None
+    ids, faces = read_faces(file, lambda image: decode_grey_face(image, 2 * _SIDE_PX))
     return ids, describe(faces, read_margin(file.parent))
 
 
 def _identify_part(file: Path) -> tuple[list[str], Features]:
-    ids, faces = [], []
-    for row in read_part(file, ["sample_id", "image"]).to_pylist():
-        ids.append(row["sample_id"])
-        try:
-            faces.append(decode_face(row["image"]))
-        except ImageError as error:
-            raise TableError(f"{file}: {row['sample_id']}: {error.detail}; run align again") from None
+    ids, faces = read_faces(file, decode_face)
     return ids, describe_people(faces, read_margin(file.parent)).astype(np.float32)

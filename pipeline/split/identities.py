@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ImageError, ModelError, TableError
+from pipeline.core.errors import ModelError
 from pipeline.core.lineage.identity import file_md5
 from pipeline.core.parallel.engine import map_ordered
 from pipeline.core.parallel.pool import Progress, finish_units, no_progress
@@ -30,6 +30,7 @@ from pipeline.geometry.margin import read_margin
 from pipeline.geometry.similarity import fit_similarity, template_points
 from pipeline.geometry.warp import warp_face
 from pipeline.images import decode_face
+from pipeline.images.aligned import read_faces
 
 Descriptors = NDArray[np.float64]
 
@@ -145,13 +146,7 @@ def _key(md5: str, file: Path) -> str:
 
 def _describe_part(file: Path) -> tuple[list[str], Descriptors]:
     margin = read_margin(file.parent)
-    ids, faces = [], []
-    for row in read_part(file, ["sample_id", "image"]).to_pylist():
-        ids.append(row["sample_id"])
-        try:
-            faces.append(decode_face(row["image"]))
-        except ImageError as error:
-            raise TableError(f"{file}: {row['sample_id']}: {error.detail}; run align again") from None
+    ids, faces = read_faces(file, decode_face)
     return ids, describe(faces, margin)
 
 
