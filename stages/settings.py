@@ -5,16 +5,15 @@ may be used in dvc.yaml: DVC runs a stage again if its command changes.
 """
 
 import inspect
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, Final
 
 import typer
 
+from pipeline.core.environment import environment
 from pipeline.core.parallel.engine import telling
 from stages.say import note, quieted
 
@@ -62,7 +61,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*, quiet: bool, **given: Any) -> None:
         chosen = {setting.variable: given.pop(setting.name) for setting in settings}
-        with _environment({name: value for name, value in chosen.items() if value}), quieted(on=quiet), telling(note):
+        with environment({name: value for name, value in chosen.items() if value}), quieted(on=quiet), telling(note):
             command(**given)
             sys.stdout.flush()  # here, where a closed output, as with `| head`, is no error
 
@@ -86,18 +85,3 @@ def _annotation(setting: Setting) -> Any:
 
 def _parameter(name: str, annotation: Any, default: bool | None) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for this command and the processes that it starts, and put back what was there."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

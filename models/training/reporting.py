@@ -1,7 +1,6 @@
 """Reports during a training: the progress bar, DVCLive's logs, and those of other loggers."""
 
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from models.training.history import History
 from models.training.loggers import Opened
+from pipeline.core.environment import environment
 from pipeline.core.errors import OutputError
 from pipeline.core.parallel.pool import Progress
 
@@ -98,14 +98,5 @@ class LiveLog(Callback):
 @contextmanager
 def quiet_dvclive() -> Iterator[None]:
     """Restrict DVCLive to writing its files: no messages and no connection to a server."""
-    names = {"DVCLIVE_LOGLEVEL": "ERROR", "DVC_STUDIO_OFFLINE": "true"}
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    try:
+    with environment({"DVCLIVE_LOGLEVEL": "ERROR", "DVC_STUDIO_OFFLINE": "true"}):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
