@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.names import MANIFEST_NAME, REJECTS_NAME, SAMPLES_NAME
+from pipeline.core.schema import shown_in
 from pipeline.core.tables import read_table
 from pipeline.decisions.book import BookError
 from pipeline.decisions.decision import LINKS, Decision, Kind, nearest
@@ -22,7 +23,7 @@ class Known:
 
     def is_gone(self, sample_id: str) -> bool:
         """Say whether a sample could have been one: its picture or its row is in the raw tree, but is no sample now."""
-        path = picture_of(sample_id).removeprefix(f"{self.dataset}/")
+        path = sample_id.rpartition("#")[0].removeprefix(f"{self.dataset}/")
         there = any(name == path or name.endswith(f"/{path}") for name in self.pictures)
         return sample_id in self.rejected or there
 
@@ -61,11 +62,6 @@ def samples_of(samples: Path, dataset: str, subjects: Collection[str]) -> list[s
     return [name for name, subject in pairs if subject in gone]
 
 
-def picture_of(sample_id: str) -> str:
-    """Return `<dataset>/<source_path>`, without the number of the face in it."""
-    return sample_id.rpartition("#")[0]
-
-
 def split_gone(
     path: Path, lines: Sequence[tuple[int, Decision]], known: Known, forgotten: Iterable[str]
 ) -> tuple[list[Decision], list[Decision]]:
@@ -80,14 +76,14 @@ def split_gone(
     Raises:
         BookError: a sample is neither; names the line and the sample whose name is nearest.
     """
-    removed = {picture_of(sample_id) for sample_id in forgotten}
+    removed = {shown_in(sample_id) for sample_id in forgotten}
     present: list[Decision] = []
     gone: list[Decision] = []
     for number, one in lines:
         own = [one.sample_id, *([one.value] if one.kind in LINKS and one.value.startswith(f"{known.dataset}/") else [])]
         missing = [name for name in own if name not in known.samples]
         for name in missing:
-            if picture_of(name) not in removed and not known.is_gone(name):
+            if shown_in(name) not in removed and not known.is_gone(name):
                 raise BookError(_unknown(f"{path}:{number}", name, one, known))
         (gone if missing else present).append(one)
     return present, gone

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 
 from pipeline.core.folders import SAMPLES, SPLIT
 from pipeline.core.names import DUPLICATES_NAME, SAMPLES_NAME
+from pipeline.core.schema import shown_in
 from pipeline.core.tables import read_table
-from pipeline.decisions.known import picture_of
 
 
 def resembling(withdrawn: Collection[str], *, in_table: bool) -> Iterator[str]:
@@ -26,9 +26,9 @@ def resembling(withdrawn: Collection[str], *, in_table: bool) -> Iterator[str]:
         pairs = list(zip(table["sample_id"].to_pylist(), table["source_md5"].to_pylist(), strict=True))
         md5s |= {md5 for name, md5 in pairs if name in withdrawn}
         others += [pair for pair in pairs if pair[0] not in withdrawn]
-    pictures = {picture_of(name) for name in withdrawn}
+    pictures = {shown_in(name) for name in withdrawn}
     for name, md5 in others if not in_table else ():
-        if picture_of(name) in pictures:
+        if shown_in(name) in pictures:
             yield f"{name}: another face in a withdrawn picture; without the picture it is gone, too"
         elif md5 in md5s:
             yield f"{name}: the same file as a withdrawn picture; withdraw it, too"
