@@ -47,6 +47,11 @@ class Codes:
         self._at: dict[int, str] = {}  # where each code stands first
         self.expected = f"a code {first} to {first + len(labels) - 1}"
 
+    @property
+    def told(self) -> bool:
+        """Whether params.yaml says what the codes mean."""
+        return bool(self._meanings)
+
     def label(self, text: str, row: str) -> str | None:
         """Return the label of a cell; None if it is not a code of the dataset.
 

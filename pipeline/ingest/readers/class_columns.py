@@ -29,6 +29,7 @@ _NONE: Final = frozenset(
     {"unknown", "uncertain", "none", "nf", "noface", "nonface", "other", "others", "unlabeled", "unlabelled"}
 )
 _PERCENT: Final = 100
+_MARKS: Final = {"true": "1", "false": "0"}
 
 
 class _Kind(Enum):
@@ -95,10 +96,15 @@ def _are_codes(header: Mapping[str, int]) -> bool:
 def _kind(tree: Tree, name: str) -> _Kind:
     table = open_text(tree, name, {})
     places = _classes(tree, table).values()
-    values = {number(record.at(place)) or 0 for record in table.records() for place in places}
+    values = {_value(record.at(place)) or 0 for record in table.records() for place in places}
     if any(value > 1 for value in values):
         return _Kind.votes
     return _Kind.shares if values - {0, 1} else _Kind.marks
+
+
+def _value(cell: str) -> float | None:
+    """Return the number in a cell; pandas writes marks as True and False."""
+    return number(_MARKS.get(cell.strip().casefold(), cell))
 
 
 def _paths(raw: RawDataset, name: str) -> Iterator[str]:
@@ -127,7 +133,7 @@ def _rows(raw: RawDataset, name: str, kind: _Kind) -> Iterator[Row]:
 
 
 def _labelled(raw: RawDataset, record: Record, row: Annotation, classes: Mapping[str, int], kind: _Kind) -> Row:
-    given = {label: number(record.at(place) or "0") for label, place in classes.items()}
+    given = {label: _value(record.at(place) or "0") for label, place in classes.items()}
     values = [value for value in given.values() if value is not None and value >= 0]
     if len(values) < len(given):
         return RejectedRow(

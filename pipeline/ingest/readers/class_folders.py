@@ -1,6 +1,8 @@
 """Any folder of class folders: `<root>[/<split>]/<class>/…`. The names of the class folders are the labels."""
 
+import re
 from collections.abc import Callable, Collection, Iterator
+from typing import Final
 
 from pipeline.core.schema import Reason
 from pipeline.ingest.clues import MAX_CLASSES
@@ -13,6 +15,8 @@ from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row
 from pipeline.ingest.readers.reader import Reader
 from pipeline.ingest.releases.named_codes import name_codes
 from pipeline.ingest.trees.tree import Tree
+
+_SUFFIXED: Final = re.compile(r"([A-Za-z]+)[\s_-]+(.+)")
 
 
 class ClassFolders(Reader):
@@ -76,16 +80,27 @@ def class_folders(
 ) -> Iterator[tuple[str, str | None, str]]:
     """Yield (label, split, folder) of every class folder with a picture, or with what else `counts`."""
     tops = tree.listing(root).folders
-    split = [name for name in tops if is_split(name)]
+    split = {name: name for name in tops if is_split(name)} or _suffixed_splits(tops)
     for top in tops:
         at = join(root, top)
         found: list[tuple[str, str | None, str]]
         if top in split:
-            found = [(name, top, join(at, name)) for name in tree.listing(at).folders]
+            found = [(name, split[top], join(at, name)) for name in tree.listing(at).folders]
         else:
             # Beside split folders, any other one is not a class.
             found = [] if split else [(top, None, at)]
         yield from (one for one in found if any(map(counts, tree.below(one[2]))))
+
+
+def _suffixed_splits(tops: Collection[str]) -> dict[str, str]:
+    """Return folder -> split of folders such as Train_AFEW and Val_AFEW: several splits of one name."""
+    by_rest: dict[str, dict[str, str]] = {}
+    for top in tops:
+        if (found := _SUFFIXED.fullmatch(top)) and is_split(found[1]):
+            by_rest.setdefault(found[2].casefold(), {})[top] = found[1]
+    # A class of one name in two folders, train_happy and test_happy, is no dataset's name.
+    named = {rest: folders for rest, folders in by_rest.items() if not class_word(rest)}
+    return next(iter(named.values())) if len(named) == 1 and len(*named.values()) > 1 else {}
 
 
 def find_coded(tree: Tree, classes: Collection[str], counts: Callable[[str], bool] = is_picture) -> str | None:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from pipeline.core.schema import Reason
+from pipeline.ingest.dataset_options import code_of
 from pipeline.ingest.parsing.codes import Codes
 from pipeline.ingest.parsing.delimited import Delimited, Record
+from pipeline.ingest.parsing.label_names import native_label
 from pipeline.ingest.parsing.pixels import COLUMNS, SIDE_PX, count_pixels, pixel_table
 from pipeline.ingest.raw_dataset import Annotation, RawDataset, RejectedRow, Row, join
 from pipeline.ingest.readers.fer_tables import (
@@ -62,7 +64,11 @@ class Fer2013(Reader):
             split = named_split(name, names)
             for n, record in enumerate(Delimited(raw.tree, name, COLUMNS).records()):
                 row = self._row(record, name, n, split, codes)
-                if isinstance(row, Annotation) and not record.get("Usage"):
+                if (
+                    isinstance(row, Annotation)
+                    and not record.get("Usage")
+                    and code_of(record.get("emotion")) is not None
+                ):
                     unsplit.update(row.labels)
                 yield earlier.take(row, record, split) if len(names) > 1 else row
             earlier.end_table()
@@ -83,7 +89,8 @@ class Fer2013(Reader):
             return RejectedRow(name, Reason.unlabelled, f"{record.row}: no emotion")
         if (surplus := record.surplus()) is not None:
             return RejectedRow(name, Reason.bad_row, surplus)
-        label, wanted = codes.label(code, record.row), SIDE_PX * SIDE_PX
+        word = None if codes.told or code_of(code) is not None else native_label(code, self.labels)
+        label, wanted = word or codes.label(code, record.row), SIDE_PX * SIDE_PX
         if (count := count_pixels(record.get("pixels"))) != wanted:
             return RejectedRow(name, Reason.bad_row, f"{record.row}: expected {wanted} pixels, not {count}")
         if label is None:

@@ -195,6 +195,10 @@ MARKS = {
         "class_columns", [("train/a.jpg", "angry", "train"), ("train/b.jpg", "Unlabeled", "train"),
                           ("train/c.jpg", "head", "train")],
     ),
+    "marks of pandas": Shared(
+        {"x.csv": "image,anger,happy\na.jpg,True,False\nb.jpg,False,True\n", "a.jpg": None, "b.jpg": None},
+        "class_columns", [("a.jpg", "anger", None), ("b.jpg", "happy", None)],
+    ),
     "points": Shared(
         {"x.csv": "image,anger,happy,sad\na.jpg,0.0,1.0,0.0\nb.jpg,1.0,0.0,0.0\n", "a.jpg": None, "b.jpg": None},
         "class_columns", [("a.jpg", "happy", None), ("b.jpg", "anger", None)],
@@ -353,6 +357,10 @@ FOLDERS = {
     "below many others": Shared(
         {f"a/b/c/d/e/{split}/{one}/x.jpg": None for split in ("train", "test") for one in ("anger", "happy")}, "folder",
         [(f"a/b/c/d/e/{split}/{one}/x.jpg", one, split) for split in ("train", "test") for one in ("anger", "happy")],
+    ),
+    "splits with the dataset's name": Shared(
+        {f"{split}_AFEW/{one}/x.jpg": None for split in ("Train", "Val") for one in ("anger", "happy")}, "folder",
+        [(f"{split}_AFEW/{one}/x.jpg", one, split) for split in ("Train", "Val") for one in ("anger", "happy")],
     ),
     "splits in the classes": Shared(
         {f"{one}/{split}/x.jpg": None for split in ("train", "test2") for one in ("anger", "happy")}, "folder",

@@ -32,6 +32,17 @@ def test_fer2013_picture_is_its_row(tmp_path, newline):
     assert found.summary["rejected"] == {"bad_row": 2}
 
 
+def test_words_for_the_codes_of_fer2013(tmp_path):
+    words = ("Happy", "angry", "Sadness", "boredom", "3")
+    lines = [f"{word},{pixels(n)},Training" for n, word in enumerate(words)]
+    put(tmp_path / "raw", "fer.csv", "\n".join(["emotion,pixels,Usage", *lines]))
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    labels = [(row["sample_id"], row["source_labels"]) for row in found.rows]
+    wanted = enumerate(["happy", "anger", "sad", None, "happy"])
+    assert labels == [(f"d/fer.csv#{n}", [label]) for n, label in wanted if label]
+    assert found.summary["rejected"] == {"bad_row": 1}
+
+
 CK_COUNTS = {
     "anger": 45, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83, "neutral": 593, "contempt": 18,
 }  # fmt: skip

@@ -276,7 +276,13 @@ def test_one_person_is_one_group_in_one_split(datasets, params, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "place"),
-    [("Train-Images", Place.train), ("val_set", Place.val), ("public_test", Place.val), ("PrivateTest", Place.test)],
+    [
+        ("Train-Images", Place.train),
+        ("val_set", Place.val),
+        ("public_test", Place.val),
+        ("PrivateTest", Place.test),
+        ("partial-train", Place.train),
+    ],
 )
 def test_split_names_as_folders_have_them(name, place):
     assert _place(name) is place
