@@ -25,6 +25,8 @@ _HEAD_BYTES: Final = 64 << 10
 _MAX_FIELD_CHARS: Final = 4 << 20
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DELIMITERS: Final = ",\t;|"
+# Excel's own first line.
+_SEPARATOR: Final = re.compile(r"sep=[,\t;|]+\s*", re.IGNORECASE)
 _NOT_GIVEN: Final = frozenset({"", "nan", "null", "na", "n/a", "<na>", "#n/a"})
 
 
@@ -116,7 +118,8 @@ class Delimited:
     def _sniff(self) -> tuple[dict[str, bool | str], list[str]]:
         with read_text(self._tree, self.name) as stream:
             head = stream.read(_HEAD_BYTES)
-        lines = [line for line in re.split(r"[\r\n]+", head) if line.strip()][:10] or [""]
+        lines = [line for line in re.split(r"[\r\n]+", head) if line.strip()]
+        lines = lines[bool(lines and _SEPARATOR.fullmatch(lines[0])) :][:10] or [""]
         line = lines[0]
         # The first one that is in every line: points within a cell are often parted by semicolons too.
         whole = lines[:-1] if len(lines) > 1 else lines
@@ -136,12 +139,16 @@ class Delimited:
             reader = csv.reader(stream, strict=True, delimiter=delimiter, skipinitialspace=spaced)
             try:
                 for cells in reader:
-                    if any(cell.strip() for cell in cells):
+                    if any(cell.strip() for cell in cells) and not (reader.line_num == 1 and _names_separator(cells)):
                         yield reader.line_num, [readable(cell) for cell in cells]
             except csv.Error as error:
                 raise SourceError(
                     f"{self.where} row {reader.line_num}: not a readable table: {error}; a quote may be open before it"
                 ) from None
+
+
+def _names_separator(cells: Sequence[str]) -> bool:
+    return cells[0].strip().casefold() == "sep=" and not any(cells[1:])
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def _line_places(stream: BinaryIO) -> Iterator[int]:
     at = 0
     for line in stream if has_feeds else stream.read().splitlines(keepends=True):
         # What `Delimited` passes over as well.
-        if line.strip(b' ,;|\t\r\n"'):
+        if line.strip(b' ,;|\t\r\n"\xef\xbb\xbf').lower() not in {b"", b"sep="}:
             yield at
         at += len(line)
     yield at

@@ -12,7 +12,6 @@ from pipeline.ingest.raw_dataset import is_medium
 
 _SAMPLE_ROWS: Final = 64
 BOX: Final = ("x0", "y0", "x1", "y1", "width", "height")
-NUMBERS: Final = ("valence", "arousal", "dominance", *BOX)
 # Usual names of columns, squashed (letters and digits in lower case), the most specific first.
 KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "path": (

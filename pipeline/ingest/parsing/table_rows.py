@@ -1,5 +1,6 @@
 """The rows of a table whose columns are known: each becomes an annotation or a rejected row."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,7 +10,7 @@ from pipeline.ingest.parsing.attributes import are_age_codes
 from pipeline.ingest.parsing.delimited import Record, TextTable, number, squash
 from pipeline.ingest.parsing.label_names import class_word, is_split
 from pipeline.ingest.parsing.literals import read_literal
-from pipeline.ingest.parsing.table_columns import BOX, NUMBERS
+from pipeline.ingest.parsing.table_columns import BOX
 from pipeline.ingest.raw_dataset import Annotation, Box, RawDataset, RejectedRow, Row, is_medium, name_of, stem
 from pipeline.ingest.trees.tree import Tree
 
@@ -17,6 +18,8 @@ from pipeline.ingest.trees.tree import Tree
 Place = tuple[str | RejectedRow, int | None]
 _AFFECT: Final = ("valence", "arousal", "dominance")
 _MOST: Final = 0.98
+# Of the only comma of a number, as tables with semicolons have it.
+_DECIMAL_COMMA: Final = re.compile(r"(?<=^\d),(?=\d+$)|(?<=^[-+]\d),(?=\d+$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ class TableRows:
         label = _label(cell, record.row, self.label) if cell else None
         if isinstance(label, RejectedRow):
             return RejectedRow(name_of(path), label.reason, label.detail)
-        values = {role: number(self._text(record, role) or "") for role in NUMBERS}
+        values = {role: number(self._text(record, role) or "") for role in BOX}
+        affect = {role: number(_DECIMAL_COMMA.sub(".", self._text(record, role) or "")) for role in _AFFECT}
         box = _box(values)
         return Annotation(
             path,
@@ -88,9 +92,9 @@ class TableRows:
             subject=self._text(record, "subject"),
             sequence=self._text(record, "sequence"),
             split=given_split if given_split and is_split(given_split) else self.split,
-            valence=values["valence"],
-            arousal=values["arousal"],
-            dominance=values["dominance"],
+            valence=affect["valence"],
+            arousal=affect["arousal"],
+            dominance=affect["dominance"],
             attributes=self.raw.attributes(
                 record.row, **{role: self._text(record, role) or "" for role in ("gender", "age", "race")}
             ),

@@ -14,7 +14,7 @@ from pipeline.ingest.parsing.cut_out import are_named_cut_out
 from pipeline.ingest.parsing.delimited import Delimited, Record, TextTable
 from pipeline.ingest.parsing.json_lines import JsonLines
 from pipeline.ingest.parsing.label_columns import LABEL_NAMES, choose_label
-from pipeline.ingest.parsing.label_names import split_of
+from pipeline.ingest.parsing.label_names import class_word, split_of
 from pipeline.ingest.parsing.subjects import name_subjects
 from pipeline.ingest.parsing.table_columns import KNOWN, columns_of, need_columns
 from pipeline.ingest.parsing.table_rows import Place, TableRows, cover, find_named
@@ -48,6 +48,8 @@ class Table(Reader):
         for name in islice(tables_in(tree, root), _MAX_TABLES):
             table = open_text(tree, name, {})
             columns = picture_columns(tree, table, {})
+            if _has_class_columns(table, columns):
+                continue
             if (what := _says(columns)) and _are_there(tree, table, columns["path"]):
                 return f"{name} has a column of pictures and one of {what}"
         return None
@@ -94,6 +96,11 @@ def _says(columns: Mapping[str, int]) -> str:
     if "path" not in columns:
         return ""
     return "labels" if "label" in columns else ", ".join(sorted(_AFFECT & columns.keys()))
+
+
+def _has_class_columns(table: TextTable, columns: Mapping[str, int]) -> bool:
+    """Return whether columns of classes say the labels, so that affect is not all that the table has."""
+    return "label" not in columns and sum(class_word(cell) is not None for cell in table.header or ()) > 1
 
 
 def _chosen(raw: RawDataset) -> list[str]:

@@ -8,13 +8,14 @@ import pyarrow as pa
 
 from pipeline.core.errors import SourceError
 from pipeline.ingest.dataset_options import code_key, code_of
-from pipeline.ingest.parsing.delimited import read_lines
+from pipeline.ingest.parsing.delimited import Delimited, read_lines
 from pipeline.ingest.parsing.features import class_names
 from pipeline.ingest.parsing.label_names import class_word, common_name
 from pipeline.ingest.raw_dataset import RawDataset, join
 from pipeline.ingest.trees.tree import Tree
 
 _MAX_BYTES: Final = 64 << 10
+_MAPS: Final = frozenset({"classes.csv", "label_map.csv", "labelmap.csv", "label_mapping.csv", "class_names.csv"})
 
 
 def said_names(raw: RawDataset) -> tuple[str, dict[str, str]] | None:
@@ -41,12 +42,24 @@ def _said(raw: RawDataset) -> Iterator[tuple[str, dict[str, str]]]:
             yield name, _counted([text for _, text in read_lines(raw.tree, name)])
         elif base == "class_indices.json" and raw.tree.size(name) <= _MAX_BYTES:
             yield name, _in_json(raw.tree, name)
+        elif base in _MAPS and raw.tree.size(name) <= _MAX_BYTES:
+            yield name, _in_table(raw.tree, name)
     for column, names in class_names(raw.tree, join(raw.root, "x"), pa.schema([])).items():
         yield f"the description of {column}", _counted(names)
 
 
 def _counted(names: list[str] | tuple[str, ...]) -> dict[str, str]:
     return {str(code): name.strip() for code, name in enumerate(names)}
+
+
+def _in_table(tree: Tree, name: str) -> dict[str, str]:
+    """Return code -> name of a table with a code and a name a row, in either order; {} for any other table."""
+    rows = [[cell for cell in map(str.strip, record.cells) if cell] for record in Delimited(tree, name).records()]
+    header, pairs = rows[:1], [sorted(cells, key=lambda cell: code_of(cell) is None) for cells in rows]
+    if header and all(code_of(cell) is None for cell in header[0]):
+        del pairs[0]
+    fits = all(len(pair) == 2 and code_of(pair[0]) is not None and code_of(pair[1]) is None for pair in pairs)
+    return {code_key(code): word for code, word in pairs} if fits and len({*map(str, pairs)}) == len(pairs) else {}
 
 
 def _in_json(tree: Tree, name: str) -> dict[str, str]:

@@ -195,6 +195,10 @@ MARKS = {
         "class_columns", [("train/a.jpg", "angry", "train"), ("train/b.jpg", "Unlabeled", "train"),
                           ("train/c.jpg", "head", "train")],
     ),
+    "marks beside affect": Shared(
+        {"x.csv": "image,anger,happy,valence\na.jpg,1,0,-0.5\nb.jpg,0,1,0.5\n", "a.jpg": None, "b.jpg": None},
+        "class_columns", [("a.jpg", "anger", None), ("b.jpg", "happy", None)],
+    ),
     "marks of pandas": Shared(
         {"x.csv": "image,anger,happy\na.jpg,True,False\nb.jpg,False,True\n", "a.jpg": None, "b.jpg": None},
         "class_columns", [("a.jpg", "anger", None), ("b.jpg", "happy", None)],
@@ -284,6 +288,19 @@ RAFDB = {
 }  # fmt: skip
 
 TABLES = {
+    "a line of Excel that names the separator": Shared(
+        {"l.csv": "sep=;\nimage;emotion\na.png;happy\nb.png;sad\n", "a.png": None, "b.png": None},
+        "csv", [("a.png", "happy", None), ("b.png", "sad", None)],
+    ),
+    "a table that names the codes": Shared(
+        {"labels.csv": "image,label\na.png,0\nb.png,1\n", "label_map.csv": "label,name\n1,happy\n0,sad\n",
+         "a.png": None, "b.png": None},
+        "csv", [("a.png", "sad", None), ("b.png", "happy", None)],
+    ),
+    "a map that is no map": Shared(
+        {"labels.csv": "image,label\na.png,0\nb.png,1\n", "classes.csv": "happy,sad\nsad,happy\n",
+         "a.png": None, "b.png": None}, error="which class is 0",
+    ),
     "numbers for names": Shared(
         {"labels.csv": "id,emotion\n00001,happy\n00002,sad\n00003,sad\n", "images/00001.png": None,
          "images/00002.PNG": None},

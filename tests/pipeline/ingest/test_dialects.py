@@ -221,3 +221,12 @@ def test_lines_of_a_list_whatever_ends_them(tmp_path):
     assert list(read_lines(open_tree(str(tmp_path)), "a.txt")) == [
         ("a.txt row 1", "one"), ("a.txt row 3", "two"), ("a.txt row 4", "three"), ("a.txt row 5", "four"),
     ]  # fmt: skip
+
+
+def test_decimal_commas_of_affect(tmp_path):
+    put(tmp_path / "raw", "l.csv", "image;valence;arousal\na.png;0,5;-0,25\nb.png;-0,125;1\nc.png;1,2,3;-1\n")
+    for name in ("a.png", "b.png", "c.png"):
+        put(tmp_path / "raw", name, None)
+    found = Read(tmp_path / "raw", tmp_path / "out")
+    affect = [(row["valence"], row["arousal"]) for row in found.rows]
+    assert affect == [(0.5, -0.25), (-0.125, 1), (None, -1)]
