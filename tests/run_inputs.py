@@ -26,6 +26,7 @@ def evaluate_params(**changes) -> EvaluateParams:
         "map_faces": 40,
         "baseline": "none",
         "baseline_faces": 60,
+        "occlusion": [],
         "threads": 1,
     }
     return EvaluateParams(**(values | changes))

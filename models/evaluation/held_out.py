@@ -36,7 +36,8 @@ class HeldOut:
     `label` is NO_CLASS where there is none. `group` and `missing_group` number the groups of both: rows of the same
     person or the same group of the split have the same number. `shown` says whose face may be shown under the terms of
     the dataset. `said` are gender, age and race of the rows and then of those without a face; None where nothing is
-    given. `frontality` is that of the rows, 0 profile .. 1 frontal.
+    given. `frontality` is that of the rows, 0 profile .. 1 frontal; `points` are (N, 5, 2)
+    pixels of the crop.
     """
 
     sample_id: list[str]
@@ -48,6 +49,7 @@ class HeldOut:
     shown: NDArray[np.bool_]
     said: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     frontality: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    points: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 5, 2)))
 
 
 def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldOut:
@@ -77,7 +79,7 @@ def read_held_out(folder: ShardFolder, shards: Path, split: str = TEST) -> HeldO
     # A crop is a similar picture of the face, so its landmarks have the frontality that align recorded.
     points = np.array(table["landmarks"].to_pylist(), np.float64).reshape(-1, 5, 2)
     return HeldOut(
-        ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :], shown, said, frontality(points)
+        ids, datasets, labels, group[: len(ids)], missing, group[len(ids) :], shown, said, frontality(points), points
     )
 
 

@@ -34,6 +34,7 @@ from models.evaluation.held_out import HeldOut, answer_logits, read_held_out
 from models.evaluation.label_permutation import LabelPermutation, find_label_permutation
 from models.evaluation.measured import Done, TestSet, answered_rows, load_matching, read_training
 from models.evaluation.metrics import SCORES, Answers, Bootstrap, answer, measure
+from models.evaluation.occlusion import compare_hidden
 from models.evaluation.people_groups import POSE, add_groups, brief_groups, name_poses
 from models.evaluation.summary import (
     brief,
@@ -165,6 +166,7 @@ def answer_test(
         with_class = read_held_out(classed, test.shards)
         of_classes = heads.of_classes(logits[:, : len(with_class.sample_id)])
         shown, pairs = answer_classes(test, checkpoint, with_class, of_classes, done, progress)
+        compare_hidden(test, with_class, checkpoint, done, output, progress)
         compare_networks(test, with_class, done, others, progress)
         compare_baseline(test, with_class, checkpoint, classed, done, others, progress)
         shares = to_probabilities(of_classes, checkpoint.info.temperature).numpy()

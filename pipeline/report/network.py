@@ -75,7 +75,8 @@ def build_network(evaluation: Path) -> dict[str, Any]:
         classes: figures, score -> who -> value, low and high; confusion, actual class -> predicted class -> rows;
         per_class, class -> recall with interval; calibration, one entry per bin with rows. For one of values:
         affect_scores, name -> score -> value, low and high; affect, the annotated and the answered ones by cell
-        (`affect_cells`); errors, see `error_cells`. groups: see `read_groups`.
+        (`affect_cells`); errors, see `error_cells`. groups: see `read_groups`. occlusion: hidden region
+        -> score -> value, low and high.
 
     Raises:
         DataError: a file is missing or torn.
@@ -87,6 +88,7 @@ def build_network(evaluation: Path) -> dict[str, Any]:
         "seeds": metrics.get("seeds", {}),
         "permutation_probe": metrics.get("permutation_probe", {}),
         "groups": read_groups(details),
+        "occlusion": details.get("occlusion", {}),
         "described": metrics.get("network", {}),
     }
     if any(name in metrics for name in _VALUES):

@@ -152,7 +152,8 @@ class EvaluateParams(Section):
     """How a checkpoint is tested. `bootstrap_draws` are for the 95% intervals, `calibration_bins` divide confidence.
 
     Faces are in profile below the first of `pose_cuts` of frontality, in half-profile below the second, else frontal.
-    `baseline` is a classical network, fitted to at most `baseline_faces` training faces, or none.
+    `baseline` is a classical network, fitted to at most `baseline_faces` training faces, or none. Each region of
+    `occlusion` is hidden in all faces, which are answered once more for it.
     """
 
     batch_size: Count
@@ -164,4 +165,5 @@ class EvaluateParams(Section):
     map_faces: Annotated[int, Field(ge=0, le=100_000)]
     baseline: str
     baseline_faces: Annotated[int, Field(ge=2, le=100_000)]
+    occlusion: list[Literal["eyes", "mouth", "nose", "left", "right", "sunglasses", "surgical_mask", "block"]]
     threads: Count
