@@ -44,6 +44,7 @@ def network():
         "permutation_probe": {HOSTILE: {"swapped": {"first": "anger", "second": "disgust"}}},
         "seeds": {"training": 7},
         "doubt": {"rows": 48, "reasons": {"label": 8}},
+        "occlusion": {"surgical_mask": {"balanced_accuracy": {"value": 0.41, "low": 0.3, "high": 0.5}}},
         "groups": {
             "gender": [{**interval(0.5), "accuracy": 0.5, "rows": 9, "people": 2, "few": True, "value": HOSTILE}]
         },

@@ -276,6 +276,7 @@ def test_the_page_says_chance_seeds_and_what_looks_swapped(card):
         "metrics": {"accuracy": 0.5, "rows": 8, "ece": 0.07, "ece_chance": 0.06},
         "described": {},
         "groups": {},
+        "occlusion": {},
         "confusion": counts,
         "seeds": {"training": 7},
     }
@@ -283,7 +284,17 @@ def test_the_page_says_chance_seeds_and_what_looks_swapped(card):
     assert "calibration error by chance alone</th><td>0.0600</td>" in page
     assert "seed of training</th><td>7</td>" in page
     assert "Silence is no proof" in page
+    assert "Hidden parts" not in page
     swapped = {"one": {"swapped": {"first": "anger", "second": "disgust"}}}
     page = build_page({**card, **measured, "permutation_probe": swapped})
     assert "0 anger (6) and 2 disgust (5) look swapped" in page
     assert "Silence" not in page
+
+
+def test_the_page_says_what_is_lost_where_a_part_of_the_face_is_hidden(card):
+    scores = {"balanced_accuracy": {"value": 0.412, "low": 0.3, "high": 0.52}}
+    measured = {"metrics": {"accuracy": 0.5, "rows": 8}, "described": {}, "groups": {}, "seeds": {}}
+    page = build_page({**card, **measured, "occlusion": {"surgical_mask": scores}})
+    shown = page[page.index("Hidden parts of the face") :]
+    assert "surgical mask" in shown
+    assert "0.412" in shown
