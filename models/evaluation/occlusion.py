@@ -1,7 +1,7 @@
 """What a network answers where a part of the face is hidden: masks from the stored points, and the scores under each.
 
-The masks are polygons in the frame of the face (the line between the eyes is its x axis, the distance of the eyes its
-unit), so they turn and grow with it. Random blocks depend on the sample's id and the seed alone.
+The masks are polygons in the frame of the face: the line between the eyes is its x axis, and its unit the distance of
+the eyes of a frontal face, so they turn and grow with it. Random blocks depend on the sample's id and the seed alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +25,7 @@ from pipeline.core.draws import keyed_order
 from pipeline.core.names import TEST
 from pipeline.core.parallel.pool import Progress
 from pipeline.core.stage_output import StageOutput
+from pipeline.geometry.similarity import TEMPLATE
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -39,6 +40,8 @@ _SCORES: Final = ("accuracy", "balanced_accuracy")
 FOLDER: Final = "occlusion"  # in the output of evaluate
 _SHEET_FACES: Final = 6
 _CELL_PX: Final = 96
+# From the eyes to the mouth, in distances of the eyes, on a frontal face.
+_DOWN: Final = float((TEMPLATE[3:].mean(axis=0) - TEMPLATE[:2].mean(axis=0))[1] / (TEMPLATE[1] - TEMPLATE[0])[0])
 _SHIFT: Final = 4  # OpenCV's fixed-point bits, 1/16 pixel
 
 
@@ -117,9 +120,11 @@ def hide(face: Pixels, points: Floats, region: str, draw: int = 0) -> Pixels:
         return hidden
     shape, colour = _SHAPES[region]
     across = points[1] - points[0]
-    unit = float(max(np.hypot(*across), 1e-6))
-    axes = np.array([across, [-across[1], across[0]]]) / unit
+    apart = float(max(np.hypot(*across), 1e-6))
+    axes = np.array([across, [-across[1], across[0]]]) / apart
     middle = points[:2].mean(axis=0)
+    # Eyes come together as a head turns, but stay as far above the mouth.
+    unit = max(apart, float(np.hypot(*(points[3:].mean(axis=0) - middle))) / _DOWN)
     for polygon in shape((points - middle) @ axes.T / unit):
         placed = polygon * unit @ axes + middle
         fixed = np.round(placed * (1 << _SHIFT)).astype(np.int32)

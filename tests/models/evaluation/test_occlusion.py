@@ -50,6 +50,17 @@ def test_masks_hide_the_points_of_their_region_on_turned_faces_too(region, angle
         assert "nose" not in found
 
 
+@pytest.mark.parametrize("region", ["eyes", "mouth", "left", "right", "nose", "surgical_mask"])
+def test_masks_of_a_profile_are_as_high_as_those_of_a_frontal_face(region):
+    profile = POINTS.copy()
+    profile[:, 0] = 100 + (POINTS[:, 0] - 100) * 0.1
+    rows = [
+        int((hide(np.full((200, 200, 3), 255, np.uint8), points, region) != 255).all(axis=2).any(axis=1).sum())
+        for points in (POINTS, profile)
+    ]
+    assert abs(rows[0] - rows[1]) <= 6
+
+
 def test_a_block_covers_its_share_within_the_face_wherever_it_is_drawn():
     for draw in (0, 2**64 - 1, 0x123456789ABCDEF0):
         changed = (hide(np.full((100, 100, 3), 255, np.uint8), POINTS, "block", draw) != 255).all(axis=2)
