@@ -8,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from pipeline.core.emotions import CLASSES, UNCLASSED
 from pipeline.core.lineage.walk import walk
@@ -18,6 +17,7 @@ from pipeline.core.tables import count_rows, read_table
 
 # From this score on, doubt is likelier than not.
 DOUBTFUL: Final = 0.5
+_PLACES: Final = 6
 Points = list[tuple[float, float]]
 
 
@@ -40,7 +40,7 @@ def count_doubts(doubts: pa.Table) -> dict[str, Any]:
 
 
 def read_map(folder: Path, evaluation: Path | None) -> pa.Table:
-    """Return sample_id, map_x and map_y of the faces on the map, both in 0..1 from the top left.
+    """Return sample_id, map_x and map_y of the faces on the map, in the map's own units.
 
     Args:
         folder: the doubts, with a map of labelled faces that look alike.
@@ -51,8 +51,7 @@ def read_map(folder: Path, evaluation: Path | None) -> pa.Table:
     """
     drawn = folder if evaluation is None or not has_map(evaluation) else evaluation
     marks = read_table(drawn / EMBEDDING_NAME, schema=EMBEDDING).combine_chunks()
-    places = {f"map_{name}": pa.array(_spread(marks[name].to_numpy())) for name in ("x", "y")}
-    return pa.table({"sample_id": marks["sample_id"], **places})
+    return marks.rename_columns({"x": "map_x", "y": "map_y"})
 
 
 def has_map(evaluation: Path) -> bool:
@@ -61,9 +60,19 @@ def has_map(evaluation: Path) -> bool:
     return file.is_file() and count_rows(file) > 0
 
 
-def _spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, span = (values.min(), max(float(np.ptp(values)), 1e-9)) if len(values) else (0.0, 1.0)
-    return np.asarray((values - low) / span, np.float32)
+def fill_map(faces: Iterable[dict[str, Any]]) -> int:
+    """Move the faces on the map, in place, so that they fill it: map_x and map_y in 0..1 from the top left.
+
+    Returns:
+        How many there are. Those that the map has and the page does not show take no room.
+    """
+    drawn = [face for face in faces if "map_x" in face]
+    for axis in ("map_x", "map_y") if drawn else ():
+        values = np.array([face[axis] for face in drawn])
+        span = max(float(np.ptp(values)), 1e-9)
+        for face, share in zip(drawn, ((values - values.min()) / span).round(_PLACES).tolist(), strict=True):
+            face[axis] = share
+    return len(drawn)
 
 
 def mark_classes(faces: Iterable[Mapping[str, Any]]) -> dict[str, Points]:

@@ -60,7 +60,7 @@ class Known:
         splits: with `split`.
         answers: with `predicted` and `confidence`.
         doubts: with `doubt`, 0..1, `reason` and `suggested`, a class.
-        places: with `map_x` and `map_y`, see `doubt.read_map`.
+        places: with `map_x` and `map_y`, see `doubt.read_map`; `doubt.fill_map` moves them on the page.
     """
 
     splits: pa.Table | None = None

@@ -14,7 +14,7 @@ from pipeline.core.params import ReportParams
 from pipeline.core.stage_output import StageOutput, stage_output
 from pipeline.core.tables import read_table
 from pipeline.report.card import build_card, dataset_nodes
-from pipeline.report.doubt import count_doubts, has_map, read_doubts, read_map
+from pipeline.report.doubt import count_doubts, fill_map, has_map, read_doubts, read_map
 from pipeline.report.faces import Dataset, Known, build_faces, describe_faces, read_crops
 from pipeline.report.network import read_answers
 from pipeline.report.page import Gallery, build_page
@@ -69,8 +69,7 @@ def run(
             card["doubt"] = count_doubts(known.doubts) | {"map_of_network": of_network}
         faces, rejects = _write_pictures(output, card, walk(shards), known, params, progress)
         if known.places is not None:
-            drawn = sum("map_x" in face for face in chain.from_iterable(faces.values()))
-            card["doubt"]["not_on_map"] = len(known.places) - drawn
+            card["doubt"]["not_on_map"] = len(known.places) - fill_map(chain.from_iterable(faces.values()))
         gallery = Gallery(faces, rejects, _copy_saliency(output, evaluation))
         output.write_json("card.json", card)
         output.path("index.html").write_text(build_page(card, gallery), encoding="utf-8")

@@ -42,7 +42,7 @@ def test_the_networks_map_comes_first(folders):
     doubt, evaluation = folders
     assert has_map(evaluation)
     found = read_map(doubt, evaluation)
-    assert found.to_pydict() == {"sample_id": ["b", "c"], "map_x": [0.0, 1.0], "map_y": [1.0, 0.0]}
+    assert found.to_pydict() == {"sample_id": ["b", "c"], "map_x": [0.0, 4.0], "map_y": [3.0, 1.0]}
 
 
 def test_without_one_faces_that_look_alike_are_shown(folders):
@@ -77,6 +77,8 @@ def test_only_faces_that_the_page_shows_are_drawn_and_the_others_counted(shards,
     page = (tmp_path / "page/index.html").read_text()
     clouds = re.findall(r'<path class="cloud[^>]* d="([^"]*)"', page)
     drawn = [float(x) for x in re.findall(r"M(\S+) ", "".join(clouds))]
-    # In a square of 240 with a margin of 5, from the place -1 of the face that is gone to that of the last one.
-    assert sorted(drawn) == pytest.approx([5 + 230 * (ids.index(key) + 1) / len(ids) for key in kept], abs=0.051)
+    # In a square of 240 with a margin of 5, from the first face that is shown to the last one.
+    first, last = ids.index(kept[0]), ids.index(kept[-1])
+    expected = [5 + 230 * (ids.index(key) - first) / (last - first) for key in kept]
+    assert sorted(drawn) == pytest.approx(expected, abs=0.051)
     assert f"{len(ids) + 1 - len(kept)} more faces are not drawn" in page

@@ -31,7 +31,8 @@ def network():
         "metrics": {"accuracy": 45 / 48, "rows": 48, "ece": 0.07, "ece_chance": 0.06},
         "described": {"model": HOSTILE},
         "figures": {
-            "accuracy": {"this network": interval(0.94), HOSTILE: interval(0.6), "majority class": {"value": 0.1}}
+            "balanced_accuracy": {"this network": interval(0.93)},
+            "accuracy": {"this network": interval(0.94), HOSTILE: interval(0.6), "majority class": {"value": 0.1}},
         },
         "per_class": {name: interval(0.9) for name in CLASSES} | {"fear": None},
         "losses": {"epoch": [1.0, 2.0], "train_loss": [2.0, None], "val_loss": [2.5, 1.5]},

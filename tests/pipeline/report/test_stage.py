@@ -294,7 +294,9 @@ def test_the_page_says_chance_seeds_and_what_looks_swapped(card):
 def test_the_page_says_what_is_lost_where_a_part_of_the_face_is_hidden(card):
     scores = {"balanced_accuracy": {"value": 0.412, "low": 0.3, "high": 0.52}}
     measured = {"metrics": {"accuracy": 0.5, "rows": 8}, "described": {}, "groups": {}, "seeds": {}}
-    page = build_page({**card, **measured, "occlusion": {"surgical_mask": scores}})
+    whole = {"balanced_accuracy": {"this network": {"value": 0.731}}}
+    page = build_page({**card, **measured, "figures": whole, "per_class": {}, "occlusion": {"surgical_mask": scores}})
     shown = page[page.index("Hidden parts of the face") :]
+    assert "0.731" in shown[shown.index("nothing hidden") : shown.index("surgical mask")]
     assert "surgical mask" in shown
     assert "0.412" in shown
