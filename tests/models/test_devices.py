@@ -162,7 +162,7 @@ def test_evaluation_sees_one_device_and_answers_as_on_the_cpu(tmp_path, monkeypa
     evaluate(shards, run, tmp_path / "cpu", evaluate_params(), seed=3)
     with PretendedGpu() as gpu:
         monkeypatch.setattr(
-            "models.evaluation.stage.load_checkpoint", lambda path, device: load_checkpoint(path, "cuda:0")
+            "models.evaluation.measured.load_checkpoint", lambda path, device: load_checkpoint(path, "cuda:0")
         )
         evaluate(shards, run, tmp_path / "gpu", evaluate_params(), seed=3)
         assert gpu.operations > 100
