@@ -44,8 +44,9 @@ def test_an_evaluation_from_before_the_network_was_trained_again_is_refused(shar
     build_card(shards, tmp_path / "run", tmp_path / "test")
     shutil.rmtree(tmp_path / "run")
     make_run(shards, tmp_path / "run", seed=2)
+    here = tmp_path.name  # what is near the checkout is named from there
     for run in (tmp_path / "run", None):
-        with pytest.raises(LineageError, match=f"{tmp_path}/run: was made anew since {tmp_path}/test was"):
+        with pytest.raises(LineageError, match=f"/{here}/run: was made anew since .*/{here}/test was"):
             build_card(shards, run, tmp_path / "test")
 
 
